@@ -1,0 +1,20 @@
+# Thin over run.py, which explains itself: make help
+.PHONY: help demo test check bench orders crash install lock
+.DEFAULT_GOAL := help
+
+help demo test check install lock:
+	@python3 run.py $@ $(ARGS)
+
+# make bench, make bench-NAME
+bench:
+	@python3 run.py bench $(ARGS)
+bench-%:
+	@python3 run.py bench $* $(ARGS)
+
+# make orders COUNT=2000
+orders:
+	@python3 run.py orders COUNT=$(or $(COUNT),2000)
+
+# make crash CYCLES=100
+crash:
+	@python3 run.py crash CYCLES=$(or $(CYCLES),100) $(ARGS)

@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+"""One door to everything: makes .venv with what the locks say, then runs the command you name (`python3 run.py help`).
+
+It needs python3 >= 3.11 with venv and the package registries, nothing else, and never runs code it has not checked by hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+MEMBERS = ("protocol", "edge", "cloud", "firmware-sim")
+PACKAGES = tuple(
+    f"{folder}/{name}"
+    for folder, name in (
+        ("protocol", "tallystick_protocol"),
+        ("edge", "tallystick_edge"),
+        ("cloud", "tallystick_cloud"),
+        ("firmware-sim", "tallystick_sim"),
+    )
+)
+FRONT_END = ROOT / "cloud" / "ui"
+OLDEST_PYTHON = (3, 11)
+
+HELP = """\
+python3 run.py COMMAND [...]      (or: make COMMAND)
+
+  demo      a small town on this machine: meters, two gateways, the aggregator, one page to watch it
+            --headless --seconds N --data DIR --report FILE   without a browser, with a report to check
+  test      every test that CI runs; arguments go to pytest (run.py test tests/unit -k split)
+  check     style, types, layers, message definitions
+  bench     measurements, with their figures printed (run.py bench NAME; without a name: all)
+  orders    COUNT=N arrival orders of the same uploads give one balance sheet
+  crash     CYCLES=N times kill -9 at random moments, then the ledger must equal the truth
+  install   only make .venv (install --tests: with what the tests need)
+  lock      renew requirements/*.lock from the five pyproject.toml (needs uv)
+  help      this text
+"""
+
+
+def say(text: str) -> None:
+    """Tells the person what is going on; on stderr, so that a command's own output stays clean."""
+    print(f"run.py: {text}", file=sys.stderr, flush=True)
+
+
+def give_up(text: str) -> None:
+    say(text)
+    raise SystemExit(2)
+
+
+# ---------------------------------------------------------------- installing
+
+
+def digest_of(paths: list[Path]) -> str:
+    """One number for the content of these files and for the Python and the place they are installed for."""
+    total = hashlib.sha256(f"{sys.version_info[:3]} {ROOT}".encode())
+    for path in sorted(paths):
+        content = path.read_bytes()
+        total.update(f"{path.relative_to(ROOT)} {len(content)}\n".encode() + content)
+    return total.hexdigest()
+
+
+def front_end_sources() -> list[Path]:
+    """What the build hook turns into the served assets; an editable install never rebuilds by itself."""
+    skipped = {"node_modules", "build-out", "dist"}
+    found = [p for p in FRONT_END.rglob("*") if p.is_file() and not skipped & set(p.relative_to(FRONT_END).parts)]
+    hook = ROOT / "cloud" / "hatch_build.py"
+    return found + ([hook] if hook.exists() else [])
+
+
+def member_sources() -> list[Path]:
+    return [ROOT / "pyproject.toml", *(ROOT / m / "pyproject.toml" for m in MEMBERS), *front_end_sources()]
+
+
+def is_stamped(stamp: Path, wanted: str) -> bool:
+    return PYTHON.exists() and stamp.exists() and stamp.read_text() == wanted
+
+
+def make_venv() -> None:
+    if PYTHON.exists():
+        return
+    if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        give_up(f"this python3 cannot make environments. On Debian and Ubuntu: sudo apt-get install python{version}-venv")
+    say("making .venv")
+    done = subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=False)
+    if done.returncode:
+        shutil.rmtree(VENV, ignore_errors=True)
+        give_up("python3 -m venv failed (its words are above). On Debian and Ubuntu: sudo apt-get install python3-venv")
+
+
+def pip(*arguments: str) -> None:
+    command = [str(PYTHON), "-m", "pip", "install", "-qq", "--disable-pip-version-check", *arguments]
+    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+        give_up("pip failed (its words are above). Is the package registry reachable? Running the same command again is safe.")
+
+
+def stamp_of_lock(name: str) -> tuple[Path, str]:
+    return VENV / f"tallystick-{name}.stamp", digest_of([ROOT / "requirements" / f"{name}.lock"])
+
+
+def lock_is_installed(name: str) -> bool:
+    return is_stamped(*stamp_of_lock(name))
+
+
+def install_lock(name: str) -> None:
+    if lock_is_installed(name):
+        return
+    lock = ROOT / "requirements" / f"{name}.lock"
+    stamp, wanted = stamp_of_lock(name)
+    make_venv()
+    count = sum(1 for line in lock.read_text().splitlines() if line[:1].isalnum())
+    say(f"installing up to {count} packages, each checked by hash, from requirements/{name}.lock (once)")
+    started = time.monotonic()
+    pip("--require-hashes", "--only-binary", ":all:", "-r", str(lock))
+    stamp.write_text(wanted)
+    say(f"installed in {time.monotonic() - started:.0f} s")
+
+
+def install_members() -> None:
+    stamp, wanted = VENV / "tallystick-members.stamp", digest_of(member_sources())
+    if is_stamped(stamp, wanted):
+        return
+    say("installing the four distributions from this tree, and building the front end")
+    started = time.monotonic()
+    pip("--no-deps", "--no-build-isolation", *(part for m in MEMBERS for part in ("-e", f"./{m}")))
+    stamp.write_text(wanted)
+    say(f"installed in {time.monotonic() - started:.0f} s")
+
+
+def install(*, with_tests: bool) -> None:
+    if sys.version_info < OLDEST_PYTHON:
+        give_up(f"needs Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or newer, this is {sys.version.split()[0]}")
+    if with_tests or not lock_is_installed("test"):  # the test lock holds all that the runtime lock holds
+        install_lock("test" if with_tests else "runtime")
+    install_members()
+
+
+# ---------------------------------------------------------------- commands
+
+
+def environment() -> dict[str, str]:
+    """The programs in .venv first; nothing of another environment."""
+    ours = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
+    return ours | {"PATH": f"{VENV / 'bin'}{os.pathsep}{ours.get('PATH', os.defpath)}", "VIRTUAL_ENV": str(VENV)}
+
+
+def become(*command: str) -> int:
+    """Replaces this process, so that Ctrl-C and the exit code are the command's own."""
+    os.chdir(ROOT)
+    sys.stdout.flush()
+    os.execvpe(command[0], list(command), environment())
+
+
+def run(*command: str, cwd: Path = ROOT) -> bool:
+    say(" ".join(command))
+    return subprocess.run(command, cwd=cwd, env=environment(), check=False).returncode == 0
+
+
+def demo(arguments: list[str]) -> int:
+    install(with_tests=False)
+    return become(str(PYTHON), "-m", "tallystick_sim", "demo", *absolute_paths(arguments))
+
+
+def absolute_paths(arguments: list[str]) -> list[str]:
+    """`--data DIR` and `--report FILE` mean the caller's folder, not ours."""
+    after = ("--data", "--report")
+    paths = [i + 1 for i, word in enumerate(arguments[:-1]) if word in after]
+    return [str(Path(word).absolute()) if i in paths else word for i, word in enumerate(arguments)]
+
+
+def test(arguments: list[str]) -> int:
+    install(with_tests=True)
+    return become(str(PYTHON), "-m", "pytest", *arguments)
+
+
+def check(arguments: list[str]) -> int:
+    install(with_tests=True)
+    steps = [
+        ("ruff", "check", "."),
+        ("mypy", "--strict", *PACKAGES, "run.py"),
+        ("lint-imports",),
+    ]
+    return 0 if all([run(*step) for step in steps]) else 1
+
+
+def bench(arguments: list[str]) -> int:
+    install(with_tests=True)
+    folder = ROOT / "tests" / "bench"
+    known = sorted(p.stem for p in folder.glob("*.py"))
+    chosen, rest = ([arguments[0]], arguments[1:]) if arguments else (known, [])
+    if not set(chosen) <= set(known):
+        give_up(f"no bench named {chosen[0]!r}; there are: {', '.join(known)}")
+    return 0 if all([run(str(PYTHON), f"tests/bench/{name}.py", *rest) for name in chosen]) else 1
+
+
+def orders(arguments: list[str]) -> int:
+    install(with_tests=True)
+    count = value_of("COUNT", arguments, default="2000")
+    os.environ["TALLYSTICK_ORDERS"] = count
+    return become(str(PYTHON), "-m", "pytest", "-s", "-m", "orders or not orders", "tests/laws/ledger")
+
+
+def crash(arguments: list[str]) -> int:
+    install(with_tests=True)
+    cycles = value_of("CYCLES", arguments, default="100")
+    return become(str(PYTHON), "tests/crash/crash.py", "--cycles", cycles, *(a for a in arguments if "=" not in a))
+
+
+def value_of(name: str, arguments: list[str], *, default: str) -> str:
+    """A whole number given as NAME=VALUE on the command line or in the environment."""
+    given = dict(a.split("=", 1) for a in arguments if "=" in a)
+    value = given.get(name) or os.environ.get(name) or default
+    if not value.isdigit() or not int(value):
+        give_up(f"{name}={value}: expected a whole number above 0, as in {name}={default}")
+    return value
+
+
+def lock(arguments: list[str]) -> int:
+    """Resolves anew, in a folder of its own, because uv.lock records addresses and ours must not."""
+    uv = shutil.which("uv", path=environment()["PATH"])
+    if uv is None:
+        give_up("renewing the locks needs uv (https://docs.astral.sh/uv/): pip install uv")
+    for name, group in (("runtime", "build"), ("test", "test")):
+        with tempfile.TemporaryDirectory() as folder:
+            for path in (Path("pyproject.toml"), *(Path(m) / "pyproject.toml" for m in MEMBERS)):
+                target = Path(folder) / path
+                target.parent.mkdir(exist_ok=True)
+                shutil.copy(ROOT / path, target)
+            output = ROOT / "requirements" / f"{name}.lock"
+            words = ("--no-header", "--no-annotate", "--no-emit-workspace", "--all-packages", "--group", group)
+            if not run(str(uv), "export", "-q", *words, "--format", "requirements.txt", "-o", str(output), cwd=Path(folder)):
+                return 1
+    return 0
+
+
+def install_only(arguments: list[str]) -> int:
+    install(with_tests="--tests" in arguments)
+    return 0
+
+
+def show_help(arguments: list[str]) -> int:
+    print(HELP, end="")
+    return 0
+
+
+COMMANDS = {
+    "demo": demo,
+    "test": test,
+    "check": check,
+    "bench": bench,
+    "orders": orders,
+    "crash": crash,
+    "install": install_only,
+    "lock": lock,
+    "help": show_help,
+    "-h": show_help,
+    "--help": show_help,
+}
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments:
+        return show_help([])
+    if arguments[0] not in COMMANDS:
+        give_up(f"no command {arguments[0]!r}\n\n{HELP}")
+    return COMMANDS[arguments[0]](arguments[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
