@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One door to everything: makes .venv with what the locks say, then runs the command you name (`python3 run.py help`).
 
-It needs python3 >= 3.11 with venv and the package registries, nothing else, and never runs code it has not checked by hash.
+It needs python3 >= 3.11 with venv and the package registries, nothing else, and installs nothing it has not checked by hash.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def make_venv() -> None:
         return
     if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        give_up(f"this python3 cannot make environments. On Debian and Ubuntu: sudo apt-get install python{version}-venv")
+        give_up(f"this python3 makes no environments. On Debian and Ubuntu: sudo apt-get install python{version}-venv")
     say("making .venv")
     done = subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=False)
     if done.returncode:
@@ -102,7 +102,7 @@ def make_venv() -> None:
 def pip(*arguments: str) -> None:
     command = [str(PYTHON), "-m", "pip", "install", "-qq", "--disable-pip-version-check", *arguments]
     if subprocess.run(command, cwd=ROOT, check=False).returncode:
-        give_up("pip failed (its words are above). Is the package registry reachable? Running the same command again is safe.")
+        give_up("pip failed (its words are above). Is the package registry reachable? Running it again is safe.")
 
 
 def stamp_of_lock(name: str) -> tuple[Path, str]:
@@ -191,7 +191,8 @@ def check(arguments: list[str]) -> int:
         ("mypy", "--strict", *PACKAGES, "run.py"),
         ("lint-imports",),
     ]
-    return 0 if all([run(*step) for step in steps]) else 1
+    passed = [run(*step) for step in steps]  # all of them, so that one run tells everything
+    return 0 if all(passed) else 1
 
 
 def bench(arguments: list[str]) -> int:
@@ -201,7 +202,8 @@ def bench(arguments: list[str]) -> int:
     chosen, rest = ([arguments[0]], arguments[1:]) if arguments else (known, [])
     if not set(chosen) <= set(known):
         give_up(f"no bench named {chosen[0]!r}; there are: {', '.join(known)}")
-    return 0 if all([run(str(PYTHON), f"tests/bench/{name}.py", *rest) for name in chosen]) else 1
+    passed = [run(str(PYTHON), f"tests/bench/{name}.py", *rest) for name in chosen]
+    return 0 if all(passed) else 1
 
 
 def orders(arguments: list[str]) -> int:
@@ -227,7 +229,7 @@ def value_of(name: str, arguments: list[str], *, default: str) -> str:
 
 
 def lock(arguments: list[str]) -> int:
-    """Resolves anew, in a folder of its own, because uv.lock records addresses and ours must not."""
+    """Resolves anew in a folder of its own, because uv.lock records addresses and ours must not."""
     uv = shutil.which("uv", path=environment()["PATH"])
     if uv is None:
         give_up("renewing the locks needs uv (https://docs.astral.sh/uv/): pip install uv")
@@ -238,8 +240,9 @@ def lock(arguments: list[str]) -> int:
                 target.parent.mkdir(exist_ok=True)
                 shutil.copy(ROOT / path, target)
             output = ROOT / "requirements" / f"{name}.lock"
-            words = ("--no-header", "--no-annotate", "--no-emit-workspace", "--all-packages", "--group", group)
-            if not run(str(uv), "export", "-q", *words, "--format", "requirements.txt", "-o", str(output), cwd=Path(folder)):
+            plain = ("--no-header", "--no-annotate", "--no-emit-workspace", "--format", "requirements.txt")
+            chosen = ("--all-packages", "--group", group, "-o", str(output))
+            if not run(str(uv), "export", "-q", *plain, *chosen, cwd=Path(folder)):
                 return 1
     return 0
 
