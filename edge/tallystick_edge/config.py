@@ -1,5 +1,5 @@
 """The agent's configuration as typed values: gateway, uplink, lines, adapters, meters, channels, use rules.
-The values are immutable and already checked; reading the file is `config_toml.py`'s work."""
+The values are immutable and already checked; reading and refusing a file is `config_toml.py`'s work."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class ChannelConfig:
 class MeterConfig:
     """One meter on exactly one of a line (with `unit`) or an adapter (with `address`).
 
-    `every_ms`: poll interval in domain time, aligned to multiples of it in UTC. `key`: Bluetooth bind key (16 bytes)."""
+    `every_ms`: poll interval in domain time, aligned to multiples of it in UTC. `key`: Bluetooth key (16 bytes)."""
 
     id: str
     profile: str
@@ -78,3 +78,65 @@ class MeterConfig:
     serial: str | None = None
     key: bytes | None = field(default=None, repr=False)
     channels: tuple[ChannelConfig, ...] = ()
+
+
+class UseKind(StrEnum):
+    """Which state machine cuts a meter's samples into uses."""
+
+    WASH = "wash"
+
+
+@dataclass(frozen=True, slots=True)
+class ProgrammeConfig:
+    """A wash programme, told by the energy that went into heating: at least `heat_wh` and less than the next one's."""
+
+    name: str
+    heat_wh: int
+
+
+@dataclass(frozen=True, slots=True)
+class UseConfig:
+    """Event uses of one meter, counted on the cycles channel `channel` (a number of its own, no register behind it).
+
+    `power`, `energy`: register names of the meter's profile. Powers in W, energies in Wh, times in ms of domain time:
+    a use starts above `start_w`, heating is above `heat_w`, heating is over after `heat_over_ms` below it, the use is
+    billable when heating is over and `billable_wh` were used, and it ends after `end_after_ms` below `end_w`."""
+
+    channel: int
+    meter: str
+    kind: UseKind
+    power: str
+    energy: str
+    start_w: int
+    end_w: int
+    heat_w: int
+    heat_over_ms: int
+    end_after_ms: int
+    billable_wh: int
+    programmes: tuple[ProgrammeConfig, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkConfig:
+    """How and how often the gateway talks. `seal_every_ms`, `heartbeat_ms` are domain time, the rest real time."""
+
+    transport: TransportKind
+    claim: Path | None
+    seal_every_ms: int = 60_000
+    heartbeat_ms: int = 900_000
+    resend_ms: int = 30_000
+    resend_max_ms: int = 900_000
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeConfig:
+    """Everything one agent does. `data` is the folder of the keys and the journal."""
+
+    name: str
+    data: Path
+    flush_ms: int
+    uplink: UplinkConfig
+    lines: tuple[LineConfig, ...]
+    adapters: tuple[AdapterConfig, ...]
+    meters: tuple[MeterConfig, ...]
+    uses: tuple[UseConfig, ...]

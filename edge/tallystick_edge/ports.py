@@ -6,8 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from tallystick_edge.sample import Fault, Sample
     from tallystick_protocol.codes import TimeQuality
+
+    from tallystick_edge.sample import Fault, Sample
 
 
 class Clock(Protocol):

@@ -30,7 +30,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A poll that gave nothing; `reason` is a kebab-case code ("timeout", "late-answer", ...), `detail` is for people."""
+    """A poll that gave nothing; `reason` is a kebab-case code ("timeout", "late-answer"), `detail` is for people."""
 
     meter: str
     uptime_ms: int
