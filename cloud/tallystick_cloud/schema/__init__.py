@@ -1,0 +1,91 @@
+"""All tables of the aggregator, one name each, as SQLAlchemy Core.
+
+It never runs a statement; `migrations` makes these tables, and a test holds both equal.
+"""
+
+from .base import metadata
+from .books import (
+    approval,
+    balance,
+    contract_version,
+    counter,
+    journal,
+    period_close,
+    posting,
+    posting_period,
+    use,
+    use_counter,
+    use_rating,
+)
+from .gateways import (
+    alarm,
+    batch,
+    channel,
+    claim,
+    command,
+    descriptor,
+    exception,
+    gateway,
+    gateway_contact,
+    gateway_head,
+    gateway_key,
+    open_use,
+    part,
+)
+from .loglines import checkpoint, key_event, log_head, log_leaf
+from .people import (
+    access,
+    asset,
+    idempotency,
+    meter,
+    party,
+    party_account,
+    party_key,
+    role_grant,
+    session,
+    site,
+)
+from .people import community_table as community
+
+__all__ = [
+    "access",
+    "alarm",
+    "approval",
+    "asset",
+    "balance",
+    "batch",
+    "channel",
+    "checkpoint",
+    "claim",
+    "command",
+    "community",
+    "contract_version",
+    "counter",
+    "descriptor",
+    "exception",
+    "gateway",
+    "gateway_contact",
+    "gateway_head",
+    "gateway_key",
+    "idempotency",
+    "journal",
+    "key_event",
+    "log_head",
+    "log_leaf",
+    "metadata",
+    "meter",
+    "open_use",
+    "part",
+    "party",
+    "party_account",
+    "party_key",
+    "period_close",
+    "posting",
+    "posting_period",
+    "role_grant",
+    "session",
+    "site",
+    "use",
+    "use_counter",
+    "use_rating",
+]

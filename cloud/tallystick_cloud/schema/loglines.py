@@ -1,0 +1,55 @@
+"""Tables of the transparency log: leaves, head, signed checkpoints, key events.
+
+Leaves are dense and in commit order; a row here is never changed but for the head.
+"""
+
+from sqlalchemy import Table, UniqueConstraint
+
+from .base import community, index, metadata, number, octets, text
+
+log_head = Table(
+    "log_head",
+    metadata,
+    text("community", key=True),
+    number("size"),
+    octets("range"),  # compact range of the tree
+    octets("root"),
+    number("appended_ms"),
+)
+
+log_leaf = Table(
+    "log_leaf",
+    metadata,
+    text("community", key=True),
+    number("leaf", key=True),
+    number("type"),
+    octets("h"),
+    octets("leaf_hash"),
+    number("appended_ms"),
+    UniqueConstraint("community", "h"),
+)
+
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    text("community", key=True),
+    number("size", key=True),
+    octets("root"),
+    octets("note"),
+    number("signed_ms"),
+)
+
+key_event = Table(
+    "key_event",
+    metadata,
+    octets("h", key=True),
+    community(),
+    octets("subject"),  # gid, party id, or the role's name in ASCII
+    octets("prev", null=True),
+    text("action"),  # enrol | rotate | revoke
+    octets("spki"),
+    octets("envelope"),
+    number("leaf"),
+    number("at_ms"),
+    index("subject"),
+)
