@@ -1,0 +1,211 @@
+"""A meter's profile: which registers it has, what they mean, how to recognise it, and where that is written down.
+Profiles are data (TOML files beside this module); nothing here talks to a meter or knows a make by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import resources
+
+PROFILE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+PROFILE_BYTES_MAX = 65_536  # the largest of ours has 4 kB; a profile is read whole into memory
+
+
+class ProfileKind(StrEnum):
+    """Which driver reads it."""
+
+    MODBUS = "modbus"
+    BLE_ADVERT = "ble-advert"
+    BLE_GATT = "ble-gatt"
+
+
+class RegisterKind(StrEnum):
+    """A counter never falls and may be billed; a gauge may fall by design and is never priced."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+
+
+class WireType(StrEnum):
+    """Encoding of a Modbus value; `text` is UTF-8 padded with NUL or blanks and only serves identity."""
+
+    UINT16 = "uint16"
+    INT16 = "int16"
+    UINT32 = "uint32"
+    INT32 = "int32"
+    UINT64 = "uint64"
+    INT64 = "int64"
+    FLOAT32 = "float32"
+    TEXT = "text"
+
+
+class WordOrder(StrEnum):
+    """Order of the 16-bit words of a longer value; inside a word Modbus is always high byte first."""
+
+    HIGH_FIRST = "high-first"
+    LOW_FIRST = "low-first"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """`count` registers from wire address `address` of one function code (3 holding, 4 input)."""
+
+    function: int
+    address: int
+    count: int
+
+    @property
+    def end(self) -> int:
+        """First address behind the span."""
+        return self.address + self.count
+
+    def covers(self, other: Span) -> bool:
+        """Whether `other` lies inside this span."""
+        return self.function == other.function and self.address <= other.address and other.end <= self.end
+
+    def overlaps(self, other: Span) -> bool:
+        """Whether the two share a register."""
+        return self.function == other.function and self.address < other.end and other.address < self.end
+
+
+@dataclass(frozen=True, slots=True)
+class ModbusWire:
+    """Where and how a value stands in the register map. raw times 10^scale is in the register's unit.
+
+    `absent`: raw words by which the meter says that it has no value.
+    Registers of one `atomic` group are always read in one request."""
+
+    span: Span
+    type: WireType
+    words: WordOrder
+    scale: int
+    absent: tuple[tuple[int, ...], ...] = ()
+    atomic: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectWire:
+    """A value found by name: a BTHome object id, a path in a JSON answer.
+    raw times 10^scale is in the register's unit."""
+
+    key: str
+    scale: int
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """One value of the meter as the rest of the program sees it: an integer in `unit` times 10^`exponent`.
+
+    `quantity`: OBIS code where one exists.
+    `modulus`: the value at which a counter starts again at 0, None when unknown.
+    `rated_max_per_h`: most that can be counted in an hour at rated power, in value units; None for gauges."""
+
+    name: str
+    quantity: str
+    unit: str
+    exponent: int
+    kind: RegisterKind
+    wire: ModbusWire | ObjectWire
+    modulus: int | None = None
+    rated_max_per_h: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A value by which the meter is recognised; `contains` is compared with the decoded value written as text."""
+
+    wire: ModbusWire
+    equals: str | None = None
+    contains: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How to tell this meter from others and where its serial number stands (None: it tells none)."""
+
+    probes: tuple[Probe, ...]
+    serial: ModbusWire | None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may ask for: at most `registers_max`, and never across a `forbidden` hole."""
+
+    registers_max: int
+    forbidden: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The document the map was taken from, and the page in it."""
+
+    document: str
+    page: str
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RawRead:
+    """Words of one answered request."""
+
+    span: Span
+    words: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """Raw input (`reads` for Modbus, `payload` for Bluetooth) and the values it must give."""
+
+    name: str
+    reads: tuple[RawRead, ...]
+    payload: bytes
+    expect: Mapping[str, int]
+    serial: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A checked profile; `sha256` is of the file's bytes and goes into the channel's descriptor."""
+
+    name: str
+    sha256: bytes
+    kind: ProfileKind
+    vendor: str
+    model: str
+    source: Source
+    registers: Mapping[str, Register]
+    vectors: tuple[Vector, ...]
+    identity: Identity | None
+    limits: Limits | None
+
+
+class ProfileError(ValueError):
+    """A profile that cannot be used: "<file>: <key>: <reason>".
+    Next step: correct that key, or name another profile."""
+
+    def __init__(self, file: str, key: str, reason: str) -> None:
+        super().__init__(f"{file}: {key}: {reason}")
+        self.file = file
+        self.key = key
+        self.reason = reason
+
+
+def profile_names() -> tuple[str, ...]:
+    """Names of all profiles that come with the program, sorted."""
+    files = resources.files("tallystick_edge.profiles").iterdir()
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in files if entry.name.endswith(".toml")))
+
+
+def load_profile(name: str) -> Profile:
+    """The profile of that name. Raises ProfileError naming file, key and reason."""
+    from tallystick_edge.profile_toml import parse_profile
+
+    file = f"{name}.toml"
+    if not PROFILE_NAME.fullmatch(name):
+        raise ProfileError(file, "name", "is not lower case letters and digits joined by single hyphens")
+    if name not in profile_names():
+        raise ProfileError(file, "name", f"no such profile; there are: {', '.join(profile_names())}")
+    data = resources.files("tallystick_edge.profiles").joinpath(file).read_bytes()
+    return parse_profile(name, data)

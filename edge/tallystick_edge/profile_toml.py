@@ -1,0 +1,221 @@
+"""Reads a profile file strictly: TOML in, a checked `Profile` out, or a ProfileError naming file, key and reason.
+It checks the file against itself only; whether the numbers are true of the meter is for `source` and the vectors to say."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from decimal import Decimal
+
+from tallystick_edge.profile import (
+    PROFILE_BYTES_MAX,
+    Identity,
+    Limits,
+    ModbusWire,
+    ObjectWire,
+    Probe,
+    Profile,
+    ProfileError,
+    ProfileKind,
+    RawRead,
+    Register,
+    RegisterKind,
+    Source,
+    Span,
+    Vector,
+    WireType,
+    WordOrder,
+)
+from tallystick_edge.profile_table import Table
+from tallystick_edge.registers import WORDS
+
+VERSION = 1
+ADDRESS_MAX = 0xFFFF
+REGISTERS_MAX = 125  # Modbus Application Protocol V1.1b3, 6.3: most registers in one read
+SCALE_MAX = 18  # nano to giga and beyond; keeps 10^scale small
+REGISTER_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+def parse_profile(name: str, data: bytes) -> Profile:
+    """The profile in `data`, which must call itself `name`. Raises ProfileError."""
+    file = f"{name}.toml"
+    top = Table(file, "", _toml(file, data))
+    if top.integer("version", 1, 1_000) != VERSION:
+        raise top.error("version", f"is not {VERSION}, the only version this program reads")
+    if top.text("name") != name:
+        raise top.error("name", f"is not {name!r}, the name of the file")
+    kind = top.choice("kind", ProfileKind)
+    profile = Profile(
+        name=name,
+        sha256=hashlib.sha256(data).digest(),
+        kind=kind,
+        vendor=top.text("vendor"),
+        model=top.text("model"),
+        source=_source(top.table("source")),
+        limits=_limits(top, kind),
+        identity=_identity(top.table("identity")) if top.has("identity") else None,
+        registers=_registers(top.table("register"), kind),
+        vectors=tuple(_vector(entry, kind) for entry in top.tables("vector")),
+    )
+    top.done()
+    _check_whole(file, profile)
+    return profile
+
+
+def _toml(file: str, data: bytes) -> dict[str, object]:
+    if len(data) > PROFILE_BYTES_MAX:
+        raise ProfileError(file, "(file)", f"is longer than {PROFILE_BYTES_MAX} bytes")
+    try:
+        return tomllib.loads(data.decode("utf-8"), parse_float=Decimal)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ProfileError(file, "(file)", f"is not TOML: {error}") from None
+
+
+def _source(table: Table) -> Source:
+    source = Source(table.text("document"), table.text("page"), table.text_or_none("note"))
+    table.done()
+    return source
+
+
+def _limits(top: Table, kind: ProfileKind) -> Limits | None:
+    if kind is not ProfileKind.MODBUS:
+        return None
+    table = top.table("limits")
+    forbidden = []
+    for hole in table.tables("forbidden"):
+        forbidden.append(_span(hole, hole.integer("count", 1, ADDRESS_MAX)))
+        hole.done()
+    limits = Limits(table.integer("registers_max", 1, REGISTERS_MAX), tuple(forbidden))
+    table.done()
+    return limits
+
+
+def _identity(table: Table) -> Identity:
+    probes = []
+    for entry in table.tables("probe"):
+        probe = Probe(_wire(entry), entry.text_or_none("equals"), entry.text_or_none("contains"))
+        if (probe.equals is None) == (probe.contains is None):
+            raise entry.error("equals", "or `contains` must be given, and only one of the two")
+        entry.done()
+        probes.append(probe)
+    if not probes:
+        raise table.error("probe", "is missing: nothing tells this meter from others")
+    serial = None
+    if table.has("serial"):
+        place = table.table("serial")
+        serial = _wire(place)
+        place.done()
+    table.done()
+    return Identity(tuple(probes), serial)
+
+
+def _registers(table: Table, kind: ProfileKind) -> dict[str, Register]:
+    registers = {}
+    for name in table.names():
+        if not REGISTER_NAME.fullmatch(name):
+            raise table.error(name, "is not a register name: lower case letters, digits and underscores")
+        registers[name] = _register(name, table.table(name), kind)
+    if not registers:
+        raise table.error("(any)", "is missing: a profile needs at least one register")
+    return registers
+
+
+def _register(name: str, table: Table, kind: ProfileKind) -> Register:
+    meaning = table.choice("kind", RegisterKind)
+    register = Register(
+        name=name,
+        quantity=table.text("quantity"),
+        unit=table.text("unit"),
+        exponent=table.integer("exponent", -SCALE_MAX, SCALE_MAX),
+        kind=meaning,
+        modulus=table.integer_or_none("modulus", 2, 2**63 - 1),
+        rated_max_per_h=table.integer_or_none("rated_max_per_h", 1, 2**63 - 1),
+        wire=_wire(table) if kind is ProfileKind.MODBUS else _object_wire(table),
+    )
+    table.done()
+    if meaning is RegisterKind.COUNTER and register.rated_max_per_h is None:
+        raise table.error("rated_max_per_h", "is missing: without it no jump of this counter is implausible")
+    if meaning is RegisterKind.GAUGE and (register.modulus or register.rated_max_per_h):
+        raise table.error("kind", "is gauge, which has neither a modulus nor a rated maximum")
+    return register
+
+
+def _object_wire(table: Table) -> ObjectWire:
+    return ObjectWire(table.text("key"), table.integer("scale", -SCALE_MAX, SCALE_MAX, default=0))
+
+
+def _wire(table: Table) -> ModbusWire:
+    kind = table.choice("type", WireType)
+    count = table.integer("count", 1, REGISTERS_MAX) if kind is WireType.TEXT else WORDS[kind]
+    wire = ModbusWire(
+        span=_span(table, count),
+        type=kind,
+        words=table.choice("words", WordOrder, default=WordOrder.HIGH_FIRST),
+        scale=table.integer("scale", -SCALE_MAX, SCALE_MAX, default=0),
+        absent=tuple(table.words_of("absent", item) for item in table.items("absent")),
+        atomic=table.text_or_none("atomic"),
+    )
+    if any(len(mark) != count for mark in wire.absent):
+        raise table.error("absent", f"has a mark that is not {count} registers long, as the value is")
+    return wire
+
+
+def _span(table: Table, count: int) -> Span:
+    span = Span(table.integer("function", 3, 4), table.integer("address", 0, ADDRESS_MAX), count)
+    if span.end > ADDRESS_MAX + 1:
+        raise table.error("address", "reaches beyond the last register 0xFFFF")
+    return span
+
+
+def _vector(table: Table, kind: ProfileKind) -> Vector:
+    reads = tuple(_raw_read(entry) for entry in table.tables("reads")) if kind is ProfileKind.MODBUS else ()
+    payload = b"" if kind is ProfileKind.MODBUS else _payload(table)
+    expect = table.table("expect")
+    values = {name: expect.integer(name, -(2**63), 2**63 - 1) for name in expect.names()}
+    vector = Vector(table.text("name"), reads, payload, values, table.text_or_none("serial"))
+    table.done()
+    return vector
+
+
+def _payload(table: Table) -> bytes:
+    text = table.text("payload")
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise table.error("payload", "is not hexadecimal") from None
+
+
+def _raw_read(table: Table) -> RawRead:
+    words = table.words("words")
+    read = RawRead(_span(table, len(words)), words)
+    table.done()
+    return read
+
+
+def _check_whole(file: str, profile: Profile) -> None:
+    if not profile.vectors:
+        raise ProfileError(file, "vector", "is missing: a profile needs a test vector of raw registers")
+    for index, vector in enumerate(profile.vectors):
+        for name in vector.expect:
+            if name not in profile.registers:
+                raise ProfileError(file, f"vector[{index}].expect.{name}", "is not a register of this profile")
+    if profile.limits is None:
+        return
+    if profile.identity is None:
+        raise ProfileError(file, "identity", "is missing: a Modbus meter that cannot be recognised is not read")
+    for register in profile.registers.values():
+        _check_wire(file, register, profile.limits)
+
+
+def _check_wire(file: str, register: Register, limits: Limits) -> None:
+    wire = register.wire
+    key = f"register.{register.name}"
+    if not isinstance(wire, ModbusWire):
+        return
+    if wire.type is WireType.TEXT:
+        raise ProfileError(file, f"{key}.type", "is text, which is for identity only")
+    if wire.span.count > limits.registers_max:
+        raise ProfileError(file, f"{key}.type", f"is longer than limits.registers_max, {limits.registers_max}")
+    if any(hole.overlaps(wire.span) for hole in limits.forbidden):
+        raise ProfileError(file, f"{key}.address", "lies in a hole that limits.forbidden excludes")

@@ -1,0 +1,87 @@
+"""From raw Modbus words to the integers of a profile, exactly.
+Float registers are rounded to the nearest integer of the profile's unit here and nowhere else; no float gets out."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from math import isfinite
+
+from tallystick_edge.profile import ModbusWire, Profile, RawRead, Register, Span, WireType, WordOrder
+
+WORDS = {
+    WireType.UINT16: 1,
+    WireType.INT16: 1,
+    WireType.UINT32: 2,
+    WireType.INT32: 2,
+    WireType.FLOAT32: 2,
+    WireType.UINT64: 4,
+    WireType.INT64: 4,
+}
+_SIGNED = frozenset({WireType.INT16, WireType.INT32, WireType.INT64})
+
+
+class ValueAbsent(ValueError):
+    """The meter answered, and said that it has no value for this register."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+def decode_registers(profile: Profile, reads: Sequence[RawRead], names: Iterable[str]) -> dict[str, int]:
+    """Values of the named registers, as integers in unit times 10^exponent, ties to even.
+    Raises ValueAbsent when the meter says it has none, KeyError when no read covers a register."""
+    return {name: decode_value(profile.registers[name], reads) for name in names}
+
+
+def decode_value(register: Register, reads: Sequence[RawRead]) -> int:
+    """One register; a float32 of 1234.567 kWh gives 1234567 Wh, because the nearest integer is taken, not the floor."""
+    wire = register.wire
+    if not isinstance(wire, ModbusWire):
+        raise KeyError(f"{register.name} is not a Modbus register")
+    raw = _number(register.name, wire, words_of(wire.span, reads))
+    return round(raw * Fraction(10) ** (wire.scale - register.exponent))
+
+
+def decode_text(wire: ModbusWire, reads: Sequence[RawRead]) -> str:
+    """An identity value as text: numbers in decimal, text without its padding.
+    Bytes that are not UTF-8 become U+FFFD, so they never match."""
+    words = words_of(wire.span, reads)
+    if wire.type is WireType.TEXT:
+        return b"".join(word.to_bytes(2, "big") for word in words).decode("utf-8", "replace").strip("\x00 ")
+    return str(_number("identity", wire, words))
+
+
+def words_of(span: Span, reads: Sequence[RawRead]) -> tuple[int, ...]:
+    """The words of `span` out of the reads that were made; KeyError when none covers it."""
+    for read in reads:
+        if read.span.covers(span):
+            start = span.address - read.span.address
+            return read.words[start : start + span.count]
+    raise KeyError(f"no read covers function {span.function} address {span.address:#06x} count {span.count}")
+
+
+def raw_bytes(reads: Sequence[RawRead]) -> bytes:
+    """What is kept as evidence of a poll: per request function (1), address (2), count (2), then the words,
+    all big-endian."""
+    return b"".join(
+        struct.pack(">BHH", read.span.function, read.span.address, read.span.count)
+        + b"".join(word.to_bytes(2, "big") for word in read.words)
+        for read in reads
+    )
+
+
+def _number(name: str, wire: ModbusWire, words: tuple[int, ...]) -> Fraction:
+    if words in wire.absent:
+        raise ValueAbsent(name, "the meter answered its mark for 'no value'")
+    ordered = words if wire.words is WordOrder.HIGH_FIRST else tuple(reversed(words))
+    data = b"".join(word.to_bytes(2, "big") for word in ordered)
+    if wire.type is not WireType.FLOAT32:
+        return Fraction(int.from_bytes(data, "big", signed=wire.type in _SIGNED))
+    (value,) = struct.unpack(">f", data)
+    if not isfinite(value):
+        raise ValueAbsent(name, "the meter answered a float that is no number")
+    return Fraction(value)
