@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One door to everything: makes .venv with what the locks say, then runs the command you name (`python3 run.py help`).
 
-It needs python3 >= 3.11 with venv and the package registries, nothing else, and installs nothing it has not checked by hash.
+It needs python3 >= 3.11 with venv and the package registries, no more, and checks by hash whatever it installs.
 """
 
 from __future__ import annotations
