@@ -49,10 +49,8 @@ class Table:
         return value
 
     def text_or_none(self, key: str) -> str | None:
-        return self.text(key) if self.has(key) else self._absent(key)
-
-    def _absent(self, key: str) -> None:
         self._known.append(key)
+        return self.text(key) if self.has(key) else None
 
     def integer(self, key: str, low: int, high: int, default: int | None = None) -> int:
         """A whole number low..high; required when there is no default."""
@@ -63,7 +61,8 @@ class Table:
         return value
 
     def integer_or_none(self, key: str, low: int, high: int) -> int | None:
-        return self.integer(key, low, high) if self.has(key) else self._absent(key)
+        self._known.append(key)
+        return self.integer(key, low, high) if self.has(key) else None
 
     def seconds_ms(self, key: str, low_ms: int, high_ms: int, default_ms: int | None = None) -> int:
         """Seconds as the file says them (3 or 0.5), milliseconds as the program wants them."""
@@ -114,7 +113,8 @@ def read_toml(path: Path) -> Table:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ConfigError(str(path), "file", error.strerror or str(error), "check the path and its permissions") from None
+        reason = error.strerror or str(error)
+        raise ConfigError(str(path), "file", reason, "check the path and its permissions") from None
     if len(data) > FILE_BYTES_MAX:
         raise ConfigError(str(path), "file", f"is {len(data)} bytes", f"keep it below {FILE_BYTES_MAX} bytes")
     try:

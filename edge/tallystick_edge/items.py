@@ -1,0 +1,135 @@
+"""What waits in the journal until it is sealed: readings, gauge readings and events, without their final numbers.
+Pagination and event numbers are given when a batch is sealed, so that a restored card can go on from the aggregator's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+from tallystick_edge.errors import InvariantError
+from tallystick_protocol.codes import EventCode, MeterState, Reason, TimeQuality
+
+GATEWAY_CHANNEL = 0  # events of the gateway itself
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """An instant as the gateway knows it: on this boot's monotonic clock and as believed UTC."""
+
+    boot: bytes
+    uptime_ms: int
+    utc_ms: int
+    quality: TimeQuality
+
+    def since_ms(self, earlier: Moment) -> int | None:
+        """Milliseconds from `earlier` to this; None when a boot lies between and one of the clocks was not set."""
+        if self.boot == earlier.boot:
+            return max(0, self.uptime_ms - earlier.uptime_ms)
+        if TimeQuality.U in (self.quality, earlier.quality):
+            return None
+        return max(0, self.utc_ms - earlier.utc_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A value of a counter that passed metering: total = base + value. `use`: number of the use it lies inside."""
+
+    channel: int
+    at: Moment
+    generation: int
+    base: int
+    value: int
+    state: MeterState = MeterState.OK
+    serial: str | None = None
+    mark: Reason | None = None
+    use: int | None = None
+
+    @property
+    def total(self) -> int:
+        return self.base + self.value
+
+
+@dataclass(frozen=True, slots=True)
+class GaugeReading:
+    """A value that may fall and is never priced."""
+
+    channel: int
+    at: Moment
+    value: int
+    use: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """An event before it has its number; the fields are those of the protocol's Event. Personal ones part from money."""
+
+    channel: int
+    at: Moment
+    code: EventCode
+    total: int | None = None
+    use: int | None = None
+    programme: str | None = None
+    samples_hash: bytes | None = None
+    reason: Reason | None = None
+    exchange: tuple[str, int, str, int] | None = None
+    ref: bytes | None = None
+    clock: tuple[bytes, int, int] | None = None
+    personal: bool = False
+
+
+Item: TypeAlias = Reading | GaugeReading | Happening
+Row: TypeAlias = "list[object]"
+_READING, _GAUGE, _HAPPENING = 0, 1, 2
+
+
+def to_row(item: Item) -> Row:
+    """An item as a list that the strict CBOR encoder takes."""
+    at: Row = [item.at.boot, item.at.uptime_ms, item.at.utc_ms, int(item.at.quality)]
+    match item:
+        case Reading():
+            mark = None if item.mark is None else int(item.mark)
+            head: Row = [_READING, item.channel, at, item.generation, item.base, item.value]
+            return [*head, int(item.state), item.serial, mark, item.use]
+        case GaugeReading():
+            return [_GAUGE, item.channel, at, item.value, item.use]
+        case Happening():
+            reason = None if item.reason is None else int(item.reason)
+            head = [_HAPPENING, item.channel, at, int(item.code), item.total, item.use, item.programme]
+            exchange, clock = item.exchange and list(item.exchange), item.clock and list(item.clock)
+            return [*head, item.samples_hash, reason, exchange, item.ref, clock, item.personal]
+
+
+def from_row(row: object) -> Item:
+    """The inverse of `to_row`; the journal's own bytes, so anything else is InvariantError."""
+    match row:
+        case [int(kind), int(channel), [bytes(boot), int(uptime), int(utc), int(quality)], *rest]:
+            return _from(kind, channel, Moment(boot, uptime, utc, TimeQuality(quality)), rest)
+        case _:
+            raise InvariantError("a pending item of the journal has an unknown shape")
+
+
+def _from(kind: int, channel: int, at: Moment, rest: list[object]) -> Item:
+    match kind, rest:
+        case (0, [int(generation), int(base), int(value), int(state), serial, mark, use]):
+            reason = None if mark is None else Reason(cast(int, mark))
+            text, number = cast("str | None", serial), cast("int | None", use)
+            return Reading(channel, at, generation, base, value, MeterState(state), text, reason, number)
+        case (1, [int(value), use]):
+            return GaugeReading(channel, at, value, cast("int | None", use))
+        case (2, [int(code), total, use, programme, samples, why, exchange, ref, clock, bool(personal)]):
+            return Happening(
+                channel,
+                at,
+                EventCode(code),
+                total=cast("int | None", total),
+                use=cast("int | None", use),
+                programme=cast("str | None", programme),
+                samples_hash=cast("bytes | None", samples),
+                reason=None if why is None else Reason(cast(int, why)),
+                exchange=None if exchange is None else cast("tuple[str, int, str, int]", tuple(cast(Row, exchange))),
+                ref=cast("bytes | None", ref),
+                clock=None if clock is None else cast("tuple[bytes, int, int]", tuple(cast(Row, clock))),
+                personal=personal,
+            )
+        case _:
+            raise InvariantError(f"a pending item of the journal has an unknown shape (kind {kind})")

@@ -1,0 +1,43 @@
+"""The state of one channel that must survive a restart: its base, generation, last good value and counters.
+It is a value; changing it is the deciders' work, keeping it is the journal's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tallystick_edge.items import Moment
+from tallystick_protocol.codes import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """Values set aside because they do not follow the last good one; `count` of them follow each other plausibly."""
+
+    reason: Reason
+    first: int
+    last: int
+    at: Moment
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    """What a channel goes on from. `pagination`, `event`, `use`: the last numbers given, 0 = none yet.
+
+    `value` and `at` are of the last good reading (None before the first); for a cycles channel `value` is the count."""
+
+    number: int
+    generation: int = 0
+    base: int = 0
+    value: int | None = None
+    at: Moment | None = None
+    serial: str | None = None
+    pagination: int = 0
+    event: int = 0
+    use: int = 0
+    suspect: Suspect | None = None
+
+    @property
+    def total(self) -> int:
+        """Base + last good value; the base alone before the first reading."""
+        return self.base + (self.value or 0)

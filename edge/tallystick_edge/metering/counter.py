@@ -1,0 +1,125 @@
+"""Decides what a value of a counter register is: the next reading, a wrap, an exchange, a reset, or wrong.
+A value that does not follow plausibly is never billed: it is set aside with a reason until it explains itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tallystick_edge.items import Happening, Item, Moment, Reading
+from tallystick_edge.metering.channel import ChannelState, Suspect
+from tallystick_protocol.codes import EventCode, MeterState, Reason
+
+CONFIRM_COUNT = 5  # values that must follow each other before a new level is believed: a glitch is 1 or 2 polls long
+SLACK_MS = 5_000  # an answer is stamped when it arrives: two stamps may be this much closer than the two measurements
+SLACK_STEPS = 10  # a float32 register moves in steps; 8 Wh at 100,000 kWh (devices.md, "Modbus driver")
+GAP_UNKNOWN_MS = 31 * 86_400_000  # when no clock says how long the gateway was off, allow a month at rated power
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class CounterRule:
+    """What is known of the register: where it wraps, and the most it can count per hour, in its own units."""
+
+    modulus: int | None
+    rated_max_per_h: int | None
+    every_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One value as a driver read it."""
+
+    at: Moment
+    value: int
+    serial: str | None
+    state: MeterState = MeterState.OK
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """The state to go on from, the reading when the value is good, and the events to tell."""
+
+    state: ChannelState
+    reading: Reading | None
+    events: tuple[Happening, ...] = ()
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        return self.events if self.reading is None else (*self.events, self.reading)
+
+
+def meter(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
+    """Decide one value. Pure; the returned reading carries no use number yet."""
+    if seen.value < 0:
+        return _set_aside(state, rule, seen, Reason.DECODE)
+    if state.value is None or state.at is None:
+        return _accept(state, seen, Reason.BEGIN)
+    if seen.serial is not None and state.serial is not None and seen.serial != state.serial:
+        return _exchange(state, seen, state.value, state.serial, seen.serial)
+    allowed = _allowed(rule, seen.at, state.at)
+    if seen.value < state.value:
+        if rule.modulus is not None and seen.value + rule.modulus - state.value <= (allowed or rule.modulus // 2):
+            return _wrap(state, seen, rule.modulus)
+        return _set_aside(state, rule, seen, Reason.FELL)
+    if allowed is not None and seen.value - state.value > allowed:
+        return _set_aside(state, rule, seen, Reason.IMPLAUSIBLE_JUMP)
+    return _accept(state, seen, Reason.BOOT if seen.at.boot != state.at.boot else None)
+
+
+def _allowed(rule: CounterRule, now: Moment, before: Moment) -> int | None:
+    """The most the register can have risen; None when nothing is known of the meter's rating."""
+    if rule.rated_max_per_h is None:
+        return None
+    elapsed = now.since_ms(before)
+    span = (GAP_UNKNOWN_MS if elapsed is None else elapsed) + 2 * rule.every_ms + SLACK_MS
+    return rule.rated_max_per_h * span // HOUR_MS + SLACK_STEPS
+
+
+def _accept(state: ChannelState, seen: Seen, mark: Reason | None) -> Metered:
+    serial = seen.serial or state.serial
+    after = replace(state, value=seen.value, at=seen.at, serial=serial, suspect=None)
+    reading = Reading(
+        state.number, seen.at, state.generation, state.base, seen.value, seen.state, serial=serial, mark=mark
+    )
+    return Metered(after, reading)
+
+
+def _rebase(state: ChannelState, seen: Seen, base: int, event: Happening, mark: Reason) -> Metered:
+    metered = _accept(replace(state, generation=state.generation + 1, base=base), seen, mark)
+    return Metered(metered.state, metered.reading, (event,))
+
+
+def _wrap(state: ChannelState, seen: Seen, modulus: int) -> Metered:
+    event = Happening(state.number, seen.at, EventCode.WRAP, total=state.base + modulus + seen.value)
+    return _rebase(state, seen, state.base + modulus, event, Reason.GENERATION)
+
+
+def _exchange(state: ChannelState, seen: Seen, old_final: int, old: str, new: str) -> Metered:
+    """Another meter answers: its first value joins on to the old one's last good total."""
+    exchange = (old, old_final, new, seen.value)
+    event = Happening(state.number, seen.at, EventCode.EXCHANGE, total=state.total, exchange=exchange)
+    return _rebase(state, seen, state.total - seen.value, event, Reason.SERIAL_CHANGED)
+
+
+def _set_aside(state: ChannelState, rule: CounterRule, seen: Seen, reason: Reason) -> Metered:
+    """Quarantine a value, or believe a new level when enough values have followed each other on it."""
+    suspect = _follow(state.suspect, rule, seen, reason)
+    if suspect.count == 1:
+        event = Happening(
+            state.number, seen.at, EventCode.QUARANTINED, total=state.base + seen.value, reason=reason
+        )
+        return Metered(replace(state, suspect=suspect), None, (event,))
+    if suspect.count < CONFIRM_COUNT or reason is Reason.DECODE:
+        return Metered(replace(state, suspect=suspect), None)
+    event = Happening(state.number, seen.at, EventCode.RESET, total=state.total, reason=reason)
+    return _rebase(state, seen, state.total - suspect.first, event, Reason.GENERATION)
+
+
+def _follow(suspect: Suspect | None, rule: CounterRule, seen: Seen, reason: Reason) -> Suspect:
+    fresh = Suspect(reason, seen.value, seen.value, seen.at, 1)
+    if suspect is None or suspect.reason is not reason or seen.value < suspect.last:
+        return fresh
+    allowed = _allowed(rule, seen.at, suspect.at)
+    if allowed is not None and seen.value - suspect.last > allowed:
+        return fresh
+    return replace(suspect, last=seen.value, at=seen.at, count=suspect.count + 1)
