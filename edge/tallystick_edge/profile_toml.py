@@ -1,5 +1,5 @@
 """Reads a profile file strictly: TOML in, a checked `Profile` out, or a ProfileError naming file, key and reason.
-It checks the file against itself only; whether the numbers are true of the meter is for `source` and the vectors to say."""
+It checks the file against itself only; whether the numbers are true of the meter, `source` and the vectors say."""
 
 from __future__ import annotations
 
