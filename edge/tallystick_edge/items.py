@@ -1,13 +1,14 @@
 """What waits in the journal until it is sealed: readings, gauge readings and events, without their final numbers.
-Pagination and event numbers are given when a batch is sealed, so that a restored card can go on from the aggregator's."""
+Numbers are given when a batch is sealed, so that a restored card can go on from those the aggregator has."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
-from tallystick_edge.errors import InvariantError
 from tallystick_protocol.codes import EventCode, MeterState, Reason, TimeQuality
+
+from tallystick_edge.errors import InvariantError
 
 GATEWAY_CHANNEL = 0  # events of the gateway itself
 
@@ -61,7 +62,7 @@ class GaugeReading:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """An event before it has its number; the fields are those of the protocol's Event. Personal ones part from money."""
+    """An event before it has its number; fields as in the protocol's Event. Personal ones go apart from money."""
 
     channel: int
     at: Moment

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tallystick_edge.items import Moment
 from tallystick_protocol.codes import Reason
+
+from tallystick_edge.items import Moment
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from tallystick_protocol.codes import EventCode, MeterState, Reason
+
 from tallystick_edge.items import Happening, Item, Moment, Reading
 from tallystick_edge.metering.channel import ChannelState, Suspect
-from tallystick_protocol.codes import EventCode, MeterState, Reason
 
 CONFIRM_COUNT = 5  # values that must follow each other before a new level is believed: a glitch is 1 or 2 polls long
 SLACK_MS = 5_000  # an answer is stamped when it arrives: two stamps may be this much closer than the two measurements

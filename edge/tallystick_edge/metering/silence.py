@@ -3,9 +3,10 @@ It never invents a reading; the next good total says what was used in between.""
 
 from __future__ import annotations
 
+from tallystick_protocol.codes import EventCode, Reason
+
 from tallystick_edge.items import Happening, Moment
 from tallystick_edge.metering.channel import ChannelState
-from tallystick_protocol.codes import EventCode, Reason
 
 MISSED_POLLS = 3  # one late answer and its quarantine window cost up to two polls on a healthy line
 
