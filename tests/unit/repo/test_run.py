@@ -1,0 +1,100 @@
+"""run.py explains itself, refuses clearly, and the Makefile is only a short way to it."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from support.repository import ROOT
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "run.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("tallystick_run", ROOT / "run.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(module, "PYTHON", tmp_path / ".venv" / "bin" / "python")
+    monkeypatch.setattr(module, "FRONT_END", tmp_path / "cloud" / "ui")
+    return module
+
+
+def test_help_names_every_command(module: ModuleType) -> None:
+    text = run("help").stdout
+    for command in module.COMMANDS:
+        if not command.startswith("-"):
+            assert re.search(rf"^  {command}\b", text, re.MULTILINE), command
+
+
+def test_every_command_of_the_makefile_is_one_of_run(module: ModuleType) -> None:
+    targets = re.findall(r"^([a-z %-]+):$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = {word for line in targets for word in line.split()}
+    assert named - {"bench-%"} == {c for c in module.COMMANDS if not c.startswith("-")}
+
+
+def test_an_unknown_command_is_refused_with_the_list() -> None:
+    done = run("dmeo")
+    assert done.returncode == 2
+    assert "no command 'dmeo'" in done.stderr
+    assert "demo" in done.stderr
+
+
+def test_a_bad_number_is_refused(module: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        module.value_of("CYCLES", ["CYCLES=many"], default="100")
+    assert "CYCLES=many: expected a whole number above 0" in capsys.readouterr().err
+
+
+def test_missing_venv_names_the_one_command(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        module.make_venv()
+    said = capsys.readouterr().err
+    assert re.search(r"sudo apt-get install python3\.\d+-venv", said)
+    assert not (module.ROOT / ".venv").exists()
+
+
+def test_an_old_python_is_refused(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module.sys, "version_info", (3, 9, 2, "final", 0))
+    with pytest.raises(SystemExit):
+        module.install(with_tests=False)
+    assert "needs Python 3.11 or newer" in capsys.readouterr().err
+
+
+def test_the_stamp_covers_locks_pyprojects_and_front_end(module: ModuleType, tmp_path: Path) -> None:
+    for member in (".", *module.MEMBERS):
+        (tmp_path / member).mkdir(exist_ok=True)
+        (tmp_path / member / "pyproject.toml").write_text("")
+    (tmp_path / "cloud" / "ui" / "node_modules").mkdir(parents=True)
+    source = tmp_path / "cloud" / "ui" / "page.ts"
+    source.write_text("one")
+    before = module.digest_of(module.member_sources())
+    (tmp_path / "cloud" / "ui" / "node_modules" / "big.js").write_text("not ours")
+    assert module.digest_of(module.member_sources()) == before
+    source.write_text("two")
+    after = module.digest_of(module.member_sources())
+    assert after != before
+    (tmp_path / "edge" / "pyproject.toml").write_text("changed")
+    assert module.digest_of(module.member_sources()) != after
+
+
+def test_paths_mean_the_callers_folder(module: ModuleType) -> None:
+    words = module.absolute_paths(["--data", "x", "--seconds", "3", "--report", "/y"])
+    assert words == ["--data", str(Path("x").absolute()), "--seconds", "3", "--report", "/y"]
