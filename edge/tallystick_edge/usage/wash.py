@@ -139,10 +139,9 @@ def _accumulate(state: WashState, rule: WashRule, sample: WashSample) -> WashSta
     gap = _is_gap(rule, last.at, sample.at)
     used_mwh = sample.energy_mwh - last.energy_mwh
     heating = max(sample.power_mw, last.power_mw) >= rule.heat_mw
+    heat = used_mwh if heating else 0
     if gap:
         heat = max(0, used_mwh - MOTOR_MW * (elapsed or 0) // HOUR_MS)
-    else:
-        heat = used_mwh if heating else 0
     span = 0 if gap or elapsed is None else elapsed
     low = sample.power_mw < rule.end_mw
     low_before = low and state.low_at is not None and not gap
@@ -172,7 +171,7 @@ def _to_billable(state: WashState, rule: WashRule, at: Moment, reason: Reason | 
 
 
 def _end(state: WashState, rule: WashRule, at: Moment) -> Step:
-    """Power has been low long enough: the use ended when it became low. Enough energy without a rinse seen is a wash."""
+    """Power was low long enough: the use ended when it became low. Enough energy with no rinse seen is a wash too."""
     ended_at = state.low_at or at
     events: tuple[Happening, ...] = ()
     used_mwh = 0 if state.last is None else state.last.energy_mwh - state.start_mwh

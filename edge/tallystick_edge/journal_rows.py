@@ -1,0 +1,109 @@
+"""State snapshots as CBOR rows and back: the journal's own formats, each beginning with a version.
+It opens nothing; bytes that do not fit raise JournalError, because then the store is damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from tallystick_protocol import cbor
+from tallystick_protocol.codes import Reason, TimeQuality
+from tallystick_protocol.errors import ProtocolError
+
+from tallystick_edge.errors import InvariantError, JournalError
+from tallystick_edge.items import Item, Moment, from_row, to_row
+from tallystick_edge.metering.channel import ChannelState, Suspect
+from tallystick_edge.usage.wash import Phase, WashSample, WashState
+
+VERSION = 1
+ROW_BYTES_MAX = 16 * 1024 * 1024  # one flush holds at most the app's buffer limit, about 100 bytes an item
+
+
+def encode_items(items: Sequence[Item]) -> bytes:
+    return cbor.encode([VERSION, [to_row(item) for item in items]])
+
+
+def decode_items(data: bytes) -> list[Item]:
+    return [from_row(row) for row in cast("list[object]", _versioned(data, 1)[0])]
+
+
+def encode_channel(state: ChannelState) -> bytes:
+    suspect = state.suspect
+    aside = suspect and [int(suspect.reason), suspect.first, suspect.last, _moment(suspect.at), suspect.count]
+    at = None if state.at is None else _moment(state.at)
+    level = [state.generation, state.base, state.value, at, state.serial]
+    return cbor.encode([VERSION, state.number, level, [state.pagination, state.event, state.use], aside])
+
+
+def decode_channel(data: bytes) -> ChannelState:
+    match _versioned(data, 4):
+        case [int(number), [int(generation), int(base), value, at, serial], [int(page), int(event), int(use)], aside]:
+            return ChannelState(
+                number,
+                generation,
+                base,
+                cast("int | None", value),
+                None if at is None else _to_moment(at),
+                cast("str | None", serial),
+                page,
+                event,
+                use,
+                _suspect(aside),
+            )
+        case _:
+            raise JournalError("a channel's state has an unknown shape: run `tallystick-edge status` and keep the file")
+
+
+def _suspect(row: object) -> Suspect | None:
+    match row:
+        case [int(reason), int(first), int(last), at, int(count)]:
+            return Suspect(Reason(reason), first, last, _to_moment(at), count)
+        case _:
+            return None
+
+
+def encode_wash(state: WashState) -> bytes:
+    low_at = None if state.low_at is None else _moment(state.low_at)
+    last = state.last and [_moment(state.last.at), state.last.power_mw, state.last.energy_mwh]
+    spans = [state.start_mwh, state.heat_mwh, state.heat_off_ms, state.low_ms]
+    counts = [int(state.phase), state.count, state.number]
+    return cbor.encode([VERSION, counts, last, spans, low_at, state.samples_hash])
+
+
+def decode_wash(data: bytes) -> WashState:
+    match _versioned(data, 5):
+        case [[int(phase), int(count), int(number)], last, [int(start), int(heat), int(off), int(low)], at, bytes(seen)]:
+            low_at = None if at is None else _to_moment(at)
+            return WashState(Phase(phase), count, number, _wash_sample(last), start, heat, off, low, low_at, seen)
+        case _:
+            raise JournalError("a usage snapshot has an unknown shape: run `tallystick-edge status` and keep the file")
+
+
+def _wash_sample(row: object) -> WashSample | None:
+    match row:
+        case [at, int(power), int(energy)]:
+            return WashSample(_to_moment(at), power, energy)
+        case _:
+            return None
+
+
+def _moment(at: Moment) -> list[object]:
+    return [at.boot, at.uptime_ms, at.utc_ms, int(at.quality)]
+
+
+def _to_moment(row: object) -> Moment:
+    match row:
+        case [bytes(boot), int(uptime), int(utc), int(quality)]:
+            return Moment(boot, uptime, utc, TimeQuality(quality))
+        case _:
+            raise InvariantError("an instant of the journal has an unknown shape")
+
+
+def _versioned(data: bytes, length: int) -> list[object]:
+    try:
+        value = cbor.decode(data, ROW_BYTES_MAX, field="journal row")
+    except ProtocolError as error:
+        raise JournalError(f"the journal holds damaged bytes ({error}): keep the file, start with a new one") from None
+    if not isinstance(value, list) or len(value) != length + 1 or value[0] != VERSION:
+        raise JournalError("the journal holds a row of another version: start the agent that wrote it")
+    return cast("list[object]", value[1:])
