@@ -1,0 +1,127 @@
+"""Deterministic CBOR in and out: the only place where bytes become values and values become bytes.
+It never lets another exception than `ProtocolError` out and never does work that grows faster than the input.
+
+The order of the checks is part of the protocol: size, a decoder that refuses nesting, indefinite lengths, duplicate
+keys and every tag, then a walk over the types, and only then encoding again and comparing. In another order 45 bytes
+of nested map keys keep the encoder busy for seconds, and 18 bytes with tags 28 and 29 make a walk visit millions.
+"""
+
+import unicodedata
+from collections.abc import Callable
+from typing import NoReturn, TypeAlias, cast
+
+import cbor2
+
+from tallystick_protocol.errors import BadType, BadValue, NotCanonical, TooLarge
+
+CborValue: TypeAlias = "int | bytes | str | bool | list[CborValue] | dict[int, CborValue] | None"
+
+INT_MIN = -(2**63)
+INT_MAX = 2**63 - 1
+DEPTH_MAX = 8  # levels of arrays and maps; the deepest message has 6
+TEXT_BYTES_MAX = 64  # a name or a code; anything longer travels as bstr with its own limit
+UPLOAD_BYTES_MAX = 64 * 1024  # one upload; also the default limit of any message
+
+# The tags that cbor2 6 decodes by itself and that could cost work before anybody looks; all others reach `tag_hook`.
+_BUILTIN_TAGS = (0, 1, 2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 37, 52, 54, 100, 256, 258, 260, 261, 1004, 43000, 55799)
+
+
+class _Tagged(Exception):
+    """The decoder met a tag; a signal inside this file."""
+
+
+def _refuse(*_: object) -> NoReturn:
+    raise _Tagged
+
+
+_REFUSING: dict[int, Callable[..., object]] = dict.fromkeys(_BUILTIN_TAGS, _refuse)
+
+
+def decode(
+    data: bytes, size_max: int = UPLOAD_BYTES_MAX, *, field: str = "data", text_bytes_max: int = TEXT_BYTES_MAX
+) -> CborValue:
+    """Decode exactly one deterministic CBOR item of at most `size_max` bytes.
+
+    Raises TooLarge, NotCanonical (also for bytes after the item), BadType (floats, tags, undefined, keys that are not
+    unsigned) or BadValue (integers outside 64 bits, text that is long or not NFC), always naming `field`.
+    """
+    if len(data) > size_max:
+        raise TooLarge(field, f"is {len(data)} bytes long, the limit is {size_max}")
+    value = _loads(data, field)
+    _walk(value, field, 0, text_bytes_max)
+    if cbor2.dumps(value, canonical=True) != data:
+        raise NotCanonical(field, "is not deterministic CBOR (RFC 8949 4.2): encode it again with the shortest heads")
+    return cast(CborValue, value)  # the walk has looked at every type
+
+
+def encode(value: object, *, field: str = "value", text_bytes_max: int = TEXT_BYTES_MAX) -> bytes:
+    """Deterministic CBOR of ints, bytes, text, bools, None, lists or tuples and maps with unsigned keys.
+
+    Raises BadType or BadValue for anything that `decode` would refuse, so that nobody can sign such a value.
+    """
+    _walk(value, field, 0, text_bytes_max)
+    return cbor2.dumps(value, canonical=True)
+
+
+def _loads(data: bytes, field: str) -> object:
+    try:
+        return cbor2.loads(
+            bytes(data),
+            max_depth=DEPTH_MAX,
+            allow_indefinite=False,
+            allow_duplicate_keys=False,
+            semantic_decoders=_REFUSING,
+            tag_hook=_refuse,
+        )
+    except _Tagged:
+        raise BadType(field, "holds a CBOR tag; payloads hold none") from None
+    except (cbor2.CBORError, ValueError, TypeError, OverflowError, MemoryError, RecursionError) as error:
+        if _caused_by_tag(error):
+            raise BadType(field, "holds a CBOR tag; payloads hold none") from None
+        raise NotCanonical(field, f"is not readable as deterministic CBOR ({type(error).__name__})") from None
+
+
+def _caused_by_tag(error: BaseException) -> bool:
+    return isinstance(error.__cause__ or error.__context__, _Tagged)
+
+
+def _walk(value: object, field: str, depth: int, text_bytes_max: int) -> None:
+    kind = type(value)
+    if kind is int:
+        _check_int(value, field)  # type: ignore[arg-type]
+    elif kind is str:
+        _check_text(value, field, text_bytes_max)  # type: ignore[arg-type]
+    elif kind is list or kind is tuple:
+        _deeper(field, depth)
+        for item in value:  # type: ignore[attr-defined]
+            _walk(item, field, depth + 1, text_bytes_max)
+    elif kind is dict:
+        _deeper(field, depth)
+        for key, item in value.items():  # type: ignore[attr-defined]
+            if type(key) is not int or key < 0:
+                raise BadType(field, "holds a map key that is not an unsigned integer")
+            _check_int(key, field)
+            _walk(item, field, depth + 1, text_bytes_max)
+    elif kind is not bytes and kind is not bool and value is not None:
+        raise BadType(field, f"holds a value of a type that payloads do not have ({kind.__name__})")
+
+
+def _deeper(field: str, depth: int) -> None:
+    if depth >= DEPTH_MAX:
+        raise TooLarge(field, f"is nested deeper than {DEPTH_MAX} levels")
+
+
+def _check_int(value: int, field: str) -> None:
+    if not INT_MIN <= value <= INT_MAX:
+        raise BadValue(field, "holds an integer outside -2^63..2^63-1")
+
+
+def _check_text(value: str, field: str, bytes_max: int) -> None:
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise BadValue(field, "holds text that is not Unicode") from None
+    if size > bytes_max:
+        raise BadValue(field, f"holds text of {size} bytes, the limit is {bytes_max}")
+    if not unicodedata.is_normalized("NFC", value):
+        raise BadValue(field, "holds text that is not in Unicode form NFC")

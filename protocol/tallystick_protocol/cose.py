@@ -1,0 +1,147 @@
+"""COSE_Sign1 in the one shape that this protocol allows: tag 18, header {1 alg, 3 content type, 4 kid}, nothing else.
+It never trusts the envelope's algorithm or kid: the key that the caller looks up decides, and the hash of a signed
+object is that of its Sig_structure, because an ECDSA envelope can be altered without altering what it says.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tallystick_protocol import cbor
+from tallystick_protocol.errors import BadEnvelope, BadSignature, TooLarge, UnknownKey, Unsupported
+from tallystick_protocol.ids import H32, KID_BYTES, Kid, sha256
+from tallystick_protocol.keys import SIGNATURE_BYTES, Alg, PublicKey, Signer
+
+_TAG_18 = b"\xd2"
+_HEADER_KEYS = frozenset({1, 3, 4})
+HEADER_BYTES_MAX = 128  # three short entries; the longest content type makes 66
+
+
+class ContentType(StrEnum):
+    """What a signed payload is; part of the signed header, so that one kind never passes as another."""
+
+    BATCH = "application/vnd.tallystick.batch+cbor"
+    RECEIPT = "application/vnd.tallystick.receipt+cbor"
+    HELLO = "application/vnd.tallystick.hello+cbor"
+    STATE = "application/vnd.tallystick.state+cbor"
+    COMMAND = "application/vnd.tallystick.command+cbor"
+    CONTRACT = "application/vnd.tallystick.contract+cbor"
+    KEY_EVENT = "application/vnd.tallystick.key-event+cbor"
+    DESCRIPTOR = "application/vnd.tallystick.descriptor+cbor"
+    APPROVAL = "application/vnd.tallystick.approval+cbor"
+    RESOLUTION = "application/vnd.tallystick.resolution+cbor"
+    SETTLEMENT = "application/vnd.tallystick.settlement+cbor"
+    ENROL = "application/vnd.tallystick.enrol+cbor"
+    VOTE = "application/vnd.tallystick.vote+cbor"
+    INPUT = "application/vnd.tallystick.input+cbor"
+
+    @property
+    def kind(self) -> str:
+        """The short name, as it stands in a key's grants: `batch`, `key-event`."""
+        return self.value.removeprefix("application/vnd.tallystick.").removesuffix("+cbor")
+
+
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """An envelope of the right shape whose signature nobody has checked yet."""
+
+    content_type: ContentType
+    kid: Kid
+    alg: Alg
+    payload: bytes
+    signature: bytes
+    signed: bytes
+
+    @property
+    def hash(self) -> H32:
+        """hash(x) = SHA-256(Sig_structure): the identity of the signed object."""
+        return sha256(self.signed)
+
+    def verify(self, key: PublicKey) -> None:
+        """Raise BadSignature unless `key` made this signature with the key's own algorithm."""
+        if key.alg != self.alg:
+            raise BadSignature("envelope.alg", f"is {self.alg}, but key {key.kid.hex()} is for {key.alg}")
+        key.verify(self.signature, self.signed)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A payload whose signature was checked."""
+
+    content_type: ContentType
+    kid: Kid
+    payload: bytes
+    hash: H32
+
+
+def sign(signer: Signer, content_type: ContentType, payload: bytes) -> bytes:
+    """The envelope (COSE_Sign1, RFC 9052) of `payload`, which is already deterministic CBOR."""
+    protected = cbor.encode({1: int(signer.alg), 3: content_type.value, 4: signer.kid})
+    signature = signer.sign(_sig_structure(protected, payload))
+    return _TAG_18 + cbor.encode([protected, {}, payload, signature])
+
+
+def parse(envelope: bytes, size_max: int = cbor.UPLOAD_BYTES_MAX) -> Unverified:
+    """Read an envelope's shape without checking the signature; BadEnvelope names what is out of place."""
+    if len(envelope) > size_max:
+        raise TooLarge("envelope", f"is {len(envelope)} bytes long, the limit is {size_max}")
+    if envelope[:1] != _TAG_18:
+        raise BadEnvelope("envelope", "is not tagged 18: send a tagged COSE_Sign1")
+    protected, payload, signature = _body(cbor.decode(envelope[1:], size_max, field="envelope"))
+    alg, content_type, kid = _header(protected)
+    signed = _sig_structure(protected, payload)
+    return Unverified(content_type, kid, alg, payload, signature, signed)
+
+
+def open_envelope(
+    envelope: bytes,
+    expect: ContentType,
+    find_key: Callable[[Kid], PublicKey | None],
+    size_max: int = cbor.UPLOAD_BYTES_MAX,
+) -> Opened:
+    """Check shape, kind, key and signature. `find_key` must look only among the keys of the one who should have signed.
+
+    Raises BadEnvelope (shape or another content type than `expect`), UnknownKey or BadSignature.
+    """
+    unverified = parse(envelope, size_max)
+    if unverified.content_type is not expect:
+        raise BadEnvelope("envelope.content-type", f"is {unverified.content_type.kind}, expected {expect.kind}")
+    key = find_key(unverified.kid)
+    if key is None:
+        raise UnknownKey("envelope.kid", f"{unverified.kid.hex()} is not a key that may sign a {expect.kind} here")
+    unverified.verify(key)
+    return Opened(unverified.content_type, unverified.kid, unverified.payload, unverified.hash)
+
+
+def _sig_structure(protected: bytes, payload: bytes) -> bytes:
+    return cbor.encode(["Signature1", protected, b"", payload])
+
+
+def _body(value: cbor.CborValue) -> tuple[bytes, bytes, bytes]:
+    match value:
+        case [bytes(protected), dict(unprotected), bytes(payload), bytes(signature)]:
+            pass
+        case _:
+            raise BadEnvelope("envelope", "is not [protected, {}, payload, signature] with all three as byte strings")
+    if unprotected:
+        raise BadEnvelope("envelope.unprotected", "is not empty: put every header into the protected one")
+    if len(signature) != SIGNATURE_BYTES:
+        raise BadEnvelope("envelope.signature", f"is {len(signature)} bytes long, must be {SIGNATURE_BYTES}")
+    return protected, payload, signature
+
+
+def _header(protected: bytes) -> tuple[Alg, ContentType, Kid]:
+    header = cbor.decode(protected, HEADER_BYTES_MAX, field="envelope.header")
+    if not isinstance(header, dict) or header.keys() != _HEADER_KEYS:
+        raise BadEnvelope("envelope.header", "must hold exactly 1 (alg), 3 (content type) and 4 (kid)")
+    alg, content_type, kid = header[1], header[3], header[4]
+    if type(alg) is not int or alg not in (Alg.ES256, Alg.EDDSA):
+        raise BadEnvelope("envelope.alg", "is not -7 (ES256) or -8 (EdDSA)")
+    if not isinstance(kid, bytes) or len(kid) != KID_BYTES:
+        raise BadEnvelope("envelope.kid", f"is not {KID_BYTES} bytes")
+    if not isinstance(content_type, str):
+        raise BadEnvelope("envelope.content-type", "is not text")
+    try:
+        return Alg(alg), ContentType(content_type), Kid(kid)
+    except ValueError:
+        raise Unsupported("envelope.content-type", "is not one that this version knows") from None
