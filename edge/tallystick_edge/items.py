@@ -72,7 +72,7 @@ class Happening:
     programme: str | None = None
     samples_hash: bytes | None = None
     reason: Reason | None = None
-    exchange: tuple[str, int, str, int] | None = None
+    exchange: Swap | None = None
     ref: bytes | None = None
     clock: tuple[bytes, int, int] | None = None
     personal: bool = False
@@ -80,6 +80,7 @@ class Happening:
 
 Item: TypeAlias = Reading | GaugeReading | Happening
 Row: TypeAlias = "list[object]"
+Swap: TypeAlias = "tuple[str | None, int, str | None, int]"  # old serial, old final, new serial, new first
 _READING, _GAUGE, _HAPPENING = 0, 1, 2
 
 
@@ -127,7 +128,7 @@ def _from(kind: int, channel: int, at: Moment, rest: list[object]) -> Item:
                 programme=cast("str | None", programme),
                 samples_hash=cast("bytes | None", samples),
                 reason=None if why is None else Reason(cast(int, why)),
-                exchange=None if exchange is None else cast("tuple[str, int, str, int]", tuple(cast(Row, exchange))),
+                exchange=None if exchange is None else cast("Swap", tuple(cast(Row, exchange))),
                 ref=cast("bytes | None", ref),
                 clock=None if clock is None else cast("tuple[bytes, int, int]", tuple(cast(Row, clock))),
                 personal=personal,

@@ -72,9 +72,9 @@ def encode_wash(state: WashState) -> bytes:
 
 def decode_wash(data: bytes) -> WashState:
     match _versioned(data, 5):
-        case [[int(phase), int(count), int(number)], last, [int(start), int(heat), int(off), int(low)], at, bytes(seen)]:
+        case [[int(phase), int(count), int(use)], last, [int(start), int(heat), int(off), int(low)], at, bytes(seen)]:
             low_at = None if at is None else _to_moment(at)
-            return WashState(Phase(phase), count, number, _wash_sample(last), start, heat, off, low, low_at, seen)
+            return WashState(Phase(phase), count, use, _wash_sample(last), start, heat, off, low, low_at, seen)
         case _:
             raise JournalError("a usage snapshot has an unknown shape: run `tallystick-edge status` and keep the file")
 

@@ -1,0 +1,248 @@
+"""Cuts pending items into parts: one channel, at most one use, money or personal; and takes parts apart again.
+Pure: it gives the final numbers on the way but signs nothing and drops nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby, pairwise
+from typing import TypeAlias
+
+from tallystick_protocol.codes import Reason, Sensitivity, TimeQuality
+from tallystick_protocol.ids import H32, ZERO_H32
+from tallystick_protocol.part import ClockFix, Event, Exchange, Gauge, Part, Runs, Segment, Uptime
+
+from tallystick_edge.items import GaugeReading, Happening, Item, Moment, Reading
+from tallystick_edge.metering.channel import ChannelState
+
+COLUMN_MAX = 4_096  # readings in one segment (protocol.md, "Encoding")
+CLOCK_STEP_MS = 1_000  # wall and monotonic clock may drift apart this far in one segment; more is a step
+
+PartKey: TypeAlias = "tuple[int, bool, int | None, bool]"
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """An item with the number it will carry for ever: a pagination for readings, an event number for events."""
+
+    item: Item
+    number: int
+
+
+def number(
+    items: Sequence[Item], channels: Mapping[int, ChannelState]
+) -> tuple[list[Numbered], dict[int, ChannelState]]:
+    """Give numbers in order; returns also the channels' states with the numbers used up."""
+    states = dict(channels)
+    numbered: list[Numbered] = []
+    for item in items:
+        state = states.get(item.channel) or ChannelState(item.channel)
+        if isinstance(item, Happening):
+            state = replace(state, event=state.event + 1)
+            numbered.append(Numbered(item, state.event))
+        else:
+            state = replace(state, pagination=state.pagination + 1)
+            numbered.append(Numbered(item, state.pagination))
+        states[item.channel] = state
+    return numbered, states
+
+
+@dataclass(slots=True)
+class _Draft:
+    readings: list[tuple[int, Reading]] = field(default_factory=list)
+    gauges: list[tuple[int, GaugeReading]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+
+def cut(numbered: Sequence[Numbered], descriptors: Mapping[int, H32]) -> list[Part]:
+    """Parts in the order in which their first items came."""
+    drafts: list[tuple[PartKey, _Draft]] = []
+    current: dict[PartKey, _Draft] = {}
+    for each in numbered:
+        key = _key(each.item)
+        draft = current.get(key)
+        if draft is None or _falls(draft, each.item):
+            draft = current[key] = _Draft()
+            drafts.append((key, draft))
+        match each.item:
+            case Reading() as reading:
+                draft.readings.append((each.number, reading))
+            case GaugeReading() as gauge:
+                draft.gauges.append((each.number, gauge))
+            case Happening() as happening:
+                draft.events.append(_event(each.number, happening))
+    return [_part(key, draft, descriptors) for key, draft in drafts]
+
+
+def uncut(parts: Iterable[Part], tag: int) -> list[Item]:
+    """Items of sealed parts, for sealing again in a new epoch. `tag` (negative) stands for an unknown use number."""
+    found: list[Numbered] = []
+    for index, part in enumerate(parts):
+        use = tag - index if part.sensitivity is Sensitivity.PERSONAL else None
+        for segment in part.segments:
+            found.extend(_readings(part.channel, segment, use))
+        for gauge in part.gauges:
+            found.extend(_gauge_readings(part.channel, gauge, use))
+        found.extend(Numbered(_happening(part, event), event.number) for event in part.events)
+    return [each.item for each in sorted(found, key=lambda each: each.number)]
+
+
+def _key(item: Item) -> PartKey:
+    if isinstance(item, Happening):
+        return item.channel, item.personal, item.use, False
+    return item.channel, item.use is not None, item.use, isinstance(item, GaugeReading)
+
+
+def _falls(draft: _Draft, item: Item) -> bool:
+    """Totals never fall inside a part; what was sealed again after a restore may start lower."""
+    return isinstance(item, Reading) and bool(draft.readings) and item.total < draft.readings[-1][1].total
+
+
+def _part(key: PartKey, draft: _Draft, descriptors: Mapping[int, H32]) -> Part:
+    channel, personal, _, _ = key
+    return Part(
+        channel=channel,
+        descriptor=descriptors.get(channel, ZERO_H32),
+        sensitivity=Sensitivity.PERSONAL if personal else Sensitivity.MONEY,
+        segments=tuple(_segment(run) for run in _runs_of(draft.readings)),
+        gauges=tuple(_gauge(run) for run in _gauge_runs_of(draft.gauges)),
+        events=tuple(draft.events),
+    )
+
+
+def _joined(first: Moment, before: Moment, after: Moment) -> bool:
+    """One boot, a clock that goes on, no step between wall and monotonic time."""
+    if after.boot != first.boot or after.uptime_ms < before.uptime_ms:
+        return False
+    drift = (after.utc_ms - first.utc_ms) - (after.uptime_ms - first.uptime_ms)
+    return abs(drift) <= CLOCK_STEP_MS
+
+
+def _runs_of(readings: Sequence[tuple[int, Reading]]) -> list[list[tuple[int, Reading]]]:
+    runs: list[list[tuple[int, Reading]]] = []
+    for page, reading in readings:
+        if runs and _continues(runs[-1], page, reading):
+            runs[-1].append((page, reading))
+        else:
+            runs.append([(page, reading)])
+    return runs
+
+
+def _continues(run: list[tuple[int, Reading]], page: int, reading: Reading) -> bool:
+    (_, first), (last_page, last) = run[0], run[-1]
+    level = (reading.generation, reading.base, reading.serial) == (last.generation, last.base, last.serial)
+    return page == last_page + 1 and len(run) < COLUMN_MAX and level and _joined(first.at, last.at, reading.at)
+
+
+def _segment(run: list[tuple[int, Reading]]) -> Segment:
+    page, first = run[0]
+    readings = [reading for _, reading in run]
+    return Segment(
+        pagination=page,
+        at=Uptime(first.at.boot, first.at.uptime_ms),
+        t0_ms=first.at.utc_ms,
+        generation=first.generation,
+        base=first.base,
+        v0=first.value,
+        dt=tuple(b.at.uptime_ms - a.at.uptime_ms for a, b in pairwise(readings)),
+        dv=tuple(b.value - a.value for a, b in pairwise(readings)),
+        quality=_run_lengths([int(each.at.quality) for each in readings]),
+        state=_run_lengths([int(each.state) for each in readings]),
+        marks=tuple((index, int(each.mark)) for index, each in enumerate(readings) if each.mark is not None),
+        serial=first.serial,
+    )
+
+
+def _run_lengths(values: Sequence[int]) -> Runs:
+    runs: list[tuple[int, int]] = []
+    index = 0
+    for value, group in groupby(values):
+        runs.append((index, value))
+        index += sum(1 for _ in group)
+    return runs[0][1] if len(runs) == 1 else tuple(runs)
+
+
+def _gauge_runs_of(readings: Sequence[tuple[int, GaugeReading]]) -> list[list[tuple[int, GaugeReading]]]:
+    runs: list[list[tuple[int, GaugeReading]]] = []
+    for page, reading in readings:
+        if runs and _gauge_continues(runs[-1], page, reading):
+            runs[-1].append((page, reading))
+        else:
+            runs.append([(page, reading)])
+    return runs
+
+
+def _gauge_continues(run: list[tuple[int, GaugeReading]], page: int, reading: GaugeReading) -> bool:
+    (_, first), (last_page, last) = run[0], run[-1]
+    same = reading.at.quality is first.at.quality
+    return page == last_page + 1 and len(run) < COLUMN_MAX and same and _joined(first.at, last.at, reading.at)
+
+
+def _gauge(run: list[tuple[int, GaugeReading]]) -> Gauge:
+    page, first = run[0]
+    readings = [reading for _, reading in run]
+    return Gauge(
+        pagination=page,
+        at=Uptime(first.at.boot, first.at.uptime_ms),
+        t0_ms=first.at.utc_ms,
+        v0=first.value,
+        dt=tuple(b.at.uptime_ms - a.at.uptime_ms for a, b in pairwise(readings)),
+        dv=tuple(b.value - a.value for a, b in pairwise(readings)),
+        quality=first.at.quality,
+    )
+
+
+def _event(number: int, happening: Happening) -> Event:
+    return Event(
+        number=number,
+        at=Uptime(happening.at.boot, happening.at.uptime_ms),
+        t_ms=happening.at.utc_ms,
+        quality=happening.at.quality,
+        code=happening.code,
+        total=happening.total,
+        use=happening.use,
+        programme=happening.programme,
+        samples_hash=None if happening.samples_hash is None else H32(happening.samples_hash),
+        reason=happening.reason,
+        exchange=None if happening.exchange is None else Exchange(*happening.exchange),
+        ref=None if happening.ref is None else H32(happening.ref),
+        clock=None if happening.clock is None else ClockFix(*happening.clock),
+    )
+
+
+def _readings(channel: int, segment: Segment, use: int | None) -> list[Numbered]:
+    marks = {index: Reason(reason) for index, reason in segment.marks}
+    found: list[Numbered] = []
+    for each in segment.readings():
+        at = Moment(segment.at.boot, each.uptime_ms, each.t_ms, each.quality)
+        level = (segment.generation, segment.base, each.total - segment.base)
+        reading = Reading(channel, at, *level, each.state, segment.serial, marks.get(each.index), use)
+        found.append(Numbered(reading, each.pagination))
+    return found
+
+
+def _gauge_readings(channel: int, gauge: Gauge, use: int | None) -> list[Numbered]:
+    offset, quality = gauge.at.ms - gauge.t0_ms, TimeQuality(gauge.quality)
+    return [
+        Numbered(GaugeReading(channel, Moment(gauge.at.boot, t_ms + offset, t_ms, quality), value, use), page)
+        for page, (t_ms, value) in enumerate(gauge.values(), gauge.pagination)
+    ]
+
+
+def _happening(part: Part, event: Event) -> Happening:
+    swap, fix = event.exchange, event.clock
+    exchange = None if swap is None else (swap.old_serial, swap.old_final, swap.new_serial, swap.new_first)
+    return Happening(
+        part.channel,
+        Moment(event.at.boot, event.at.ms, event.t_ms, event.quality),
+        event.code,
+        total=event.total,
+        use=event.use,
+        programme=event.programme,
+        samples_hash=event.samples_hash,
+        reason=event.reason,
+        exchange=exchange,
+        ref=event.ref,
+        clock=None if fix is None else (fix.boot, fix.offset_ms, fix.error_ms),
+        personal=part.sensitivity is Sensitivity.PERSONAL,
+    )
