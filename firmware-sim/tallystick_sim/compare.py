@@ -1,0 +1,94 @@
+"""Compares what the simulator knows was used with what the ledger says, channel by channel, in the channel's own unit.
+Pure arithmetic on two dictionaries; it asks nobody and forgives nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tallystick_sim.plan import DRYER_CHANNEL, HOUSE_CHANNEL, WASHERS, WATER_CHANNEL, Gateway
+
+Truth = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelKey:
+    """A channel of the demo: the gateway's name and the channel's number there."""
+
+    gateway: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What the ledger holds of a channel, in the channel's counts."""
+
+    billed: int
+    exceptions: int
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One channel compared. `truth` and `booked` are in `unit`; `open` is what the ledger has seen and not yet billed."""
+
+    key: ChannelKey
+    meter: str
+    unit: str
+    truth: int
+    booked: int
+    open: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.key.gateway}/{self.key.number} {self.meter} [{self.unit}]"
+
+    @property
+    def agrees(self) -> bool:
+        return self.truth == self.booked and self.open == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a channel must show at the end."""
+
+    key: ChannelKey
+    meter: str
+    unit: str
+    truth: int
+
+
+def expected(truth: Truth) -> tuple[Expected, ...]:
+    """The simulator's truth by channel. `truth` is the answer of the control line's `truth`."""
+    lines = []
+    for washer in WASHERS:
+        energy, cycles = (ChannelKey(washer.gateway.value, number) for number in (washer.energy, washer.cycles))
+        lines.append(Expected(energy, washer.name, "Wh", truth["watt_hours"][washer.name]))
+        lines.append(Expected(cycles, washer.name, "cycles", sum(truth["cycles"][washer.name].values())))
+    dryer, water = (ChannelKey(Gateway.CELLAR.value, number) for number in (DRYER_CHANNEL, WATER_CHANNEL))
+    lines.append(Expected(dryer, "dryer", "mWh", truth["milliwatt_hours"]["dryer"]))
+    lines.append(Expected(water, "hot-water", "ml", truth["millilitres"]))
+    house = ChannelKey(Gateway.ATTIC.value, HOUSE_CHANNEL)
+    lines.append(Expected(house, "house", "Wh", truth["watt_hours"]["house"]))
+    return tuple(lines)
+
+
+def compare(truth: Truth, booked: Mapping[ChannelKey, Booked]) -> tuple[Line, ...]:
+    """Every expected channel, and every channel in the ledger that nobody expected (its truth is 0)."""
+    wanted = {e.key: e for e in expected(truth)}
+    strangers = (Expected(key, "unknown", "counts", 0) for key in booked if key not in wanted)
+    return tuple(_line(e, booked.get(e.key, Booked(0, 0, 0))) for e in (*wanted.values(), *strangers))
+
+
+def _line(wanted: Expected, booked: Booked) -> Line:
+    return Line(wanted.key, wanted.meter, wanted.unit, wanted.truth, booked.billed + booked.exceptions, booked.open)
+
+
+def mismatches(lines: Iterable[Line]) -> list[str]:
+    """One sentence per channel that does not agree, with both numbers."""
+    return [
+        f"{line.name}: used {line.truth}, booked {line.booked}" + (f", still open {line.open}" if line.open else "")
+        for line in lines
+        if not line.agrees
+    ]
