@@ -1,0 +1,224 @@
+"""The whole driver on real ports: silent units, late answers, noise, wrong meters, lines that go and come."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from support.modbus import RealClock, Remember, SetTruth
+from tallystick_edge.config import ChannelConfig, LineConfig, LineKind, MeterConfig
+from tallystick_edge.drivers.line_guard import GuardTimes
+from tallystick_edge.drivers.modbus import ModbusDriver, ReconnectTimes
+from tallystick_edge.drivers.modbus_meter import Backoff
+from tallystick_edge.drivers.modbus_probe import Found, probe_line
+from tallystick_sim.modbus.iem3155 import Iem3155
+from tallystick_sim.modbus.line import SerialLine
+from tallystick_sim.modbus.sdm120 import Sdm120
+from tallystick_sim.modbus.tcp import MeterServer
+from tallystick_sim.modbus.timing import LineTiming
+
+BAUD = 115_200
+EVERY_MS = 50
+ENERGY = (ChannelConfig(1, "energy_import"),)
+QUICK = {"guard_times": GuardTimes(60, 2), "backoff": Backoff(100, 400), "reconnect": ReconnectTimes(50, 200)}
+
+
+def rtu(line: SerialLine, timeout_ms: int = 60) -> LineConfig:
+    return LineConfig("cellar", LineKind.RTU, device=line.port, baud=BAUD, timeout_ms=timeout_ms)
+
+
+def washer(unit: int, serial: str | None = None) -> MeterConfig:
+    return MeterConfig(
+        f"washer{unit}", "eastron-sdm120", EVERY_MS, line="cellar", unit=unit, serial=serial, channels=ENERGY
+    )
+
+
+def house(port: int) -> tuple[LineConfig, MeterConfig]:
+    line = LineConfig("house", LineKind.TCP, host="127.0.0.1", port=port, timeout_ms=100)
+    return line, MeterConfig("house", "schneider-iem3155", EVERY_MS, line="house", unit=1, channels=ENERGY)
+
+
+@contextlib.asynccontextmanager
+async def running(driver: ModbusDriver) -> AsyncIterator[Remember]:
+    sink = Remember()
+    task = asyncio.create_task(driver.run(sink))
+    try:
+        yield sink
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@pytest.fixture
+async def line(tmp_path: Path) -> AsyncIterator[SerialLine]:
+    line = SerialLine(LineTiming(BAUD, 2_000), seed=1, link=tmp_path / "rs485")
+    line.open()
+    yield line
+    line.close()
+
+
+async def test_meters_of_a_line_are_read_with_serial_and_raw_bytes(line: SerialLine) -> None:
+    line.attach(1, Sdm120(SetTruth(1_234_567, 2_044), 20_261_122))
+    line.attach(2, Sdm120(SetTruth(42, 0), 7))
+    driver = ModbusDriver(rtu(line), [washer(1, "20261122"), washer(2)], RealClock(), **QUICK)
+    async with running(driver) as sink:
+        await sink.until(lambda: len(sink.of("washer1")) >= 3 and len(sink.of("washer2")) >= 3)
+    first = sink.of("washer1")[0]
+    assert dict(first.values) == {"energy_import": 1_234_567, "power": 2_044}
+    assert first.serial == "20261122"
+    assert (
+        first.raw is not None
+    )  # one request from 0x000C to 0x0049: at this speed the hole costs less than a second one
+    assert first.raw[:9] == bytes.fromhex("04 000c 003e 44ff8000")
+    assert first.raw[-4:] == bytes.fromhex("449a5225")
+    assert dict(sink.of("washer2")[0].values) == {"energy_import": 42, "power": 0}
+    assert sink.faults == []
+    late_ms = [sample.utc_ms % EVERY_MS for sample in sink.of("washer1")[1:]]
+    assert max(late_ms) < EVERY_MS  # every poll belongs to its own edge
+    edges = [sample.utc_ms // EVERY_MS for sample in sink.of("washer1")]
+    assert edges == sorted(set(edges))
+
+
+async def test_a_silent_unit_does_not_stop_the_others_and_is_found_when_it_speaks(line: SerialLine) -> None:
+    faults = {unit: line.attach(unit, Sdm120(SetTruth(unit), unit)) for unit in (1, 2, 3)}
+    faults[2].silent = True
+    driver = ModbusDriver(rtu(line), [washer(unit) for unit in (1, 2, 3)], RealClock(), **QUICK)
+    async with running(driver) as sink:
+        await asyncio.sleep(1.5)
+        healthy = len(sink.of("washer1")) + len(sink.of("washer3"))
+        assert healthy >= 0.8 * 2 * 1_500 / EVERY_MS
+        assert sink.of("washer2") == []
+        assert set(sink.reasons("washer2")) == {"timeout"}
+        assert len(sink.reasons("washer2")) <= 6, "a dead unit must be backed off from"
+        faults[2].silent = False
+        await sink.until(lambda: bool(sink.of("washer2")))
+    assert sink.of("washer2")[0].values["energy_import"] == 2
+
+
+async def test_one_late_answer_costs_no_reading_and_gives_no_wrong_value(line: SerialLine) -> None:
+    truth = SetTruth(5_000, 2_000)
+    faults = line.attach(1, Sdm120(truth, 1))
+    driver = ModbusDriver(rtu(line), [washer(1)], RealClock(), **QUICK)
+    async with running(driver) as sink:
+        await sink.until(lambda: len(sink.samples) >= 2)
+        faults.late_once(80)
+        await sink.until(lambda: faults.played.get("late") == 1 and len(sink.samples) >= 6)
+    assert {tuple(sample.values.values()) for sample in sink.samples} == {(5_000, 2_000)}
+    assert sink.faults == []
+    assert driver.counts.timeouts == 1
+
+
+async def test_noise_and_spoilt_checksums_give_no_wrong_value(line: SerialLine) -> None:
+    faults = line.attach(1, Sdm120(SetTruth(5_000, 2_000), 1))
+    faults.corrupt_per_mille = 200
+    driver = ModbusDriver(rtu(line), [washer(1)], RealClock(), **QUICK)
+    async with running(driver) as sink:
+        for _ in range(8):
+            line.noise(bytes.fromhex("0104045a5a5a5a1234"))
+            await asyncio.sleep(0.13)
+    assert faults.played["corrupt"] > 0
+    assert driver.counts.timeouts > 0
+    assert {tuple(sample.values.values()) for sample in sink.samples} == {(5_000, 2_000)}
+
+
+async def test_a_wrong_serial_number_is_a_fault_and_never_a_sample(line: SerialLine) -> None:
+    line.attach(1, Sdm120(SetTruth(5_000), 999))
+    driver = ModbusDriver(rtu(line), [washer(1, serial="20261122")], RealClock(), **QUICK)
+    async with running(driver) as sink:
+        await sink.until(lambda: len(sink.faults) >= 2)
+    assert sink.samples == []
+    assert set(sink.reasons("washer1")) == {"serial-mismatch"}
+    assert sink.faults[0].detail == "serial number 999 answers, 20261122 is planned"
+
+
+async def test_another_type_of_meter_is_a_fault_and_never_a_sample(line: SerialLine) -> None:
+    line.attach(1, Iem3155(SetTruth(5_000), 1))
+    driver = ModbusDriver(rtu(line), [washer(1)], RealClock(), **QUICK)
+    async with running(driver) as sink:
+        await sink.until(lambda: bool(sink.faults))
+    assert sink.samples == []
+    assert sink.reasons("washer1")[0] == "refused"
+
+
+async def test_a_meter_swapped_while_it_was_silent_is_noticed(line: SerialLine) -> None:
+    faults = line.attach(1, Sdm120(SetTruth(5_000), 1))
+    driver = ModbusDriver(rtu(line), [washer(1, serial="1")], RealClock(), **QUICK)
+    async with running(driver) as sink:
+        await sink.until(lambda: bool(sink.samples))
+        faults.silent = True
+        await sink.until(lambda: bool(sink.faults))
+        line.detach(1)
+        line.attach(1, Sdm120(SetTruth(17), 2))
+        await sink.until(lambda: "serial-mismatch" in sink.reasons("washer1"))
+    assert {sample.values["energy_import"] for sample in sink.samples} == {5_000}
+
+
+async def test_a_pulled_cable_is_named_and_the_line_comes_back(line: SerialLine) -> None:
+    line.attach(1, Sdm120(SetTruth(5_000), 1))
+    driver = ModbusDriver(rtu(line), [washer(1)], RealClock(), **QUICK)
+    async with running(driver) as sink:
+        await sink.until(lambda: bool(sink.samples))
+        line.unplug()
+        await sink.until(lambda: "line-down" in sink.reasons("washer1"))
+        before = len(sink.samples)
+        line.plug()
+        await sink.until(lambda: len(sink.samples) > before)
+
+
+async def test_a_tcp_meter_that_is_down_at_start_is_found_when_it_comes() -> None:
+    server = MeterServer()
+    server.attach(1, Iem3155(SetTruth(267_242_409, 5_460), 3_155_000_123))
+    await server.start()
+    await server.stop()
+    driver = ModbusDriver(*_one(house(server.port)), RealClock(), **QUICK)
+    async with running(driver) as sink:
+        await sink.until(lambda: len(sink.faults) >= 2)
+        assert set(sink.reasons("house")) == {"line-down"}
+        await server.start()
+        await sink.until(lambda: len(sink.samples) >= 2)
+        assert dict(sink.samples[0].values) == {"energy_import": 267_242_409, "power": 5_460}
+        assert sink.samples[0].serial == "3155000123"
+        await server.stop()
+        before = len(sink.samples)
+        await server.start()
+        await sink.until(lambda: len(sink.samples) >= before + 2)
+    await server.stop()
+
+
+async def test_late_and_misnumbered_tcp_answers_give_no_wrong_value() -> None:
+    server = MeterServer(seed=3, turnaround_ms=1)
+    truth = SetTruth(10_000, 1_000)
+    faults = server.attach(1, Iem3155(truth, 1))
+    faults.late_per_mille, faults.late_ms, faults.corrupt_per_mille = 100, 110, 100
+    await server.start()
+    line, meter = house(server.port)
+    driver = ModbusDriver(line, [meter], RealClock(), **QUICK)
+    async with running(driver) as sink:
+        await sink.until(lambda: faults.played.get("late", 0) >= 2 and faults.played.get("corrupt", 0) >= 2, 10)
+    assert {tuple(sample.values.values()) for sample in sink.samples} <= {(10_000, 1_000)}
+    await server.stop()
+
+
+async def test_a_line_at_another_baud_rate_is_silent_not_wrong(line: SerialLine) -> None:
+    line.attach(1, Sdm120(SetTruth(5_000), 1))
+    config = LineConfig("cellar", LineKind.RTU, device=line.port, baud=9_600, timeout_ms=60)
+    driver = ModbusDriver(config, [washer(1)], RealClock(), **QUICK)
+    async with running(driver) as sink:
+        await sink.until(lambda: bool(sink.faults))
+    assert sink.reasons("washer1")[0] == "timeout"
+    assert sink.samples == []
+
+
+async def test_probe_names_each_meter_by_its_identity_registers(line: SerialLine) -> None:
+    line.attach(1, Sdm120(SetTruth(), 20_261_122))
+    line.attach(3, Iem3155(SetTruth(), 55))
+    found = [found async for found in probe_line(rtu(line), (1, 2, 3))]
+    assert found == [Found(1, "eastron-sdm120", "20261122"), Found(3, "schneider-iem3155", "55")]
+
+
+def _one(pair: tuple[LineConfig, MeterConfig]) -> tuple[LineConfig, list[MeterConfig]]:
+    return pair[0], [pair[1]]
