@@ -1,0 +1,70 @@
+"""SQL of assets, meters and sites.
+
+It never moves an asset: what measures it is bound for a period.
+"""
+
+from sqlalchemy import Connection, insert, select, update
+
+from ..errors import NotFound
+from ..schema import asset, meter, site
+from .model import NewAsset, NewSite, Plan, meters_of, plan_from_json
+
+
+def insert_asset(conn: Connection, community: str, new: NewAsset, now_ms: int) -> None:
+    row = {
+        "id": new.id,
+        "name": new.name,
+        "kind": new.kind,
+        "site": new.site,
+        "owner": new.owner,
+        "user": new.user,
+        "essential": new.essential,
+        "latitude_e7": new.latitude_e7,
+        "longitude_e7": new.longitude_e7,
+    }
+    conn.execute(insert(asset), {**row, "community": community, "created_ms": now_ms})
+
+
+def insert_site(conn: Connection, community: str, new: NewSite, now_ms: int) -> None:
+    """The site with its meter plan and the meters in it."""
+    row = {
+        "id": new.id,
+        "name": new.name,
+        "address": new.address,
+        "latitude_e7": new.latitude_e7,
+        "longitude_e7": new.longitude_e7,
+        "plan": new.plan.to_json(),
+    }
+    conn.execute(insert(site), {**row, "community": community, "created_ms": now_ms})
+    for planned in meters_of(new.plan):
+        bound = {
+            "id": planned.meter,
+            "community": community,
+            "site": new.id,
+            "asset": planned.asset,
+            "serial": planned.serial,
+            "profile": planned.profile,
+            "type_approval": planned.type_approval,
+            "accuracy_class": planned.accuracy_class,
+            "verified_until_ms": planned.verified_until_ms,
+            "bound_from_ms": now_ms,
+        }
+        conn.execute(insert(meter), bound)
+
+
+def plan_of(conn: Connection, community: str, site_id: str) -> Plan:
+    """The meter plan of a site; raises NotFound."""
+    text = conn.execute(
+        select(site.c.plan).where(site.c.community == community, site.c.id == site_id)
+    ).scalar_one_or_none()
+    if text is None:
+        raise NotFound("site", f"{site_id!r} is not a site of {community}; see `tallystick site new --help`")
+    return plan_from_json(text)
+
+
+def bind_meters(conn: Connection, community: str, site_id: str, gid: bytes) -> None:
+    conn.execute(update(meter).where(meter.c.community == community, meter.c.site == site_id).values(gid=gid))
+
+
+def asset_ids(conn: Connection, community: str) -> set[str]:
+    return set(conn.execute(select(asset.c.id).where(asset.c.community == community)).scalars())

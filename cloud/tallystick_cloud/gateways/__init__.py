@@ -1,0 +1,1 @@
+"""Gateways: claims, enrolment, what they say on connecting, what they are told."""

@@ -1,0 +1,138 @@
+"""Signed records about gateways: key events and channel descriptors, each logged as it is made.
+
+It never rewrites one: a change is a new record that names the one before.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+from tallystick_protocol import cose
+from tallystick_protocol.codes import KeyAction, LogType, StorageClass
+from tallystick_protocol.ids import H32, Gid, channel_hash
+from tallystick_protocol.keys import Signer
+from tallystick_protocol.records import Descriptor, Grant, KeyEvent, Since, TypeApproval
+
+from ..assets.model import PlannedChannel
+from ..log.service import Entry
+from ..ports import Entropy
+from . import store
+
+NONCE_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A record ready to be logged and stored."""
+
+    h: H32
+    envelope: bytes
+    entry: Entry
+
+
+def key_event(
+    conn: Connection,
+    community: str,
+    root: Signer,
+    entropy: Entropy,
+    subject: bytes | str,
+    spki: bytes,
+    storage: StorageClass,
+    valid_from: Since,
+    may: tuple[Grant, ...] = (),
+) -> Signed:
+    """An enrolment of a key, chained to the subject's events before it."""
+    prev = store.last_key_event(conn, community, _subject_bytes(subject))
+    event = KeyEvent(
+        nonce=entropy.bytes(NONCE_BYTES),
+        subject=subject,
+        prev=None if prev is None else H32(prev),
+        action=KeyAction.ENROL,
+        spki=spki,
+        storage=storage,
+        valid_from=valid_from,
+        may=may,
+    )
+    return _signed(root, cose.ContentType.KEY_EVENT, event.encode(), LogType.KEY)
+
+
+def store_key_event(
+    conn: Connection, community: str, subject: bytes | str, spki: bytes, signed: Signed, leaf: int, now_ms: int
+) -> None:
+    store.insert_key_event(
+        conn,
+        {
+            "h": signed.h,
+            "community": community,
+            "subject": _subject_bytes(subject),
+            "action": KeyAction.ENROL.name.lower(),
+            "spki": spki,
+            "envelope": signed.envelope,
+            "leaf": leaf,
+            "at_ms": now_ms,
+        },
+    )
+
+
+def descriptor(root: Signer, entropy: Entropy, gid: Gid, planned: PlannedChannel) -> Signed:
+    """The first descriptor of a channel, from the site's meter plan."""
+    approval = None
+    if planned.type_approval is not None:
+        approval = TypeApproval(planned.type_approval, planned.accuracy_class or "", planned.verified_until_ms)
+    made = Descriptor(
+        nonce=entropy.bytes(NONCE_BYTES),
+        prev=None,
+        gid=gid,
+        channel=planned.number,
+        serial=planned.serial,
+        quantity=planned.quantity,
+        unit=planned.unit,
+        exponent=planned.exponent,
+        modulus=planned.modulus,
+        profile=planned.profile,
+        profile_hash=H32(bytes.fromhex(planned.profile_hash)),
+        asset=planned.asset,
+        approval=approval,
+    )
+    return _signed(root, cose.ContentType.DESCRIPTOR, made.encode(), LogType.DESCRIPTOR)
+
+
+def store_descriptor(
+    conn: Connection, community: str, gid: Gid, planned: PlannedChannel, signed: Signed, leaf: int, now_ms: int
+) -> None:
+    """The descriptor's row and the channel that begins with it."""
+    shared = {
+        "community": community,
+        "gid": gid,
+        "channel": planned.number,
+        "serial": planned.serial,
+        "quantity": planned.quantity,
+        "unit": planned.unit,
+        "exponent": planned.exponent,
+        "asset": planned.asset,
+    }
+    own = {"modulus": planned.modulus, "profile": planned.profile, "type_approval": planned.type_approval}
+    own |= {"verified_until_ms": planned.verified_until_ms}
+    store.insert_descriptor(
+        conn, {**shared, **own, "h": signed.h, "envelope": signed.envelope, "leaf": leaf, "added_ms": now_ms}
+    )
+    begins = {"last_use": 0, "last_pagination": 0, "last_event": 0, "generation": 0, "base": 0, "tail": "[]"}
+    store.insert_channel(
+        conn,
+        {
+            **shared,
+            **begins,
+            "channel_hash": channel_hash(gid, planned.number),
+            "meter": planned.meter,
+            "form": planned.form.value,
+        },
+    )
+
+
+def _subject_bytes(subject: bytes | str) -> bytes:
+    return subject.encode() if isinstance(subject, str) else subject
+
+
+def _signed(root: Signer, kind: cose.ContentType, payload: bytes, log_type: LogType) -> Signed:
+    envelope = cose.sign(root, kind, payload)
+    h = cose.parse(envelope).hash
+    return Signed(h, envelope, Entry(log_type, h))

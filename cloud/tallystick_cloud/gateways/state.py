@@ -1,0 +1,62 @@
+"""State: where the books stand with a gateway, signed for it.
+
+It never changes anything.
+"""
+
+from sqlalchemy import Connection, select
+from tallystick_protocol import cose
+from tallystick_protocol.batch import LogView
+from tallystick_protocol.hello import ChannelState, State
+from tallystick_protocol.ids import H32, Gid
+
+from ..context import Context
+from ..errors import NotFound
+from ..log import store as log_store
+from ..schema import channel
+from .model import Head
+
+VERSIONS = (1, 1)
+
+
+def log_view(conn: Connection, context: Context) -> LogView:
+    """The log's head as committed or about to be."""
+    head = log_store.read_head(conn, context.community)
+    if head is None:
+        raise NotFound("community", f"{context.community!r} has no log")
+    return LogView(context.log_id, head.size, H32(head.root))
+
+
+def signed_state(conn: Connection, context: Context, head: Head, hello_nonce: bytes | None, now_ms: int) -> bytes:
+    """The envelope of the present State."""
+    newest = log_store.newest_checkpoint(conn, context.community)
+    state = State(
+        gid=Gid(head.gid),
+        epoch=head.epoch,
+        server_ms=now_ms,
+        next=head.next_seq,
+        head=H32(head.head),
+        log=log_view(conn, context),
+        versions=VERSIONS,
+        note=None if newest is None else newest[1],
+        hello_nonce=hello_nonce,
+        last_cmd_seq=head.last_command,
+        channels=_channels(conn, head.gid),
+    )
+    return cose.sign(context.keys.receipt, cose.ContentType.STATE, state.encode())
+
+
+def _channels(conn: Connection, gid: bytes) -> tuple[ChannelState, ...]:
+    rows = conn.execute(select(channel).where(channel.c.gid == gid).order_by(channel.c.channel))
+    return tuple(
+        ChannelState(
+            channel=row.channel,
+            billed_to=row.billed_total,
+            last_use=row.last_use,
+            last_pagination=row.last_pagination,
+            last_event=row.last_event,
+            generation=row.generation,
+            base=row.base,
+            serial=row.serial,
+        )
+        for row in rows
+    )

@@ -1,0 +1,151 @@
+"""SQL of gateways, their keys, heads, claims, descriptors and contact times.
+
+It never changes an envelope; a head moves only under its lock, the first of every transaction.
+"""
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from ..schema import channel, claim, command, descriptor, gateway, gateway_contact, gateway_head, gateway_key, key_event
+from .model import Head, Key
+
+_HEAD = select(
+    gateway_head.c.gid,
+    gateway_head.c.community,
+    gateway_head.c.epoch,
+    gateway_head.c.next_seq,
+    gateway_head.c.head,
+    gateway_head.c.last_command,
+    gateway_head.c.hello_nonce,
+    gateway_head.c.forks,
+    gateway_head.c.fork_ms,
+).where(gateway_head.c.gid == bindparam("g"))
+_HEAD_LOCKED = _HEAD.with_for_update()
+_KEYS = select(gateway_key).where(gateway_key.c.gid == bindparam("g"))
+
+
+def lock_head(conn: Connection, gid: bytes) -> Head | None:
+    row = conn.execute(_HEAD_LOCKED, {"g": gid}).one_or_none()
+    return None if row is None else Head(*row)
+
+
+def read_head(conn: Connection, gid: bytes) -> Head | None:
+    row = conn.execute(_HEAD, {"g": gid}).one_or_none()
+    return None if row is None else Head(*row)
+
+
+def update_head(conn: Connection, gid: bytes, values: Mapping[str, object]) -> None:
+    conn.execute(update(gateway_head).where(gateway_head.c.gid == gid).values(**values))
+
+
+def keys_of(conn: Connection, gid: bytes) -> list[Key]:
+    return [
+        Key(
+            bytes(row.kid),
+            bytes(row.spki),
+            (row.valid_from_epoch, row.valid_from_seq),
+            None if row.revoked_from_epoch is None else (row.revoked_from_epoch, row.revoked_from_seq),
+        )
+        for row in conn.execute(_KEYS, {"g": gid})
+    ]
+
+
+def community_of(conn: Connection, gid: bytes) -> str | None:
+    return conn.execute(select(gateway.c.community).where(gateway.c.gid == gid)).scalar_one_or_none()
+
+
+def insert_claim(conn: Connection, community: str, site: str, hashed: bytes, now_ms: int, expires_ms: int) -> None:
+    row = {"hash": hashed, "community": community, "site": site, "created_ms": now_ms, "expires_ms": expires_ms}
+    conn.execute(insert(claim), row)
+
+
+def find_claim(conn: Connection, hashed: bytes) -> tuple[str, str, int, int | None] | None:
+    """(community, site, expires, burned) of a claim."""
+    row = conn.execute(
+        select(claim.c.community, claim.c.site, claim.c.expires_ms, claim.c.burned_ms).where(claim.c.hash == hashed)
+    ).one_or_none()
+    return None if row is None else (row[0], row[1], row[2], row[3])
+
+
+def burn_claim(conn: Connection, hashed: bytes, gid: bytes, now_ms: int) -> bool:
+    """True for the one caller who burned it; another transaction with the same claim gets False."""
+    done = conn.execute(
+        update(claim).where(claim.c.hash == hashed, claim.c.burned_ms.is_(None)).values(burned_ms=now_ms, gid=gid)
+    )
+    return done.rowcount == 1
+
+
+def claim_of_gateway(conn: Connection, hashed: bytes, gid: bytes) -> bool:
+    return conn.execute(select(claim.c.gid).where(claim.c.hash == hashed, claim.c.gid == gid)).first() is not None
+
+
+def insert_gateway(conn: Connection, row: Mapping[str, object]) -> None:
+    conn.execute(insert(gateway), dict(row))
+
+
+def update_gateway(conn: Connection, gid: bytes, values: Mapping[str, object]) -> None:
+    conn.execute(update(gateway).where(gateway.c.gid == gid).values(**values))
+
+
+def insert_key(conn: Connection, row: Mapping[str, object]) -> None:
+    conn.execute(insert(gateway_key), dict(row))
+
+
+def insert_head(conn: Connection, community: str, gid: bytes, first_prev: bytes) -> None:
+    row = {"gid": gid, "community": community, "epoch": 1, "next_seq": 1, "head": first_prev}
+    conn.execute(insert(gateway_head), {**row, "last_command": 0, "forks": 0})
+
+
+def insert_contact(conn: Connection, community: str, gid: bytes, now_ms: int) -> None:
+    row = {"gid": gid, "community": community, "last_seen_ms": now_ms, "batches": 0, "readings": 0}
+    conn.execute(insert(gateway_contact), row)
+
+
+def seen(conn: Connection, gid: bytes, values: Mapping[str, object]) -> None:
+    conn.execute(update(gateway_contact).where(gateway_contact.c.gid == gid).values(**values))
+
+
+def last_boot(conn: Connection, gid: bytes) -> bytes | None:
+    return conn.execute(select(gateway_contact.c.boot).where(gateway_contact.c.gid == gid)).scalar_one_or_none()
+
+
+def insert_key_event(conn: Connection, row: Mapping[str, object]) -> None:
+    conn.execute(insert(key_event), dict(row))
+
+
+def last_key_event(conn: Connection, community: str, subject: bytes) -> bytes | None:
+    """h of the newest key event of a subject, which the next one names as prev."""
+    return conn.execute(
+        select(key_event.c.h)
+        .where(key_event.c.community == community, key_event.c.subject == subject)
+        .order_by(key_event.c.leaf.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def insert_descriptor(conn: Connection, row: Mapping[str, object]) -> None:
+    conn.execute(insert(descriptor), dict(row))
+
+
+def descriptors_of(conn: Connection, gid: bytes) -> list[bytes]:
+    """Envelopes of all descriptors of a gateway, oldest first."""
+    rows = conn.execute(
+        select(descriptor.c.envelope).where(descriptor.c.gid == gid).order_by(descriptor.c.channel, descriptor.c.leaf)
+    )
+    return [bytes(envelope) for envelope in rows.scalars()]
+
+
+def insert_channel(conn: Connection, row: Mapping[str, object]) -> None:
+    conn.execute(insert(channel), dict(row))
+
+
+def commands_after(conn: Connection, gid: bytes, after: int, now_ms: int, limit: int) -> list[bytes]:
+    """Envelopes of commands with cmd-seq > after that have not expired."""
+    rows = conn.execute(
+        select(command.c.envelope)
+        .where(command.c.gid == gid, command.c.cmd_seq > after, command.c.expires_ms > now_ms)
+        .order_by(command.c.cmd_seq)
+        .limit(limit)
+    )
+    return [bytes(envelope) for envelope in rows.scalars()]

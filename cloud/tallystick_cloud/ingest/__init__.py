@@ -1,0 +1,1 @@
+"""From signed upload to booked uses, in one transaction."""

@@ -1,0 +1,1 @@
+"""Uses priced in canonical order, split, and booked by double entry."""

@@ -1,0 +1,1 @@
+"""The community's transparency log: leaves, checkpoints, tiles and proofs."""

@@ -1,0 +1,114 @@
+"""SQL of the log: its head, its leaves, its checkpoints.
+
+It never changes a leaf, and the head is the last lock of every transaction.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from ..schema import checkpoint, log_head, log_leaf
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    size: int
+    range: bytes
+    root: bytes
+    appended_ms: int
+
+
+_HEAD = select(log_head.c.size, log_head.c.range, log_head.c.root, log_head.c.appended_ms).where(
+    log_head.c.community == bindparam("c")
+)
+_HEAD_LOCKED = _HEAD.with_for_update()
+_MOVE = (
+    update(log_head)
+    .where(log_head.c.community == bindparam("c"))
+    .values(size=bindparam("n"), range=bindparam("r"), root=bindparam("h"), appended_ms=bindparam("t"))
+)
+
+
+def insert_head(conn: Connection, community: str, head: Head) -> None:
+    conn.execute(
+        insert(log_head),
+        {
+            "community": community,
+            "size": head.size,
+            "range": head.range,
+            "root": head.root,
+            "appended_ms": head.appended_ms,
+        },
+    )
+
+
+def lock_head(conn: Connection, community: str) -> Head | None:
+    row = conn.execute(_HEAD_LOCKED, {"c": community}).one_or_none()
+    return None if row is None else Head(*row)
+
+
+def read_head(conn: Connection, community: str) -> Head | None:
+    row = conn.execute(_HEAD, {"c": community}).one_or_none()
+    return None if row is None else Head(*row)
+
+
+def move_head(conn: Connection, community: str, head: Head) -> None:
+    conn.execute(_MOVE, {"c": community, "n": head.size, "r": head.range, "h": head.root, "t": head.appended_ms})
+
+
+def insert_leaves(conn: Connection, rows: Sequence[dict[str, object]]) -> None:
+    conn.execute(insert(log_leaf), list(rows))
+
+
+def leaf_of(conn: Connection, community: str, h: bytes) -> int | None:
+    return conn.execute(
+        select(log_leaf.c.leaf).where(log_leaf.c.community == community, log_leaf.c.h == h)
+    ).scalar_one_or_none()
+
+
+def leaf_hashes(conn: Connection, community: str, first: int, end: int) -> list[bytes]:
+    """Leaf hashes of first <= leaf < end, in order."""
+    rows = conn.execute(
+        select(log_leaf.c.leaf_hash)
+        .where(log_leaf.c.community == community, log_leaf.c.leaf >= first, log_leaf.c.leaf < end)
+        .order_by(log_leaf.c.leaf)
+    )
+    return list(rows.scalars())
+
+
+def leaf_entries(conn: Connection, community: str, first: int, end: int) -> list[tuple[int, bytes]]:
+    """(type, h) of first <= leaf < end, in order."""
+    rows = conn.execute(
+        select(log_leaf.c.type, log_leaf.c.h)
+        .where(log_leaf.c.community == community, log_leaf.c.leaf >= first, log_leaf.c.leaf < end)
+        .order_by(log_leaf.c.leaf)
+    )
+    return [(int(kind), bytes(h)) for kind, h in rows]
+
+
+def newest_checkpoint(conn: Connection, community: str) -> tuple[int, bytes, int] | None:
+    """(size, note, signed ms) of the newest signed checkpoint."""
+    row = conn.execute(
+        select(checkpoint.c.size, checkpoint.c.note, checkpoint.c.signed_ms)
+        .where(checkpoint.c.community == community)
+        .order_by(checkpoint.c.size.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else (int(row[0]), bytes(row[1]), int(row[2]))
+
+
+def insert_checkpoint(conn: Connection, community: str, size: int, root: bytes, note: bytes, now_ms: int) -> None:
+    conn.execute(
+        insert(checkpoint),
+        {"community": community, "size": size, "root": root, "note": note, "signed_ms": now_ms},
+    )
+
+
+def refresh_checkpoint(conn: Connection, community: str, size: int, note: bytes, now_ms: int) -> None:
+    """A daily signature of a head that did not move."""
+    conn.execute(
+        update(checkpoint)
+        .where(checkpoint.c.community == community, checkpoint.c.size == size)
+        .values(note=note, signed_ms=now_ms)
+    )

@@ -1,0 +1,1 @@
+"""Who belongs to a community: parties, their roles, keys and bank accounts."""
