@@ -157,8 +157,20 @@ class RouteTable:
             ports = frozenset(on)
             parameters, returns = read_signature(handler, path)
             self.add(
-                Route(method, path, frozenset(roles), ports, handler, parameters, returns, takes, gives, status,
-                      tag, body_bytes_max)
+                Route(
+                    method,
+                    path,
+                    frozenset(roles),
+                    ports,
+                    handler,
+                    parameters,
+                    returns,
+                    takes,
+                    gives,
+                    status,
+                    tag,
+                    body_bytes_max,
+                )
             )
             return handler
 

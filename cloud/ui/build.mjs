@@ -1,0 +1,34 @@
+// Bundles the interface into the folder named by the first argument; names carry a content hash, manifest.json maps them.
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { basename, relative } from "node:path";
+import { build } from "esbuild";
+
+const out = process.argv[2];
+if (!out) throw new Error("usage: node build.mjs OUTPUT_FOLDER");
+rmSync(out, { recursive: true, force: true });
+mkdirSync(out, { recursive: true });
+
+const result = await build({
+  entryPoints: { main: "src/main.ts", situation: "src/situation.ts", app: "src/app.css" },
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  target: "es2022",
+  minify: true,
+  outdir: out,
+  entryNames: "[name]-[hash]",
+  chunkNames: "chunk-[hash]",
+  assetNames: "[name]-[hash]",
+  loader: { ".woff2": "file" },
+  metafile: true,
+  logLevel: "warning",
+  legalComments: "linked",
+});
+
+const manifest = {};
+for (const [path, made] of Object.entries(result.metafile.outputs)) {
+  const served = relative(out, path);
+  if (made.entryPoint) manifest[basename(made.entryPoint)] = served;
+  else if (path.endsWith(".woff2")) manifest["inter.woff2"] = served;
+}
+writeFileSync(`${out}/manifest.json`, JSON.stringify(manifest, null, 1));
