@@ -31,7 +31,7 @@ class Booked:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One channel compared. `truth` and `booked` are in `unit`; `open` is what the ledger has seen and not yet billed."""
+    """One channel compared. `truth` and `booked` are in `unit`; `open`: seen by the ledger, not billed yet."""
 
     key: ChannelKey
     meter: str
