@@ -129,7 +129,7 @@ kind = "bluetooth"
 id = "dryer"
 adapter = "radio"
 address = "{DRYER_ADDRESS}"
-profile = "shelly-plug-s-gen3"
+profile = "shelly-plug-gen3"
 every_s = {EVERY_S}
 
 [[meter.channel]]
