@@ -134,7 +134,7 @@ every_s = {EVERY_S}
 
 [[meter.channel]]
 number = {DRYER_CHANNEL}
-register = "energy_import"
+register = "energy"
 
 [[meter]]
 id = "hot-water"
@@ -146,7 +146,7 @@ every_s = {EVERY_S}
 
 [[meter.channel]]
 number = {WATER_CHANNEL}
-register = "volume"
+register = "water"
 """
 
 
