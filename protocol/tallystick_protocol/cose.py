@@ -77,7 +77,7 @@ class Opened:
 def sign(signer: Signer, content_type: ContentType, payload: bytes) -> bytes:
     """The envelope (COSE_Sign1, RFC 9052) of `payload`, which is already deterministic CBOR."""
     protected = cbor.encode({1: int(signer.alg), 3: content_type.value, 4: signer.kid})
-    signature = signer.sign(_sig_structure(protected, payload))
+    signature = signer.sign(sig_structure(protected, payload))
     return _TAG_18 + cbor.encode([protected, {}, payload, signature])
 
 
@@ -89,7 +89,7 @@ def parse(envelope: bytes, size_max: int = cbor.UPLOAD_BYTES_MAX) -> Unverified:
         raise BadEnvelope("envelope", "is not tagged 18: send a tagged COSE_Sign1")
     protected, payload, signature = _body(cbor.decode(envelope[1:], size_max, field="envelope"))
     alg, content_type, kid = _header(protected)
-    signed = _sig_structure(protected, payload)
+    signed = sig_structure(protected, payload)
     return Unverified(content_type, kid, alg, payload, signature, signed)
 
 
@@ -113,7 +113,8 @@ def open_envelope(
     return Opened(unverified.content_type, unverified.kid, unverified.payload, unverified.hash)
 
 
-def _sig_structure(protected: bytes, payload: bytes) -> bytes:
+def sig_structure(protected: bytes, payload: bytes) -> bytes:
+    """What is signed and what is hashed: RFC 9052 4.4 with an empty external_aad."""
     return cbor.encode(["Signature1", protected, b"", payload])
 
 
