@@ -194,6 +194,15 @@ class Journal:
             )
         return done.rowcount
 
+    def reopen(self, epoch: int, from_seq: int) -> int:
+        """Let final batches wait again, because the aggregator lost them; returns how many there were."""
+        found = self._db.execute("SELECT 1 FROM batch WHERE epoch = ? AND seq >= ? AND status = 1", (epoch, from_seq))
+        if found.fetchone() is None:
+            return 0
+        with self._transaction() as db:
+            query = "UPDATE batch SET status = 0 WHERE epoch = ? AND seq >= ? AND status = 1"
+            return db.execute(query, (epoch, from_seq)).rowcount
+
     def last_final(self) -> StoredBatch | None:
         """The newest batch with a final receipt."""
         query = "SELECT epoch, seq, hash FROM batch WHERE status = 1 ORDER BY epoch DESC, seq DESC LIMIT 1"
@@ -229,6 +238,10 @@ class Journal:
         with self._transaction() as db:
             done = db.execute("DELETE FROM batch WHERE status <> 0 AND created_ms < ?", (before_ms,))
         return done.rowcount
+
+    def chain(self) -> Chain:
+        """Where the chain stands now."""
+        return self._chain(self._db)
 
     def _chain(self, db: sqlite3.Connection) -> Chain:
         return Chain(*db.execute("SELECT epoch, next_seq, head, last_command, log_view FROM chain").fetchone())

@@ -67,14 +67,15 @@ def encode_wash(state: WashState) -> bytes:
     last = state.last and [_moment(state.last.at), state.last.power_mw, state.last.energy_mwh]
     spans = [state.start_mwh, state.heat_mwh, state.heat_off_ms, state.low_ms]
     counts = [int(state.phase), state.count, state.number]
-    return cbor.encode([VERSION, counts, last, spans, low_at, state.samples_hash])
+    return cbor.encode([VERSION, counts, last, spans, low_at, state.samples_hash, state.gap_seen])
 
 
 def decode_wash(data: bytes) -> WashState:
-    match _versioned(data, 5):
-        case [[int(phase), int(count), int(use)], last, [int(start), int(heat), int(off), int(low)], at, bytes(seen)]:
+    match _versioned(data, 6):
+        case [[int(phase), int(count), int(use)], last, [int(start), int(heat), int(off), int(low)], at, *rest]:
             low_at = None if at is None else _to_moment(at)
-            return WashState(Phase(phase), count, use, _wash_sample(last), start, heat, off, low, low_at, seen)
+            seen, gap = cast("tuple[bytes, bool]", rest)
+            return WashState(Phase(phase), count, use, _wash_sample(last), start, heat, off, low, low_at, seen, gap)
         case _:
             raise JournalError("a usage snapshot has an unknown shape: run `tallystick-edge status` and keep the file")
 

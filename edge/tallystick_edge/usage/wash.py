@@ -68,6 +68,7 @@ class WashState:
     low_ms: int = 0
     low_at: Moment | None = None
     samples_hash: bytes = NO_HASH
+    gap_seen: bool = False
 
     @property
     def open_use(self) -> int | None:
@@ -119,6 +120,7 @@ def _start(state: WashState, rule: WashRule, before: WashSample, at: Moment) -> 
         low_ms=0,
         low_at=None,
         samples_hash=NO_HASH,
+        gap_seen=False,
     )
     return started, (_event(started, rule, at, EventCode.USE_STARTED, personal=True),)
 
@@ -149,15 +151,16 @@ def _accumulate(state: WashState, rule: WashRule, sample: WashSample) -> WashSta
         state,
         last=sample,
         heat_mwh=state.heat_mwh + heat,
-        heat_off_ms=0 if sample.power_mw >= rule.heat_mw else state.heat_off_ms + span,
+        heat_off_ms=0 if sample.power_mw >= rule.heat_mw else state.heat_off_ms + (0 if low else span),
         low_ms=state.low_ms + span if low_before else 0,
         low_at=(state.low_at if low_before else sample.at) if low else None,
         samples_hash=_chain(state.samples_hash, sample),
+        gap_seen=state.gap_seen or gap,
     )
 
 
 def _billable(state: WashState, rule: WashRule, at: Moment) -> Step:
-    """The rinse begins when the heating has been over for a while and enough was used; decided once per use."""
+    """The rinse begins when the drum went on for a while after the heating and enough was used; once per use."""
     used_mwh = 0 if state.last is None else state.last.energy_mwh - state.start_mwh
     over = state.heat_off_ms >= rule.heat_over_ms
     if state.phase is not Phase.RUNNING or not over or used_mwh < rule.billable_mwh:
@@ -171,11 +174,11 @@ def _to_billable(state: WashState, rule: WashRule, at: Moment, reason: Reason | 
 
 
 def _end(state: WashState, rule: WashRule, at: Moment) -> Step:
-    """Power was low long enough: the use ended when it became low. Enough energy with no rinse seen is a wash too."""
+    """Power was low long enough: the use ended when it became low. A rinse hidden by a gap shows in the energy."""
     ended_at = state.low_at or at
     events: tuple[Happening, ...] = ()
     used_mwh = 0 if state.last is None else state.last.energy_mwh - state.start_mwh
-    if state.phase is Phase.RUNNING and used_mwh >= rule.billable_mwh:
+    if state.phase is Phase.RUNNING and state.gap_seen and used_mwh >= rule.billable_mwh:
         state, events = _to_billable(state, rule, ended_at, Reason.POWER_RETURN)
     code = EventCode.USE_ENDED if state.phase is Phase.BILLABLE else EventCode.USE_ABORTED
     return _idle_again(state), (*events, _event(state, rule, ended_at, code, None, state.samples_hash))

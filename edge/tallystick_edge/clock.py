@@ -1,0 +1,62 @@
+"""Where the agent's time and randomness come from: the system, or a demo's scaled time.
+Certificates never use this clock; they are judged by real time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+from dataclasses import dataclass, field
+
+from tallystick_protocol.codes import TimeQuality
+
+from tallystick_edge.errors import ConfigError
+
+VARIABLE = "TALLYSTICK_CLOCK"
+FACTOR_MAX = 10_000  # beyond this one turn of the event loop is minutes of domain time
+TRUSTED_AFTER_MS = 1_767_225_600_000  # 2026-01-01: a clock before the program was written was never set
+
+
+@dataclass(frozen=True, slots=True)
+class SystemClock:
+    """Domain time: `factor` domain seconds pass in one real second, counted from the two anchors (ms)."""
+
+    factor: int = 1
+    real_anchor_ms: int = 0
+    virtual_anchor_ms: int = 0
+    _started_ns: int = field(default_factory=time.monotonic_ns)
+
+    def utc_ms(self) -> int:
+        return self.virtual_anchor_ms + (time.time_ns() // 1_000_000 - self.real_anchor_ms) * self.factor
+
+    def uptime_ms(self) -> int:
+        return (time.monotonic_ns() - self._started_ns) * self.factor // 1_000_000
+
+    async def sleep_ms(self, ms: int) -> None:
+        await asyncio.sleep(max(0, ms) / 1000 / self.factor)
+
+    def quality(self) -> TimeQuality:
+        """Synchronised when the kernel's clock was ever set; unknown on a board that woke up in the past."""
+        return TimeQuality.S if time.time_ns() // 1_000_000 > TRUSTED_AFTER_MS else TimeQuality.U
+
+
+class SystemEntropy:
+    """The operating system's randomness."""
+
+    def bytes(self, n: int) -> bytes:
+        return secrets.token_bytes(n)
+
+
+def system_clock() -> SystemClock:
+    """Real time, or what TALLYSTICK_CLOCK="FACTOR,REAL_ANCHOR_MS,VIRTUAL_ANCHOR_MS" says. Raises ConfigError."""
+    setting = os.environ.get(VARIABLE, "")
+    if not setting:
+        return SystemClock()
+    words = setting.split(",")
+    if len(words) != 3 or not all(word.strip().isascii() and word.strip().isdigit() for word in words):
+        raise ConfigError("environment", VARIABLE, f"is {setting!r}", "write FACTOR,REAL_MS,VIRTUAL_MS or unset it")
+    factor, real, virtual = (int(word) for word in words)
+    if not 1 <= factor <= FACTOR_MAX:
+        raise ConfigError("environment", VARIABLE, f"has factor {factor}", f"use 1 to {FACTOR_MAX}")
+    return SystemClock(factor, real, virtual)

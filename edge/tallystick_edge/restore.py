@@ -1,0 +1,100 @@
+"""What a restored (or forked) card goes on from: the aggregator's State joined with what this card still holds.
+Pure; it never throws a reading away, and never lets an old count or base be billed a second time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tallystick_protocol.batch import open_upload
+from tallystick_protocol.codes import EventCode, Reason
+from tallystick_protocol.hello import ChannelState as BookedChannel
+from tallystick_protocol.hello import State
+from tallystick_protocol.part import Part
+
+from tallystick_edge.items import GATEWAY_CHANNEL, Happening, Item, Moment
+from tallystick_edge.journal import Chain
+from tallystick_edge.metering.channel import ChannelState
+from tallystick_edge.parts import uncut
+from tallystick_edge.usage.wash import WashRule, WashState, close_restored
+
+TAG_STEP = 4_096  # more parts than a batch can hold, so that tags of different batches never meet
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The new epoch's beginning."""
+
+    chain: Chain
+    items: tuple[Item, ...]
+    channels: Mapping[int, ChannelState]
+    machines: Mapping[int, WashState]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What this card holds: pending items, states, and the uploads no receipt came for, oldest first."""
+
+    chain: Chain
+    pending: Sequence[Item]
+    unreceipted: Sequence[bytes]
+    channels: Mapping[int, ChannelState]
+    machines: Mapping[int, WashState]
+    rules: Mapping[int, WashRule]
+
+
+def restore(card: Card, state: State, common: bytes, forked: bool, now: Moment) -> Restored:
+    """Join a card and the books. `common`: hash of the last batch that both sides have, prev of the new epoch."""
+    booked = {each.channel: each for each in state.channels}
+    items = [item for index, data in enumerate(card.unreceipted) for item in _unsealed(data, index)]
+    items += card.pending
+    machines, closing = _machines(card, booked, now)
+    reason = Reason.FORK if forked else Reason.RESTORED
+    told = Happening(GATEWAY_CHANNEL, now, EventCode.RESTORED, reason=reason)
+    channels = {number: _join(each, booked.get(number)) for number, each in card.channels.items()}
+    for number, each in booked.items():
+        channels.setdefault(number, _join(ChannelState(number), each))
+    chain = Chain(state.epoch + 1, 1, common, max(card.chain.last_command, state.last_cmd_seq), card.chain.log_view)
+    return Restored(chain, (*items, *closing, told), channels, machines)
+
+
+def _unsealed(data: bytes, index: int) -> list[Item]:
+    """Items of an own sealed batch, with their boots and times; they get new numbers, and totals decide about money."""
+    parts = [part for part in open_upload(data).parts if isinstance(part, Part)]
+    return uncut(parts, -1 - index * TAG_STEP)
+
+
+def _machines(
+    card: Card, booked: Mapping[int, BookedChannel], now: Moment
+) -> tuple[dict[int, WashState], list[Happening]]:
+    machines: dict[int, WashState] = {}
+    closing: list[Happening] = []
+    for channel, machine in card.machines.items():
+        rule = card.rules.get(channel)
+        if rule is not None:
+            machine, events = close_restored(machine, rule, now)
+            closing.extend(events)
+        books = booked.get(channel)
+        if books is not None:
+            count, number = max(machine.count, books.billed_to or 0), max(machine.number, books.last_use)
+            machine = replace(machine, count=count, number=number)
+        machines[channel] = machine
+    return machines, closing
+
+
+def _join(own: ChannelState, books: BookedChannel | None) -> ChannelState:
+    """Numbers go on from the higher; generation and base are the books' when the card's own are older."""
+    if books is None:
+        return own
+    joined = replace(
+        own,
+        pagination=max(own.pagination, books.last_pagination),
+        event=max(own.event, books.last_event),
+        use=max(own.use, books.last_use),
+    )
+    if (own.generation, own.base) < (books.generation, books.base):
+        joined = replace(joined, generation=books.generation, base=books.base, serial=books.serial)
+        joined = replace(joined, value=None, suspect=None)
+    if books.billed_to is None:
+        return joined
+    return replace(joined, value=max(joined.value or 0, books.billed_to - joined.base, 0))
