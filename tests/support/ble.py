@@ -22,7 +22,7 @@ from tallystick_sim.bluez import BluezEmulator, running
 SENSOR = "A4:C1:38:00:00:01"
 PLUG = "A4:C1:38:00:00:02"
 OTHER_PLUG = "A4:C1:38:00:00:03"
-KEY = bytes.fromhex("231d39c1d7cc1ab1aee224cd096db932")  # any 16 bytes
+KEY = bytes.fromhex("00112233445566778899aabbccddeeff")
 
 FAST = BleTimes(
     silent_s=0.25,
