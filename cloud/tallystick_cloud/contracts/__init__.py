@@ -1,0 +1,1 @@
+"""Contracts: proposed, approved by their parties, in force by their change rule, found for a use."""

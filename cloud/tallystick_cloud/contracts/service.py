@@ -1,0 +1,168 @@
+"""Contracts enter by a party's signature and become live by their change rule.
+
+It never puts a version in force that its parties did not agree to, and never changes an old one.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+from tallystick_protocol import cose
+from tallystick_protocol.codes import LogType
+from tallystick_protocol.ids import Kid, PartyId
+from tallystick_protocol.keys import PublicKey
+from tallystick_protocol.money.contract import Contract, ContractState
+from tallystick_protocol.money.tariff import Form
+from tallystick_protocol.records import Approval
+
+from ..context import Context
+from ..log import service as log
+from ..parties.store import owners_of_kid
+from ..schema import meter
+from . import store
+from .errors import ContractRefused
+
+ENERGY_UNITS = frozenset({"Wh", "kWh", "MWh"})  # what the law on measuring instruments wants an approved meter for
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    h: bytes
+    chain: bytes
+    state: ContractState  # draft until its change rule is met
+    missing: tuple[PartyId, ...]  # parties that have not said yes
+
+
+def propose(conn: Connection, context: Context, envelope: bytes, now_ms: int) -> Standing:
+    """Store a version signed by one of its parties, whose yes that is. Raises ProtocolError or ContractRefused."""
+    signer, opened = _open(conn, context, envelope, cose.ContentType.CONTRACT)
+    contract = Contract.decode(opened.payload)
+    if contract.community != context.community:
+        raise ContractRefused("contract.community", f"is {contract.community!r}, this is {context.community!r}")
+    if signer not in {party.id for party in contract.parties}:
+        raise ContractRefused("contract.parties", "do not include the one who signed; sign with a party's key")
+    known = store.find(conn, context.community, opened.hash)
+    if known is not None:
+        return _standing(conn, context, contract, opened.hash, known.chain, known.state)
+    chain = _chain(conn, context, contract, opened.hash)
+    (leaf,) = log.append(conn, context.community, [log.Entry(LogType.CONTRACT, opened.hash)], now_ms)
+    store.insert_version(
+        conn,
+        {
+            "h": opened.hash,
+            "community": context.community,
+            "chain": chain,
+            "version": contract.version,
+            "name": contract.name,
+            "prev": contract.prev,
+            "envelope": envelope,
+            "payload": opened.payload,
+            "proposer": signer,
+            "state": ContractState.DRAFT.value,
+            "collector": contract.collector,
+            "mode": contract.mode.value,
+            "change_rule": contract.change_rule,
+            "decision_ref": contract.decision_ref,
+            "unit": contract.unit,
+            "effective_from_ms": contract.effective_from_ms,
+            "effective_to_ms": contract.effective_to_ms,
+            "proposed_ms": now_ms,
+            "leaf": leaf,
+        },
+    )
+    _store_answer(conn, context, opened.hash, opened.hash, signer, True, envelope, leaf, now_ms)
+    return _settle(conn, context, contract, opened.hash, chain, now_ms)
+
+
+def approve(conn: Connection, context: Context, envelope: bytes, now_ms: int) -> Standing:
+    """Take a party's yes or no to a proposed version. Raises ProtocolError or ContractRefused."""
+    signer, opened = _open(conn, context, envelope, cose.ContentType.APPROVAL)
+    said = Approval.decode(opened.payload)
+    if said.party != signer:
+        raise ContractRefused("approval.party", "is not the one who signed")
+    stored = store.find(conn, context.community, said.object)
+    if stored is None:
+        raise ContractRefused("approval.object", f"{said.object.hex()} is not proposed here; propose it first")
+    contract = Contract.decode(stored.payload)
+    if signer not in {party.id for party in contract.parties}:
+        raise ContractRefused("approval.party", "is not a party of this contract")
+    if store.has_answered(conn, said.object, signer):
+        return _standing(conn, context, contract, said.object, stored.chain, stored.state)
+    (leaf,) = log.append(conn, context.community, [log.Entry(LogType.APPROVAL, opened.hash)], now_ms)
+    _store_answer(conn, context, opened.hash, said.object, signer, said.yes, envelope, leaf, now_ms)
+    return _settle(conn, context, contract, said.object, stored.chain, now_ms)
+
+
+def _open(conn: Connection, context: Context, envelope: bytes, kind: cose.ContentType) -> tuple[PartyId, cose.Opened]:
+    owners: dict[bytes, PartyId] = {}
+
+    def find(kid: Kid) -> PublicKey | None:
+        for party, spki in owners_of_kid(conn, context.community, kid):
+            owners[kid] = PartyId(party)
+            return PublicKey.from_spki(spki)
+        return None
+
+    opened = cose.open_envelope(envelope, kind, find)
+    return owners[opened.kid], opened
+
+
+def _chain(conn: Connection, context: Context, contract: Contract, h: bytes) -> bytes:
+    """The chain's id, the hash of its first version; refuses a version that does not follow the newest."""
+    if contract.prev is None:
+        return h
+    before = store.find(conn, context.community, contract.prev)
+    if before is None:
+        raise ContractRefused("contract.prev", f"{contract.prev.hex()} is not a version here; propose that first")
+    newest = store.newest_of_chain(conn, context.community, before.chain)
+    if newest is None or newest.h != before.h or contract.version != before.version + 1:
+        raise ContractRefused("contract.prev", "is not the newest version of its contract; start from that one")
+    return before.chain
+
+
+def _store_answer(
+    conn: Connection,
+    context: Context,
+    h: bytes,
+    about: bytes,
+    party: bytes,
+    yes: bool,
+    envelope: bytes,
+    leaf: int,
+    now_ms: int,
+) -> None:
+    row = {"h": h, "community": context.community, "object": about, "party": party, "yes": yes}
+    store.insert_approval(conn, {**row, "envelope": envelope, "leaf": leaf, "received_ms": now_ms})
+
+
+def _settle(conn: Connection, context: Context, contract: Contract, h: bytes, chain: bytes, now_ms: int) -> Standing:
+    """In force now? Shadow needs nobody's yes, for nothing is payable; everything else its change rule."""
+    yes = {PartyId(party) for party in store.said_yes(conn, context.community, h)}
+    agreed = contract.state is ContractState.SHADOW or contract.is_agreed(yes)
+    if agreed and contract.state is not ContractState.DRAFT:
+        if contract.state is ContractState.LIVE:
+            _check_meters(conn, context.community, contract, now_ms)
+        store.put_in_force(conn, h, contract.state.value, now_ms)
+        return _standing(conn, context, contract, h, chain, contract.state.value)
+    return _standing(conn, context, contract, h, chain, ContractState.DRAFT.value)
+
+
+def _standing(conn: Connection, context: Context, contract: Contract, h: bytes, chain: bytes, state: str) -> Standing:
+    yes = store.said_yes(conn, context.community, h)
+    missing = tuple(party.id for party in contract.parties if party.id not in yes)
+    return Standing(h, chain, ContractState(state), missing)
+
+
+def _check_meters(conn: Connection, community: str, contract: Contract, now_ms: int) -> None:
+    """A live price per kWh needs approved and verified meters; refuse with the meter's name."""
+    if contract.tariff.form is not Form.INTERVAL or contract.tariff.count_unit not in ENERGY_UNITS:
+        return
+    assets = [terms.asset for terms in contract.assets]
+    rows = conn.execute(
+        select(meter.c.id, meter.c.type_approval, meter.c.verified_until_ms).where(
+            meter.c.community == community, meter.c.asset.in_(assets), meter.c.bound_to_ms.is_(None)
+        )
+    )
+    for name, approval, until_ms in rows:
+        if approval is None:
+            raise ContractRefused("contract.assets", f"meter {name!r} has no type approval; use state = shadow")
+        if until_ms is not None and until_ms < now_ms:
+            raise ContractRefused("contract.assets", f"meter {name!r} is past its verification; have it verified")

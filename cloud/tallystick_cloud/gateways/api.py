@@ -1,0 +1,61 @@
+"""Routes of gateways: enrol, hello, batches, commands. The bytes are those of the protocol, over TLS.
+
+It never trusts a path: what it says must equal what is signed.
+"""
+
+from tallystick_protocol import cbor
+
+from ..http.authz import Role
+from ..http.route import Call, GidHex, Port, RouteTable
+from ..uplink import Uplink
+
+CBOR = "application/cbor"
+UPLOAD_BYTES_MAX = cbor.UPLOAD_BYTES_MAX
+ENROL_BYTES_MAX = 16 * 1024
+
+
+def gateway_routes(uplink: Uplink) -> RouteTable:
+    """All of them, on the TLS port only."""
+    table = RouteTable()
+    on = frozenset({Port.GATEWAY})
+    gateway = frozenset({Role.GATEWAY})
+
+    @table.route(
+        "POST",
+        "/v1/enrol",
+        roles={Role.PUBLIC},
+        on=on,
+        takes=CBOR,
+        gives=CBOR,
+        tag="gateways",
+        body_bytes_max=ENROL_BYTES_MAX,
+    )
+    async def enrol(call: Call, body: bytes) -> bytes:
+        """Enrol a gateway by a one-time claim; the request is signed by its proof key."""
+        return await uplink.enrol(body)
+
+    @table.route("POST", "/v1/gateways/{gid}/hello", roles=gateway, on=on, takes=CBOR, gives=CBOR, tag="gateways")
+    async def say_hello(call: Call, gid: GidHex, body: bytes) -> bytes:
+        """Say where the gateway stands; the answer is the signed State."""
+        return await uplink.hello(bytes.fromhex(gid), body, "https")
+
+    @table.route(
+        "PUT",
+        "/v1/gateways/{gid}/batches/{epoch}/{seq}",
+        roles=gateway,
+        on=on,
+        takes=CBOR,
+        gives=CBOR,
+        tag="gateways",
+        body_bytes_max=UPLOAD_BYTES_MAX,
+    )
+    async def put_batch(call: Call, gid: GidHex, epoch: int, seq: int, body: bytes) -> bytes:
+        """Send one signed batch; the answer is the signed receipt, given after commit."""
+        return await uplink.batch(bytes.fromhex(gid), body, (epoch, seq))
+
+    @table.route("GET", "/v1/gateways/{gid}/commands", roles=gateway, on=on, gives=CBOR, tag="gateways")
+    async def list_commands(call: Call, gid: GidHex, after: int = 0) -> bytes:
+        """Commands with a number above `after`, as a CBOR array of envelopes."""
+        return cbor.encode(await uplink.commands(bytes.fromhex(gid), after))
+
+    return table

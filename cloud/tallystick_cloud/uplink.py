@@ -1,0 +1,94 @@
+"""What gateways call, over HTTPS or MQTT alike: enrol, hello, batch, commands.
+
+It never answers a batch before its transaction is committed, and it never decides; the use cases do.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+
+from tallystick_protocol import cose
+from tallystick_protocol.codes import ReceiptStatus
+from tallystick_protocol.errors import ProtocolError
+
+from .context import Aggregator
+from .db import Database
+from .errors import BadInput, Busy
+from .gateways import store as gateways
+from .gateways.enrol import enrol
+from .gateways.hello import hello
+from .ingest.outcome import Outcome
+from .ingest.service import ingest
+from .ports import Clock, Events
+
+IN_FLIGHT_MAX = 8  # protocol.md, Sync: at most 8 unreceipted batches per gateway
+RETRY_AFTER_MS = 2000
+COMMANDS_MAX = 64  # one answer; the rest follows the next question
+
+
+class Uplink:
+    """One per server; the identity handed in is the one that TLS or the broker proved."""
+
+    def __init__(
+        self, db: Database, aggregator: Aggregator, clock: Clock, real_now: Callable[[], datetime], events: Events
+    ) -> None:
+        self._db = db
+        self._aggregator = aggregator
+        self._clock = clock
+        self._real_now = real_now
+        self._events = events
+        self._in_flight: Counter[bytes] = Counter()
+
+    async def enrol(self, envelope: bytes) -> bytes:
+        """The encoded EnrolAnswer; raises CloudError with what the installer does next."""
+        try:
+            done = await self._db.write(enrol, self._aggregator, envelope, self._clock.utc_ms(), self._real_now())
+        except ProtocolError as error:
+            raise BadInput(error.field, error.reason) from error
+        if done.fresh:
+            data = {"community": done.community, "gid": done.gid.hex(), "site": done.site}
+            self._events.publish("gateway", data)
+        return done.answer
+
+    async def hello(self, gid: bytes, envelope: bytes, transport: str) -> bytes:
+        """The State's envelope; raises CloudError."""
+        try:
+            done = await self._db.write(hello, self._aggregator, gid, envelope, transport, self._clock.utc_ms())
+        except ProtocolError as error:
+            raise BadInput(error.field, error.reason) from error
+        self._events.publish("hello", {"community": done.community, "gid": gid.hex(), "transport": transport})
+        return done.state
+
+    async def batch(self, gid: bytes, upload: bytes, path: tuple[int, int] | None = None) -> bytes:
+        """The Receipt's envelope, signed after commit. `path`: (epoch, seq) that the address named.
+
+        Raises CloudError when the bytes are no upload of this gateway at all, so that no receipt can name them.
+        """
+        if self._in_flight[gid] >= IN_FLIGHT_MAX:
+            raise Busy("gateway", f"has {IN_FLIGHT_MAX} batches under way; send the next after their receipts")
+        self._in_flight[gid] += 1
+        try:
+            now_ms = self._clock.utc_ms()
+            outcome = await self._db.write(ingest, self._aggregator, gid, upload, now_ms, path)
+        except ProtocolError as error:
+            raise BadInput(error.field, error.reason) from error
+        finally:
+            self._in_flight[gid] -= 1
+            if not self._in_flight[gid]:
+                del self._in_flight[gid]
+        self._tell(outcome)
+        return self.sign(outcome)
+
+    def sign(self, outcome: Outcome) -> bytes:
+        """The receipt for what is committed."""
+        keys = self._aggregator.of(outcome.community).keys
+        return cose.sign(keys.receipt, cose.ContentType.RECEIPT, outcome.receipt.encode())
+
+    async def commands(self, gid: bytes, after: int) -> list[bytes]:
+        """Command envelopes with a higher number, oldest first."""
+        return await self._db.read(gateways.commands_after, gid, after, self._clock.utc_ms(), COMMANDS_MAX)
+
+    def _tell(self, outcome: Outcome) -> None:
+        if outcome.receipt.status is not ReceiptStatus.DUPLICATE:
+            for event in outcome.events:
+                self._events.publish(event.kind, event.data)
