@@ -1,4 +1,4 @@
-"""What the Modbus tests share: a truth to set, a map in which every register names itself, a clock, a sink that remembers.
+"""What the Modbus tests share: a truth to set, registers that name themselves, a clock, a sink that remembers.
 Only helpers; nothing here is asserted."""
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class SetTruth:
 
 @dataclass(frozen=True, slots=True)
 class SelfNaming:
-    """A register map in which each register holds its own address plus the unit's mark, so any other's value is seen."""
+    """A register map in which each register holds its own address plus the unit's mark, so a mix-up is seen."""
 
     mark: int
 

@@ -1,0 +1,95 @@
+"""Every profile loads and decodes its own vectors; a bad one is refused with file, key and reason."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+
+import pytest
+from tallystick_edge.profile import ModbusWire, ProfileError, ProfileKind, RegisterKind, load_profile, profile_names
+from tallystick_edge.profile_toml import parse_profile
+from tallystick_edge.registers import decode_registers, decode_text
+
+GOOD = resources.files("tallystick_edge.profiles").joinpath("eastron-sdm120.toml").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_every_profile_loads_and_its_vectors_decode(name: str) -> None:
+    profile = load_profile(name)
+    assert profile.name == name
+    data = resources.files("tallystick_edge.profiles").joinpath(f"{name}.toml").read_bytes()
+    assert profile.sha256 == hashlib.sha256(data).digest()
+    assert profile.vectors
+    if profile.kind is not ProfileKind.MODBUS:
+        return  # Bluetooth payloads are decoded with their own decoders, tests/unit/ble
+    assert profile.identity is not None
+    for vector in profile.vectors:
+        assert decode_registers(profile, vector.reads, vector.expect) == dict(vector.expect)
+        if vector.serial is not None:
+            assert profile.identity.serial is not None
+            assert decode_text(profile.identity.serial, vector.reads) == vector.serial
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_every_register_of_a_profile_is_in_a_vector(name: str) -> None:
+    profile = load_profile(name)
+    tested = {register for vector in profile.vectors for register in vector.expect}
+    assert tested == set(profile.registers)
+
+
+def test_billed_registers_of_the_first_meters_stand_where_their_manuals_say() -> None:
+    sdm120, iem3155 = load_profile("eastron-sdm120"), load_profile("schneider-iem3155")
+    place = {}
+    for profile in (sdm120, iem3155):
+        wire = profile.registers["energy_import"].wire
+        assert isinstance(wire, ModbusWire)
+        place[profile.name] = (wire.span.function, wire.span.address, wire.type.value)
+    assert place == {"eastron-sdm120": (4, 0x48, "float32"), "schneider-iem3155": (3, 3204 - 1, "int64")}
+    assert sdm120.registers["energy_import"].kind is RegisterKind.COUNTER
+    assert sdm120.registers["power"].kind is RegisterKind.GAUGE
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error"),
+    [
+        ("version = 1", "version = 2", "version: is not 1"),
+        ('kind = "modbus"', 'kind = "zigbee"', "kind: is not one of: modbus"),
+        ('name = "eastron-sdm120"', 'name = "other"', "name: is not 'eastron-sdm120'"),
+        ("registers_max = 80", "registers_max = 126", "limits.registers_max: is not an integer from 1 to 125"),
+        ("registers_max = 80", "registers_max = true", "limits.registers_max: is not an integer from 1 to 125"),
+        ("registers_max = 80", "registers_max = 80\nfuse = 1", "limits.fuse: is not a key of this table"),
+        ('equals = "32"', 'equals = "32"\ncontains = "3"', "identity.probe[0].equals: or `contains` must be given"),
+        ("address = 0x0048", "address = 0x10000", "register.energy_import.address: is not an integer from 0 to 65535"),
+        ("address = 0x0048", "address = 0xFFFF", "register.energy_import.address: reaches beyond"),
+        ("address = 0x0048", "adress = 0x48", "register.energy_import.address: is missing"),
+        ("[register.voltage]", "[register.Voltage]", "register.Voltage: is not a register name"),
+        ("exponent = -1", "exponent = -1.5", "register.voltage.exponent: is not an integer"),
+        ("rated_max_per_h = 13500  #", "#", "register.energy_import.rated_max_per_h: is missing"),
+        ('words = "449a 5225"', 'words = "449a 522"', "vector[0].reads[2].words: is not a text of registers"),
+        ('words = "449a 5225"', 'words = "449a 522g"', "vector[0].reads[2].words: has a digit"),
+        ("voltage = 2305, current = 8870", "volts = 2305", "vector[0].expect.volts: is not a register"),
+        ("[source]", "[source", "(file): is not TOML"),
+        ("[limits]\nregisters_max = 80", "", "limits: is missing"),
+        (
+            "registers_max = 80",
+            "registers_max = 80\nforbidden = [{function = 4, address = 0x49, count = 2}]",
+            "register.energy_import.address: lies in a hole",
+        ),
+    ],
+)
+def test_a_bad_profile_is_refused_with_file_key_and_reason(old: str, new: str, error: str) -> None:
+    assert old in GOOD
+    with pytest.raises(ProfileError) as caught:
+        parse_profile("eastron-sdm120", GOOD.replace(old, new, 1).encode())
+    assert str(caught.value).startswith(f"eastron-sdm120.toml: {error}")
+
+
+@pytest.mark.parametrize("name", ["../secret", "Eastron", "", "no-such-meter"])
+def test_a_profile_name_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(ProfileError, match="name: "):
+        load_profile(name)
+
+
+def test_an_oversized_profile_is_refused_before_it_is_parsed() -> None:
+    with pytest.raises(ProfileError, match="is longer than"):
+        parse_profile("eastron-sdm120", b"#" * 70_000)

@@ -1,0 +1,180 @@
+"""The simulated line behaves like wires: time per character, silence for strangers, collisions, echo; TCP keeps numbers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import struct
+import termios
+import tty
+from collections.abc import AsyncIterator, Iterator
+from random import Random
+
+import pytest
+from support.modbus import SelfNaming, SetTruth
+from tallystick_sim.modbus.faults import Play, UnitFaults
+from tallystick_sim.modbus.iem3155 import Iem3155
+from tallystick_sim.modbus.line import SerialLine
+from tallystick_sim.modbus.registers import MeterModel, Refusal
+from tallystick_sim.modbus.rtu import crc16, frame_of, parse_request
+from tallystick_sim.modbus.sdm120 import Sdm120
+from tallystick_sim.modbus.tcp import MeterServer
+from tallystick_sim.modbus.timing import LineTiming
+
+ASK_ENERGY = bytes.fromhex("0104004800 02f1dd".replace(" ", ""))
+
+
+class Wire:
+    """The master's end: raw bytes out, raw bytes in."""
+
+    def __init__(self, line: SerialLine) -> None:
+        self.fd = os.open(line.port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        tty.setraw(self.fd)
+        speed = getattr(termios, f"B{line.timing.baud}")
+        settings = termios.tcgetattr(self.fd)
+        settings[4] = settings[5] = speed
+        termios.tcsetattr(self.fd, termios.TCSANOW, settings)
+
+    def send(self, data: bytes) -> None:
+        os.write(self.fd, data)
+
+    async def heard(self, seconds: float) -> bytes:
+        await asyncio.sleep(seconds)
+        try:
+            return os.read(self.fd, 4_096)
+        except BlockingIOError:
+            return b""
+
+
+@pytest.fixture
+async def line() -> AsyncIterator[SerialLine]:
+    line = SerialLine(LineTiming(19_200, 2_000))
+    line.attach(1, Sdm120(SetTruth(1_234_567, 2_044), 20_261_122))
+    line.open()
+    yield line
+    line.close()
+
+
+@pytest.fixture
+def wire(line: SerialLine) -> Iterator[Wire]:
+    wire = Wire(line)
+    yield wire
+    os.close(wire.fd)
+
+
+def test_the_checksum_is_that_of_eastrons_example() -> None:
+    assert crc16(bytes.fromhex("010401560002")) == bytes.fromhex("9027")  # SDM manual, reading total active energy
+
+
+@pytest.mark.parametrize("frame", [b"", b"\x01\x04", ASK_ENERGY[:-1], ASK_ENERGY[:-1] + b"\x00"])
+def test_a_broken_frame_is_no_request(frame: bytes) -> None:
+    assert parse_request(frame) is None
+
+
+def test_a_character_takes_eleven_bits_and_a_gap_three_and_a_half_characters() -> None:
+    timing = LineTiming(9_600)
+    assert timing.chars_us(8) == 9_166
+    assert timing.gap_us() == 4_010
+    assert LineTiming(115_200).gap_us() == 1_750
+
+
+async def test_an_answer_takes_its_time_on_the_wire(line: SerialLine, wire: Wire) -> None:
+    wire.send(ASK_ENERGY)
+    assert await wire.heard(0.008) == b""  # 8 characters 4.6 ms, gap 2 ms, turnaround 2 ms
+    part = await wire.heard(0.004)
+    assert 0 < len(part) < 9
+    assert part + await wire.heard(0.02) == frame_of(1, bytes.fromhex("0404449a5225"))
+
+
+async def test_nobody_answers_for_a_stranger_or_to_garbage(line: SerialLine, wire: Wire) -> None:
+    wire.send(frame_of(9, ASK_ENERGY[1:-2]))
+    assert await wire.heard(0.04) == b""
+    wire.send(ASK_ENERGY[:-1] + b"\x00")
+    assert await wire.heard(0.04) == b""
+    assert line.counts.garbled == 1
+
+
+async def test_an_unknown_function_and_a_wrong_address_get_exceptions(line: SerialLine, wire: Wire) -> None:
+    wire.send(frame_of(1, bytes.fromhex("2b0e0100")))
+    assert await wire.heard(0.04) == frame_of(1, b"\xab\x01")
+    wire.send(frame_of(1, struct.pack(">BHH", 4, 0x0400, 2)))
+    assert await wire.heard(0.04) == frame_of(1, b"\x84\x02")
+
+
+async def test_who_talks_into_an_answer_spoils_both(line: SerialLine, wire: Wire) -> None:
+    wire.send(ASK_ENERGY)
+    first = await wire.heard(0.010)
+    wire.send(ASK_ENERGY)
+    heard = first + await wire.heard(0.06)
+    assert frame_of(1, bytes.fromhex("0404449a5225")) not in heard
+    assert line.counts.collisions > 0
+    assert line.counts.answers == 1
+
+
+async def test_a_late_answer_comes_first_and_the_next_one_after_it(line: SerialLine, wire: Wire) -> None:
+    line.attach(2, SelfNaming(0)).late_once(60)
+    wire.send(frame_of(2, struct.pack(">BHH", 4, 100, 1)))
+    assert await wire.heard(0.04) == b""
+    wire.send(frame_of(2, struct.pack(">BHH", 4, 500, 1)))
+    heard = await wire.heard(0.09)
+    old, new = (frame_of(2, struct.pack(">BBH", 4, 2, 0x4000 + place)) for place in (100, 500))
+    assert heard == old + new
+
+
+async def test_echo_lets_the_master_hear_itself() -> None:
+    line = SerialLine(LineTiming(19_200, 1_000), echo=True)
+    line.attach(1, Sdm120(SetTruth(1_234_567), 1))
+    line.open()
+    wire = Wire(line)
+    wire.send(ASK_ENERGY)
+    assert await wire.heard(0.04) == ASK_ENERGY + frame_of(1, bytes.fromhex("0404449a5225"))
+    os.close(wire.fd)
+    line.close()
+
+
+@pytest.mark.parametrize("unit", [0, 248, 1])
+async def test_a_unit_address_that_cannot_be_is_refused(line: SerialLine, unit: int) -> None:
+    with pytest.raises(ValueError, match="unit: "):
+        line.attach(unit, SelfNaming(0))
+
+
+def test_one_shots_come_before_standing_faults_and_are_counted() -> None:
+    faults = UnitFaults(silent=True)
+    faults.once(Play(refuse=6))
+    random = Random(1)
+    assert faults.draw(random) == Play(refuse=6)
+    assert faults.draw(random).silent
+    assert faults.played == {"refused": 1, "silent": 1}
+
+
+@pytest.mark.parametrize(
+    ("model", "function", "address", "count", "code"),
+    [
+        (Sdm120(SetTruth(), 1), 6, 0, 1, 1),
+        (Sdm120(SetTruth(), 1), 4, 0x1000, 2, 2),
+        (Sdm120(SetTruth(), 1), 4, 0, 81, 3),
+        (Iem3155(SetTruth(), 1), 4, 3_203, 4, 1),
+        (Iem3155(SetTruth(), 1), 3, 3_203, 9, 2),
+    ],
+)
+def test_meters_refuse_what_the_real_ones_refuse(
+    model: MeterModel, function: int, address: int, count: int, code: int
+) -> None:
+    with pytest.raises(Refusal) as caught:
+        model.read(function, address, count)
+    assert caught.value.code == code
+
+
+async def test_a_late_tcp_answer_carries_the_old_number() -> None:
+    server = MeterServer(turnaround_ms=1)
+    server.attach(1, SelfNaming(0)).late_once(40)
+    await server.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    for number, place in ((7, 100), (8, 200)):
+        writer.write(struct.pack(">HHHBBHH", number, 0, 6, 1, 4, place, 1))
+    answers = [await reader.readexactly(11) for _ in range(2)]
+    writer.close()
+    await writer.wait_closed()
+    await server.stop()
+    numbers = [(answer[1], struct.unpack(">H", answer[9:])[0]) for answer in answers]
+    assert numbers == [(8, 0x4000 + 200), (7, 0x4000 + 100)]
