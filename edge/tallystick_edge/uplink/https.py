@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import NoReturn
 
@@ -18,7 +18,9 @@ from tallystick_edge.uplink.transport import Incoming, Kind, Session
 
 REQUEST_S = 30  # an answer takes one database transaction; a black hole is noticed after this
 LONG_POLL_S = 120  # the aggregator answers earlier; a longer silence is a dead connection
-POLL_AGAIN_S = 30  # after a refused long poll, which carries nothing urgent
+LONG_POLL_MIN_S = 10  # an empty answer that came sooner was no long poll
+POLL_NEXT_S = 1  # time to obey what came before asking what comes after it
+POLL_AGAIN_S = 30  # after a refused or hasty answer; nothing urgent comes this way
 ANSWER_BYTES_MAX = 128 * 1024  # a State of 512 channels has 20 kB
 INBOX_MAX = 64  # a window of receipts and a State, many times over
 CBOR_TYPE = "application/cbor"
@@ -27,7 +29,7 @@ CBOR_TYPE = "application/cbor"
 class HttpsTransport:
     """`server`: "https://host:port". The context holds the CA pin and the client certificate."""
 
-    def __init__(self, server: str, gid: str, context: ssl.SSLContext, last_command: int = 0) -> None:
+    def __init__(self, server: str, gid: str, context: ssl.SSLContext, last_command: Callable[[], int]) -> None:
         self._base = f"{server.rstrip('/')}/v1/gateways/{gid}"
         self._context = context
         self._last_command = last_command
@@ -36,7 +38,7 @@ class HttpsTransport:
     async def connect(self) -> AsyncIterator[Session]:
         """One keep-alive connection for requests, one for the long poll."""
         connector = aiohttp.TCPConnector(ssl=self._context, limit=2)
-        async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=REQUEST_S)) as http:
+        async with aiohttp.ClientSession(connector=connector) as http:
             session = _HttpsSession(http, self._base, self._last_command)
             poll = asyncio.create_task(session.poll_commands())
             try:
@@ -45,16 +47,15 @@ class HttpsTransport:
                 poll.cancel()
                 with suppress(asyncio.CancelledError):
                     await poll
-                self._last_command = session.last_command
 
 
 class _HttpsSession:
-    def __init__(self, http: aiohttp.ClientSession, base: str, last_command: int) -> None:
+    def __init__(self, http: aiohttp.ClientSession, base: str, last_command: Callable[[], int]) -> None:
         self._http = http
         self._base = base
         self._inbox: asyncio.Queue[Incoming] = asyncio.Queue(INBOX_MAX)
         self._greeted = asyncio.Event()
-        self.last_command = last_command
+        self._last_command = last_command
 
     async def send_hello(self, data: bytes) -> None:
         answer = await self._request("POST", "/hello", data)
@@ -71,23 +72,27 @@ class _HttpsSession:
     async def poll_commands(self) -> None:
         """Ask for commands for ever; trouble here never disturbs the batches."""
         await self._greeted.wait()
+        loop = asyncio.get_running_loop()
         while True:
+            asked = loop.time()
+            wait_s = POLL_AGAIN_S
             try:
-                timeout = aiohttp.ClientTimeout(total=LONG_POLL_S)
-                path = f"/commands?after={self.last_command}"
-                for envelope in _commands(await self._request("GET", path, None, timeout)):
+                path = f"/commands?after={self._last_command()}"
+                found = _commands(await self._request("GET", path, None, LONG_POLL_S))
+                for envelope in found:
                     await self._inbox.put(Incoming(Kind.COMMAND, envelope))
-                    self.last_command += 1
+                if found or loop.time() - asked >= LONG_POLL_MIN_S:
+                    wait_s = POLL_NEXT_S
             except (UplinkError, ProtocolError):
-                await asyncio.sleep(POLL_AGAIN_S)
+                pass  # the next Hello or batch finds out whether the connection is gone
+            await asyncio.sleep(wait_s)
 
-    async def _request(
-        self, method: str, path: str, data: bytes | None, timeout: aiohttp.ClientTimeout | None = None
-    ) -> bytes:
+    async def _request(self, method: str, path: str, data: bytes | None, total_s: int = REQUEST_S) -> bytes:
+        timeout = aiohttp.ClientTimeout(total=total_s)
         headers = {} if data is None else {"Content-Type": CBOR_TYPE}
         try:
             async with self._http.request(
-                method, self._base + path, data=data, headers=headers, timeout=timeout or self._http.timeout
+                method, self._base + path, data=data, headers=headers, timeout=timeout
             ) as answer:
                 body = await answer.content.read(ANSWER_BYTES_MAX + 1)
                 while not answer.content.at_eof() and len(body) <= ANSWER_BYTES_MAX:

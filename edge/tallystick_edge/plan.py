@@ -1,0 +1,137 @@
+"""What to do with each meter's samples: rules per channel and the wash rule, joined from configuration and profiles.
+It is made once at the start; it reads profiles but no device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tallystick_edge.config import EdgeConfig, MeterConfig, UseConfig
+from tallystick_edge.errors import ConfigError
+from tallystick_edge.metering.counter import CounterRule
+from tallystick_edge.profile import Profile, ProfileError, Register, RegisterKind, load_profile
+from tallystick_edge.usage.wash import WashRule
+
+MILLI_PER_UNIT = {"Wh": 1_000, "kWh": 1_000_000, "W": 1_000, "kW": 1_000_000}
+GAP_POLLS = 3  # polls missed before a span counts as unseen
+GAP_MS_MIN = 60_000  # a late answer and its quarantine window are no outage
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """value * `times` // `over` is in thousandths of the unit (mW, mWh)."""
+
+    times: int
+    over: int
+
+    def milli(self, value: int) -> int:
+        return value * self.times // self.over
+
+
+@dataclass(frozen=True, slots=True)
+class CounterPlan:
+    """A channel that is a counter."""
+
+    channel: int
+    register: str
+    rule: CounterRule
+
+
+@dataclass(frozen=True, slots=True)
+class GaugePlan:
+    """A channel that may fall."""
+
+    channel: int
+    register: str
+
+
+@dataclass(frozen=True, slots=True)
+class WashPlan:
+    """A wash machine's rule, and where its power and energy come from."""
+
+    rule: WashRule
+    power: str
+    power_scale: Scale
+    energy_channel: int
+    energy_scale: Scale
+
+
+@dataclass(frozen=True, slots=True)
+class MeterPlan:
+    """Everything one sample of a meter is good for."""
+
+    meter: str
+    every_ms: int
+    counters: tuple[CounterPlan, ...]
+    gauges: tuple[GaugePlan, ...]
+    wash: WashPlan | None
+
+
+def make_plan(config: EdgeConfig) -> Mapping[str, MeterPlan]:
+    """Plans by meter id; ConfigError naming the key when a register or profile does not fit."""
+    uses: dict[str, UseConfig] = {}
+    for use in config.uses:
+        if use.meter in uses:
+            raise _error("use.meter", f"names {use.meter!r} twice", "keep one [[use]] per meter")
+        uses[use.meter] = use
+    return {meter.id: _meter(meter, uses.get(meter.id)) for meter in config.meters}
+
+
+def _meter(meter: MeterConfig, use: UseConfig | None) -> MeterPlan:
+    key = f"meter {meter.id}"
+    try:
+        profile = load_profile(meter.profile)
+    except ProfileError as error:
+        raise _error(f"{key}.profile", str(error), "name a profile that is there") from error
+    counters: list[CounterPlan] = []
+    gauges: list[GaugePlan] = []
+    for channel in meter.channels:
+        register = _register(profile, channel.register, f"{key}.channel.register")
+        if register.kind is RegisterKind.COUNTER:
+            rule = CounterRule(register.modulus, register.rated_max_per_h, meter.every_ms)
+            counters.append(CounterPlan(channel.number, register.name, rule))
+        else:
+            gauges.append(GaugePlan(channel.number, register.name))
+    wash = None if use is None else _wash(use, meter, profile, counters)
+    return MeterPlan(meter.id, meter.every_ms, tuple(counters), tuple(gauges), wash)
+
+
+def _wash(use: UseConfig, meter: MeterConfig, profile: Profile, counters: list[CounterPlan]) -> WashPlan:
+    power = _register(profile, use.power, "use.power")
+    energy = _register(profile, use.energy, "use.energy")
+    channel = next((each.channel for each in counters if each.register == use.energy), None)
+    if channel is None:
+        step = f'add [[meter.channel]] with register = "{use.energy}" to meter {meter.id}'
+        raise _error("use.energy", f"{use.energy!r} is not a counter channel of meter {meter.id}", step)
+    rule = WashRule(
+        channel=use.channel,
+        start_mw=use.start_w * 1_000,
+        end_mw=use.end_w * 1_000,
+        heat_mw=use.heat_w * 1_000,
+        heat_over_ms=use.heat_over_ms,
+        end_after_ms=use.end_after_ms,
+        billable_mwh=use.billable_wh * 1_000,
+        gap_ms=max(GAP_POLLS * meter.every_ms, GAP_MS_MIN),
+        programmes=tuple((each.heat_wh * 1_000, each.name) for each in use.programmes),
+    )
+    return WashPlan(rule, use.power, _scale(power, "use.power"), channel, _scale(energy, "use.energy"))
+
+
+def _register(profile: Profile, name: str, key: str) -> Register:
+    register = profile.registers.get(name)
+    if register is None:
+        raise _error(key, f"{name!r} is not in profile {profile.name}", f"use one of {', '.join(profile.registers)}")
+    return register
+
+
+def _scale(register: Register, key: str) -> Scale:
+    milli = MILLI_PER_UNIT.get(register.unit)
+    if milli is None:
+        raise _error(key, f"register {register.name} is in {register.unit}", "name a register in W or Wh")
+    if register.exponent >= 0:
+        return Scale(milli * 10**register.exponent, 1)
+    return Scale(milli, 10**-register.exponent)
+
+
+def _error(key: str, reason: str, step: str) -> ConfigError:
+    return ConfigError("configuration", key, reason, step)

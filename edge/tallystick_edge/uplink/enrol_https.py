@@ -1,0 +1,49 @@
+"""Carries one enrolment request over HTTPS with the CA pin of the claim file.
+It is imported only while a gateway is not enrolled; refusals come back with the aggregator's remedy."""
+
+from __future__ import annotations
+
+import json
+
+import aiohttp
+from tallystick_protocol.enrol import ANSWER_BYTES_MAX
+
+from tallystick_edge.claim_file import ClaimFile
+from tallystick_edge.enrolment import pinned_context
+from tallystick_edge.errors import EnrolmentError, UplinkError
+
+TIMEOUT_S = 30  # certificate, key event and descriptors are one database transaction
+PROBLEM_BYTES_MAX = 16 * 1024
+
+
+async def post_enrolment(file: ClaimFile, request: bytes) -> bytes:
+    """The answer's bytes; EnrolmentError when refused (4xx), UplinkError when not reached."""
+    url = f"{file.info.server.rstrip('/')}/v1/enrol"
+    connector = aiohttp.TCPConnector(ssl=pinned_context(file.info.ca_pem))
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    try:
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout) as http,
+            http.post(url, data=request, headers={"Content-Type": "application/cbor"}) as answer,
+        ):
+            body = bytearray()
+            async for chunk in answer.content.iter_chunked(65_536):
+                body += chunk
+                if len(body) > ANSWER_BYTES_MAX:
+                    raise EnrolmentError(f"{url}: the answer is longer than {ANSWER_BYTES_MAX} bytes. Next: check server")
+            if answer.status == 200:
+                return bytes(body)
+            if 400 <= answer.status < 500 and answer.status != 429:
+                raise EnrolmentError(f"{url}: {answer.status}: {_problem(bytes(body))}")
+            raise UplinkError(f"{url}: {answer.status}: {_problem(bytes(body))}")
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        raise UplinkError(f"{url}: {type(error).__name__}: {error}") from error
+
+
+def _problem(body: bytes) -> str:
+    """The detail of a problem document, or the beginning of whatever came."""
+    try:
+        value = json.loads(body[:PROBLEM_BYTES_MAX])
+        return str(value.get("detail") or value.get("title") or value)[:512]
+    except (ValueError, AttributeError):
+        return body[:200].decode("utf-8", "replace")

@@ -1,0 +1,170 @@
+"""The shell around the decider: opens connections, checks what arrives, carries out effects, waits.
+It changes the books of this gateway only through `Core`, and only on messages whose signature it checked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+
+from tallystick_protocol import cose
+from tallystick_protocol.codes import EventCode, Reason, TimeQuality
+from tallystick_protocol.errors import ProtocolError
+from tallystick_protocol.hello import State
+
+from tallystick_edge.core import Core
+from tallystick_edge.errors import UplinkError
+from tallystick_edge.items import GATEWAY_CHANNEL, Happening
+from tallystick_edge.ports import Entropy
+from tallystick_edge.uplink.backoff import Backoff
+from tallystick_edge.uplink.sync import (
+    WINDOW,
+    Effect,
+    Finalise,
+    NewEpoch,
+    Reopen,
+    SendBatch,
+    SendHello,
+    Sync,
+    Tell,
+)
+from tallystick_edge.uplink.transport import Incoming, Kind, Session, Transport
+from tallystick_edge.uplink.trust import Trust
+
+log = logging.getLogger("tallystick.uplink")
+INBOX_MAX = 256  # a broker may flood; the reader waits when this many messages are not looked at yet
+
+
+class Uplink:
+    """`run` it until cancelled; a connection that fails is tried again with growing, jittered waits."""
+
+    def __init__(self, core: Core, transport: Transport, trust: Trust, backoff: Backoff, entropy: Entropy) -> None:
+        self._core, self._transport, self._trust = core, transport, trust
+        self._backoff, self._entropy = backoff, entropy
+        self._sync = Sync(core.nonce, backoff, entropy)
+        self._wake = asyncio.Event()
+        self._inbox: deque[Incoming] = deque()
+        self._room = asyncio.Event()
+        self.receipts = 0
+
+    def sealed(self) -> None:
+        """Something may wait to be sent."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Connect, converse, back off, for ever."""
+        while True:
+            try:
+                async with self._transport.connect() as session:
+                    await self._converse(session)
+            except* UplinkError as group:
+                log.warning("uplink lost: %s", group.exceptions[0])
+            self._sync.failures += 1  # a connection that was accepted and then dropped counts as well
+            wait_ms = self._backoff.wait_ms(self._sync.failures - 1, self._entropy)
+            log.info("uplink waits %d ms before the next attempt", wait_ms)
+            await asyncio.sleep(wait_ms / 1000)
+
+    async def _converse(self, session: Session) -> None:
+        self._inbox.clear()
+        self._sync.connected()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._read(session), name="uplink-read")
+            while True:
+                await self._turn(session)
+
+    async def _read(self, session: Session) -> None:
+        while True:
+            self._inbox.append(await session.receive())
+            self._wake.set()
+            while len(self._inbox) >= INBOX_MAX:
+                self._room.clear()
+                await self._room.wait()
+
+    async def _turn(self, session: Session) -> None:
+        """One round: look at what came, do what is due, wait for the next thing."""
+        self._wake.clear()
+        while self._inbox:
+            for effect in self._effects(self._inbox.popleft()):
+                await self._do(effect, session)
+        self._room.set()
+        for effect in self._sync.due(self._core.waiting(WINDOW), self._now_ms()):
+            await self._do(effect, session)
+        if self._inbox:
+            return
+        deadline = self._sync.deadline_ms()
+        wait_s = None if deadline is None else max(0, deadline - self._now_ms()) / 1000
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def _now_ms(self) -> int:
+        return int(asyncio.get_running_loop().time() * 1000)
+
+    def _effects(self, incoming: Incoming) -> list[Effect]:
+        """Check a message and ask the decider; what cannot be checked is told and changes nothing."""
+        try:
+            match incoming.kind:
+                case Kind.STATE:
+                    return self._on_state(self._trust.state(incoming.data))
+                case Kind.RECEIPT:
+                    return self._on_receipt(incoming.data)
+                case Kind.COMMAND:
+                    return self._on_command(incoming.data)
+        except ProtocolError as error:
+            log.warning("refused a %s: %s", incoming.kind.value, error)
+            return []
+
+    def _on_state(self, state: State) -> list[Effect]:
+        if state.note is not None:
+            self._core.log_seen(self._trust.log_view(state.note))
+        return self._sync.on_state(state, self._core.chain, self._core.hash_of)
+
+    def _on_receipt(self, envelope: bytes) -> list[Effect]:
+        receipt = self._trust.receipt(envelope)
+        own = self._core.hash_of(receipt.epoch, receipt.to_seq)
+        effects = self._sync.on_receipt(receipt, own, self._core.chain.epoch, self._now_ms())
+        for effect in effects:
+            if isinstance(effect, Finalise):
+                done = self._core.finalise(effect.epoch, effect.from_seq, effect.to_seq, envelope)
+                self.receipts += 1
+                log.info("receipt epoch=%d seq=%d final=%d", receipt.epoch, receipt.to_seq, done)
+        for seq, part, reason in receipt.quarantined:
+            log.warning("quarantined epoch=%d seq=%d part=%d reason=%s", receipt.epoch, seq, part, Reason(reason).name)
+        return effects
+
+    def _on_command(self, envelope: bytes) -> list[Effect]:
+        """Commands come with a later release: each is counted durably and answered `unsupported`."""
+        command = self._trust.command(envelope)
+        now = self._core.now()
+        if command.cmd_seq <= self._core.chain.last_command:
+            return []
+        if now.quality is TimeQuality.U and command.hello_nonce != self._core.nonce:
+            log.warning("command %d waits: the time is not trusted and it is not for this boot", command.cmd_seq)
+            return []
+        expired = now.quality is not TimeQuality.U and command.expires <= now.utc_ms
+        reason = Reason.EXPIRED if expired else Reason.UNSUPPORTED
+        self._core.command_taken(command.cmd_seq)
+        digest = cose.parse(envelope).hash
+        self._core.tell(Happening(GATEWAY_CHANNEL, now, EventCode.COMMAND_REFUSED, ref=digest, reason=reason))
+        return [Tell("command-refused", f"command {command.cmd_seq} ({command.type.name.lower()}): {reason.name.lower()}")]
+
+    async def _do(self, effect: Effect, session: Session) -> None:
+        match effect:
+            case SendHello():
+                await session.send_hello(self._core.hello())
+            case SendBatch():
+                await session.send_batch(effect.epoch, effect.seq, self._core.upload(effect.epoch, effect.seq))
+            case Finalise():
+                pass  # done with the receipt in hand
+            case Reopen():
+                again = self._core.reopen_batches(effect.epoch, effect.from_seq)
+                if again:
+                    log.warning("the aggregator is behind: %d batches from %d are sent again", again, effect.from_seq)
+            case NewEpoch():
+                self._core.begin_epoch(effect.state, effect.forked)
+                cause = "fork" if effect.forked else "restored"
+                log.warning("new epoch %d (%s): going on from the aggregator's books", self._core.chain.epoch, cause)
+            case Tell():
+                log.warning("%s: %s", effect.code, effect.text)
