@@ -28,7 +28,7 @@ from tallystick_protocol.schema import (
     Text,
 )
 
-Runs: TypeAlias = "int | tuple[tuple[int, int], ...]"
+Runs: TypeAlias = int | tuple[tuple[int, int], ...]
 """A constant, or runs of (index of the first reading, value)."""
 
 SUBJECT_BYTES = 16

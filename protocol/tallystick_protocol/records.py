@@ -33,9 +33,9 @@ EXPONENT_MAX = 18  # 10^18 is the largest power of ten in 64 bits
 GRANTS_MAX = 32  # kinds and command types that one key may sign
 RECORD_BYTES_MAX = 4096
 
-Grant: TypeAlias = "str | int"
+Grant: TypeAlias = str | int
 """What a key may sign: a kind (`ContentType.kind`, or `checkpoint`) or the number of a command type."""
-Since: TypeAlias = "int | tuple[int, int]"
+Since: TypeAlias = int | tuple[int, int]
 """From when: [epoch, seq] for a gateway's key, a leaf index of the log for every other."""
 
 _H32 = Bytes(H32_BYTES)

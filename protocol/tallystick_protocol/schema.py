@@ -420,7 +420,10 @@ class MapMessage(_Message):
         for field in cls.FIELDS:
             at = f"{where}.{field.label}"
             if field.key in value:
-                yield from field.spread(field.codec.read(value[field.key], at))
+                item = field.codec.read(value[field.key], at)
+                if field.optional and item == field.empty:
+                    raise BadValue(at, "is there with the value that its absence means: leave it away")
+                yield from field.spread(item)
             elif field.optional:
                 yield from field.spread(field.empty)
             else:
