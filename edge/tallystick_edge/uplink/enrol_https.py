@@ -30,7 +30,7 @@ async def post_enrolment(file: ClaimFile, request: bytes) -> bytes:
             async for chunk in answer.content.iter_chunked(65_536):
                 body += chunk
                 if len(body) > ANSWER_BYTES_MAX:
-                    raise EnrolmentError(f"{url}: the answer is longer than {ANSWER_BYTES_MAX} bytes. Next: check server")
+                    raise EnrolmentError(f"{url}: the answer is too long. Next: check the server address")
             if answer.status == 200:
                 return bytes(body)
             if 400 <= answer.status < 500 and answer.status != 429:

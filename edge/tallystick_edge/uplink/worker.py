@@ -148,7 +148,8 @@ class Uplink:
         self._core.command_taken(command.cmd_seq)
         digest = cose.parse(envelope).hash
         self._core.tell(Happening(GATEWAY_CHANNEL, now, EventCode.COMMAND_REFUSED, ref=digest, reason=reason))
-        return [Tell("command-refused", f"command {command.cmd_seq} ({command.type.name.lower()}): {reason.name.lower()}")]
+        text = f"command {command.cmd_seq} ({command.type.name.lower()}): {reason.name.lower()}"
+        return [Tell("command-refused", text)]
 
     async def _do(self, effect: Effect, session: Session) -> None:
         match effect:

@@ -1,0 +1,234 @@
+"""Joins the agent: drivers, metering, journal, sealer and uplink as tasks of one group, and a clean end.
+It decides nothing itself; one dead device or a dead network never stops the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tallystick_edge import __version__
+from tallystick_edge.config import EdgeConfig, TransportKind
+from tallystick_edge.core import Core, Known
+from tallystick_edge.enrolment import Enrolment, client_context, enrol, has_claim, load_enrolment
+from tallystick_edge.errors import ConfigError, EdgeError, EnrolmentError, JournalError, UplinkError
+from tallystick_edge.identity import Identity, load_identity
+from tallystick_edge.plan import make_plan
+from tallystick_edge.ports import Clock, Driver, Entropy, ReplayStore
+from tallystick_edge.sample import Fault, Sample
+from tallystick_edge.uplink.backoff import Backoff
+from tallystick_edge.uplink.transport import Transport
+from tallystick_edge.uplink.worker import Uplink
+
+log = logging.getLogger("tallystick.app")
+SOFTWARE = f"tallystick-edge {__version__}"
+JOURNAL_FILE, LOCK_FILE = "journal.sqlite", "lock"
+DRIVER_AGAIN_MS = 5_000  # real time before a driver that ended by an error is started anew
+STORE_AGAIN_MS = 1_000  # real time between attempts while the disk is full or failing
+ENROL_REFUSED_MS = 60_000  # a refused claim does not become valid by asking fast; a new file may be put there
+
+
+class App:
+    """One agent on one data folder. `stop` may be called from a signal handler."""
+
+    def __init__(self, config: EdgeConfig, clock: Clock, entropy: Entropy) -> None:
+        self._config, self._clock, self._entropy = config, clock, entropy
+        self._backoff = Backoff(config.uplink.resend_ms, config.uplink.resend_max_ms)
+        self._stopped = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._uplink: Uplink | None = None
+
+    def stop(self) -> None:
+        """Ask for a clean end: flush, seal, close."""
+        self._stopped.set()
+
+    async def run(self) -> None:
+        """Until `stop`; raises EdgeError when it cannot start."""
+        identity = load_identity(self._config.data)
+        with DataLock(self._config.data):
+            plans = make_plan(self._config)
+            path = self._config.data / JOURNAL_FILE
+            core = Core(path, identity.signer, plans, self._clock, self._entropy, SOFTWARE)
+            core.on_change = self._on_change
+            try:
+                async with self._tasks(identity, core):
+                    await self._stopped.wait()
+            finally:
+                core.close()
+                log.info("ended cleanly: %s", "everything read is in the journal and sealed")
+
+    @asynccontextmanager
+    async def _tasks(self, identity: Identity, core: Core) -> AsyncIterator[None]:
+        drivers = make_drivers(self._config, self._clock, core)
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(self._drive(name, driver, core), name=name) for name, driver in drivers]
+            running += [
+                group.create_task(self._flush(core), name="journal"),
+                group.create_task(self._seal(core), name="sealer"),
+                group.create_task(self._talk(identity, core), name="uplink"),
+            ]
+            log.info("gateway %s runs with %d drivers, boot %s", identity.gid.hex(), len(drivers), core.boot.hex())
+            try:
+                yield
+            finally:
+                for task in running:
+                    task.cancel()
+
+    def _on_change(self) -> None:
+        self._changed.set()
+        if self._uplink is not None:
+            self._uplink.sealed()
+
+    async def _drive(self, name: str, driver: Driver, core: Core) -> None:
+        sink = CarefulSink(core)
+        while True:
+            try:
+                await driver.run(sink)
+                log.error("driver %s ended by itself; it is started again", name)
+            except Exception:  # a task border: whatever breaks in one line or adapter must not stop the others
+                log.exception("driver %s failed; it is started again", name)
+            await asyncio.sleep(DRIVER_AGAIN_MS / 1000)
+
+    async def _flush(self, core: Core) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._config.flush_ms / 1000):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass  # the usual group commit
+            self._changed.clear()
+            try:
+                core.flush()
+                if core.urgent_seal:
+                    core.seal()
+            except JournalError as error:
+                log.error("%s", error)
+                await asyncio.sleep(STORE_AGAIN_MS / 1000)
+
+    async def _seal(self, core: Core) -> None:
+        uplink = self._config.uplink
+        while True:
+            await self._clock.sleep_ms(min(uplink.seal_every_ms, uplink.heartbeat_ms))
+            idle_ms = self._clock.utc_ms() - core.last_seal_ms
+            try:
+                core.seal(heartbeat=idle_ms >= uplink.heartbeat_ms)
+            except JournalError as error:
+                log.error("%s", error)
+
+    async def _talk(self, identity: Identity, core: Core) -> None:
+        enrolment = await self._enrolled(identity)
+        core.enrolled(Known(enrolment.descriptors, enrolment.trust.log_for))
+        transport = self._transport(enrolment, identity, core)
+        self._uplink = Uplink(core, transport, enrolment.trust, self._backoff, self._entropy)
+        while True:
+            try:
+                await self._uplink.run()
+            except* JournalError as group:
+                log.error("%s", group.exceptions[0])
+            await asyncio.sleep(STORE_AGAIN_MS / 1000)
+
+    async def _enrolled(self, identity: Identity) -> Enrolment:
+        """The stored enrolment, or a new one by the claim; asks again for ever, because metering goes on meanwhile."""
+        attempt = 0
+        while True:
+            try:
+                return await obtain_enrolment(self._config, identity, self._entropy)
+            except (EnrolmentError, ConfigError) as error:
+                log.error("not enrolled: %s", error)
+                wait_ms = max(ENROL_REFUSED_MS, self._backoff.first_ms)
+            except UplinkError as error:
+                wait_ms = self._backoff.wait_ms(attempt, self._entropy)
+                attempt += 1
+                log.warning("not enrolled yet: %s; next attempt in %d ms", error, wait_ms)
+            await asyncio.sleep(wait_ms / 1000)
+
+    def _transport(self, enrolment: Enrolment, identity: Identity, core: Core) -> Transport:
+        context = client_context(enrolment, self._config.data, identity)
+        gid, info = identity.gid.hex(), enrolment.info
+        if self._config.uplink.transport is TransportKind.HTTPS:
+            from tallystick_edge.uplink.https import HttpsTransport
+
+            return HttpsTransport(info.server, gid, context, lambda: core.chain.last_command)
+        from tallystick_edge.uplink.mqtt import MqttTransport
+
+        if info.mqtt_host is None or info.mqtt_port is None:
+            step = 'set transport = "https", or enrol with a claim file that has [mqtt]'
+            raise ConfigError("configuration", "uplink.transport", "is mqtt, but the claim named no broker", step)
+        return MqttTransport(info.mqtt_host, info.mqtt_port, gid, context)
+
+
+async def obtain_enrolment(config: EdgeConfig, identity: Identity, entropy: Entropy) -> Enrolment:
+    """Load, or enrol by the claim. Raises EnrolmentError, ConfigError or UplinkError."""
+    stored = load_enrolment(config.data, identity)
+    if stored is not None:
+        return stored
+    claim = config.uplink.claim
+    if claim is None or not has_claim(claim):
+        where = "uplink.claim names no file" if claim is None else f"{claim} is not there"
+        raise EnrolmentError(f"no enrolment and no claim ({where}). Next: put the site's claim.toml there")
+    from tallystick_edge.uplink.enrol_https import post_enrolment
+
+    enrolment = await enrol(config.data, identity, claim, SOFTWARE, entropy, post_enrolment)
+    log.info("enrolled as %s at %s", identity.gid.hex(), enrolment.info.server)
+    return enrolment
+
+
+def make_drivers(config: EdgeConfig, clock: Clock, replay: ReplayStore) -> Sequence[tuple[str, Driver]]:
+    """One driver per line or adapter that has meters; libraries are loaded only when needed."""
+    drivers: list[tuple[str, Driver]] = []
+    for line in config.lines:
+        meters = [meter for meter in config.meters if meter.line == line.id]
+        if meters:
+            from tallystick_edge.drivers.modbus import ModbusDriver
+
+            drivers.append((f"line {line.id}", ModbusDriver(line, meters, clock)))
+    for adapter in config.adapters:
+        meters = [meter for meter in config.meters if meter.adapter == adapter.id]
+        if meters:
+            from tallystick_edge.drivers.ble import BleDriver
+
+            drivers.append((f"adapter {adapter.id}", BleDriver(adapter, meters, clock, replay)))
+    return drivers
+
+
+class CarefulSink:
+    """Gives samples to the core; a bug met there costs one sample and a line in the log, not the driver."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def sample(self, s: Sample) -> None:
+        try:
+            self._core.sample(s)
+        except Exception:  # a task border: drivers are promised that a sink never raises
+            log.exception("a sample of %s was refused", s.meter)
+
+    def fault(self, f: Fault) -> None:
+        log.warning("meter %s: %s: %s", f.meter, f.reason, f.detail)
+        try:
+            self._core.fault(f)
+        except Exception:  # a task border, as above
+            log.exception("a fault of %s was refused", f.meter)
+
+
+class DataLock:
+    """Two agents on one journal would fork the chain; the second is refused."""
+
+    def __init__(self, data: Path) -> None:
+        self._path = data / LOCK_FILE
+        self._descriptor = -1
+
+    def __enter__(self) -> None:
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._descriptor)
+            raise EdgeError(f"{self._path}: another agent runs on this data folder. Next: stop it first") from None
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)

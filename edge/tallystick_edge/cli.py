@@ -1,0 +1,136 @@
+"""The `tallystick-edge` command: run, enrol, status, read, probe, check-config.
+It parses arguments and prints; every answer is one line or JSON, and no secret is ever printed."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tallystick_edge.app import SOFTWARE, App, obtain_enrolment
+from tallystick_edge.clock import SystemEntropy, system_clock
+from tallystick_edge.config import EdgeConfig
+from tallystick_edge.config_toml import load_config
+from tallystick_edge.errors import EdgeError
+from tallystick_edge.identity import load_identity
+from tallystick_edge.plan import make_plan
+
+EXAMPLES = {
+    "run": "tallystick-edge run --config /etc/tallystick/edge.toml",
+    "enrol": "tallystick-edge enrol --config edge.toml",
+    "status": "tallystick-edge status --config edge.toml --json",
+    "read": "tallystick-edge read --config edge.toml --meter washer-1",
+    "probe": "tallystick-edge probe --config edge.toml --line rs485 --units 1-32",
+    "check-config": "tallystick-edge check-config --config edge.toml",
+}
+HELP = {
+    "run": "read meters, keep, seal and hand over until stopped (SIGTERM ends cleanly)",
+    "enrol": "use the site's claim now and exit; harmless when enrolled already",
+    "status": "where the journal and the chain stand",
+    "read": "read every meter (or one) once and print its values",
+    "probe": "name what answers on a Modbus line",
+    "check-config": "read the configuration and the profiles it names, open nothing",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 = done, 1 = refused with a reason, 2 = wrong arguments."""
+    options = _parser().parse_args(arguments)
+    _log_lines(options.verbose)
+    try:
+        config = load_config(options.config)
+        return _command(options, config)
+    except EdgeError as error:
+        print(f"tallystick-edge: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _command(options: argparse.Namespace, config: EdgeConfig) -> int:
+    match options.command:
+        case "run":
+            asyncio.run(_run(config))
+        case "enrol":
+            asyncio.run(_enrol(config, options.json))
+        case "status":
+            from tallystick_edge.status import status
+
+            _print(status(config), options.json)
+        case "read":
+            from tallystick_edge.once import read_once
+
+            found = asyncio.run(read_once(config, options.meter, options.timeout))
+            _print({"meters": found}, options.json)
+            return 0 if all("fault" not in each for each in found) else 1
+        case "probe":
+            from tallystick_edge.once import probe
+
+            _print({"found": asyncio.run(probe(config, options.line, options.units))}, options.json)
+        case _:
+            plans = make_plan(config)
+            channels = sum(len(each.counters) + len(each.gauges) for each in plans.values())
+            _print({"meters": len(plans), "channels": channels, "uses": len(config.uses), "ok": True}, options.json)
+    return 0
+
+
+async def _run(config: EdgeConfig) -> None:
+    app = App(config, system_clock(), SystemEntropy())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, app.stop)
+    await app.run()
+
+
+async def _enrol(config: EdgeConfig, as_json: bool) -> None:
+    identity = load_identity(config.data)
+    enrolment = await obtain_enrolment(config, identity, SystemEntropy())
+    from tallystick_protocol.claim import fingerprint8
+
+    fingerprint = fingerprint8(identity.signer.spki)
+    _print({"gateway": identity.gid.hex(), "server": enrolment.info.server, "fingerprint": fingerprint}, as_json)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tallystick-edge", description="Tallystick's gateway agent.")
+    parser.add_argument("--version", action="version", version=SOFTWARE)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in HELP.items():
+        command = commands.add_parser(name, help=text, description=text, epilog=f"example: {EXAMPLES[name]}")
+        command.add_argument("--config", type=Path, default=Path("edge.toml"), help="configuration file (edge.toml)")
+        command.add_argument("--json", action="store_true", help="print JSON")
+        command.add_argument("--verbose", action="store_true", help="also log what goes well in detail")
+        if name == "read":
+            command.add_argument("--meter", help="only this meter id")
+            command.add_argument("--timeout", type=int, default=15, metavar="S", help="seconds to wait (15)")
+        if name == "probe":
+            command.add_argument("--line", help="line id; may be left out when there is one")
+            command.add_argument("--units", default="1-32", help='unit addresses, "1-32" or "1,5,7" (1-32)')
+    return parser
+
+
+def _print(values: dict[str, object], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(values, ensure_ascii=False))
+        return
+    for key, value in values.items():
+        if isinstance(value, list):
+            for each in value:
+                print(" ".join(f"{name}={text}" for name, text in each.items()) if isinstance(each, dict) else each)
+        else:
+            print(f"{key}: {value}")
+
+
+def _log_lines(verbose: bool) -> None:
+    """One line per record on stderr; journald adds nothing that is not here already."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("tallystick").setLevel(logging.DEBUG if verbose else logging.INFO)
+    for noisy in ("pymodbus", "bleak", "mqtt", "aiohttp"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
