@@ -1,0 +1,164 @@
+"""A contract version compiled for rating: integer tables for prices, bands and split, and the counters of a use.
+It holds no money and no order; the same contract always compiles to the same plan."""
+
+from dataclasses import dataclass
+
+from tallystick_protocol import cbor, ids
+from tallystick_protocol.ids import H32, PartyId
+from tallystick_protocol.money.calendar import MINUTE_MS, Period, cheapest_band, use_period
+from tallystick_protocol.money.contract import Contract, GapRule
+from tallystick_protocol.money.errors import UsageError
+from tallystick_protocol.money.price import Curve, curve_of
+from tallystick_protocol.money.split import Scope
+from tallystick_protocol.money.tariff import MINUTES_PER_DAY, Form, Tariff
+from tallystick_protocol.money.usage import Usage, UseForm
+from tallystick_protocol.money.waterfall import Waterfall, waterfall_of
+from tallystick_protocol.money.zone import Offsets, offsets_of
+
+PLANS_MAX = 256  # versions that one process rates at a time
+KEYS_MAX = 65_536  # remembered counter keys of a plan: payers x bands x the periods that are still open
+_WEEK_MINUTES = 7 * MINUTES_PER_DAY
+_THURSDAY = 3 * MINUTES_PER_DAY  # 1970-01-01T00:00 in minutes of a week that begins on Monday
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """One counter that a use moves. `kind`: quantity of a band, money of a period, or a step of the split."""
+
+    key: H32
+    kind: str
+    name: str
+    payer: PartyId | None
+    period: Period | None  # None: over the life of the contract
+    cap: int | None
+
+
+class Plan:
+    """The compiled form; make it with `plan_of`, which remembers. Raises ZoneError for an unknown zone."""
+
+    def __init__(self, contract: Contract, chain: H32, offsets: Offsets | None = None) -> None:
+        tariff = contract.tariff
+        self.contract = contract
+        self.chain = chain
+        self.offsets = offsets or offsets_of(contract.zone)
+        self.names = tuple(band.name for band in tariff.bands)
+        self.curves: tuple[Curve, ...] = tuple(curve_of(band, tariff) for band in tariff.bands)
+        self.cheapest = tariff.bands.index(cheapest_band(tariff))
+        self.programmes = {name: i for i, band in enumerate(tariff.bands) for name in band.programmes}
+        self.rest = next((i for i, band in enumerate(tariff.bands) if band.is_rest), -1)
+        self.week = _week(tariff, self.rest)
+        self.start_fee = tariff.start_fee.nano() if tariff.start_fee else 0
+        self.session_minimum = tariff.session_minimum.nano() if tariff.session_minimum else 0
+        self.minimum = tariff.minimum.nano() if tariff.minimum else 0
+        self.cap = tariff.cap.nano() if tariff.cap is not None else None
+        self.counts_money = bool(self.minimum) or self.cap is not None
+        self.waterfall: Waterfall = waterfall_of(contract.split, [party.id for party in contract.parties])
+        self.split_scopes = tuple(counter.scope for counter in self.waterfall.counters)
+        self._period = Period(0, 0)
+        self._keys: dict[tuple[PartyId, int, int], tuple[H32, ...]] = {}
+
+    def period(self, end_ms: int) -> Period:
+        """The rating period of a use that ends then."""
+        if not self._period.from_ms < end_ms <= self._period.to_ms:
+            self._period = use_period(self.contract, end_ms, self.offsets)
+        return self._period
+
+    def band(self, usage: Usage) -> int:
+        """Index of the band that prices a use; -1 for a minimum. Raises UsageError when none does."""
+        if usage.form is UseForm.MINIMUM:
+            return -1
+        if self.programmes:
+            return self._by_programme(usage)
+        if usage.gap and self.contract.terms.gap_rule is not GapRule.START:
+            return self.cheapest
+        if self.week is None:
+            return self.rest
+        minute = (self.offsets.at(usage.start_ms) + usage.start_ms) // MINUTE_MS + _THURSDAY
+        return self.week[minute % _WEEK_MINUTES]
+
+    def _by_programme(self, usage: Usage) -> int:
+        index = self.programmes.get(usage.programme or "", self.rest)
+        if index < 0 and not usage.aborted:
+            raise UsageError("use.programme", f"{usage.programme!r} has no price: add it to a band of the contract")
+        return index
+
+    def keys(self, usage: Usage, band: int) -> tuple[H32, ...]:
+        """Keys of the counters that a use moves: band quantity, money of the period, then the split's in step order."""
+        place = (usage.payer, self.period(usage.end_ms).from_ms, band)
+        known = self._keys.get(place)
+        if known is None:
+            if len(self._keys) >= KEYS_MAX:
+                self._keys.clear()
+            known = self._keys[place] = tuple(counter.key for counter in self.counters(usage, band))
+        return known
+
+    def counters(self, usage: Usage, band: int) -> tuple[Counter, ...]:
+        """The same with what each of them means."""
+        period = self.period(usage.end_ms)
+        payer = None if self.contract.tariff.shared else usage.payer
+        found = []
+        if band >= 0 and not self.curves[band].is_plain:
+            found.append(self._counter("quantity", self.names[band], payer, period, None))
+        if self.counts_money:
+            found.append(self._counter("money", "", payer, period, None))
+        for split in self.waterfall.counters:
+            within = period if split.scope is Scope.PERIOD else None
+            found.append(self._counter("split", split.name, None, within, split.cap))
+        return tuple(found)
+
+    def _counter(self, kind: str, name: str, payer: PartyId | None, period: Period | None, cap: int | None) -> Counter:
+        key = counter_key(self.chain, kind, name, payer, period)
+        return Counter(key, kind, name, payer, period, cap)
+
+
+_PLANS: dict[tuple[int, H32], Plan] = {}
+
+
+def plan_of(contract: Contract, chain: H32) -> Plan:
+    """The plan of this very contract object, remembered among the last 256; a plan keeps its contract alive."""
+    found = _PLANS.get((id(contract), chain))
+    if found is not None:
+        return found
+    if len(_PLANS) >= PLANS_MAX:
+        _PLANS.clear()
+    plan = _PLANS[(id(contract), chain)] = Plan(contract, chain)
+    return plan
+
+
+def counter_key(chain: H32, kind: str, name: str, payer: PartyId | None, period: Period | None) -> H32:
+    """SHA-256(CBOR [chain, kind, name, payer / null, [from-ms, to-ms] / null])."""
+    span = None if period is None else [period.from_ms, period.to_ms]
+    return ids.sha256(cbor.encode([chain, kind, name, payer, span]))
+
+
+def problem(contract: Contract, usage: Usage) -> str | None:
+    """Why this use cannot be priced by this contract, or None; such a use stays open with the reason."""
+    form = contract.tariff.form
+    if usage.form is not UseForm.MINIMUM and usage.form.value != form.value:
+        return f"the contract prices {form.value} uses, this is one of form {usage.form.value}"
+    if usage.to_total < usage.from_total:
+        return f"its total falls from {usage.from_total} to {usage.to_total}"
+    if usage.end_ms < usage.start_ms:
+        return "it ends before it starts"
+    if usage.gap and contract.terms.gap_rule is GapRule.HOLD:
+        return "it lies over a hole, and the contract lets a person decide about holes"
+    if usage.aborted or form is not Form.EVENT or usage.form is UseForm.MINIMUM:
+        return None
+    bands = contract.tariff.bands
+    listed = {name for band in bands for name in band.programmes}
+    if listed and usage.programme not in listed and not any(band.is_rest for band in bands):
+        return f"programme {usage.programme!r} has no price: add it to a band of the contract"
+    return None
+
+
+def _week(tariff: Tariff, rest: int) -> bytes | None:
+    """Band index of each local minute of a week from Monday 00:00, None without bands by time."""
+    if not any(band.windows for band in tariff.bands):
+        return None
+    table = bytearray([rest]) * _WEEK_MINUTES
+    for index, band in reversed(list(enumerate(tariff.bands))):  # the first band in contract order wins
+        for window in band.windows:
+            for day in (d for d in range(7) if window.days >> d & 1):
+                low, high = day * MINUTES_PER_DAY + window.from_minute, day * MINUTES_PER_DAY + window.to_minute
+                table[low:high] = bytes([index]) * (high - low)
+    return bytes(table)

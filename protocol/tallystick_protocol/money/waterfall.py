@@ -1,0 +1,146 @@
+"""The split of a contract compiled to integers, and the one loop in which a fee runs down its steps.
+It never loses or makes a nano: what no step takes is taken by the last."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tallystick_protocol.errors import InvariantError
+from tallystick_protocol.ids import PartyId
+from tallystick_protocol.money.split import Scope, Step, dither
+
+
+@dataclass(frozen=True, slots=True)
+class SplitCounter:
+    """A counter that a split needs: over what it counts, its name, and the cap it must not pass (None: it has none)."""
+
+    scope: Scope
+    name: str
+    cap: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Taker:
+    """A step in integers. `base` and `cap_at` are indices into the counters, -1 for none."""
+
+    places: tuple[int, ...]  # of its parties among the beneficiaries
+    weights: tuple[int, ...]
+    weight_sum: int
+    numerator: int
+    denominator: int  # 0: not a portion
+    fixed: int  # -1: not a fixed amount
+    floor: int
+    base: int
+    cap: int
+    cap_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waterfall:
+    """`beneficiaries` in contract order; `counters` in step order, each once."""
+
+    beneficiaries: tuple[PartyId, ...]
+    counters: tuple[SplitCounter, ...]
+    takers: tuple[_Taker, ...]
+
+    def divide(self, fee: int, use_id: bytes, per_use: bool, values: list[int]) -> list[int]:
+        """Shares of the beneficiaries, summing to `fee` >= 0; `values` are the counters and are moved in place.
+
+        `per_use` is whether amounts per use apply: to event uses, not to slices and not to a period's minimum.
+        """
+        shares = [0] * len(self.beneficiaries)
+        left = fee
+        for taker in self.takers:
+            amount = _take(taker, left, per_use, values)
+            left -= amount
+            if amount == 0:
+                continue
+            if len(taker.places) == 1:
+                shares[taker.places[0]] += amount
+            else:
+                _spread(taker, amount, use_id, shares)
+        if left:
+            raise InvariantError(f"a split left {left} of {fee} nano over")
+        return shares
+
+
+def waterfall_of(steps: Sequence[Step], order: Sequence[PartyId]) -> Waterfall:
+    """Compile the steps; `order` are the contract's parties in file order."""
+    named = {party for step in steps for party, _ in step.to}
+    beneficiaries = tuple(party for party in order if party in named)
+    counters: list[SplitCounter] = []
+    takers = tuple(_taker(step, index, beneficiaries, counters) for index, step in enumerate(steps))
+    return Waterfall(beneficiaries, tuple(counters), takers)
+
+
+def _taker(step: Step, index: int, beneficiaries: Sequence[PartyId], counters: list[SplitCounter]) -> _Taker:
+    by_period = step.per is Scope.PERIOD and (step.fixed is not None or step.floor is not None)
+    base = _place(counters, Scope.PERIOD, f"reached step {index + 1}", None) if by_period else -1
+    cap, cap_at = 0, -1
+    if step.cap is not None and step.cap_per is not None and step.counter is not None:
+        cap = step.cap.nano()
+        cap_at = _place(counters, step.cap_per, step.counter, cap)
+    weights = tuple(weight for _, weight in step.to)
+    return _Taker(
+        tuple(beneficiaries.index(party) for party, _ in step.to),
+        weights,
+        sum(weights),
+        step.portion.n if step.portion else 0,
+        step.portion.d if step.portion else 0,
+        step.fixed.nano() if step.fixed else -1,
+        step.floor.nano() if step.floor else 0,
+        base,
+        cap,
+        cap_at,
+    )
+
+
+def _place(counters: list[SplitCounter], scope: Scope, name: str, cap: int | None) -> int:
+    for index, known in enumerate(counters):
+        if known.scope is scope and known.name == name:
+            return index
+    counters.append(SplitCounter(scope, name, cap))
+    return len(counters) - 1
+
+
+def _take(taker: _Taker, left: int, per_use: bool, values: list[int]) -> int:
+    """What a step takes of `left`; never more than that."""
+    if taker.base >= 0:
+        reached = values[taker.base]
+        values[taker.base] = reached + left
+        amount = _of_period(taker, reached + left) - _of_period(taker, reached)
+    elif taker.denominator:
+        amount = left * taker.numerator // taker.denominator
+    elif taker.fixed >= 0:
+        amount = min(left, taker.fixed) if per_use else 0
+    else:
+        amount = left
+    if taker.floor and taker.base < 0 and per_use and amount < taker.floor:
+        amount = min(taker.floor, left)
+    if taker.cap_at >= 0:
+        got = values[taker.cap_at]
+        amount = max(0, min(amount, taker.cap - got))
+        values[taker.cap_at] = got + amount
+    return amount
+
+
+def _of_period(taker: _Taker, reached: int) -> int:
+    """What a step with amounts per period holds once `reached` nano came down to it: slices make no difference."""
+    if taker.fixed >= 0:
+        amount = min(reached, taker.fixed)
+    elif taker.denominator:
+        amount = reached * taker.numerator // taker.denominator
+    else:
+        amount = reached
+    return max(amount, min(reached, taker.floor))
+
+
+def _spread(taker: _Taker, amount: int, use_id: bytes, shares: list[int]) -> None:
+    """The stateless dithered floor (see split.share) into the beneficiaries' places."""
+    total = taker.weight_sum
+    r = dither(use_id, total)
+    running = before = 0
+    for place, weight in zip(taker.places, taker.weights, strict=True):
+        running += weight
+        after = (amount * running + r) // total
+        shares[place] += after - before
+        before = after
