@@ -1,0 +1,45 @@
+"""Notices silence: at a steady beat it raises an alarm for gateways that are not heard, and clears it afterwards.
+
+It never judges what a gateway sends, only that it is heard at all."""
+
+import asyncio
+import logging
+
+from sqlalchemy import Connection, select
+
+from tallystick_cloud import schema
+from tallystick_cloud.city.service import watch_contacts
+from tallystick_cloud.db import Database
+from tallystick_cloud.ports import Clock, Events
+
+BEAT_S = 2.0
+"""Real time between two looks; two indexed reads, so that the demo's quick hours are seen too."""
+_log = logging.getLogger(__name__)
+
+
+class ContactWatch:
+    """A task of the server."""
+
+    def __init__(self, database: Database, clock: Clock, events: Events) -> None:
+        self._database, self._clock, self._events = database, clock, events
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            try:
+                await self.look_once()
+            except Exception:  # a task border: a database that is busy or away is tried again at the next beat
+                _log.exception("watching contacts failed; trying again in %s s", BEAT_S)
+            await asyncio.sleep(BEAT_S)
+
+    async def look_once(self) -> None:
+        """One beat; writes only when something changed."""
+        now_ms = self._clock.utc_ms()
+        for community in await self._database.read(_communities):
+            if await self._database.read(watch_contacts, community, now_ms):
+                await self._database.write(watch_contacts, community, now_ms)
+                self._events.publish("alarm", {"community": community})
+
+
+def _communities(conn: Connection) -> list[str]:
+    return list(conn.execute(select(schema.community.c.id)).scalars())

@@ -1,0 +1,111 @@
+"""Words for people: which language, and how money, counts, times and spans are written in it.
+
+It never reads a clock and never computes an amount; floats are not used, nano and milliseconds come as integers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from gettext import NullTranslations
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from babel import Locale, negotiate_locale
+from babel.dates import format_date, format_datetime, format_time, get_timezone_name
+from babel.numbers import format_decimal
+from babel.support import Translations
+
+LOCALES = {"en": "en_150"}
+"""Languages there are catalogs for, and the regional form used for each (en_150: English with European habits)."""
+DEFAULT = "en"
+CATALOGS = Path(__file__).parent.parent / "locale"
+NANO_EXPONENT = -9
+_SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
+
+
+@lru_cache(maxsize=len(LOCALES))
+def translations(language: str) -> NullTranslations:
+    """The catalog of a language; English is the source text itself."""
+    return Translations.load(CATALOGS, [language])
+
+
+def negotiate(accept_language: str, chosen: str | None = None) -> str:
+    """The best language we have for a browser's Accept-Language, or the one chosen by hand."""
+    if chosen in LOCALES:
+        return str(chosen)
+    wanted = [part.split(";")[0].strip() for part in accept_language.split(",")]
+    return negotiate_locale([one for one in wanted if one], list(LOCALES), sep="-") or DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """One language in one time zone; every number, amount and time on a page goes through it."""
+
+    language: str
+    zone: ZoneInfo
+
+    @property
+    def locale(self) -> Locale:
+        """Babel's locale."""
+        return Locale.parse(LOCALES[self.language])
+
+    @property
+    def gettext(self) -> Callable[[str], str]:
+        """The translation function."""
+        return translations(self.language).gettext
+
+    def count(self, number: int) -> str:
+        """A whole number, grouped: 184,765."""
+        return str(format_decimal(number, locale=self.locale))
+
+    def money(self, nano: int) -> str:
+        """Nano of a unit with two decimals, half up: 9,137.35."""
+        return str(format_decimal(Decimal(nano).scaleb(NANO_EXPONENT), format="#,##0.00", locale=self.locale))
+
+    def cents(self, nano: int) -> str:
+        """A price below a unit in hundredths with two decimals: 18.76."""
+        return str(format_decimal(Decimal(nano).scaleb(NANO_EXPONENT + 2), format="#,##0.00", locale=self.locale))
+
+    def when(self, ms: int) -> datetime:
+        """A stamp in the city's zone."""
+        return datetime.fromtimestamp(ms // 1000, UTC).astimezone(self.zone)
+
+    def iso(self, ms: int) -> str:
+        """A stamp for machines, with the zone's offset."""
+        return self.when(ms).isoformat()
+
+    def clock(self, ms: int) -> str:
+        """Time of day with seconds, 24 hours."""
+        return str(format_time(self.when(ms), "HH:mm:ss", tzinfo=self.zone, locale=self.locale))
+
+    def time(self, ms: int) -> str:
+        """Time of day, 24 hours."""
+        return str(format_time(self.when(ms), "HH:mm", tzinfo=self.zone, locale=self.locale))
+
+    def date(self, ms: int) -> str:
+        """A day: 22 Nov 2026."""
+        return str(format_date(self.when(ms), "d MMM y", locale=self.locale))
+
+    def moment(self, ms: int, now_ms: int) -> str:
+        """Time of day, with the date when it is another day than now."""
+        if self.when(ms).date() == self.when(now_ms).date():
+            return self.time(ms)
+        return str(format_datetime(self.when(ms), "d MMM HH:mm", tzinfo=self.zone, locale=self.locale))
+
+    def zone_name(self, ms: int) -> str:
+        """The zone's short name at that time: CET."""
+        return str(get_timezone_name(self.when(ms), width="short", locale=Locale.parse("en_GB")))
+
+    def span(self, ms: int) -> tuple[str, str]:
+        """A length of time as (number, unit), in the unit a person would choose: ('6.2', 's'), ('22', 'min')."""
+        if ms < _MINUTE:
+            return self._decimal(Decimal(max(ms, 0)) / _SECOND, 1), "s"
+        if ms < 2 * _HOUR:
+            return self.count(ms // _MINUTE), "min"
+        if ms < 2 * _DAY:
+            return self.count(ms // _HOUR), "h"
+        return self.count(ms // _DAY), "d"
+
+    def _decimal(self, number: Decimal, places: int) -> str:
+        return str(format_decimal(number, format=f"#,##0.{'0' * places}", locale=self.locale))
