@@ -11,7 +11,7 @@ from tallystick_protocol.money.errors import UsageError
 from tallystick_protocol.money.price import Curve, curve_of
 from tallystick_protocol.money.split import Scope
 from tallystick_protocol.money.tariff import MINUTES_PER_DAY, Form, Tariff
-from tallystick_protocol.money.usage import Usage, UseForm
+from tallystick_protocol.money.usage import Usage, UsageForm
 from tallystick_protocol.money.waterfall import Waterfall, waterfall_of
 from tallystick_protocol.money.zone import Offsets, offsets_of
 
@@ -65,7 +65,7 @@ class Plan:
 
     def band(self, usage: Usage) -> int:
         """Index of the band that prices a use; -1 for a minimum. Raises UsageError when none does."""
-        if usage.form is UseForm.MINIMUM:
+        if usage.form is UsageForm.MINIMUM:
             return -1
         if self.programmes:
             return self._by_programme(usage)
@@ -134,7 +134,7 @@ def counter_key(chain: H32, kind: str, name: str, payer: PartyId | None, period:
 def problem(contract: Contract, usage: Usage) -> str | None:
     """Why this use cannot be priced by this contract, or None; such a use stays open with the reason."""
     form = contract.tariff.form
-    if usage.form is not UseForm.MINIMUM and usage.form.value != form.value:
+    if usage.form is not UsageForm.MINIMUM and usage.form.value != form.value:
         return f"the contract prices {form.value} uses, this is one of form {usage.form.value}"
     if usage.to_total < usage.from_total:
         return f"its total falls from {usage.from_total} to {usage.to_total}"
@@ -142,7 +142,7 @@ def problem(contract: Contract, usage: Usage) -> str | None:
         return "it ends before it starts"
     if usage.gap and contract.terms.gap_rule is GapRule.HOLD:
         return "it lies over a hole, and the contract lets a person decide about holes"
-    if usage.aborted or form is not Form.EVENT or usage.form is UseForm.MINIMUM:
+    if usage.aborted or form is not Form.EVENT or usage.form is UsageForm.MINIMUM:
         return None
     bands = contract.tariff.bands
     listed = {name for band in bands for name in band.programmes}

@@ -11,9 +11,9 @@ from tallystick_protocol.money.contract import Contract, version_at
 from tallystick_protocol.money.errors import UsageError
 from tallystick_protocol.money.plan import Counter, Plan, plan_of, problem
 from tallystick_protocol.money.price import capped, rounded_up, top_up
-from tallystick_protocol.money.usage import Usage, UseForm, canonical, minimum_usage
+from tallystick_protocol.money.usage import Usage, UsageForm, canonical, minimum_usage
 
-__all__ = ["Counter", "Rated", "Usage", "UseForm", "canonical", "counter_keys", "counters_of", "minimum_usage", "rate"]
+__all__ = ["Counter", "Rated", "Usage", "UsageForm", "canonical", "counter_keys", "counters_of", "minimum_usage", "rate"]
 
 Versions = Callable[[Usage], Contract] | Sequence[Contract]
 
@@ -91,7 +91,7 @@ def _rate_one(plan: Plan, usage: Usage, moved: dict[H32, int], counters: Mapping
     before = tuple(zip(keys, values, strict=True))
     fee, prices = _fee(plan, usage, band, values)
     split = values[prices:]
-    shares = plan.waterfall.divide(fee, usage.use_id, usage.form is UseForm.EVENT, split)
+    shares = plan.waterfall.divide(fee, usage.use_id, usage.form is UsageForm.EVENT, split)
     values[prices:] = split
     after = tuple(zip(keys, values, strict=True))
     moved.update(after)
@@ -107,7 +107,7 @@ def _fee(plan: Plan, usage: Usage, band: int, values: list[int]) -> tuple[int, i
         raw, at = _raw(plan, usage, band, values)
     if not plan.counts_money:
         return raw, at
-    if usage.form is UseForm.MINIMUM:
+    if usage.form is UsageForm.MINIMUM:
         fee = raw = top_up(values[at], plan.minimum, plan.cap)
     else:
         fee = raw if plan.cap is None else capped(values[at], raw, plan.cap)
@@ -119,7 +119,7 @@ def _raw(plan: Plan, usage: Usage, band: int, values: list[int]) -> tuple[int, i
     """The price of a use before the period's cap, and the number of quantity counters it moved (0 or 1)."""
     curve = plan.curves[band]
     counts = usage.to_total - usage.from_total
-    event = usage.form is UseForm.EVENT
+    event = usage.form is UsageForm.EVENT
     if event:
         counts = rounded_up(counts, plan.contract.tariff.step)
     if curve.is_plain:

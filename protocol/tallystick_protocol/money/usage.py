@@ -15,7 +15,7 @@ LAST_BYTES = 12
 a real channel would need 2^96 tries to come later."""
 
 
-class UseForm(StrEnum):
+class UsageForm(StrEnum):
     """What a use was made from."""
 
     EVENT = "event"
@@ -41,7 +41,7 @@ class Usage:
     asset: str
     payer: PartyId
     programme: str | None = None
-    form: UseForm = UseForm.INTERVAL
+    form: UsageForm = UsageForm.INTERVAL
     aborted: bool = False
     gap: bool = False
 
@@ -66,4 +66,4 @@ def minimum_usage(chain: H32, contract: Contract, payer: PartyId, period: Period
     end_ms = period.to_ms
     start_ms = min(end_ms, contract.effective_to_ms or end_ms) - 1
     use_id = ids.use_id(channel, period.from_ms)
-    return Usage(use_id, channel, period.from_ms, start_ms, end_ms, 0, 0, "", payer, form=UseForm.MINIMUM)
+    return Usage(use_id, channel, period.from_ms, start_ms, end_ms, 0, 0, "", payer, form=UsageForm.MINIMUM)
