@@ -138,6 +138,8 @@ async def emulated_air() -> AsyncIterator[BluezEmulator]:
             try:
                 yield air
             finally:
+                await air.stop()
+                await asyncio.sleep(0.01)  # bleak's bus of this loop sees the end while the loop still runs
                 os.environ.pop("DBUS_SYSTEM_BUS_ADDRESS")
                 if before is not None:
                     os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = before

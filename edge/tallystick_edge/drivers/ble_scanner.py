@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from enum import IntEnum
 
 from bleak import BleakScanner
+from bleak.backends.bluezdbus.manager import get_global_bluez_manager
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakBluetoothNotAvailableError, BleakBluetoothNotAvailableReason
@@ -76,12 +77,12 @@ class Scanner:
             while True:
                 if await self._start():
                     await self._listen()
-                    await self._stop()
                     await self._climb()
                 else:
                     await asyncio.sleep(min(self._times.backoff(self._failures), self._times.silent_s))
         finally:
-            await self._stop()
+            if await self._attempt(get_global_bluez_manager()):
+                await self._stop()
 
     async def _start(self) -> bool:
         scanner = BleakScanner(
@@ -93,6 +94,9 @@ class Scanner:
             },
         )
         try:
+            async with asyncio.timeout(self._times.call_s):
+                await get_global_bluez_manager()  # a dead bus is replaced before the old scanner calls on it
+            await self._stop()
             async with asyncio.timeout(self._times.call_s):
                 await scanner.start()
         except Exception as error:  # bleak and dbus-fast let out whatever broke below; all of it means: not scanning
@@ -144,7 +148,7 @@ class Scanner:
         if await self._attempt(power_cycle(self._device, self._times.call_s, self._times.settle_s)):
             self.power_cycles += 1
 
-    async def _attempt(self, action: Awaitable[None]) -> bool:
+    async def _attempt(self, action: Awaitable[object]) -> bool:
         """Whether it worked; stopping a scanner on a dead bus raises OSError and much else, and changes nothing."""
         try:
             async with asyncio.timeout(self._times.call_s * 2 + self._times.settle_s):
