@@ -6,13 +6,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from tallystick_sim.clock import ClockSettingError, clock_of_environment
 
 UNIX_PATH_BYTES_MAX = 90  # Linux allows 107 for a socket's path; the names below it need some
-SECONDS_MAX = 3_600
+SECONDS_MIN, SECONDS_MAX = 10, 3_600  # below ten seconds there is no time for four troubles
+HEADLESS_SECONDS = 45.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +35,40 @@ def _parser() -> argparse.ArgumentParser:
     laundry.add_argument("--folder", type=_short_folder, required=True, help="where sockets and serial lines appear")
     laundry.add_argument("--seed", default="first light", help="the same seed gives the same washes")
     laundry.set_defaults(run=_laundry)
+    demo = commands.add_parser("demo", help="a small town: aggregator, two gateways, a laundry, and four troubles")
+    demo.add_argument("--headless", action="store_true", help="plain lines, no browser; ends by itself")
+    demo.add_argument("--seconds", type=_seconds, help="how long the laundry is open (default: until Ctrl-C)")
+    demo.add_argument("--data", type=Path, help="an empty or new folder for everything (default: a temporary one)")
+    demo.add_argument("--report", type=Path, help="write what was compared to this file, as JSON")
+    demo.add_argument("--port", type=_port, default=8080, help="the page's port; in use means the next free one")
+    demo.add_argument("--seed", default="first light", help="the same seed gives the same washes")
+    demo.set_defaults(run=_demo)
     return parser
+
+
+def _seconds(text: str) -> float:
+    if not text.isascii() or not text.isdigit() or not SECONDS_MIN <= int(text) <= SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {SECONDS_MIN} to {SECONDS_MAX}")
+    return float(text)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
+    return int(text)
+
+
+def _demo(given: argparse.Namespace) -> int:
+    from tallystick_sim.demo import Options, run_demo
+
+    seconds = HEADLESS_SECONDS if given.headless and given.seconds is None else given.seconds
+    with tempfile.TemporaryDirectory(prefix="tallystick-demo-") as temporary:
+        data = Path(temporary) if given.data is None else given.data
+        if data.exists() and (not data.is_dir() or any(data.iterdir())):
+            print(f"tallystick-sim: --data {data}: not an empty folder; name a new one or delete it", file=sys.stderr)
+            return 2
+        data.mkdir(parents=True, exist_ok=True)
+        return asyncio.run(run_demo(Options(data, given.headless, seconds, given.report, given.seed, given.port)))
 
 
 def _short_folder(text: str) -> Path:

@@ -109,13 +109,16 @@ class Devices:
 
     def late(self, meter: str, ms: int) -> None:
         """The next answer of that meter comes `ms` (real time) late."""
-        if meter not in self._faults:
-            raise ControlError(f"meter: no {meter!r} on Modbus; there are: {', '.join(self._faults)}")
-        self._faults[meter].late_once(ms)
+        self._faults_of(meter).late_once(ms)
 
     def played(self, meter: str, fault: str) -> int:
         """How often that fault was really played to an agent."""
-        return self._faults[meter].played.get(fault, 0)
+        return self._faults_of(meter).played.get(fault, 0)
+
+    def _faults_of(self, meter: str) -> UnitFaults:
+        if meter not in self._faults:
+            raise ControlError(f"meter: no {meter!r} on Modbus; there are: {', '.join(self._faults)}")
+        return self._faults[meter]
 
     def replay(self) -> None:
         """Somebody sends a recorded advert of the water sensor again."""

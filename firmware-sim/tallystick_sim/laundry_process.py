@@ -16,11 +16,12 @@ from tallystick_sim.devices import Devices
 from tallystick_sim.laundry import Laundry
 from tallystick_sim.plan import WASHERS
 
+REQUESTS = "where, open, close, truth, late, played, replay"
 LATE_MS_MAX = 10_000  # real time; longer is a dead meter, not a late answer
 
 
 class LaundryProcess:
-    """Answers the control line. Requests: where, open, close, truth, late {meter, ms}, replay."""
+    """Answers the control line: where, open, close, truth, late {meter, ms}, played {meter, fault}, replay."""
 
     def __init__(self, clock: ScaledClock, seed: str, folder: Path) -> None:
         self._clock = clock
@@ -56,11 +57,13 @@ class LaundryProcess:
                 return asdict(self._laundry.truth())
             case "late":
                 return self._late(request)
+            case "played":
+                return self._played(request)
             case "replay":
                 self._devices.replay()
                 return {}
             case other:
-                raise ControlError(f"do: no {other!r} here; there are: where, open, close, truth, late, replay")
+                raise ControlError(f"do: no {other!r} here; there are: {REQUESTS}")
 
     def _late(self, request: Request) -> Mapping[str, Any]:
         meter, ms = request.get("meter"), request.get("ms")
@@ -70,3 +73,9 @@ class LaundryProcess:
             raise ControlError(f"ms: {ms!r} is not a whole number from 1 to {LATE_MS_MAX}")
         self._devices.late(meter, ms)
         return {}
+
+    def _played(self, request: Request) -> Mapping[str, Any]:
+        meter, fault = request.get("meter"), request.get("fault")
+        if not isinstance(meter, str) or not isinstance(fault, str):
+            raise ControlError('meter, fault: missing; expected names, as in "washer-1" and "late"')
+        return {"count": self._devices.played(meter, fault)}

@@ -1,0 +1,53 @@
+"""The end of a demo: doors closed, last washes finished, everything handed over, then truth and ledger compared.
+It waits until the two agree, for a bounded time; it never changes what it compares."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tallystick_sim.compare import Line, compare, mismatches
+from tallystick_sim.snapshot import Snapshot
+from tallystick_sim.town import Town
+
+FINISH_TIMEOUT_S = 40.0  # real; the longest wash takes 12.5 minutes of domain time, 13 s at 60x
+AGREE_TIMEOUT_S = 45.0  # real; a use ends after 2 minutes of rest, batches are sealed every minute: 4 s at 60x
+CALM_S = 2.0  # the two must still agree after this, so that nothing billed twice slips through at the end
+POLL_S = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was compared at the end. `hurried`: the person left before it was done."""
+
+    snapshot: Snapshot
+    lines: tuple[Line, ...]
+    hurried: bool
+
+    @property
+    def mismatches(self) -> list[str]:
+        return mismatches(self.lines)
+
+
+async def settle(town: Town, refresh: Callable[[], Awaitable[Snapshot]], leaving: asyncio.Event) -> Settled:
+    """Close the laundry and wait until truth and ledger agree and go on agreeing, or the time is up."""
+    await town.ask("close")
+    finish = time.monotonic() + FINISH_TIMEOUT_S
+    while not (truth := await town.ask("truth"))["still"]:
+        if leaving.is_set() or time.monotonic() > finish:
+            break
+        await refresh()
+        await asyncio.sleep(POLL_S)
+    deadline = time.monotonic() + AGREE_TIMEOUT_S
+    agreed_at: float | None = None
+    while True:
+        truth = await town.ask("truth")
+        snapshot = await refresh()
+        lines = compare(truth, snapshot.channels)
+        agreed_at = None if mismatches(lines) else agreed_at or time.monotonic()
+        calm = agreed_at is not None and time.monotonic() >= agreed_at + CALM_S
+        if calm or leaving.is_set() or time.monotonic() > deadline:
+            return Settled(snapshot, lines, hurried=not calm)
+        await asyncio.sleep(POLL_S)

@@ -1,0 +1,190 @@
+"""The demo's community as files that a person could have written: the town, and its contracts.
+It only makes text; reading, checking and refusing it is the aggregator's work."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+
+from tallystick_sim.plan import (
+    DRYER_CHANNEL,
+    HOUSE_CHANNEL,
+    HOUSE_SERIAL,
+    WASHERS,
+    WATER_CHANNEL,
+    Gateway,
+    Washer,
+)
+
+COMMUNITY = "aurora"
+CONTRACTS = (
+    ("washes", "live"),
+    ("hot-water", "live"),
+    ("house", "live"),
+    ("dryer", "shadow"),
+    ("wash-energy", "shadow"),
+)
+"""File name and state of each contract; the texts are in the folder `contracts`."""
+IN_FORCE_BEFORE = timedelta(days=30)  # the contracts were agreed a month before the demo's day
+
+
+def town_toml() -> str:
+    """The community with its parties, assets, sites with meter plans, and contracts."""
+    return "\n".join((_HEAD, _assets(), *(_site(gateway) for gateway in Gateway), _contracts()))
+
+
+def contract_files(now_ms: int) -> dict[str, str]:
+    """File name -> text of every contract, in force since a month before `now_ms` (domain time)."""
+    since = datetime.fromtimestamp(now_ms // 1000, UTC) - IN_FORCE_BEFORE
+    folder = files("tallystick_sim") / "contracts"
+    return {
+        f"{name}.toml": (folder / f"{name}.toml").read_text().replace("SINCE", since.strftime("%Y-%m-%d"))
+        for name, _ in CONTRACTS
+    }
+
+
+_HEAD = f"""\
+version = 1
+
+[community]
+id = "{COMMUNITY}"
+name = "Casa Aurora"
+zone = "Europe/Rome"
+unit = "EUR"
+log = "tallystick.example/{COMMUNITY}"
+latitude = 46.4981
+longitude = 11.3529
+
+[[party]]
+name = "Casa Aurora"
+form = "organisation"
+roles = ["owner"]
+iban = "IT60X0542811101000000123456"
+key = "hosted"
+
+[[party]]
+name = "Giulia Ferrari"
+roles = ["community_manager", "installer"]
+
+[[party]]
+name = "City of Bolzano"
+form = "organisation"
+roles = ["city_operator", "auditor"]
+
+[[party]]
+name = "Elena Moser"
+roles = ["owner"]
+iban = "AT611904300234573201"
+key = "hosted"
+
+[[party]]
+name = "Kofler Repairs"
+form = "organisation"
+roles = ["servicer"]
+iban = "DE89370400440532013000"
+key = "hosted"
+
+[[party]]
+name = "Bank of Neighbours"
+form = "organisation"
+roles = ["financier"]
+iban = "NL91ABNA0417164300"
+key = "hosted"
+
+[[party]]
+name = "House fund"
+form = "fund"
+key = "hosted"
+
+[[party]]
+name = "Family Conti"
+roles = ["user"]
+key = "hosted"
+
+[[party]]
+name = "Ahmed Haddad"
+roles = ["user"]
+key = "hosted"
+
+[[party]]
+name = "Flat share, top floor"
+form = "organisation"
+roles = ["user"]
+key = "hosted"
+"""
+_USERS = {"washer-1": "Family Conti", "washer-2": "Ahmed Haddad", "washer-3": "Flat share, top floor"}
+_NAMES = {"washer-1": "Washing machine left", "washer-2": "Washing machine right", "washer-3": "Washing machine, attic"}
+_PLACES = {
+    Gateway.CELLAR: ("Laundry in the cellar", "Via Roma 12, Bolzano", "46.4978", "11.3524"),
+    Gateway.ATTIC: ("Drying attic and meter room", "Via Roma 12, Bolzano", "46.4986", "11.3537"),
+}
+
+
+def _assets() -> str:
+    elena, aurora = "Elena Moser", "Casa Aurora"
+    rows = [_asset(w.name, _NAMES[w.name], "washing-machine", w.gateway, elena, _USERS[w.name]) for w in WASHERS]
+    rows.append(_asset("dryer", "Dryer", "dryer", Gateway.CELLAR, elena, "Family Conti"))
+    rows.append(_asset("hot-water", "Hot water", "water", Gateway.CELLAR, aurora, "Ahmed Haddad"))
+    rows.append(_asset("house", "House connection", "electricity", Gateway.ATTIC, aurora, "Flat share, top floor"))
+    return "\n".join(rows)
+
+
+def _asset(name: str, title: str, kind: str, gateway: Gateway, owner: str, user: str) -> str:
+    return f"""\
+[[asset]]
+id = "{name}"
+name = "{title}"
+kind = "{kind}"
+site = "{gateway.value}"
+owner = "{owner}"
+user = "{user}"
+"""
+
+
+def _site(gateway: Gateway) -> str:
+    name, address, latitude, longitude = _PLACES[gateway]
+    channels = [text for washer in WASHERS if washer.gateway is gateway for text in _washer_channels(washer)]
+    match gateway:
+        case Gateway.CELLAR:
+            channels.append(_channel(DRYER_CHANNEL, "dryer", "1-0:1.8.0", "Wh", "shelly-plug-gen3", exponent=-3))
+            water = "\n".join(("modulus = 4294967296", ""))
+            channels.append(_channel(WATER_CHANNEL, "hot-water", "8-0:1.0.0", "L", "bthome-water", exponent=-3) + water)
+        case Gateway.ATTIC:
+            house = "\n".join((f'serial = "{HOUSE_SERIAL}"', 'type_approval = "MID"', ""))
+            channels.append(_channel(HOUSE_CHANNEL, "house", "1-0:1.8.0", "Wh", "schneider-iem3155") + house)
+    head = f"""\
+[[site]]
+id = "{gateway.value}"
+name = "{name}"
+address = "{address}"
+latitude = {latitude}
+longitude = {longitude}
+"""
+    return "\n".join((head, *channels))
+
+
+def _washer_channels(washer: Washer) -> tuple[str, str]:
+    serial = f'serial = "{washer.serial}"\n'
+    energy = _channel(washer.energy, washer.name, "1-0:1.8.0", "Wh", "eastron-sdm120") + serial
+    cycles = _channel(washer.cycles, washer.name, "cycles", "cycle", "eastron-sdm120", form="event") + serial
+    return energy, cycles
+
+
+def _channel(
+    number: int, name: str, quantity: str, unit: str, profile: str, *, exponent: int = 0, form: str = "interval"
+) -> str:
+    return f"""\
+[[site.channel]]
+number = {number}
+meter = "{name}"
+asset = "{name}"
+quantity = "{quantity}"
+unit = "{unit}"
+exponent = {exponent}
+form = "{form}"
+profile = "{profile}"
+"""
+
+
+def _contracts() -> str:
+    return "\n".join(f'[[contract]]\nfile = "{name}.toml"\nstate = "{state}"\n' for name, state in CONTRACTS)

@@ -1,0 +1,44 @@
+"""A short cut of `make crash`: ten kills with a fresh, printed seed, and an older store restored in the middle."""
+
+from __future__ import annotations
+
+import importlib.util
+import secrets
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from tallystick_sim.plan import Gateway
+
+CYCLES = 10
+
+
+def crash_module() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("tallystick_crash", Path(__file__).with_name("crash.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    import sys
+
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.timeout(300)
+async def test_nothing_is_lost_or_billed_twice_by_kills(tmp_path: Path) -> None:
+    crash = crash_module()
+    seed = secrets.token_hex(4)
+    print(f"seed {seed}")
+    outcome = await crash.crash(CYCLES, seed, tmp_path)
+    assert outcome.amiss == [], crash.describe(outcome)
+    assert outcome.cycles == CYCLES
+
+
+@pytest.mark.timeout(300)
+async def test_a_restored_older_store_bills_nothing_twice(tmp_path: Path) -> None:
+    crash = crash_module()
+    seed = secrets.token_hex(4)
+    print(f"seed {seed}")
+    outcome = await crash.crash(4, seed, tmp_path, restore=Gateway.ATTIC)
+    assert outcome.amiss == [], crash.describe(outcome)
