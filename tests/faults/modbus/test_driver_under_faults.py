@@ -24,6 +24,7 @@ from tallystick_sim.modbus.timing import LineTiming
 
 BAUD = 115_200
 EVERY_MS = 50
+TIMEOUT_MS = 150  # generous: the machine that tests this is busy with other things
 ENERGY = (ChannelConfig(1, "energy_import"),)
 
 
@@ -32,13 +33,13 @@ def driver_of(line: LineConfig, *meters: MeterConfig) -> ModbusDriver:
         line,
         meters,
         RealClock(),
-        guard_times=GuardTimes(60, 2),
+        guard_times=GuardTimes(line.timeout_ms, 2),
         backoff=Backoff(100, 400),
         reconnect=ReconnectTimes(50, 200),
     )
 
 
-def rtu(line: SerialLine, timeout_ms: int = 60) -> LineConfig:
+def rtu(line: SerialLine, timeout_ms: int = TIMEOUT_MS) -> LineConfig:
     return LineConfig("cellar", LineKind.RTU, device=line.port, baud=BAUD, timeout_ms=timeout_ms)
 
 
@@ -49,7 +50,7 @@ def washer(unit: int, serial: str | None = None) -> MeterConfig:
 
 
 def house(port: int) -> tuple[LineConfig, MeterConfig]:
-    line = LineConfig("house", LineKind.TCP, host="127.0.0.1", port=port, timeout_ms=100)
+    line = LineConfig("house", LineKind.TCP, host="127.0.0.1", port=port, timeout_ms=TIMEOUT_MS)
     return line, MeterConfig("house", "schneider-iem3155", EVERY_MS, line="house", unit=1, channels=ENERGY)
 
 
@@ -98,7 +99,7 @@ async def test_meters_of_a_line_are_read_with_serial_and_raw_bytes(line: SerialL
 async def test_a_silent_unit_does_not_stop_the_others_and_is_found_when_it_speaks(line: SerialLine) -> None:
     faults = {unit: line.attach(unit, Sdm120(SetTruth(unit), unit)) for unit in (1, 2, 3)}
     faults[2].silent = True
-    driver = driver_of(rtu(line), *(washer(unit) for unit in (1, 2, 3)))
+    driver = driver_of(rtu(line, 60), *(washer(unit) for unit in (1, 2, 3)))
     async with running(driver) as sink:
         await asyncio.sleep(1)
         healthy = len(sink.of("washer1")) + len(sink.of("washer3"))
@@ -117,7 +118,7 @@ async def test_one_late_answer_costs_no_reading_and_gives_no_wrong_value(line: S
     driver = driver_of(rtu(line), washer(1))
     async with running(driver) as sink:
         await sink.until(lambda: len(sink.samples) >= 2)
-        faults.late_once(80)
+        faults.late_once(TIMEOUT_MS + 50)
         await sink.until(lambda: faults.played.get("late") == 1 and len(sink.samples) >= 6)
     assert {tuple(sample.values.values()) for sample in sink.samples} == {(5_000, 2_000)}
     assert sink.faults == []
@@ -205,7 +206,7 @@ async def test_late_and_misnumbered_tcp_answers_give_no_wrong_value() -> None:
     server = MeterServer(seed=3, turnaround_ms=1)
     truth = SetTruth(10_000, 1_000)
     faults = server.attach(1, Iem3155(truth, 1))
-    faults.late_per_mille, faults.late_ms, faults.corrupt_per_mille = 100, 110, 100
+    faults.late_per_mille, faults.late_ms, faults.corrupt_per_mille = 100, TIMEOUT_MS + 10, 100
     await server.start()
     driver = driver_of(*house(server.port))
     async with running(driver) as sink:

@@ -1,4 +1,4 @@
-"""The simulated line behaves like wires: time per character, silence for strangers, collisions, echo; TCP keeps numbers."""
+"""The simulated line behaves like wires: time per character, collisions, echo; and a TCP answer keeps its number."""
 
 from __future__ import annotations
 
