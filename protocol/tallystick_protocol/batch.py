@@ -162,6 +162,7 @@ class OpenedUpload:
     `batch` is None when only the header could be read; `batch_error` then says why, and every part is a BadPart.
     """
 
+    envelope: bytes
     unverified: cose.Unverified
     header: BatchHeader
     batch: Batch | None
@@ -184,7 +185,7 @@ def open_upload(data: bytes) -> OpenedUpload:
         if len(upload.parts) > len(batch.part_hashes):
             raise BadValue("upload.parts", f"are {len(upload.parts)} for {len(batch.part_hashes)} part hashes")
         parts = tuple(map(open_part, upload.parts, batch.part_hashes))
-    return OpenedUpload(unverified, header, batch, error, upload.parts, parts)
+    return OpenedUpload(upload.envelope, unverified, header, batch, error, upload.parts, parts)
 
 
 def read_batch(payload: bytes) -> tuple[BatchHeader, Batch | None, ProtocolError | None]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from ..errors import BadInput
+from tallystick_cloud.errors import BadInput
 
 CHANNELS_MAX = 1000  # channels of one gateway: ten lines of a hundred meters
 

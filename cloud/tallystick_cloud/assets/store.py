@@ -5,8 +5,9 @@ It never moves an asset: what measures it is bound for a period.
 
 from sqlalchemy import Connection, insert, select, update
 
-from ..errors import NotFound
-from ..schema import asset, meter, site
+from tallystick_cloud.errors import NotFound
+from tallystick_cloud.schema import asset, meter, site
+
 from .model import NewAsset, NewSite, Plan, meters_of, plan_from_json
 
 

@@ -3,7 +3,7 @@
 It never hides which party or version is meant.
 """
 
-from ..errors import CloudError
+from tallystick_cloud.errors import CloudError
 
 
 class ContractRefused(CloudError):

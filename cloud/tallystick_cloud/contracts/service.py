@@ -14,10 +14,11 @@ from tallystick_protocol.money.contract import Contract, ContractState
 from tallystick_protocol.money.tariff import Form
 from tallystick_protocol.records import Approval
 
-from ..context import Context
-from ..log import service as log
-from ..parties.store import owners_of_kid
-from ..schema import meter
+from tallystick_cloud.context import Context
+from tallystick_cloud.log import service as log
+from tallystick_cloud.parties.store import owners_of_kid
+from tallystick_cloud.schema import meter
+
 from . import store
 from .errors import ContractRefused
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, insert, select, update
 from tallystick_protocol.money.contract import read_contract
 
-from ..schema import approval, contract_version
+from tallystick_cloud.schema import approval, contract_version
+
 from .model import Book, Version
 
 _IN_FORCE = (

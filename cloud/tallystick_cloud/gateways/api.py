@@ -5,9 +5,9 @@ It never trusts a path: what it says must equal what is signed.
 
 from tallystick_protocol import cbor
 
-from ..http.authz import Role
-from ..http.route import Call, GidHex, Port, RouteTable
-from ..uplink import Uplink
+from tallystick_cloud.http.authz import Role
+from tallystick_cloud.http.route import Call, GidHex, Port, RouteTable
+from tallystick_cloud.uplink import Uplink
 
 CBOR = "application/cbor"
 UPLOAD_BYTES_MAX = cbor.UPLOAD_BYTES_MAX

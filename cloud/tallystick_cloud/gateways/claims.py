@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 from tallystick_protocol.claim import CLAIM_BYTES, new_claim, parse_claim
 from tallystick_protocol.errors import ProtocolError
 
-from ..assets.store import plan_of
-from ..ports import Entropy
+from tallystick_cloud.assets.store import plan_of
+from tallystick_cloud.ports import Entropy
+
 from . import store
 from .errors import ClaimRefused
 from .model import CLAIM_TTL_MS

@@ -15,10 +15,11 @@ from tallystick_protocol.ids import Gid, gid_from_spki, sha256
 from tallystick_protocol.keys import Alg, PublicKey
 from tallystick_protocol.records import KeyGrant
 
-from ..assets.store import bind_meters, plan_of
-from ..ca import Certificate
-from ..context import Aggregator, Context
-from ..log import service as log
+from tallystick_cloud.assets.store import bind_meters, plan_of
+from tallystick_cloud.ca import Certificate
+from tallystick_cloud.context import Aggregator, Context
+from tallystick_cloud.log import service as log
+
 from . import claims, records, store
 from .errors import ClaimRefused
 from .model import Head

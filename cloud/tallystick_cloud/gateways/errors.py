@@ -3,7 +3,7 @@
 It never says whether a wrong claim was close to a right one.
 """
 
-from ..errors import CloudError
+from tallystick_cloud.errors import CloudError
 
 
 class ClaimRefused(CloudError):

@@ -13,10 +13,11 @@ from tallystick_protocol.hello import Hello, LostBatches
 from tallystick_protocol.ids import Kid
 from tallystick_protocol.keys import PublicKey
 
-from ..alarms import Alarm, Severity, raise_alarm
-from ..context import Aggregator
-from ..log import service as log
-from ..schema import exception
+from tallystick_cloud.alarms import Alarm, Severity, raise_alarm
+from tallystick_cloud.context import Aggregator
+from tallystick_cloud.log import service as log
+from tallystick_cloud.schema import exception
+
 from . import store
 from .errors import GatewayUnknown
 from .model import Head, Key

@@ -12,9 +12,10 @@ from tallystick_protocol.ids import H32, Gid, channel_hash
 from tallystick_protocol.keys import Signer
 from tallystick_protocol.records import Descriptor, Grant, KeyEvent, Since, TypeApproval
 
-from ..assets.model import PlannedChannel
-from ..log.service import Entry
-from ..ports import Entropy
+from tallystick_cloud.assets.model import PlannedChannel
+from tallystick_cloud.log.service import Entry
+from tallystick_cloud.ports import Entropy
+
 from . import store
 
 NONCE_BYTES = 16

@@ -9,10 +9,11 @@ from tallystick_protocol.batch import LogView
 from tallystick_protocol.hello import ChannelState, State
 from tallystick_protocol.ids import H32, Gid
 
-from ..context import Context
-from ..errors import NotFound
-from ..log import store as log_store
-from ..schema import channel
+from tallystick_cloud.context import Context
+from tallystick_cloud.errors import NotFound
+from tallystick_cloud.log import store as log_store
+from tallystick_cloud.schema import channel
+
 from .model import Head
 
 VERSIONS = (1, 1)

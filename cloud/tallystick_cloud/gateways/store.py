@@ -7,7 +7,18 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from ..schema import channel, claim, command, descriptor, gateway, gateway_contact, gateway_head, gateway_key, key_event
+from tallystick_cloud.schema import (
+    channel,
+    claim,
+    command,
+    descriptor,
+    gateway,
+    gateway_contact,
+    gateway_head,
+    gateway_key,
+    key_event,
+)
+
 from .model import Head, Key
 
 _HEAD = select(
@@ -23,6 +34,19 @@ _HEAD = select(
 ).where(gateway_head.c.gid == bindparam("g"))
 _HEAD_LOCKED = _HEAD.with_for_update()
 _KEYS = select(gateway_key).where(gateway_key.c.gid == bindparam("g"))
+
+_COUNT = (
+    update(gateway_contact)
+    .where(gateway_contact.c.gid == bindparam("g"))
+    .values(
+        last_seen_ms=bindparam("t"),
+        last_batch_ms=bindparam("t"),
+        batches=gateway_contact.c.batches + 1,
+        readings=gateway_contact.c.readings + bindparam("n"),
+        clock_error_ms=bindparam("e"),
+    )
+)
+_DESCRIPTORS = select(descriptor.c.channel, descriptor.c.h).where(descriptor.c.gid == bindparam("g"))
 
 
 def lock_head(conn: Connection, gid: bytes) -> Head | None:
@@ -149,3 +173,16 @@ def commands_after(conn: Connection, gid: bytes, after: int, now_ms: int, limit:
         .limit(limit)
     )
     return [bytes(envelope) for envelope in rows.scalars()]
+
+
+def count(conn: Connection, gid: bytes, now_ms: int, readings: int, clock_error_ms: int | None) -> None:
+    """A batch came: when, and how many readings in it."""
+    conn.execute(_COUNT, {"g": gid, "t": now_ms, "n": readings, "e": clock_error_ms})
+
+
+def descriptor_hashes(conn: Connection, gid: bytes) -> dict[int, set[bytes]]:
+    """channel -> hashes of its descriptors, old and new."""
+    found: dict[int, set[bytes]] = {}
+    for number, h in conn.execute(_DESCRIPTORS, {"g": gid}):
+        found.setdefault(number, set()).add(bytes(h))
+    return found

@@ -6,7 +6,7 @@ It decides from values only; signatures are checked before anybody asks.
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from ..gateways.model import Head
+from tallystick_cloud.gateways.model import Head
 
 
 class Place(Enum):

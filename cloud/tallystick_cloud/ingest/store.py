@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
-from ..schema import batch, channel, exception, open_use, part
+from tallystick_cloud.schema import batch, channel, exception, open_use, part
 
 Values = Mapping[str, object]
 

@@ -15,7 +15,8 @@ from tallystick_protocol.ids import H32
 from tallystick_protocol.keys import Signer
 from tallystick_protocol.records import log_leaf
 
-from ..errors import Conflict, NotFound
+from tallystick_cloud.errors import Conflict, NotFound
+
 from . import store
 
 CHECKPOINT_IDLE_MS = 24 * 3600 * 1000  # protocol.md, Log: daily when idle

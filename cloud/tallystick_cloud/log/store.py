@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from ..schema import checkpoint, log_head, log_leaf
+from tallystick_cloud.schema import checkpoint, log_head, log_leaf
 
 
 @dataclass(frozen=True, slots=True)

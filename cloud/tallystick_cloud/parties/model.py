@@ -6,7 +6,7 @@ It never holds a private key and never reads a database.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..errors import BadInput
+from tallystick_cloud.errors import BadInput
 
 NAME_CHARS_MAX = 70  # what a bank file can carry (EPC, name)
 _IBAN_LENGTH = range(15, 35)

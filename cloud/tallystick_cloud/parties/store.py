@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, insert, select
 
-from ..schema import party, party_account, party_key, role_grant
+from tallystick_cloud.schema import party, party_account, party_key, role_grant
+
 from .model import NewParty
 
 

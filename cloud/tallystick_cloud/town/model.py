@@ -6,8 +6,8 @@ It never touches a database or a key.
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..assets.model import Plan
-from ..parties.model import NewParty
+from tallystick_cloud.assets.model import Plan
+from tallystick_cloud.parties.model import NewParty
 
 HOSTED = "hosted"  # the server keeps this party's signing key; its members know that they trust it with that
 

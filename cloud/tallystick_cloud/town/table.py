@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadInput
+from tallystick_cloud.errors import BadInput
 
 FILE_BYTES_MAX = 1 << 20  # a town of a thousand meters is 300 kB
 TEXT_CHARS_MAX = 200

@@ -5,9 +5,10 @@ It never writes anything.
 
 from pathlib import Path
 
-from ..assets.model import Form, Plan, PlannedChannel
-from ..errors import BadInput
-from ..parties import model as parties
+from tallystick_cloud.assets.model import Form, Plan, PlannedChannel
+from tallystick_cloud.errors import BadInput
+from tallystick_cloud.parties import model as parties
+
 from .model import HOSTED, Town, TownAsset, TownContract, TownParty, TownSite
 from .table import Table, read_file
 

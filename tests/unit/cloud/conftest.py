@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from support import postgres
-
 from tallystick_cloud.db import Database
 
 

@@ -3,7 +3,6 @@
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect
-
 from tallystick_cloud import schema
 from tallystick_cloud.db import Database
 from tallystick_cloud.migrations import upgrade

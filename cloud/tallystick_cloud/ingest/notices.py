@@ -1,0 +1,72 @@
+"""Which events and quarantined parts become alarms, and in which words.
+
+It never decides about money.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+from tallystick_protocol.codes import EventCode
+from tallystick_protocol.part import Event
+
+from tallystick_cloud.alarms import Alarm, Severity, clear_alarm, raise_alarm
+from tallystick_cloud.gateways.model import Head
+
+from .work import Trouble
+
+_WORDS: Mapping[EventCode, tuple[str, Severity, str]] = {
+    EventCode.QUARANTINED: ("reading-set-aside", Severity.INFO, "a reading was set aside and is not billed"),
+    EventCode.GAP: ("gap", Severity.WARNING, "no readings came for a while; the next total closes the gap"),
+    EventCode.EXCHANGE: ("meter-exchanged", Severity.WARNING, "the meter was exchanged; confirm the exchange"),
+    EventCode.RESET: ("meter-reset", Severity.CRITICAL, "the register began anew; look at the meter"),
+    EventCode.RESTORED: ("card-restored", Severity.WARNING, "the gateway came back with an older card"),
+    EventCode.BATCH_LOST: ("batch-lost", Severity.CRITICAL, "sealed batches cannot be read; check the card"),
+    EventCode.STORE_FULL: ("store-full", Severity.CRITICAL, "the gateway's store is full; free its card"),
+    EventCode.TAMPER: ("tamper", Severity.CRITICAL, "the meter reports tampering; go and look"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    channel: int
+    event: Event
+
+
+def tell(
+    conn: Connection,
+    head: Head,
+    rows: Mapping[int, Any],
+    notes: Sequence[Note],
+    troubles: Mapping[int, Trouble],
+    now_ms: int,
+) -> None:
+    """Raise what people should know of this batch, in one alarm per cause."""
+    for note in notes:
+        row = rows.get(note.channel)
+        if note.event.code is EventCode.STORE_FREE:
+            clear_alarm(conn, head.community, f"store-full:{head.gid.hex()}:0", now_ms)
+        words = _WORDS.get(note.event.code)
+        if words is not None:
+            raise_alarm(conn, head.community, _of_event(head, row, note, *words), now_ms)
+    for trouble in troubles.values():
+        raise_alarm(conn, head.community, _of_trouble(head, trouble), now_ms)
+
+
+def _of_event(head: Head, row: Any, note: Note, code: str, severity: Severity, text: str) -> Alarm:
+    why = note.event.reason
+    because = "" if why is None else f" ({why.name.lower().replace('_', ' ')})"
+    where = "gateway" if row is None else row.asset
+    key = f"{code}:{head.gid.hex()}:{note.channel}"
+    channel_hash = None if row is None else bytes(row.channel_hash)
+    asset = None if row is None else row.asset
+    return Alarm(code, severity, f"{where}: {text}{because}.", key, head.gid, channel_hash, asset)
+
+
+def _of_trouble(head: Head, trouble: Trouble) -> Alarm:
+    name = trouble.reason.name.lower().replace("_", "-")
+    key = f"quarantine:{head.gid.hex()}:{name}"
+    return Alarm(
+        f"quarantine-{name}", Severity.WARNING, f"A part waits in quarantine: {trouble.detail}.", key, head.gid
+    )

@@ -1,0 +1,231 @@
+"""Ingest: one upload, one transaction: verify, order, store, cut, rate, post, log, commit; the receipt comes after.
+
+It never lets anything inside a signed and chained batch stop the batches after it, and a refusal changes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+from tallystick_protocol.batch import BatchHeader, OpenedUpload, open_upload
+from tallystick_protocol.codes import LogType, Reason, ReceiptStatus
+from tallystick_protocol.errors import BadSignature
+from tallystick_protocol.ids import H32, Gid
+from tallystick_protocol.receipt import Receipt
+
+from tallystick_cloud.alarms import Alarm, Severity, raise_alarm
+from tallystick_cloud.context import Aggregator, Context
+from tallystick_cloud.gateways import store as gateways
+from tallystick_cloud.gateways.errors import GatewayUnknown
+from tallystick_cloud.gateways.model import FORK_WINDOW_MS, Head
+from tallystick_cloud.gateways.state import log_view
+from tallystick_cloud.ledger.service import Cause, book
+from tallystick_cloud.log import service as log
+
+from . import keyring, store
+from .order import Known, Place, place_of
+from .outcome import LiveEvent, Outcome
+from .parts import Posted, post_parts, quarantine_all
+
+RETRY_AFTER_MS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """One upload at the books' door, its signature checked."""
+
+    context: Context
+    head: Head
+    opened: OpenedUpload
+    h: H32
+    now_ms: int
+
+    @property
+    def header(self) -> BatchHeader:
+        return self.opened.header
+
+
+def ingest(
+    conn: Connection,
+    aggregator: Aggregator,
+    gid: bytes,
+    upload: bytes,
+    now_ms: int,
+    path: tuple[int, int] | None = None,
+) -> Outcome:
+    """What became of the upload. Raises ProtocolError (not an upload) or GatewayUnknown; then nothing changed."""
+    opened = open_upload(upload)
+    head = gateways.lock_head(conn, gid)
+    if head is None:
+        raise GatewayUnknown("gateway", f"{gid.hex()} is not enrolled here; enrol it with a new claim")
+    arrival = _Arrival(aggregator.of(head.community), head, opened, opened.unverified.hash, now_ms)
+    refusal = _refusal(conn, arrival, gid, path)
+    if refusal is not None:
+        return _refused(conn, arrival, *refusal)
+    known = _known(conn, arrival)
+    header = opened.header
+    match place_of(header.epoch, header.seq, header.prev, head, known):
+        case Place.DUPLICATE:
+            return _duplicate(conn, arrival)
+        case Place.NEXT:
+            after = replace(head, next_seq=header.seq + 1, head=arrival.h)
+            return _accept(conn, arrival, after, ReceiptStatus.ACCEPTED)
+        case Place.NEW_EPOCH:
+            after = replace(head, epoch=header.epoch, next_seq=2, head=arrival.h, hello_nonce=None)
+            return _accept(conn, arrival, after, ReceiptStatus.ACCEPTED)
+        case Place.FORK:
+            return _fork(conn, arrival)
+        case Place.OUT_OF_ORDER:
+            return _refused(conn, arrival, ReceiptStatus.OUT_OF_ORDER, None)
+        case Place.WRONG_PREV:
+            return _refused(conn, arrival, ReceiptStatus.REFUSED, Reason.WRONG_PREV)
+        case Place.WRONG_EPOCH:
+            return _refused(conn, arrival, ReceiptStatus.REFUSED, Reason.WRONG_EPOCH)
+
+
+def _refusal(
+    conn: Connection, arrival: _Arrival, gid: bytes, path: tuple[int, int] | None
+) -> tuple[ReceiptStatus, Reason] | None:
+    """Why this is not the gateway's own batch at the address it names, or None. Consumes nothing."""
+    header = arrival.header
+    if header.gid != gid:
+        return ReceiptStatus.REFUSED, Reason.WRONG_GATEWAY
+    if path is not None and path != (header.epoch, header.seq):
+        return ReceiptStatus.REFUSED, Reason.WRONG_PATH
+    key = keyring.find(gateways.keys_of(conn, gid), arrival.opened.unverified.kid)
+    if key is None:
+        return ReceiptStatus.KEY_UNKNOWN, Reason.BAD_SIGNATURE
+    if not key.may_sign(header.epoch, header.seq):
+        return ReceiptStatus.KEY_UNKNOWN, Reason.KEY_REVOKED
+    try:
+        arrival.opened.unverified.verify(keyring.public_key(key.spki))
+    except BadSignature:
+        return ReceiptStatus.REFUSED, Reason.BAD_SIGNATURE
+    batch = arrival.opened.batch
+    if batch is not None and batch.log_for is not None and batch.log_for != arrival.context.log_id:
+        return ReceiptStatus.REFUSED, Reason.WRONG_LOG
+    return None
+
+
+def _known(conn: Connection, arrival: _Arrival) -> Known:
+    header, head = arrival.header, arrival.head
+    rows = store.neighbours(conn, head.gid, [arrival.h, header.prev], header.epoch, header.seq)
+    prev = [row for row in rows if row.hash == header.prev]
+    return Known(
+        same_hash=any(row.hash == arrival.h for row in rows),
+        same_number=any((row.epoch, row.seq) == (header.epoch, header.seq) for row in rows),
+        prev_stored=bool(prev) or header.prev == head.head,
+        prev_is_sibling=any((row.epoch, row.seq) == (head.epoch, head.next_seq - 1) for row in prev),
+    )
+
+
+def _accept(conn: Connection, arrival: _Arrival, after: Head, status: ReceiptStatus, twice: bool = False) -> Outcome:
+    """Store, post and log the batch; `twice`: both branches of a fork grow, so its parts wait for a person."""
+    opened, now_ms = arrival.opened, arrival.now_ms
+    fork = status is ReceiptStatus.FORK
+    posted = _post(conn, arrival, twice)
+    standing = "fork" if fork else "posted" if opened.batch is not None else "unsupported"
+    batch = opened.batch
+    store.insert_batch(conn, _batch_row(arrival, standing, posted.readings))
+    store.insert_parts(conn, posted.parts)
+    values: dict[str, object] = {"epoch": after.epoch, "next_seq": after.next_seq, "head": after.head}
+    gateways.update_head(conn, after.gid, {**values, "hello_nonce": after.hello_nonce})
+    booked = book(conn, after.community, posted.uses, Cause(f"batch:{arrival.h.hex()}", "batch", arrival.h, now_ms))
+    gateways.count(conn, after.gid, now_ms, posted.readings, None if batch is None else batch.error_ms)
+    kind = LogType.FORK if fork else LogType.BATCH
+    (leaf,) = log.append(conn, after.community, [log.Entry(kind, arrival.h)], now_ms)
+    store.set_leaf(conn, arrival.h, leaf)
+    receipt = _receipt(conn, arrival, after, status, leaf, posted.quarantined)
+    return Outcome(after.community, receipt, _live(arrival, posted, booked))
+
+
+def _post(conn: Connection, arrival: _Arrival, twice: bool) -> Posted:
+    if twice:
+        return quarantine_all(arrival.head, arrival.opened, arrival.h, Reason.FORK)
+    return post_parts(conn, arrival.head, arrival.opened, arrival.h, arrival.now_ms)
+
+
+def _fork(conn: Connection, arrival: _Arrival) -> Outcome:
+    """Another batch for a number that is taken: keep both, post from the mark on, say so aloud."""
+    head, header, now_ms = arrival.head, arrival.header, arrival.now_ms
+    again = head.fork_ms is not None and now_ms - head.fork_ms < FORK_WINDOW_MS
+    name = head.gid.hex()
+    if again:
+        text = f"batch {header.seq} of epoch {header.epoch} exists twice, and not for the first time: two cards or "
+        text += "copies sign as one gateway. Find the copy, then resolve what is in quarantine."
+        raised = Alarm("clone", Severity.CRITICAL, text, f"clone:{name}", gid=head.gid)
+    else:
+        text = f"batch {header.seq} of epoch {header.epoch} exists twice: the card lost a write. Nothing is billed "
+        text += "twice; replace the card."
+        raised = Alarm("card-lost-a-write", Severity.WARNING, text, f"fork:{name}", gid=head.gid)
+    raise_alarm(conn, head.community, raised, now_ms)
+    gateways.update_head(conn, head.gid, {"forks": head.forks + 1, "fork_ms": now_ms})
+    return _accept(conn, arrival, head, ReceiptStatus.FORK, twice=again)
+
+
+def _duplicate(conn: Connection, arrival: _Arrival) -> Outcome:
+    """The batch is here already: nothing changes, the same answer as to the first."""
+    leaf = store.batch_leaf(conn, arrival.h)
+    quarantined = [
+        (arrival.header.seq, position, int(Reason[reason]))
+        for position, (standing, reason) in sorted(store.parts_of(conn, arrival.h).items())
+        if standing == "quarantined" and reason is not None
+    ]
+    receipt = _receipt(conn, arrival, arrival.head, ReceiptStatus.DUPLICATE, leaf, quarantined)
+    return Outcome(arrival.head.community, receipt)
+
+
+def _refused(conn: Connection, arrival: _Arrival, status: ReceiptStatus, reason: Reason | None) -> Outcome:
+    receipt = _receipt(conn, arrival, arrival.head, status, None, (), reason)
+    return Outcome(arrival.head.community, receipt)
+
+
+def _receipt(
+    conn: Connection,
+    arrival: _Arrival,
+    head: Head,
+    status: ReceiptStatus,
+    leaf: int | None,
+    quarantined: Sequence[tuple[int, int, int]],
+    reason: Reason | None = None,
+) -> Receipt:
+    header = arrival.header
+    return Receipt(
+        gid=Gid(head.gid),
+        epoch=header.epoch,
+        from_seq=header.seq,
+        to_seq=header.seq,
+        hash=arrival.h,
+        status=status,
+        leaf_index=leaf,
+        server_ms=arrival.now_ms,
+        next_seq=head.next_seq,
+        head=H32(head.head),
+        log=log_view(conn, arrival.context),
+        reason=reason,
+        quarantined=tuple(quarantined),
+    )
+
+
+def _batch_row(arrival: _Arrival, standing: str, readings: int) -> dict[str, object]:
+    header, batch = arrival.header, arrival.opened.batch
+    return {
+        "hash": arrival.h,
+        "community": arrival.head.community,
+        "gid": header.gid,
+        "epoch": header.epoch,
+        "seq": header.seq,
+        "prev": header.prev,
+        "nonce": b"" if batch is None else batch.nonce,
+        "created_ms": arrival.now_ms if batch is None else batch.created,
+        "received_ms": arrival.now_ms,
+        "software": "" if batch is None else batch.software,
+        "envelope": arrival.opened.envelope,
+        "standing": standing,
+        "readings": readings,
+    }
+
+
+def _live(arrival: _Arrival, posted: Posted, booked: Sequence[object]) -> tuple[LiveEvent, ...]:
+    data = {"community": arrival.head.community, "gid": arrival.head.gid.hex(), "readings": posted.readings}
+    return (LiveEvent("batch", {**data, "seq": arrival.header.seq, "uses": len(booked)}),)

@@ -1,0 +1,319 @@
+"""What one upload does to one channel: pure, from the channel as it stood to what is to be written.
+
+It never reads a database; whatever it cannot bill it sets aside with a reason, and the chain goes on.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tallystick_protocol.codes import EventCode, MeterState, Reason, TimeQuality
+from tallystick_protocol.ids import H32, PartyId, use_id
+from tallystick_protocol.money.calendar import edges
+from tallystick_protocol.money.intervals import Cut, IntervalSlice, Point, cut
+from tallystick_protocol.money.plan import problem
+from tallystick_protocol.money.rating import Usage, UsageForm
+from tallystick_protocol.part import Event, Segment, SegmentReading
+
+from tallystick_cloud.contracts.model import ChannelContracts, Found
+from tallystick_cloud.ledger.model import FreshUse, Kind
+
+TAIL_MAX = 4096  # readings kept after the last edge: days without any contract; older ones are evidence only
+EXPLAINS_GENERATION = frozenset({EventCode.WRAP, EventCode.RESET, EventCode.EXCHANGE})
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A part, or something in it, that is set aside; totals and uses name the span where it is known."""
+
+    reason: Reason
+    detail: str
+    from_total: int | None = None
+    to_total: int | None = None
+    use: int | None = None
+
+
+@dataclass(slots=True)
+class OpenUse:
+    """A use that was begun and is not billed yet."""
+
+    number: int
+    start_ms: int
+    boot: bytes
+    uptime_ms: int
+    subject: bytes | None
+    state: str  # started | billable
+    from_total: int | None = None
+    is_new: bool = False
+    is_done: bool = False
+
+
+@dataclass(slots=True)
+class ChannelWork:
+    """A channel while one upload is worked in; `finish` says what is new."""
+
+    channel_hash: H32
+    gid: bytes
+    number: int
+    asset: str
+    meter: str
+    quantity: str
+    is_event: bool
+    first_total: int | None
+    billed_total: int | None
+    last_use: int
+    last_total: int | None
+    last_reading_ms: int | None
+    last_pagination: int
+    last_event: int
+    generation: int
+    base: int
+    serial: str | None
+    last_edge_ms: int | None
+    tail: list[Point]
+    contracts: ChannelContracts
+    batch: bytes
+    level: int
+    open_uses: dict[int, OpenUse] = field(default_factory=dict)
+    uses: list[FreshUse] = field(default_factory=list)
+    exceptions: list[Trouble] = field(default_factory=list)
+    readings: int = 0
+    changed: bool = False
+
+    def take_segment(self, segment: Segment, explained: bool) -> Trouble | None:
+        """Readings after the last pagination; at or below it they are evidence and change nothing."""
+        if segment.last_pagination <= self.last_pagination:
+            return None
+        if segment.generation < self.generation:
+            detail = f"generation {segment.generation} after {self.generation}: an older state of the meter"
+            return Trouble(Reason.REPLAYED, detail)
+        if segment.generation > self.generation > 0 and not explained:
+            detail = f"generation {segment.generation} after {self.generation} and no event says why"
+            return Trouble(Reason.GENERATION_UNEXPLAINED, detail)
+        if self.serial and segment.serial and segment.serial != self.serial and not explained:
+            detail = f"serial number {segment.serial}, expected {self.serial}; send the exchange event"
+            return Trouble(Reason.SERIAL_UNEXPECTED, detail)
+        fresh = [reading for reading in segment.readings() if reading.pagination > self.last_pagination]
+        if self.last_total is not None and fresh[0].total < self.last_total:
+            detail = f"total {fresh[0].total} after {self.last_total}: a total never falls"
+            return Trouble(Reason.FELL, detail)
+        self._accept(segment, fresh)
+        return None
+
+    def _accept(self, segment: Segment, fresh: list[SegmentReading]) -> None:
+        self.changed = True
+        self.readings += len(fresh)
+        self.last_pagination = segment.last_pagination
+        self.generation, self.base = segment.generation, segment.base
+        self.serial = segment.serial or self.serial
+        for reading in fresh:
+            if reading.state is MeterState.OK:
+                self._point(reading)
+
+    def _point(self, reading: SegmentReading) -> None:
+        self.last_total = reading.total
+        if self.is_event or reading.quality is TimeQuality.U:
+            return  # a total without time still counts: the next reading with time closes the span
+        self.last_reading_ms = max(reading.t_ms, self.last_reading_ms or 0)
+        if self.first_total is None:
+            self.first_total = self.billed_total = reading.total
+            self.last_edge_ms = reading.t_ms
+        if not self.tail or reading.t_ms > self.tail[-1].t_ms:
+            self.tail.append(Point(reading.t_ms, reading.total))
+
+    def take_event(self, event: Event) -> Trouble | None:
+        """Events after the last number, in order; at or below it they are evidence (the caller looks for reuse)."""
+        if event.number <= self.last_event:
+            return None
+        self.changed = True
+        self.last_event = event.number
+        match event.code:
+            case EventCode.USE_STARTED:
+                return self._started(event)
+            case EventCode.USE_BILLABLE | EventCode.USE_ENDED | EventCode.USE_ABORTED:
+                return self._moved(event)
+            case _:
+                return None
+
+    def _started(self, event: Event) -> Trouble | None:
+        use = event.use or 0
+        if use <= self.last_use and use not in self.open_uses:
+            return Trouble(Reason.NUMBER_REUSED, f"use {use} began again; the last was {self.last_use}", use=use)
+        self.last_use = max(self.last_use, use)
+        self.open_uses[use] = OpenUse(
+            use, event.t_ms, event.at.boot, event.at.ms, event.subject, "started", event.total, is_new=True
+        )
+        return None
+
+    def _moved(self, event: Event) -> Trouble | None:
+        """Billable, ended or aborted: the first two bill what is not billed yet, an abort before is free."""
+        use, total = event.use or 0, event.total or 0
+        begun = self.open_uses.get(use)
+        if begun is None and use <= self.last_use:
+            return Trouble(Reason.NUMBER_REUSED, f"use {use} is closed; the last was {self.last_use}", use=use)
+        if self.last_total is not None and total < self.last_total:
+            return Trouble(Reason.FELL, f"total {total} after {self.last_total}: a total never falls", use=use)
+        begun = begun or OpenUse(use, event.t_ms, event.at.boot, event.at.ms, None, "started", is_new=True)
+        self.open_uses[use] = begun
+        self.last_use = max(self.last_use, use)
+        if self.first_total is None:
+            self.first_total = self.billed_total = total - (event.code is not EventCode.USE_ABORTED)
+        self.last_total = total
+        self.last_reading_ms = max(event.t_ms, self.last_reading_ms or 0)
+        if begun.state == "started":
+            self._bill(begun, event, total)
+        begun.state = "billable"
+        begun.is_done = event.code is not EventCode.USE_BILLABLE
+        return None
+
+    def _bill(self, begun: OpenUse, event: Event, total: int) -> None:
+        """One use from the mark to its total; counts that skipped it stay open with a reason."""
+        aborted = event.code is EventCode.USE_ABORTED
+        start = begun.from_total if begun.from_total is not None else total - (not aborted)
+        billed = self.billed_total if self.billed_total is not None else start
+        if start > billed:
+            detail = f"counts {billed} to {start} came without their events"
+            self.exceptions.append(Trouble(Reason.USE_UNEXPLAINED, detail, billed, start))
+        start = max(billed, start)
+        self.billed_total = max(billed, total)
+        found = self.contracts.at(begun.start_ms)
+        if found is None:
+            if total > start:
+                detail = f"no contract priced {self.asset} when use {begun.number} began"
+                self.exceptions.append(Trouble(Reason.NO_CONTRACT, detail, start, total, begun.number))
+            return
+        self._event_use(begun, event, found, start, total, aborted)
+
+    def _event_use(self, begun: OpenUse, event: Event, found: Found, start: int, total: int, aborted: bool) -> None:
+        usage = Usage(
+            use_id=use_id(self.channel_hash, begun.number),
+            channel_hash=self.channel_hash,
+            number=begun.number,
+            start_ms=min(begun.start_ms, event.t_ms),
+            end_ms=event.t_ms,
+            from_total=start,
+            to_total=total,
+            asset=self.asset,
+            payer=PartyId(found.terms.user),
+            programme=event.programme,
+            form=UsageForm.EVENT,
+            aborted=aborted,
+        )
+        self._keep(usage, found, begun.subject)
+
+    def _keep(self, usage: Usage, found: Found, subject: bytes | None) -> None:
+        """A use for the books; one that its contract cannot price stays open with the reason."""
+        version = found.version
+        why = problem(version.contract, usage)
+        if why is not None:
+            span = usage.from_total, usage.to_total
+            self.exceptions.append(Trouble(Reason.NO_CONTRACT, why, *span, usage.number))
+            return
+        kind = Kind.LIVE if version.live else Kind.SHADOW
+        h, chain = H32(version.h), H32(version.chain)
+        self.uses.append(FreshUse(usage, h, chain, kind, self.gid, subject, self.level, self.batch))
+
+    def cut_intervals(self) -> None:
+        """Cut what readings surround, and keep the readings that the next cut needs."""
+        if self.is_event or self.last_edge_ms is None or self.billed_total is None or len(self.tail) < 2:
+            return
+        last = Cut(self.last_edge_ms, self.billed_total)
+        versions = self.contracts.versions()
+        marks = edges(versions, last.t_ms, self.tail[-1].t_ms) if versions else []
+        slices, after = cut(self.tail, last, marks, self.contracts.max_gap_ms(last.t_ms))
+        for one in slices:
+            self._slice(one)
+        if after is not None:
+            self.last_edge_ms, self.billed_total = after.t_ms, after.total
+        self._trim()
+
+    def _slice(self, one: IntervalSlice) -> None:
+        if one.to_total == one.from_total:
+            return
+        found = self.contracts.at(one.start_ms)
+        if found is None:
+            detail = f"no contract priced {self.asset} at that time"
+            self.exceptions.append(Trouble(Reason.NO_CONTRACT, detail, one.from_total, one.to_total))
+            return
+        usage = Usage(
+            use_id=use_id(self.channel_hash, one.from_total),
+            channel_hash=self.channel_hash,
+            number=one.from_total,
+            start_ms=one.start_ms,
+            end_ms=one.end_ms,
+            from_total=one.from_total,
+            to_total=one.to_total,
+            asset=self.asset,
+            payer=PartyId(found.terms.user),
+            programme=None,
+            form=UsageForm.INTERVAL,
+            gap=one.gap,
+        )
+        self._keep(usage, found, None)
+
+    def _trim(self) -> None:
+        """Keep the last reading at or before the edge and all after it, at most TAIL_MAX."""
+        edge = self.last_edge_ms or 0
+        first = max((index for index, point in enumerate(self.tail) if point.t_ms <= edge), default=0)
+        self.tail = self.tail[first:]
+        if len(self.tail) > TAIL_MAX:
+            self.tail = [self.tail[0], *self.tail[-TAIL_MAX + 1 :]]
+
+    def values(self) -> dict[str, object]:
+        """The row's new values."""
+        return {
+            "first_total": self.first_total,
+            "billed_total": self.billed_total,
+            "last_use": self.last_use,
+            "last_total": self.last_total,
+            "last_reading_ms": self.last_reading_ms,
+            "last_pagination": self.last_pagination,
+            "last_event": self.last_event,
+            "generation": self.generation,
+            "base": self.base,
+            "serial": self.serial,
+            "last_edge_ms": self.last_edge_ms,
+            "tail": json.dumps([[point.t_ms, point.total] for point in self.tail]),
+        }
+
+
+def work_of(row: Any, contracts: ChannelContracts, open_rows: Iterable[Any], batch: bytes, level: int) -> ChannelWork:
+    """The channel as its row says."""
+    begun = {
+        one.number: OpenUse(
+            one.number,
+            one.start_ms,
+            bytes(one.boot),
+            one.start_uptime_ms,
+            None if one.subject is None else bytes(one.subject),
+            one.state,
+            one.from_total,
+        )
+        for one in open_rows
+    }
+    return ChannelWork(
+        channel_hash=H32(bytes(row.channel_hash)),
+        gid=bytes(row.gid),
+        number=row.channel,
+        asset=row.asset,
+        meter=row.meter,
+        quantity=row.quantity,
+        is_event=row.form == "event",
+        first_total=row.first_total,
+        billed_total=row.billed_total,
+        last_use=row.last_use,
+        last_total=row.last_total,
+        last_reading_ms=row.last_reading_ms,
+        last_pagination=row.last_pagination,
+        last_event=row.last_event,
+        generation=row.generation,
+        base=row.base,
+        serial=row.serial,
+        last_edge_ms=row.last_edge_ms,
+        tail=[Point(t_ms, total) for t_ms, total in json.loads(row.tail)],
+        contracts=contracts,
+        batch=batch,
+        level=level,
+        open_uses=begun,
+    )

@@ -1,0 +1,129 @@
+"""Uses as they are booked, postings that sum to zero, and the order in which uses count; all pure.
+
+It never prices: the money rules do, and they are shared with the verifier.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tallystick_protocol.errors import InvariantError
+from tallystick_protocol.ids import H32, PartyId
+from tallystick_protocol.money.contract import Contract, Mode
+from tallystick_protocol.money.rating import Rated, Usage
+
+_SIGN = 1 << 63  # makes signed numbers sort as unsigned bytes
+
+
+class Kind(StrEnum):
+    LIVE = "live"
+    TEST = "test"
+    SHADOW = "shadow"
+
+
+class Account(StrEnum):
+    """Account kinds of this release; the others come with payouts."""
+
+    RECEIVABLE = "receivable"
+    PAYABLE = "payable"
+    FUND = "fund"
+
+
+@dataclass(frozen=True, slots=True)
+class FreshUse:
+    """A use that is new in the books."""
+
+    usage: Usage
+    contract: H32
+    chain: H32
+    kind: Kind
+    gid: bytes | None
+    subject: bytes | None
+    level: int
+    batch: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Where an amount stands: in whose books, on which account, about whom, under which contract."""
+
+    holder: bytes
+    account: Account
+    party: bytes
+    chain: bytes
+    unit: str
+
+    def key(self) -> tuple[bytes, str, bytes, bytes, str]:
+        return self.holder, self.account.value, self.party, self.chain, self.unit
+
+
+Amounts = Mapping[Line, int]
+
+
+def position_of(usage: Usage) -> bytes:
+    """48 bytes that sort as (metered end, channel hash, number): the canonical order."""
+    return usage.end_ms.to_bytes(8, "big") + usage.channel_hash + (usage.number + _SIGN).to_bytes(8, "big")
+
+
+def shares_json(shares: Iterable[tuple[bytes, int]]) -> str:
+    """Amounts are strings in JSON, for no reader may round them."""
+    return json.dumps([[party.hex(), str(amount)] for party, amount in shares])
+
+
+def shares_of(text: str) -> tuple[tuple[PartyId, int], ...]:
+    return tuple((PartyId(bytes.fromhex(party)), int(amount)) for party, amount in json.loads(text))
+
+
+def counters_json(before: Iterable[tuple[bytes, int]]) -> str:
+    return json.dumps([[counter.hex(), str(value)] for counter, value in before])
+
+
+def amounts(contract: Contract, chain: bytes, payer: bytes, fee: int, shares: Iterable[tuple[bytes, int]]) -> Amounts:
+    """What a rated use does to the accounts. Sums to zero, else InvariantError.
+
+    principal and psp: the payer owes the collector, who owes each party its share. direct: the payer owes each party.
+    """
+    found: dict[Line, int] = defaultdict(int)
+    funds = {party.id for party in contract.parties if party.role == "fund"}
+    direct = contract.mode is Mode.DIRECT
+    if not direct:
+        found[Line(contract.collector, Account.RECEIVABLE, payer, chain, contract.unit)] += fee
+    for party, share in shares:
+        holder = party if direct else contract.collector
+        if direct:
+            found[Line(holder, Account.RECEIVABLE, payer, chain, contract.unit)] += share
+        owed = Account.FUND if party in funds else Account.PAYABLE
+        found[Line(holder, owed, party, chain, contract.unit)] -= share
+    check_zero(found)
+    return found
+
+
+def difference(after: Amounts, before: Amounts) -> Amounts:
+    """What a correction posts: after minus before, without zeros."""
+    found = {line: after.get(line, 0) - before.get(line, 0) for line in after.keys() | before.keys()}
+    return {line: amount for line, amount in found.items() if amount}
+
+
+def total(parts: Iterable[Amounts]) -> Amounts:
+    found: dict[Line, int] = defaultdict(int)
+    for part in parts:
+        for line, amount in part.items():
+            found[line] += amount
+    return {line: amount for line, amount in found.items() if amount}
+
+
+def check_zero(lines: Amounts) -> None:
+    """Raise InvariantError unless the amounts sum to zero per unit."""
+    sums: dict[str, int] = defaultdict(int)
+    for line, amount in lines.items():
+        sums[line.unit] += amount
+    if any(sums.values()):
+        raise InvariantError(f"a journal does not sum to zero: {dict(sums)}")
+
+
+def check_rated(rated: Rated) -> None:
+    """Law 2: shares sum to the fee and none is negative."""
+    if sum(amount for _, amount in rated.shares) != rated.fee or any(amount < 0 for _, amount in rated.shares):
+        raise InvariantError(f"use {rated.usage.use_id.hex()}: shares do not make up the fee")
