@@ -112,7 +112,7 @@ async def _measure(
 
 
 def _line(setting: Setting) -> tuple[SerialLine, list[UnitFaults]]:
-    line = SerialLine(LineTiming(setting.baud, 0), seed=setting.seed)
+    line = SerialLine(LineTiming(setting.baud, 500), seed=setting.seed)
     line.open()
     faults = [line.attach(unit, SelfNaming(unit << 8)) for unit in UNITS]
     for fault in faults:
