@@ -1,0 +1,59 @@
+"""The README is true: its commands exist, its links lead somewhere, and it stays short."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.repository import ROOT
+
+README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *(ROOT / name for name in ("ARCHITECTURE.md", "SECURITY.md")), *ROOT.glob("docs/**/*.md")]
+LINK = re.compile(r"\]\(([^)#]+)\)")
+COMMAND_BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+
+
+def run_help() -> str:
+    command = [sys.executable, str(ROOT / "run.py"), "help"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+
+
+def test_every_command_exists() -> None:
+    commands = [line for block in COMMAND_BLOCK.findall(README) for line in block.splitlines() if line]
+    assert len(commands) == 2
+    known = re.findall(r"^  (\w+)", run_help(), re.MULTILINE)
+    for command in commands:
+        tool, target = command.split()
+        assert tool == "make"
+        assert target in known
+        dry = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
+        assert f"python3 run.py {target}" in dry.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text()):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_first_paragraph_is_three_sentences() -> None:
+    paragraph = README.split("\n\n")[1]
+    assert len(re.findall(r"[.!?](?=\s|$)", paragraph)) == 3
+
+
+def test_there_is_one_path_per_persona() -> None:
+    for persona in ("installer", "owner", "city operator", "community manager", "user", "developer", "auditor"):
+        assert re.search(rf"^\| an? \*\*{persona}\*\*.*\| .*\S.* \|$", README, re.MULTILINE), persona
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_run_py_command_in_the_docs_exists(page: Path) -> None:
+    known = set(re.findall(r"^  (\w+)", run_help(), re.MULTILINE))
+    for command in re.findall(r"run\.py (\w+)", page.read_text()):
+        assert command in known, f"{page.name} names run.py {command}"
+    for target in re.findall(r"`make (\w+)", page.read_text()):
+        assert target in known, f"{page.name} names make {target}"
