@@ -1,6 +1,7 @@
 // Bundles the interface into the folder named by the first argument; names carry a content hash, manifest.json maps them.
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, relative } from "node:path";
+import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 const out = process.argv[2];
@@ -9,7 +10,7 @@ rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 
 const result = await build({
-  entryPoints: { main: "src/main.ts", situation: "src/situation.ts", app: "src/app.css" },
+  entryPoints: { main: "src/main.ts", situation: "src/situation.ts", app: "src/app.css", mark: "src/mark.svg" },
   bundle: true,
   splitting: true,
   format: "esm",
@@ -19,7 +20,7 @@ const result = await build({
   entryNames: "[name]-[hash]",
   chunkNames: "chunk-[hash]",
   assetNames: "[name]-[hash]",
-  loader: { ".woff2": "file" },
+  loader: { ".woff2": "file", ".svg": "copy" },
   metafile: true,
   logLevel: "warning",
   legalComments: "linked",
@@ -32,3 +33,8 @@ for (const [path, made] of Object.entries(result.metafile.outputs)) {
   else if (path.endsWith(".woff2")) manifest["inter.woff2"] = served;
 }
 writeFileSync(`${out}/manifest.json`, JSON.stringify(manifest, null, 1));
+
+// Served compressed without work per request: aiohttp sends NAME.gz to whoever accepts it.
+for (const name of readdirSync(out)) {
+  if (/\.(js|css|svg)$/.test(name)) writeFileSync(`${out}/${name}.gz`, gzipSync(readFileSync(`${out}/${name}`), { level: 9 }));
+}
