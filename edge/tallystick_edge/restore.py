@@ -74,6 +74,7 @@ def _machines(
         if rule is not None:
             machine, events = close_restored(machine, rule, now)
             closing.extend(events)
+        machine = replace(machine, last=None)  # energy since the copy was made is the books', not an unseen wash
         books = booked.get(channel)
         if books is not None:
             count, number = max(machine.count, books.billed_to or 0), max(machine.number, books.last_use)

@@ -51,7 +51,7 @@ class Metered:
 
 def meter(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
     """Decide one value. Pure; the returned reading carries no use number yet."""
-    if seen.value < 0:
+    if seen.value < 0 or (rule.modulus is not None and seen.value >= rule.modulus):
         return _set_aside(state, rule, seen, Reason.DECODE)
     if state.value is None or state.at is None:
         return _accept(state, seen, Reason.BEGIN)

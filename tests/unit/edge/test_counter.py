@@ -1,0 +1,133 @@
+"""Metering: totals never fall, wrong values are set aside with a reason, new levels join on without a jump."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+from support.edge import BOOT_2, COUNTER, moment
+from tallystick_edge.journal_rows import decode_channel, encode_channel
+from tallystick_edge.metering.channel import ChannelState
+from tallystick_edge.metering.counter import CONFIRM_COUNT, Metered, Seen, meter
+from tallystick_edge.metering.silence import gap
+from tallystick_protocol.codes import EventCode, Reason, TimeQuality
+
+EVERY = 5_000
+
+
+def feed(values: list[int], state: ChannelState | None = None, rule=COUNTER, serial: str | None = "A", start_ms: int = 0):
+    state = state or ChannelState(1)
+    steps: list[Metered] = []
+    for index, value in enumerate(values):
+        metered = meter(state, rule, Seen(moment(start_ms + index * EVERY), value, serial))
+        state = metered.state
+        steps.append(metered)
+    return state, steps
+
+
+def codes(steps: list[Metered]) -> list[EventCode]:
+    return [event.code for each in steps for event in each.events]
+
+
+def test_the_first_value_begins_the_channel() -> None:
+    state, [first] = feed([1_834_207])
+    assert first.reading is not None
+    assert (first.reading.total, first.reading.mark) == (1_834_207, Reason.BEGIN)
+    assert (state.generation, state.base) == (0, 0)
+
+
+def test_a_rising_register_is_read_as_it_is() -> None:
+    _, steps = feed([100, 101, 101, 107])
+    assert [each.reading.total for each in steps if each.reading] == [100, 101, 101, 107]
+    assert codes(steps) == []
+
+
+def test_a_fallen_value_is_set_aside_and_the_next_good_one_goes_on() -> None:
+    state, steps = feed([100, 3, 101])
+    assert steps[1].reading is None
+    assert (steps[1].events[0].code, steps[1].events[0].reason) == (EventCode.QUARANTINED, Reason.FELL)
+    assert state.total == 101
+    assert state.suspect is None
+
+
+def test_a_jump_beyond_rated_power_is_set_aside() -> None:
+    _, steps = feed([100, 90_100, 101])
+    assert steps[1].events[0].reason is Reason.IMPLAUSIBLE_JUMP
+    assert [each.reading is not None for each in steps] == [True, False, True]
+
+
+def test_a_glitch_never_becomes_plausible_by_waiting_for_it() -> None:
+    _, steps = feed([100, 90_100, 101, 90_100, 102, 90_100, 103])
+    assert max(each.reading.total for each in steps if each.reading) == 103
+
+
+def test_a_reset_is_believed_after_a_while_and_the_unseen_part_is_not_billed() -> None:
+    state, steps = feed([1_000, *range(0, CONFIRM_COUNT * 2, 2)])
+    assert codes(steps) == [EventCode.QUARANTINED, EventCode.RESET]
+    assert state.generation == 1
+    assert state.total == 1_000 + 2 * (CONFIRM_COUNT - 1)
+
+
+def test_another_serial_is_an_exchange_with_both_serials_and_values() -> None:
+    state, _ = feed([1_000])
+    after, [step] = feed([7], state, serial="B", start_ms=EVERY)
+    assert step.events[0].code is EventCode.EXCHANGE
+    assert step.events[0].exchange == ("A", 1_000, "B", 7)
+    assert (after.total, after.generation, after.serial) == (1_000, 1, "B")
+    assert feed([12], after, serial="B", start_ms=2 * EVERY)[0].total == 1_005
+
+
+def test_a_register_that_wraps_goes_on_without_a_step() -> None:
+    rule = replace(COUNTER, modulus=10_000)
+    state, steps = feed([9_995, 3], rule=rule)
+    assert codes(steps) == [EventCode.WRAP]
+    assert (state.total, state.generation) == (10_003, 1)
+
+
+def test_a_fall_that_is_no_wrap_is_set_aside_although_the_register_can_wrap() -> None:
+    _, steps = feed([5_000, 3], rule=replace(COUNTER, modulus=10_000))
+    assert steps[1].events[0].reason is Reason.FELL
+
+
+def test_a_gateway_that_slept_for_a_day_accepts_a_day_of_use() -> None:
+    state, _ = feed([100])
+    later = replace(moment(86_400_000), boot=BOOT_2, uptime_ms=0)
+    step = meter(state, COUNTER, Seen(later, 100 + 11_000 * 20, "A"))
+    assert step.reading is not None
+    assert step.reading.mark is Reason.BOOT
+
+
+def test_without_a_clock_a_month_at_rated_power_is_the_limit() -> None:
+    state, _ = feed([100])
+    unset = replace(moment(0), boot=BOOT_2, quality=TimeQuality.U)
+    assert meter(state, COUNTER, Seen(unset, 100 + 11_000 * 24 * 30, "A")).reading is not None
+    assert meter(state, COUNTER, Seen(unset, 100 + 11_000 * 24 * 40, "A")).reading is None
+
+
+def test_a_negative_value_is_a_decoding_error_and_never_believed() -> None:
+    _, steps = feed([100, *[-5] * (CONFIRM_COUNT * 3)])
+    assert steps[1].events[0].reason is Reason.DECODE
+    assert all(each.reading is None for each in steps[1:])
+
+
+def test_a_silent_meter_has_one_gap_after_three_missed_polls() -> None:
+    state, _ = feed([100])
+    assert gap(state, EVERY, moment(2 * EVERY)) is None
+    found = gap(state, EVERY, moment(3 * EVERY))
+    assert found is not None
+    assert (found.code, found.reason, found.total) == (EventCode.GAP, Reason.METER_SILENT, 100)
+
+
+def test_a_channel_state_survives_the_journal() -> None:
+    state, _ = feed([100, 3])
+    assert decode_channel(encode_channel(state)) == state
+
+
+@given(st.lists(st.integers(-10, 200_000), max_size=60))
+def test_totals_never_fall_whatever_a_meter_says(values: list[int]) -> None:
+    _, steps = feed(values, rule=replace(COUNTER, modulus=100_000))
+    totals = [each.reading.total for each in steps if each.reading]
+    assert totals == sorted(totals)
+    generations = [each.reading.generation for each in steps if each.reading]
+    assert generations == sorted(generations)

@@ -1,0 +1,306 @@
+"""The whole uplink over real TLS against a small aggregator: enrol, receipts, loss, forgery, restore."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from support.aggregator import TestAggregator
+from support.edge import CountedEntropy, HandClock, plans, sample, wash_30
+from tallystick_edge.claim_file import load_claim
+from tallystick_edge.core import Core, Known
+from tallystick_edge.enrolment import Enrolment, client_context, enrol, load_enrolment
+from tallystick_edge.errors import EnrolmentError
+from tallystick_edge.identity import load_identity
+from tallystick_edge.uplink.backoff import Backoff
+from tallystick_edge.uplink.enrol_https import post_enrolment
+from tallystick_edge.uplink.https import HttpsTransport
+from tallystick_edge.uplink.worker import Uplink
+from tallystick_protocol.codes import EventCode, Reason
+
+FAST = Backoff(first_ms=100, max_ms=400)
+SOON_S = 8
+
+
+@pytest.fixture
+async def aggregator(tmp_path: Path) -> AsyncIterator[TestAggregator]:
+    folder = tmp_path / "aggregator"
+    folder.mkdir()
+    server = TestAggregator(folder)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+class Gateway:
+    """A gateway without drivers: a test gives it samples, and lets it talk when it likes."""
+
+    def __init__(self, data: Path, aggregator: TestAggregator, seed: str = "a") -> None:
+        self.data, self.aggregator = data, aggregator
+        self.identity = load_identity(data)
+        self.clock = HandClock()
+        self.entropy = CountedEntropy(seed)
+        self.energy_mwh = 1_000_000
+        self.core = self.boot(seed)
+
+    def boot(self, seed: str) -> Core:
+        self.entropy = CountedEntropy(seed)
+        path = self.data / "journal.sqlite"
+        return Core(path, self.identity.signer, plans(), self.clock, self.entropy, "test 1")
+
+    async def enrol(self) -> Enrolment:
+        stored = load_enrolment(self.data, self.identity)
+        if stored is not None:
+            return stored
+        claim = self.data / "claim.toml"
+        if not claim.exists():
+            claim.write_text(self.aggregator.claim_toml())
+        return await enrol(self.data, self.identity, claim, "test 1", self.entropy, post_enrolment)
+
+    def run(self, power_w: int, seconds: int) -> None:
+        for _ in range(seconds // 5):
+            self.clock.ms += 5_000
+            self.energy_mwh += power_w * 5_000 // 3_600
+            self.core.sample(sample(self.clock.ms, self.energy_mwh // 1_000, power_w))
+
+    def wash(self) -> None:
+        for power_w, seconds in wash_30():
+            self.run(power_w, seconds)
+        self.run(2, 180)
+
+    @asynccontextmanager
+    async def online(self) -> AsyncIterator[Uplink]:
+        enrolment = await self.enrol()
+        self.core.enrolled(Known(enrolment.descriptors, enrolment.trust.log_for))
+        context = client_context(enrolment, self.data, self.identity)
+        transport = HttpsTransport(enrolment.info.server, self.identity.gid.hex(), context, lambda: 0)
+        uplink = Uplink(self.core, transport, enrolment.trust, FAST, self.entropy)
+        self.core.on_change = uplink.sealed
+        task = asyncio.create_task(uplink.run())
+        try:
+            yield uplink
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def deliver(self) -> None:
+        async with self.online():
+            await until(lambda: self.core.waiting_count() == 0)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SOON_S):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, aggregator: TestAggregator) -> Gateway:
+    return Gateway(tmp_path / "edge", aggregator)
+
+
+async def test_a_gateway_seals_before_it_was_ever_online_and_all_of_it_is_accepted(gateway: Gateway) -> None:
+    gateway.run(2, 60)
+    gateway.core.seal()
+    gateway.wash()
+    gateway.core.seal()
+    await gateway.deliver()
+    books = gateway.aggregator.books
+    assert list(books.batches) == [(1, 1), (1, 2)]
+    assert books.channels[11].uses == [1]
+    assert books.channels[1].billed == gateway.energy_mwh // 1_000 - 1_000
+
+
+async def test_a_claim_is_erased_after_success_and_enrolling_again_is_harmless(gateway: Gateway) -> None:
+    first = await gateway.enrol()
+    assert not (gateway.data / "claim.toml").exists()
+    assert (await gateway.enrol()).answer == first.answer
+
+
+async def test_an_answer_lost_on_the_way_does_not_burn_the_claim_for_this_gateway(gateway: Gateway) -> None:
+    await gateway.enrol()
+    (gateway.data / "enrolment.cbor").unlink()
+    assert (await gateway.enrol()).answer.gid == gateway.identity.gid
+
+
+async def test_a_used_claim_is_refused_with_the_remedy(gateway: Gateway, tmp_path: Path) -> None:
+    await gateway.enrol()
+    other = Gateway(tmp_path / "other", gateway.aggregator)
+    with pytest.raises(EnrolmentError, match="was used by another gateway; ask for a new claim"):
+        await other.enrol()
+    assert (other.data / "claim.toml").exists()
+
+
+async def test_a_lost_receipt_is_asked_for_again_and_nothing_is_taken_twice(gateway: Gateway) -> None:
+    gateway.aggregator.swallow_receipts = 2
+    gateway.wash()
+    gateway.core.seal()
+    await gateway.deliver()
+    assert gateway.aggregator.books.duplicates >= 1
+    assert gateway.aggregator.books.channels[11].uses == [1]
+
+
+async def test_a_forged_receipt_is_not_believed(gateway: Gateway) -> None:
+    gateway.aggregator.forge_receipts = True
+    gateway.run(2, 60)
+    gateway.core.seal()
+    async with gateway.online():
+        await until(lambda: gateway.aggregator.requests >= 4)
+        assert gateway.core.waiting_count() == 1
+        gateway.aggregator.forge_receipts = False
+        await until(lambda: gateway.core.waiting_count() == 0)
+
+
+async def test_a_long_backlog_goes_out_in_order(gateway: Gateway) -> None:
+    for _ in range(30):
+        gateway.run(500, 60)
+        gateway.core.seal()
+    await gateway.deliver()
+    assert list(gateway.aggregator.books.batches) == [(1, seq) for seq in range(1, 31)]
+
+
+async def test_an_aggregator_that_was_down_gets_everything_later(gateway: Gateway) -> None:
+    await gateway.enrol()
+    gateway.aggregator.down = True
+    gateway.run(500, 60)
+    gateway.core.seal()
+    async with gateway.online():
+        await until(lambda: gateway.aggregator.requests >= 2)
+        gateway.aggregator.down = False
+        await until(lambda: gateway.core.waiting_count() == 0)
+
+
+async def test_a_restart_goes_on_in_the_same_epoch(gateway: Gateway) -> None:
+    gateway.run(500, 60)
+    gateway.core.seal()
+    await gateway.deliver()
+    gateway.core.close()
+    gateway.core = gateway.boot("second boot")
+    gateway.run(500, 60)
+    gateway.core.seal()
+    await gateway.deliver()
+    assert list(gateway.aggregator.books.batches) == [(1, 1), (1, 2)]
+
+
+def restore_copy(gateway: Gateway, copy: Path) -> None:
+    gateway.core.close()
+    for name in ("journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm"):
+        (gateway.data / name).unlink(missing_ok=True)
+    shutil.copy(copy, gateway.data / "journal.sqlite")
+    gateway.core = gateway.boot("restored")
+
+
+async def test_a_restored_older_copy_opens_a_new_epoch_and_bills_nothing_twice(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    gateway.wash()
+    gateway.core.seal()
+    await gateway.deliver()
+    gateway.core.close()
+    copy = tmp_path / "old.sqlite"
+    shutil.copy(gateway.data / "journal.sqlite", copy)
+    gateway.core = gateway.boot("goes on")
+    gateway.wash()
+    gateway.run(900, 600)
+    gateway.core.seal()
+    await gateway.deliver()
+    restore_copy(gateway, copy)
+    gateway.run(2, 60)
+    gateway.core.seal()  # sealed before it could know that it is a copy
+    gateway.wash()
+    await gateway.deliver()
+    gateway.core.seal()
+    await gateway.deliver()
+    books = gateway.aggregator.books
+    assert books.epoch == 2
+    assert books.channels[1].billed == gateway.energy_mwh // 1_000 - 1_000
+    segments = [segment for part in books.parts if part.channel == 1 for segment in part.segments]
+    pages = sorted(reading.pagination for segment in segments for reading in segment.readings())
+    assert pages == list(range(1, len(pages) + 1))
+    assert books.channels[11].last_use == len(books.channels[11].uses)
+
+
+async def test_a_wash_open_in_a_restored_copy_is_closed_as_aborted(gateway: Gateway, tmp_path: Path) -> None:
+    gateway.run(2_050, 100)
+    gateway.core.seal()
+    await gateway.deliver()
+    gateway.core.close()
+    copy = tmp_path / "old.sqlite"
+    shutil.copy(gateway.data / "journal.sqlite", copy)
+    gateway.core = gateway.boot("goes on")
+    gateway.wash()
+    gateway.core.seal()
+    await gateway.deliver()
+    restore_copy(gateway, copy)
+    async with gateway.online():
+        await until(lambda: gateway.core.chain.epoch == 2)
+    gateway.run(2, 180)
+    gateway.wash()
+    gateway.core.seal()
+    await gateway.deliver()
+    assert gateway.aggregator.books.channels[11].uses == [1, 2]
+    aborted = [e for p in gateway.aggregator.books.parts for e in p.events if e.code is EventCode.USE_ABORTED]
+    assert [(each.use, each.reason) for each in aborted] == [(1, Reason.RESTORED)]
+
+
+async def test_a_card_that_lost_a_write_forks_into_a_new_epoch(gateway: Gateway, tmp_path: Path) -> None:
+    gateway.run(500, 60)
+    gateway.core.seal()
+    await gateway.deliver()
+    gateway.core.close()
+    copy = tmp_path / "old.sqlite"
+    shutil.copy(gateway.data / "journal.sqlite", copy)
+    gateway.core = gateway.boot("goes on")
+    gateway.run(500, 60)
+    gateway.core.seal()
+    await gateway.deliver()
+    restore_copy(gateway, copy)
+    gateway.run(500, 60)
+    gateway.core.seal()
+    gateway.run(500, 60)
+    gateway.core.seal()
+    await gateway.deliver()
+    books = gateway.aggregator.books
+    assert books.epoch == 2
+    assert books.channels[1].billed == gateway.energy_mwh // 1_000 - 1_000
+
+
+async def test_an_aggregator_restored_from_a_backup_gets_receipted_batches_again(gateway: Gateway) -> None:
+    for _ in range(3):
+        gateway.run(500, 60)
+        gateway.core.seal()
+    await gateway.deliver()
+    books = gateway.aggregator.books
+    del books.batches[(1, 3)], books.batches[(1, 2)]
+    books.next, books.head = 2, books.batches[(1, 1)]
+    gateway.run(500, 60)
+    gateway.core.seal()
+    await gateway.deliver()
+    assert list(books.batches) == [(1, 1), (1, 2), (1, 3), (1, 4)]
+
+
+async def test_a_state_replayed_from_another_boot_starts_no_epoch(gateway: Gateway) -> None:
+    books = gateway.aggregator.books
+    gateway.run(500, 60)
+    gateway.core.seal()
+    await gateway.deliver()
+    honest = books.state
+    books.epoch = 9
+
+    def other_boot(nonce: bytes | None, signer: object = None) -> bytes:
+        return honest(bytes(16))
+
+    books.state = other_boot  # type: ignore[method-assign]
+    async with gateway.online():
+        await until(lambda: len(books.hellos) >= 3)
+    assert gateway.core.chain.epoch == 1
+
+
+def test_the_claim_file_is_never_shown(gateway: Gateway) -> None:
+    path = gateway.data / "claim.toml"
+    path.write_text(gateway.aggregator.claim_toml())
+    assert gateway.aggregator.claim not in repr(load_claim(path))
