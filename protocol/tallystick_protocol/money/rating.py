@@ -13,7 +13,17 @@ from tallystick_protocol.money.plan import Counter, Plan, plan_of, problem
 from tallystick_protocol.money.price import capped, rounded_up, top_up
 from tallystick_protocol.money.usage import Usage, UsageForm, canonical, minimum_usage
 
-__all__ = ["Counter", "Rated", "Usage", "UsageForm", "canonical", "counter_keys", "counters_of", "minimum_usage", "rate"]
+__all__ = [
+    "Counter",
+    "Rated",
+    "Usage",
+    "UsageForm",
+    "canonical",
+    "counter_keys",
+    "counters_of",
+    "minimum_usage",
+    "rate",
+]
 
 Versions = Callable[[Usage], Contract] | Sequence[Contract]
 

@@ -1,0 +1,181 @@
+"""Reads a contract as people write it (TOML, decimals) into exact values, or refuses it with line, field and next step.
+It never reads a file, never rounds and never invents a party: names are looked up among those it is given."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+
+from tallystick_protocol.ids import H32, NONCE_BYTES, PartyId
+from tallystick_protocol.money.contract import (
+    AssetTerms,
+    Contract,
+    ContractState,
+    GapRule,
+    Mode,
+    Notice,
+    PartyRef,
+    RatingPeriod,
+    Terms,
+    TimeRule,
+)
+from tallystick_protocol.money.errors import ContractError
+from tallystick_protocol.money.tariff import Tariff
+from tallystick_protocol.money.toml_lines import lines_of
+from tallystick_protocol.money.toml_table import Table
+from tallystick_protocol.money.toml_tariff import steps_of, tariff_of
+from tallystick_protocol.money.zone import Offsets, offsets_of
+
+__all__ = ["ContractError", "load_contract"]
+
+FILE_VERSION = 1
+FILE_CHARACTERS_MAX = 256 * 1024  # a contract over a thousand meters is about 100 kB
+_AT_LINE = re.compile(r"\(at line (\d+), column \d+\)")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+
+
+def load_contract(
+    text: str,
+    parties: Mapping[str, PartyId],
+    *,
+    nonce: bytes = bytes(NONCE_BYTES),
+    prev: H32 | None = None,
+    version: int = 1,
+) -> Contract:
+    """The contract that `text` describes; `parties` are those of the community by name.
+
+    `nonce` must be fresh random bytes before the contract is signed; `prev` and `version` place it in its chain.
+    Raises ContractError (line, field, reason) for anything that is missing, wrong, unknown or does not fit together.
+    """
+    table = _parsed(text)
+    if table.count("version", 0) != FILE_VERSION:
+        raise table.fail("version", f"must be {FILE_VERSION}, the version of this file format")
+    refs = tuple(_party(item, parties) for item in table.tables("party"))
+    known = {ref.name: ref.id for ref in refs}
+    unit, zone = table.text("unit"), table.text("zone")
+    offsets = table.built("zone", lambda: offsets_of(zone))
+    tariff = tariff_of(table.table("tariff"), unit)
+    assets = tuple(_asset(item, known) for item in table.tables("asset"))
+    split = steps_of(table.tables("split"), known, unit)
+    collector = table.text("collector")
+    if collector not in known:
+        raise table.fail("collector", f"{collector!r} is not a party of this contract: add a [[party]] with this name")
+    values = {
+        "name": table.text("name"),
+        "community": table.text("community"),
+        "state": table.word("state", ContractState, ContractState.SHADOW),
+        "mode": table.word("mode", Mode, Mode.PRINCIPAL),
+        "change_rule": table.text("change_rule", "all"),
+        "decision_ref": table.text("decision_ref") if table.has("decision_ref") else None,
+        "effective_from_ms": _moment(table, "effective_from", offsets),
+        "effective_to_ms": _moment(table, "effective_to", offsets) if table.has("effective_to") else None,
+        "terms": _terms(table.table("terms"), unit),
+        "notice": _notice(table.table("notice"), tariff),
+    }
+    table.done()
+    return _contract(
+        table,
+        nonce=nonce,
+        prev=prev,
+        version=version,
+        unit=unit,
+        zone=zone,
+        collector=known[collector],
+        parties=refs,
+        assets=assets,
+        tariff=tariff,
+        split=split,
+        **values,
+    )
+
+
+def _parsed(text: str) -> Table:
+    if len(text) > FILE_CHARACTERS_MAX:
+        raise ContractError(0, "file", f"is {len(text)} characters long, the limit is {FILE_CHARACTERS_MAX}")
+    try:
+        data = tomllib.loads(text, parse_float=Decimal)
+    except (tomllib.TOMLDecodeError, ArithmeticError, ValueError, RecursionError) as error:
+        found = _AT_LINE.search(str(error))
+        line = int(found[1]) if found else text.count("\n") + 1
+        raise ContractError(line, "file", f"is not TOML: {_AT_LINE.sub('', str(error)).strip()}") from error
+    return Table(data, lines_of(text))
+
+
+def _contract(table: Table, **values: object) -> Contract:
+    """Build the whole, pointing at the part of the file that breaks a rule between parts."""
+    try:
+        return Contract(**values)  # type: ignore[arg-type]
+    except ContractError:
+        raise
+    except ValueError as error:
+        field = getattr(error, "field", "file")
+        path = _FILE_NAMES.get(field.removeprefix("contract."), field.removeprefix("contract."))
+        raise table.fail(path, getattr(error, "reason", str(error))) from error
+
+
+_FILE_NAMES = {
+    "parties": "party",
+    "assets": "asset",
+    "effective_to_ms": "effective_to",
+    "effective_from_ms": "effective_from",
+}
+
+
+def _party(table: Table, parties: Mapping[str, PartyId]) -> PartyRef:
+    name, role = table.text("name"), table.text("role")
+    if name not in parties:
+        raise table.fail("name", f"{name!r} is not a party of the community: add the party there first")
+    table.done()
+    return table.built("name", lambda: PartyRef(name, parties[name], role))
+
+
+def _asset(table: Table, known: Mapping[str, PartyId]) -> AssetTerms:
+    asset, quantity, user = table.text("asset"), table.text("quantity"), table.text("user")
+    if user not in known:
+        raise table.fail("user", f"{user!r} is not a party of this contract: add a [[party]] with this name")
+    table.done()
+    return table.built("asset", lambda: AssetTerms(asset, quantity, known[user]))
+
+
+def _terms(table: Table, unit: str) -> Terms:
+    ruled = Terms()
+    rating_period = table.word("rating_period", RatingPeriod, ruled.rating_period)
+    interval_ms = table.duration_ms("interval", ruled.interval_ms)
+    max_gap_ms = table.duration_ms("max_gap", ruled.max_gap_ms)
+    gap_rule = table.word("gap_rule", GapRule, ruled.gap_rule)
+    late_days = table.count("late_days", ruled.late_days)
+    unknown_time = table.word("unknown_time", TimeRule, ruled.unknown_time)
+    unknown_days = table.count("unknown_time_days", ruled.unknown_time_days)
+    threshold = table.amount("payout_threshold", unit) or ruled.payout_threshold
+    dispute_days = table.count("dispute_days", ruled.dispute_days)
+    table.done()
+
+    def made() -> Terms:
+        late = (late_days, unknown_time, unknown_days)
+        return Terms(rating_period, interval_ms, max_gap_ms, gap_rule, *late, threshold, dispute_days)
+
+    return table.built("interval", made)
+
+
+def _notice(table: Table, tariff: Tariff) -> Notice:
+    what, why, who = table.text("what"), table.text("why"), table.text("who")
+    keep_days = table.duration_ms("keep", 0) // (24 * 3_600_000)
+    if keep_days == 0:
+        raise table.fail("keep", 'is missing: say how long readings are kept, such as "3650 d"')
+    shares = table.flag("shares_price_counter", False)
+    if tariff.shared != shares:
+        reason = "must be true when the tariff is shared, and only then: one payer's use moves the other's price"
+        raise table.fail("shares_price_counter", reason)
+    table.done()
+    return table.built("what", lambda: Notice(what, why, keep_days, who))
+
+
+def _moment(table: Table, key: str, offsets: Offsets) -> int:
+    """A date is its local midnight, a local date-time the first such moment in the zone, one with an offset exact."""
+    value = table.moment(key)
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return (value - _EPOCH) // _MS
+    local = value if isinstance(value, datetime) else datetime.combine(value, time())
+    return table.built(key, lambda: offsets.first_at((local.replace(tzinfo=UTC) - _EPOCH) // _MS))
