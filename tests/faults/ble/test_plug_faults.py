@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 
 import pytest
@@ -47,18 +49,12 @@ async def test_plug_is_polled_at_multiples_of_its_interval(air: BluezEmulator) -
 
 async def test_link_is_kept_between_polls(air: BluezEmulator) -> None:
     plug, _ = plug_in(air)
-    ups = 0
-    forget, plug.peripheral.on_link = plug.peripheral.on_link, lambda up: count(up)
-
-    def count(up: bool) -> None:
-        nonlocal ups
-        ups += up
-        forget(up)
-
+    links: list[bool] = []
+    reset, plug.peripheral.on_link = plug.peripheral.on_link, lambda up: (links.append(up), reset(up))
     async with driving(plug_meter()) as (_, sink), beacon(lambda: plug.advertise(air)):
         await until(lambda: len(sink.samples) >= 5, "five polls")
-    assert ups == 1
-    assert not plug.peripheral.connected, "a cancelled driver leaves no link behind"
+        assert links == [True]
+    assert links == [True, False], "a cancelled driver leaves no link behind"
 
 
 async def test_link_lost_in_the_middle_of_a_read_costs_one_poll(air: BluezEmulator) -> None:
@@ -107,6 +103,30 @@ async def test_plug_that_goes_away_is_out_of_range_and_read_again_when_back(air:
         truth.mwh += 500
         air.faults.back(plug.peripheral)
         await until(lambda: sink.samples[-1].values["energy"] == truth.mwh, "a sample after it came back")
+
+
+async def test_coming_back_into_range_ends_the_pause_early(air: BluezEmulator) -> None:
+    plug, truth = plug_in(air)
+    times = dataclasses.replace(FAST, backoff_s=60.0, backoff_max_s=60.0)
+    async with driving(plug_meter(), times=times) as (_, sink), beacon(lambda: plug.advertise(air)):
+        await until(lambda: sink.samples, "the first sample")
+        air.faults.away(plug.peripheral)
+        await until(lambda: sink.faults, "the fault that starts a pause of a minute")
+        await asyncio.sleep(FAST.away_s)
+        truth.mwh += 1
+        air.faults.back(plug.peripheral)
+        await until(lambda: sink.samples[-1].values["energy"] == truth.mwh, "a sample after it came back")
+
+
+async def test_link_is_closed_after_an_answer_that_makes_no_sense(air: BluezEmulator) -> None:
+    plug, _ = plug_in(air)
+    links: list[bool] = []
+    reset, plug.peripheral.on_link = plug.peripheral.on_link, lambda up: (links.append(up), reset(up))
+    async with driving(plug_meter()) as (_, sink), beacon(lambda: plug.advertise(air)):
+        await until(lambda: sink.samples, "the first sample")
+        plug.channel.tamper = lambda _: b"nonsense"
+        await until(lambda: sink.faults, "the fault")
+        assert links == [True, False]
 
 
 async def test_plug_never_heard_is_out_of_range(air: BluezEmulator) -> None:
