@@ -206,6 +206,7 @@ def _check_whole(file: str, profile: Profile) -> None:
         raise ProfileError(file, "identity", "is missing: a Modbus meter that cannot be recognised is not read")
     for register in profile.registers.values():
         _check_wire(file, register, profile.limits)
+    _check_atomic(file, profile, profile.limits)
 
 
 def _check_wire(file: str, register: Register, limits: Limits) -> None:
@@ -219,3 +220,15 @@ def _check_wire(file: str, register: Register, limits: Limits) -> None:
         raise ProfileError(file, f"{key}.type", f"is longer than limits.registers_max, {limits.registers_max}")
     if any(hole.overlaps(wire.span) for hole in limits.forbidden):
         raise ProfileError(file, f"{key}.address", "lies in a hole that limits.forbidden excludes")
+
+
+def _check_atomic(file: str, profile: Profile, limits: Limits) -> None:
+    """A group is read in one request, so it has one function code and fits the limit."""
+    groups: dict[str, list[Span]] = {}
+    for register in profile.registers.values():
+        if isinstance(register.wire, ModbusWire) and register.wire.atomic is not None:
+            groups.setdefault(register.wire.atomic, []).append(register.wire.span)
+    for name, spans in groups.items():
+        length = max(span.end for span in spans) - min(span.address for span in spans)
+        if len({span.function for span in spans}) > 1 or length > limits.registers_max:
+            raise ProfileError(file, "register.(any).atomic", f"{name!r} does not fit one request")

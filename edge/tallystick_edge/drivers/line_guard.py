@@ -119,8 +119,8 @@ class LineGuard:
         await self._sleep_until(self._free_at)
         try:
             words = await self._link.ask(unit, span)
-        except (NoAnswer, WrongAnswer) as failure:
-            self._doubt(state, span, isinstance(failure, WrongAnswer))
+        except (NoAnswer, WrongAnswer, LineDown) as failure:
+            self._doubt(state, span, failure)
             raise
         except Refused:
             self.counts.refused += 1
@@ -131,9 +131,9 @@ class LineGuard:
         state.owed.clear()
         return words
 
-    def _doubt(self, state: _Unit, span: Span, discarded: bool) -> None:
-        self.counts.discarded += discarded
-        self.counts.timeouts += not discarded
+    def _doubt(self, state: _Unit, span: Span, failure: NoAnswer | WrongAnswer | LineDown) -> None:
+        self.counts.discarded += isinstance(failure, WrongAnswer)
+        self.counts.timeouts += isinstance(failure, NoAnswer)
         state.owed.add((span.function, span.count))
         state.quiet_until = self._now() + self._times.late_window_ms / 1_000
 

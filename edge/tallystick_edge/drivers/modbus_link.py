@@ -85,6 +85,8 @@ class ModbusLink:
         except ConnectionException as error:
             raise LineDown(f"{where(self.config)}: {error}") from error
         except ModbusException as error:
+            if not client.connected:
+                raise LineDown(f"{where(self.config)} was lost while unit {unit} was asked") from error
             self._count_silence()
             raise NoAnswer(f"unit {unit} did not answer within {self.config.timeout_ms} ms") from error
         self._unanswered = 0
