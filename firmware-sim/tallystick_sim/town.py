@@ -106,8 +106,8 @@ class Town:
 
     async def _prepare(self) -> None:
         town = self.data / "town.toml"
-        town.write_text(town_files.town_toml(self.clock.utc_ms()))
-        for name, contract in town_files.contracts(self.clock.utc_ms()).items():
+        town.write_text(town_files.town_toml())
+        for name, contract in town_files.contract_files(self.clock.utc_ms()).items():
             (self.data / name).write_text(contract)
         claims = ("--claims", str(self.data / "claims"), "--server", f"https://localhost:{self._gateway_port}")
         for words in (self._tallystick("init"), (*self._tallystick("community", "import", str(town)), *claims)):

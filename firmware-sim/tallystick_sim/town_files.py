@@ -148,7 +148,7 @@ def _site(gateway: Gateway) -> str:
         case Gateway.CELLAR:
             channels.append(_channel(DRYER_CHANNEL, "dryer", "1-0:1.8.0", "Wh", "shelly-plug-gen3", exponent=-3))
             water = "\n".join(("modulus = 4294967296", ""))
-            channels.append(_channel(WATER_CHANNEL, "hot-water", "8-0:1.0.0", "L", "bthome-water", exponent=-3) + water)
+            channels.append(_channel(WATER_CHANNEL, "hot-water", "8-0:1.0.0", "l", "bthome-water", exponent=-3) + water)
         case Gateway.ATTIC:
             house = "\n".join((f'serial = "{HOUSE_SERIAL}"', 'type_approval = "MID"', ""))
             channels.append(_channel(HOUSE_CHANNEL, "house", "1-0:1.8.0", "Wh", "schneider-iem3155") + house)
