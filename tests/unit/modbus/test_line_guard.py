@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from tallystick_edge.drivers.line_guard import GuardTimes, LineGuard
 from tallystick_edge.drivers.modbus_errors import LineDown, NoAnswer, Refused, WrongAnswer
+from tallystick_edge.drivers.modbus_meter import Backoff
 from tallystick_edge.profile import Span
 
 ENERGY, POWER, VOLTAGE = Span(4, 0x48, 2), Span(4, 0x0C, 2), Span(4, 0, 1)
@@ -157,6 +158,13 @@ async def test_the_gap_between_frames_is_kept() -> None:
     for _ in range(3):
         await guard.read(1, ENERGY)
     assert loop.time() - began >= 2 * 0.015 + 3 * 0.002
+
+
+@pytest.mark.parametrize(
+    ("failures", "wait_ms"), [(1, 2_000), (2, 4_000), (8, 256_000), (9, 300_000), (10_000, 300_000)]
+)
+def test_a_unit_that_keeps_failing_is_asked_ever_more_seldom(failures: int, wait_ms: int) -> None:
+    assert Backoff().wait_ms(failures) == wait_ms
 
 
 async def test_a_closed_guard_asks_nothing_more() -> None:

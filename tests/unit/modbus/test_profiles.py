@@ -93,3 +93,13 @@ def test_a_profile_name_that_is_none_is_refused(name: str) -> None:
 def test_an_oversized_profile_is_refused_before_it_is_parsed() -> None:
     with pytest.raises(ProfileError, match="is longer than"):
         parse_profile("eastron-sdm120", b"#" * 70_000)
+
+
+def test_an_atomic_group_that_fits_no_request_is_refused() -> None:
+    group = 'atomic = "kwh"\nfunction = 4\n'
+    both = GOOD.replace("function = 4\naddress = 0x0048", f"{group}address = 0x0048")
+    far = both.replace("function = 4\naddress = 0x0156", f"{group}address = 0x0156")
+    near = both.replace("function = 4\naddress = 0x0156", f"{group}address = 0x004A")
+    assert parse_profile("eastron-sdm120", near.encode()).registers
+    with pytest.raises(ProfileError, match=r"register.\(any\).atomic: 'kwh' does not fit one request"):
+        parse_profile("eastron-sdm120", far.encode())
