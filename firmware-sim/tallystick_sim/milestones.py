@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tallystick_sim.picture import euros
-from tallystick_sim.snapshot import Snapshot
+from tallystick_sim.snapshot import Charge, Snapshot
 
 
 class Milestones:
@@ -23,7 +23,8 @@ class Milestones:
         figures = snapshot.figures
         self._once("reading", figures.readings > 0, f"first readings: {figures.readings} from the meters' registers")
         self._once("receipt", figures.receipts > 0, "first receipt: a gateway holds the aggregator's signature")
-        self._once("charge", snapshot.first_charge is not None, _first_charge(snapshot))
+        self._once("charge", snapshot.first_charge is not None, f"first charge: {_split(snapshot.first_charge)}")
+        self._once("wash", snapshot.first_wash is not None, f"first wash: {_split(snapshot.first_wash)}")
 
     def _once(self, key: str, is_true: bool, sentence: str) -> None:
         if is_true and key not in self._told:
@@ -31,9 +32,9 @@ class Milestones:
             self._tell(sentence)
 
 
-def _first_charge(snapshot: Snapshot) -> str:
-    charge = snapshot.first_charge
+def _split(charge: Charge | None) -> str:
     if charge is None:
         return ""
+    what = charge.asset if charge.programme is None else f"{charge.asset}, programme {charge.programme}"
     shares = " + ".join(f"{party} {euros(nano)}" for party, nano in charge.shares.items() if nano)
-    return f"first charge: {charge.what}, {euros(charge.fee_nano)} = {shares}"
+    return f"{what}, {euros(charge.fee_nano)} = {shares}"

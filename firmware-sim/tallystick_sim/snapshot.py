@@ -32,9 +32,10 @@ class GatewayNow:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One charged use in words, its fee, and each party's share (nano-euro)."""
+    """One charged use: what was used, by which programme if any, its fee, and each party's share (nano-euro)."""
 
-    what: str
+    asset: str
+    programme: str | None
     fee_nano: int
     shares: Mapping[str, int]
 
@@ -50,6 +51,7 @@ class Snapshot:
     log_size: int
     log_root: str
     first_charge: Charge | None
+    first_wash: Charge | None
 
     def batches_of(self, gateway: str) -> int:
         return sum(one.batches for one in self.gateways if one.name == gateway)
@@ -73,4 +75,32 @@ async def take_snapshot(outside: Aggregator) -> Snapshot:
 
 def parse_summary(summary: Mapping[str, Any]) -> Snapshot:
     """Raises KeyError, TypeError or ValueError naming what is missing or odd."""
-    raise NotImplementedError
+    sites = {str(one["gid"]): str(one["site"]) for one in summary["gateways"]}
+    charges = [_charge(one) for one in (summary["first_charge"], *summary["latest_charges"]) if one is not None]
+    return Snapshot(
+        figures=Figures(
+            readings=int(summary["readings"]),
+            batches=int(summary["batches"]),
+            receipts=int(summary["receipts"]),
+            uses=int(summary["uses"]),
+            fees_nano=int(summary["fees_nano"]),
+            splits_nano={str(party): int(nano) for party, nano in summary["splits_nano"].items()},
+        ),
+        gateways=tuple(GatewayNow(sites[one["gid"]], int(one["batches"])) for one in summary["gateways"]),
+        channels={
+            ChannelKey(sites[one["gid"]], int(one["channel"])): Booked(
+                int(one["billed"]), int(one["exceptions"]), int(one["open"])
+            )
+            for one in summary["ledger"]
+        },
+        imbalance_nano=int(summary["imbalance_nano"]),
+        log_size=int(summary["log"]["size"]),
+        log_root=str(summary["log"]["root"]),
+        first_charge=charges[0] if charges else None,
+        first_wash=next((charge for charge in charges if charge.programme is not None), None),
+    )
+
+
+def _charge(charge: Mapping[str, Any]) -> Charge:
+    shares = {str(party): int(nano) for party, nano in charge["shares_nano"].items()}
+    return Charge(str(charge["asset"]), charge["programme"], int(charge["fee_nano"]), shares)
