@@ -118,26 +118,28 @@ class Plug:
         async with asyncio.timeout(self._times.rpc_s):
             await self._identify(gatt)
             values: dict[str, int] = {}
+            frames: list[bytes] = []
             for component, registers in self._calls.items():
-                result = await self._call(gatt, component.method, {"id": component.id})
+                result, frame = await self._call(gatt, component.method, {"id": component.id})
                 values.update(shelly.values_of(result, registers))
-        now = self._clock
-        return Sample(self._meter.id, now.uptime_ms(), now.utc_ms(), values, self._serial, MeterState.OK, None)
+                frames.append(frame)
+        now, raw = self._clock, b"\n".join(frames)
+        return Sample(self._meter.id, now.uptime_ms(), now.utc_ms(), values, self._serial, MeterState.OK, raw)
 
     async def _identify(self, gatt: _BleakGatt) -> None:
         """Who is at the other end, once per link; firmware that wants pairing is paired with here."""
         if self._serial is not None:
             return
         try:
-            info = await self._call(gatt, "Shelly.GetDeviceInfo", {})
+            info, _ = await self._call(gatt, "Shelly.GetDeviceInfo", {})
         except BleakDBusError as error:
             if error.dbus_error != _NOT_PAIRED:
                 raise
             await gatt.pair()
-            info = await self._call(gatt, "Shelly.GetDeviceInfo", {})
+            info, _ = await self._call(gatt, "Shelly.GetDeviceInfo", {})
         self._serial = shelly.device_id(info)
 
-    async def _call(self, gatt: _BleakGatt, method: str, params: dict[str, int]) -> shelly.Result:
+    async def _call(self, gatt: _BleakGatt, method: str, params: dict[str, int]) -> tuple[shelly.Result, bytes]:
         return await shelly.call(gatt, next(self._numbers), method, params, self._times.ready_s)
 
     async def _close(self) -> None:

@@ -61,16 +61,16 @@ class Place:
         return cls(Component(method, int(number)), tuple(path.split(".")))
 
 
-async def call(gatt: Gatt, number: int, method: str, params: Mapping[str, int], ready_s: float) -> Result:
-    """One call; `number` must differ from the call before. The caller sets the time limit.
-
-    Raises BleError bad-frame or refused, and whatever `gatt` raises."""
+async def call(gatt: Gatt, number: int, method: str, params: Mapping[str, int], ready_s: float) -> tuple[Result, bytes]:
+    """One call: the result, and the frame it came in. `number` must differ from the call before; the caller sets the
+    time limit. Raises BleError bad-frame or refused, and whatever `gatt` raises."""
     request = {"id": number, "src": "tallystick", "method": method, "params": dict(params)}
     frame = json.dumps(request, separators=(",", ":")).encode()
     await gatt.write(TX_CONTROL_UUID, len(frame).to_bytes(_LENGTH_BYTES, "big"))
     for start in range(0, len(frame), WRITE_BYTES):
         await gatt.write(DATA_UUID, frame[start : start + WRITE_BYTES])
-    return parse_answer(await _receive(gatt, ready_s), number)
+    answer = await _receive(gatt, ready_s)
+    return parse_answer(answer, number), answer
 
 
 def parse_answer(frame: bytes, number: int) -> Result:

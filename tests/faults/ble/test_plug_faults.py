@@ -43,6 +43,7 @@ async def test_plug_is_polled_at_multiples_of_its_interval(air: BluezEmulator) -
         await until(lambda: len(sink.samples) >= 4, "four polls")
     assert {tuple(s.values.items()) for s in sink.samples} == {(("energy", 1_234_567), ("power", 2_044))}
     assert {s.serial for s in sink.samples} == {plug.id}
+    assert all(b'"aenergy":{"total":1234.567' in s.raw for s in sink.samples)
     assert len({s.utc_ms // 5_000 for s in sink.samples}) == len(sink.samples)
     assert sink.faults == []
 

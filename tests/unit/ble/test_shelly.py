@@ -31,7 +31,8 @@ class DirectGatt:
 
 
 async def status(plug: ShellyPlug, number: int = 1) -> dict[str, int]:
-    result = await shelly.call(DirectGatt(plug), number, "Switch.GetStatus", {"id": 0}, 0)
+    result, frame = await shelly.call(DirectGatt(plug), number, "Switch.GetStatus", {"id": 0}, 0)
+    assert shelly.parse_answer(frame, number) == result
     return shelly.values_of(result, REGISTERS)
 
 
@@ -57,7 +58,7 @@ async def test_answer_in_pieces_of_any_size_is_put_together(mtu: int) -> None:
 
 async def test_device_tells_its_id() -> None:
     plug = ShellyPlug(PLUG, Truth())
-    info = await shelly.call(DirectGatt(plug), 7, "Shelly.GetDeviceInfo", {}, 0)
+    info, _ = await shelly.call(DirectGatt(plug), 7, "Shelly.GetDeviceInfo", {}, 0)
     assert shelly.device_id(info) == plug.id == "shellyplugsg3-a4c138000002"
 
 
