@@ -190,6 +190,7 @@ def check(arguments: list[str]) -> int:
         ("ruff", "check", "."),
         ("mypy", "--strict", *PACKAGES, "run.py"),
         ("lint-imports",),
+        (str(PYTHON), "cloud/hatch_build.py", "--check"),
     ]
     passed = [run(*step) for step in steps]  # all of them, so that one run tells everything
     return 0 if all(passed) else 1
