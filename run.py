@@ -199,11 +199,11 @@ def check(arguments: list[str]) -> int:
 def bench(arguments: list[str]) -> int:
     install(with_tests=True)
     folder = ROOT / "tests" / "bench"
-    known = sorted(p.stem for p in folder.glob("*.py"))
+    known = sorted(p.stem.removeprefix("bench_") for p in folder.glob("bench_*.py"))
     chosen, rest = ([arguments[0]], arguments[1:]) if arguments else (known, [])
     if not set(chosen) <= set(known):
         give_up(f"no bench named {chosen[0]!r}; there are: {', '.join(known)}")
-    passed = [run(str(PYTHON), f"tests/bench/{name}.py", *rest) for name in chosen]
+    passed = [run(str(PYTHON), f"tests/bench/bench_{name}.py", *rest) for name in chosen]
     return 0 if all(passed) else 1
 
 
