@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any, ClassVar, Protocol, Self
 
 from tallystick_protocol import cbor
-from tallystick_protocol.errors import BadType, BadValue, MissingField, TooLarge, Unsupported
+from tallystick_protocol.errors import BadType, BadValue, MissingField, ProtocolError, TooLarge, Unsupported
 
 UINT_MAX = cbor.INT_MAX
 CRITICAL_KEY_MAX = 63  # a key above may be ignored and is never money-relevant
@@ -347,6 +347,16 @@ class _Message:
         """Build from a decoded CBOR value; raises ProtocolError naming the field."""
         raise NotImplementedError
 
+    @classmethod
+    def _build(cls, values: dict[str, Any], where: str) -> Self:
+        """Construct, and name a broken rule by the place in the outer message instead of by this message's own name."""
+        try:
+            return cls(**values)
+        except ProtocolError as error:
+            if error.field.partition(".")[0] != cls.NAME:
+                raise
+            raise type(error)(where + error.field.removeprefix(cls.NAME), error.reason) from None
+
     def encode(self) -> bytes:
         """The canonical CBOR bytes; raises TooLarge above the message's limit."""
         data = cbor.encode(self.to_value(), field=self.NAME)
@@ -374,7 +384,8 @@ class RowMessage(_Message):
         if not isinstance(value, list) or len(value) != len(cls.FIELDS):
             raise BadType(where, f"must be an array of {len(cls.FIELDS)}")
         pairs = zip(cls.FIELDS, value, strict=True)
-        return cls(**{field.label: field.codec.read(item, f"{where}.{field.label}") for field, item in pairs})
+        values = {field.label: field.codec.read(item, f"{where}.{field.label}") for field, item in pairs}
+        return cls._build(values, where)
 
 
 class MapMessage(_Message):
@@ -398,7 +409,7 @@ class MapMessage(_Message):
             raise BadType(where, "must be a map")
         cls._check_version(value, where)
         refuse_unknown(value, cls._known(), where)
-        return cls(**dict(cls._attributes(value, where)))
+        return cls._build(dict(cls._attributes(value, where)), where)
 
     @classmethod
     def _known(cls) -> Iterable[int]:

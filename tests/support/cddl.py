@@ -183,7 +183,7 @@ class Schema:
             raise SyntaxError(f"names without a rule: {sorted(unknown)}")
 
     def validate(self, rule: str, data: bytes) -> None:
-        self._check(self.rules[rule], cbor2.loads(data), rule)
+        self._check(self.rules[rule], _load(data, rule), rule)
 
     def table(self, rule: str) -> set[Any]:
         """The literals of a rule that is a choice of literals."""
@@ -235,10 +235,7 @@ class Schema:
     def _check_cbor(self, node: Node, value: Any, at: str) -> None:
         base, inner = node.children
         self._check(base, value, at)
-        try:
-            item = cbor2.loads(value)
-        except (cbor2.CBORError, ValueError) as error:
-            raise Mismatch(f"{at}: holds no CBOR: {error}") from None
+        item = _load(value, at)
         self._check(inner, item, f"{at}.cbor")
 
     def _check_array(self, node: Node, value: Any, at: str) -> None:
@@ -281,6 +278,13 @@ class Schema:
         except Mismatch:
             return False
         return True
+
+
+def _load(data: bytes, at: str) -> Any:
+    try:
+        return cbor2.loads(data)
+    except (cbor2.CBORError, ValueError, TypeError) as error:
+        raise Mismatch(f"{at}: holds no CBOR: {error}") from None
 
 
 def _names(node: Node) -> Iterator[str]:
