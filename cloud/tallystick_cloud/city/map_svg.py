@@ -19,9 +19,16 @@ METRES_PER_DEGREE = 111_320
 E7 = 10_000_000
 LABELS_MAX = 14
 """With more gateways than this their names would cover the map; the list has them."""
-CROWDED_M = 40
-"""Gateways nearer than this stand on one site; they are drawn side by side."""
-SIDE_BY_SIDE_M = 150
+PANEL_PX = 940
+"""Width of the panel on a desk; sizes that should not grow with the map are made from it."""
+NEAR_HALF_WIDTH_M = 1_300
+"""A single laundry is shown with its neighbourhood, not as a dot in a whole city."""
+MARGIN = 1.7
+"""Room around the outermost gateways, for their names."""
+CROWDED_PX, APART_PX = 12, 17
+"""Marks nearer than this stand on one site; they are drawn so far apart."""
+SYMBOL_PX = 9
+"""Pixels per symbol of radius 40 at scale 1: a radius of 4.4 px."""
 
 
 class Measure(StrEnum):
@@ -75,25 +82,63 @@ def positions(community: Community, gateways: Sequence[Gateway]) -> dict[bytes, 
     centre = community.centre or _mean([place for _, place in placed])
     if centre is None:
         return {}
-    found: dict[bytes, tuple[int, int]] = {}
-    for gid, place in placed:
-        x, y = _metres(centre, place)
-        crowd = sum(math.hypot(x - ox, y - oy) < CROWDED_M + SIDE_BY_SIDE_M * 4 and abs(y - oy) < CROWDED_M
-                    for ox, oy in found.values())  # fmt: skip
-        found[gid] = (x + SIDE_BY_SIDE_M * crowd, y)
-    return found
+    return {gid: _metres(centre, place) for gid, place in placed}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The part of the plane that is shown: centre and half width in metres, and metres per pixel on a desk."""
+
+    x: int
+    y: int
+    half_width: int
+
+    @property
+    def half_height(self) -> int:
+        """In the form of the whole city."""
+        return self.half_width * HALF_HEIGHT_M // HALF_WIDTH_M
+
+    @property
+    def metres_per_px(self) -> float:
+        """On a desk."""
+        return 2 * self.half_width / PANEL_PX
+
+
+def window_on(places: Sequence[tuple[int, int]]) -> Window:
+    """The whole city, or the neighbourhood when all gateways stand close together; always all of them."""
+    if not places:
+        return Window(0, 0, HALF_WIDTH_M)
+    xs, ys = [x for x, _ in places], [y for _, y in places]
+    x, y = (min(xs) + max(xs)) // 2, (min(ys) + max(ys)) // 2
+    needed = max((max(xs) - min(xs)) / 2, (max(ys) - min(ys)) / 2 * HALF_WIDTH_M / HALF_HEIGHT_M) * MARGIN
+    if needed > HALF_WIDTH_M / 2:
+        farthest = max(max(map(abs, xs)), max(map(abs, ys)) * HALF_WIDTH_M // HALF_HEIGHT_M)
+        return Window(0, 0, max(HALF_WIDTH_M, round(farthest * 1.1)))
+    return Window(x, y, max(NEAR_HALF_WIDTH_M, round(needed)))
 
 
 def draw(marks: Sequence[Mark], title: str) -> str:
     """The whole SVG element."""
-    box = _box(marks)
+    shown = window_on([(one.x, one.y) for one in marks])
     labelled = len(marks) <= LABELS_MAX
-    body = "".join(_mark(one, labelled) for one in marks)
-    crowd = "few" if labelled else "many"
+    body = "".join(_mark(one, at, shown, labelled) for one, at in zip(marks, _spread(marks, shown), strict=True))
+    box = f"{shown.x - shown.half_width} {shown.y - shown.half_height} {2 * shown.half_width} {2 * shown.half_height}"
     return (
-        f'<svg class="city {crowd}" viewBox="{box}" preserveAspectRatio="xMidYMid meet" role="img" '
-        f'aria-label="{escape(title)}">{base()}<g id="sites">{body}</g></svg>'
+        f'<svg class="city {"few" if labelled else "many"}" viewBox="{box}" preserveAspectRatio="xMidYMid meet" '
+        f'font-size="{12 * shown.metres_per_px:.0f}" role="img" aria-label="{escape(title)}">'
+        f'{base()}<g id="sites">{body}</g></svg>'
     )
+
+
+def _spread(marks: Sequence[Mark], shown: Window) -> list[tuple[int, int]]:
+    """Where each mark is drawn: at its place, or beside one that stands there already."""
+    found: list[tuple[int, int]] = []
+    for one in marks:
+        x, y = one.x, one.y
+        while any(math.hypot(x - ox, y - oy) < CROWDED_PX * shown.metres_per_px for ox, oy in found):
+            x += round(APART_PX * shown.metres_per_px)
+        found.append((x, y))
+    return found
 
 
 @lru_cache(maxsize=1)
@@ -124,18 +169,14 @@ def base() -> str:
     )
 
 
-def _mark(one: Mark, labelled: bool) -> str:
-    name = f'<text x="74" y="30">{escape(one.name)}</text>' if labelled else ""
+def _mark(one: Mark, at: tuple[int, int], shown: Window, labelled: bool) -> str:
+    size = shown.metres_per_px / SYMBOL_PX
+    name = f'<text x="{9 * shown.metres_per_px:.0f}" dy=".35em">{escape(one.name)}</text>' if labelled else ""
     return (
-        f'<g id="m-{one.id}" transform="translate({one.x} {one.y})"><title>{escape(one.name)}: {escape(one.note)}'
-        f'</title><use href="#m-{one.shape}" class="{one.shape}" transform="scale({one.percent / 100:g})"/>{name}</g>'
+        f'<g id="m-{one.id}" transform="translate({at[0]} {at[1]})"><title>{escape(one.name)}: {escape(one.note)}'
+        f'</title><g transform="scale({size:.2f})"><use href="#m-{one.shape}" class="{one.shape}" '
+        f'transform="scale({one.percent / 100:g})"/></g>{name}</g>'
     )
-
-
-def _box(marks: Iterable[Mark]) -> str:
-    width = max([HALF_WIDTH_M, *(abs(one.x) + 300 for one in marks)])
-    height = max([HALF_HEIGHT_M, *(abs(one.y) + 300 for one in marks)])
-    return f"{-width} {-height} {2 * width} {2 * height}"
 
 
 def _path(lines: Iterable[Line], closed: bool = False) -> str:

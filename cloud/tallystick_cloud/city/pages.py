@@ -221,7 +221,11 @@ def _list_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
         found = await database.read(service.find, community, q, now_ms) if q.strip() else service.Found((), ())
         place = await database.read(service.place, community)
         w = pages.wording(call.request, place.zone)
-        values: dict[str, Any] = {"found": found, "q": q, "words": {state: view.state_word(state, w) for state in GatewayState}}
+        values: dict[str, Any] = {
+            "found": found,
+            "q": q,
+            "words": {state: view.state_word(state, w) for state in GatewayState},
+        }
         if "HX-Request" in call.request.headers:
             return web.Response(text=pages.fragment("_found.html", w, **values), content_type="text/html")
         look = Look(place.id, place.name, place.zone)

@@ -17,11 +17,11 @@ def only_hosts(more: frozenset[str]) -> Any:
 
     @web.middleware
     async def check(
-        request: web.Request, answer: Callable[[web.Request], Awaitable[web.StreamResponse]]
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
         if host not in allowed:
             return web.Response(status=421, text=f"This server does not answer for {host!r}; open it as localhost.\n")
-        return await answer(request)
+        return await handler(request)
 
     return check

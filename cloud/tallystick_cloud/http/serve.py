@@ -199,9 +199,9 @@ def _guard(table: RouteTable, error_page: ErrorPages) -> Any:
     pages = {(route.method, route.template) for route in table if route.gives == HTML}
 
     @web.middleware
-    async def guard(request: web.Request, answer: Answer) -> web.StreamResponse:
+    async def guard(request: web.Request, handler: Answer) -> web.StreamResponse:
         try:
-            response = await answer(request)
+            response = await handler(request)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # the border of a request: whatever broke, the caller gets a cause and a next step
