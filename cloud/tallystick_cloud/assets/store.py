@@ -69,3 +69,8 @@ def bind_meters(conn: Connection, community: str, site_id: str, gid: bytes) -> N
 
 def asset_ids(conn: Connection, community: str) -> set[str]:
     return set(conn.execute(select(asset.c.id).where(asset.c.community == community)).scalars())
+
+
+def has_site(conn: Connection, community: str, site_id: str) -> bool:
+    found = conn.execute(select(site.c.id).where(site.c.community == community, site.c.id == site_id))
+    return found.first() is not None

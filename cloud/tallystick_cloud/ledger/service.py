@@ -288,8 +288,9 @@ def _differs(one: Rated, was: _Old | None) -> bool:
     return was is not None and (one.fee, one.shares) != (was.fee, was.shares)
 
 
-def _old(row: Any, rating: Any) -> _Old:
-    usage = Usage(
+def usage_of(row: Any) -> Usage:
+    """The use of a row, as the price sees it."""
+    return Usage(
         use_id=H32(bytes(row.use_id)),
         channel_hash=H32(bytes(row.channel_hash)),
         number=row.number,
@@ -304,4 +305,7 @@ def _old(row: Any, rating: Any) -> _Old:
         aborted=bool(row.aborted),
         gap=bool(row.gap),
     )
-    return _Old(usage, bytes(row.contract), rating.revision, rating.fee, shares_of(rating.shares))
+
+
+def _old(row: Any, rating: Any) -> _Old:
+    return _Old(usage_of(row), bytes(row.contract), rating.revision, rating.fee, shares_of(rating.shares))

@@ -44,6 +44,15 @@ def load_town(path: Path) -> Town:
     return town
 
 
+def load_site(path: Path) -> TownSite:
+    """A file with one [site]; raises BadInput naming file or field."""
+    root = read_file(path)
+    root.integer("version", VERSION, VERSION)
+    site = _site(root.one("site"))
+    root.done()
+    return site
+
+
 def _party(table: Table, folder: Path) -> TownParty:
     name = parties.check_name(table.path("name"), table.text("name"))
     key = table.text_or("key", None)

@@ -1,0 +1,47 @@
+"""The command line of the aggregator: `tallystick init`, `serve`, `community import`, `contract ...`, `period close`.
+
+It parses words and prints answers; what happens is in `commands`.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from tallystick_protocol.errors import ProtocolError
+
+from tallystick_cloud.commands import community, contract, period, serve, site, summary
+from tallystick_cloud.errors import CloudError
+
+EXAMPLES = """\
+examples:
+  tallystick init --data /var/lib/tallystick
+  tallystick community import town.toml --claims claims --server https://tally.example:8443 --data /var/lib/tallystick
+  tallystick serve --data /var/lib/tallystick
+  tallystick summary --json --data /var/lib/tallystick
+"""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Exit code: 0 done, 1 refused (the reason is on stderr), 2 wrong words."""
+    parsed = parser().parse_args(words)
+    try:
+        return int(parsed.run(parsed))
+    except (CloudError, ProtocolError) as error:
+        print(f"tallystick: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands with their examples."""
+    found = argparse.ArgumentParser(
+        prog="tallystick",
+        description="The aggregator: verifies, prices, splits and books every use, and keeps the log.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = found.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in (serve, community, contract, site, period, summary):
+        module.add(commands)
+    return found

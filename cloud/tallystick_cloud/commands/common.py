@@ -1,0 +1,78 @@
+"""What commands share: where the data is, how a subcommand with examples is added.
+
+It never runs one.
+"""
+
+import argparse
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tallystick_cloud.clock import SystemClock, SystemEntropy, clock_of
+from tallystick_cloud.context import Aggregator
+from tallystick_cloud.db import Database
+from tallystick_cloud.errors import BadInput
+from tallystick_cloud.home import Home
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+else:
+    Commands = argparse._SubParsersAction
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """An opened server folder."""
+
+    home: Home
+    database: Database
+    aggregator: Aggregator
+    clock: SystemClock
+    entropy: SystemEntropy
+
+
+def command(
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], int], help_text: str, examples: str
+) -> argparse.ArgumentParser:
+    """A subcommand with --data, --db and examples in its help."""
+    found = commands.add_parser(
+        name,
+        help=help_text,
+        description=help_text,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    found.add_argument("--data", type=Path, required=True, metavar="DIR", help="the aggregator's folder")
+    found.add_argument("--db", metavar="URL", help="another database: postgresql://... (default: SQLite in DIR)")
+    found.set_defaults(run=run)
+    return found
+
+
+def group(commands: Commands, name: str, help_text: str) -> Commands:
+    """A word before subcommands: `contract check`."""
+    found = commands.add_parser(name, help=help_text, description=help_text)
+    return found.add_subparsers(dest=f"{name}_command", required=True, metavar="COMMAND")
+
+
+def home_of(parsed: argparse.Namespace) -> Home:
+    return Home(parsed.data, parsed.db)
+
+
+def opened(parsed: argparse.Namespace) -> Options:
+    """Raises CloudError when the folder is not an aggregator's; the caller closes the database."""
+    home = home_of(parsed)
+    database = home.database()
+    entropy = SystemEntropy()
+    return Options(home, database, home.aggregator(database, entropy), clock_of(os.environ), entropy)
+
+
+def community_of(options: Options, wanted: str | None) -> str:
+    """The community that is meant; the only one when none is named. Raises BadInput."""
+    names = sorted(options.aggregator.contexts)
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted in names:
+        return str(wanted)
+    raise BadInput("--community", f"name one of: {', '.join(names) or 'none is imported yet'}")

@@ -1,0 +1,101 @@
+"""`tallystick community import`: founds a community and writes a claim file per site.
+
+It never prints a claim; the files are 0600.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from tallystick_cloud.commands.common import Commands, Options, command, group, opened
+from tallystick_cloud.home import create_community_keys
+from tallystick_cloud.keys import write_private
+from tallystick_cloud.town.service import found
+from tallystick_cloud.town.toml import load_town
+
+TOWN_EXAMPLE = """\
+  tallystick community import town.toml --claims claims --server https://localhost:8443 --data D
+
+a town file:
+  version = 1
+
+  [community]
+  id = "lindenhof"
+  name = "Lindenhof eG"
+  zone = "Europe/Berlin"
+  unit = "EUR"
+  log = "tally.example/lindenhof"      # a name that the community owns
+  latitude = 52.52
+  longitude = 13.405
+
+  [[party]]
+  name = "Lindenhof eG"
+  form = "organisation"                # person | organisation | fund
+  roles = ["community_manager", "owner"]
+  iban = "DE89 3704 0044 0532 0130 00"
+  key = "hosted"                       # or the path of a public key in PEM, or leave it out
+
+  [[asset]]
+  id = "washer-1"
+  name = "Washing machine 1"
+  kind = "washing-machine"
+  site = "cellar"
+  owner = "Lindenhof eG"
+  user = "Lindenhof eG"
+
+  [[site]]
+  id = "cellar"
+  name = "Wash cellar"
+
+  [[site.channel]]
+  number = 1
+  meter = "washer-1"
+  asset = "washer-1"
+  quantity = "1-0:1.8.0"               # OBIS, or a word such as "cycles"
+  unit = "Wh"
+  exponent = 0
+  form = "interval"                    # interval | event
+  profile = "eastron-sdm120"
+  serial = "20261101"
+
+  [[contract]]
+  file = "washes.toml"                 # beside this file
+  state = "live"                       # live | shadow
+"""
+
+
+def add(commands: Commands) -> None:
+    words = group(commands, "community", "Communities of this server.")
+    found_command = command(
+        words, "import", import_town, "Found a community from a town file, with a claim per site.", TOWN_EXAMPLE
+    )
+    found_command.add_argument("file", type=Path, metavar="FILE", help="the town file (TOML)")
+    found_command.add_argument("--claims", type=Path, metavar="DIR", required=True, help="where claim files go")
+    found_command.add_argument("--server", required=True, metavar="URL", help="how gateways reach this server")
+    found_command.add_argument("--mqtt", metavar="HOST:PORT", help="the broker that gateways may use instead")
+
+
+def import_town(parsed: argparse.Namespace) -> int:
+    town = load_town(parsed.file)
+    options = opened(parsed)
+    try:
+        context = options.home.context(town.id, town.log_origin, create_community_keys(options.home, town.id))
+        made = options.database.write_now(found, context, town, options.entropy, options.clock.utc_ms())
+        options.home.store_party_keys(town.id, made.hosted)
+    finally:
+        options.database.close()
+    for site, claim in made.claims.items():
+        write_claim(options, parsed.claims / f"{site}.toml", parsed.server, parsed.mqtt, site, claim)
+    print(f"{town.id}: {len(town.parties)} parties, {len(town.assets)} assets, {len(made.claims)} claims")
+    return 0
+
+
+def write_claim(options: Options, path: Path, server: str, mqtt: str | None, site: str, claim: str) -> None:
+    """The file that goes to the gateway: server, CA pin and the one-time claim."""
+    pem = options.aggregator.authority.pem.decode()
+    lines = ["version = 1", f"server = {json.dumps(server)}", f"site = {json.dumps(site)}"]
+    lines += [f"claim = {json.dumps(claim)}", f'ca_pem = """\n{pem}"""']
+    if mqtt is not None:
+        host, _, port = mqtt.rpartition(":")
+        lines += ["", "[mqtt]", f"host = {json.dumps(host)}", f"port = {int(port)}"]
+    write_private(path, ("\n".join(lines) + "\n").encode())

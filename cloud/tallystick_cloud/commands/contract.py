@@ -1,0 +1,166 @@
+"""`tallystick contract check | propose | approve`.
+
+It never signs with a key that the caller did not name.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from tallystick_protocol import cose
+from tallystick_protocol.errors import ProtocolError
+from tallystick_protocol.ids import H32, PARTY_BYTES, PartyId, sha256
+from tallystick_protocol.keys import Signer, load_signer
+from tallystick_protocol.money.contract import Contract
+from tallystick_protocol.money.contract_toml import load_contract
+from tallystick_protocol.money.errors import ContractError
+from tallystick_protocol.records import Approval
+
+from tallystick_cloud.commands.common import Commands, Options, command, community_of, group, opened
+from tallystick_cloud.contracts import service
+from tallystick_cloud.contracts import store as contracts
+from tallystick_cloud.errors import BadInput
+from tallystick_cloud.keys import read_private
+from tallystick_cloud.parties.store import ids_by_name
+
+NONCE_BYTES = 16
+
+
+def add(commands: Commands) -> None:
+    words = group(commands, "contract", "Contracts: check a file, propose it, approve a proposal.")
+    check_words = words.add_parser(
+        "check",
+        help="Check a contract file; errors name line, field and reason.",
+        epilog="examples:\n  tallystick contract check washes.toml\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    check_words.add_argument("file", type=Path, metavar="FILE")
+    check_words.set_defaults(run=check)
+    proposed = command(
+        words,
+        "propose",
+        propose,
+        "Sign a contract file as one of its parties and propose it.",
+        "  tallystick contract propose washes.toml --party 'Lindenhof eG' --data D\n"
+        "  tallystick contract propose washes-2.toml --party 'Lindenhof eG' --after 3fe1... --key my.pem --data D\n",
+    )
+    proposed.add_argument("file", type=Path, metavar="FILE")
+    proposed.add_argument("--after", metavar="HASH", help="the version before, in hex")
+    _signing(proposed)
+    approved = command(
+        words,
+        "approve",
+        approve,
+        "Say yes (or --no) to a proposed version as one of its parties.",
+        "  tallystick contract approve 3fe1... --party 'Anna Rossi' --key my.pem --data D\n",
+    )
+    approved.add_argument("hash", metavar="HASH", help="of the proposal, in hex")
+    approved.add_argument("--no", action="store_true", help="say no instead")
+    _signing(approved)
+
+
+def _signing(found: argparse.ArgumentParser) -> None:
+    found.add_argument("--community", metavar="ID")
+    found.add_argument("--party", required=True, metavar="NAME", help="who signs")
+    found.add_argument("--key", type=Path, metavar="FILE", help="private key in PEM (default: the hosted one)")
+
+
+def check(parsed: argparse.Namespace) -> int:
+    """Parties are taken as written: whether they exist shows when it is proposed."""
+    try:
+        contract = load_contract(_text(parsed.file), _AnyParty())
+    except (ContractError, ProtocolError) as error:
+        print(f"{parsed.file}: {error}", file=sys.stderr)
+        return 1
+    print(
+        f"{parsed.file}: {contract.name}, {len(contract.parties)} parties, {len(contract.assets)} assets: fits together"
+    )
+    return 0
+
+
+def propose(parsed: argparse.Namespace) -> int:
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        ids = {key: PartyId(value) for key, value in options.database.read_now(ids_by_name, name).items()}
+        contract = _contract(options, name, parsed, ids)
+        signed = cose.sign(_signer(options, name, parsed, ids), cose.ContentType.CONTRACT, contract.encode())
+        return _print(options.database.write_now(service.propose, options.aggregator.of(name), signed, _now(options)))
+    finally:
+        options.database.close()
+
+
+def approve(parsed: argparse.Namespace) -> int:
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        ids = {key: PartyId(value) for key, value in options.database.read_now(ids_by_name, name).items()}
+        signer = _signer(options, name, parsed, ids)
+        said = Approval(options.entropy.bytes(NONCE_BYTES), _hash(parsed.hash), ids[parsed.party], not parsed.no)
+        signed = cose.sign(signer, cose.ContentType.APPROVAL, said.encode())
+        return _print(options.database.write_now(service.approve, options.aggregator.of(name), signed, _now(options)))
+    finally:
+        options.database.close()
+
+
+def _contract(options: Options, name: str, parsed: argparse.Namespace, ids: dict[str, PartyId]) -> Contract:
+    nonce = options.entropy.bytes(NONCE_BYTES)
+    prev, version = None, 1
+    if parsed.after is not None:
+        before = options.database.read_now(contracts.find, name, _hash(parsed.after))
+        if before is None:
+            raise BadInput("--after", f"{parsed.after} is not a version here")
+        prev, version = H32(before.h), before.version + 1
+    try:
+        return load_contract(_text(parsed.file), ids, nonce=nonce, prev=prev, version=version)
+    except ContractError as error:
+        raise BadInput(str(parsed.file), str(error)) from error
+
+
+def _signer(options: Options, name: str, parsed: argparse.Namespace, ids: dict[str, PartyId]) -> Signer:
+    if parsed.party not in ids:
+        raise BadInput("--party", f"{parsed.party!r} is not in {name}; names are: {', '.join(sorted(ids))}")
+    if parsed.key is not None:
+        return load_signer(read_private(parsed.key))
+    hosted = options.home.party_keys(name).get(ids[parsed.party])
+    if hosted is None:
+        raise BadInput("--key", f"this server holds no key of {parsed.party}; give the file of theirs")
+    return hosted
+
+
+def _print(standing: service.Standing) -> int:
+    print(f"contract {standing.h.hex()}: {standing.state.value}")
+    if standing.missing:
+        print(f"not said yes: {len(standing.missing)} parties")
+    return 0
+
+
+def _now(options: Options) -> int:
+    return options.clock.utc_ms()
+
+
+def _hash(text: str) -> H32:
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        found = b""
+    if len(found) != 32:
+        raise BadInput("hash", f"{text!r} is not 64 hex digits")
+    return H32(found)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(str(path), f"cannot be read: {error}") from None
+
+
+class _AnyParty(dict[str, PartyId]):
+    """Every name is a party, with an id made of its name."""
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str)
+
+    def __missing__(self, name: str) -> PartyId:
+        return PartyId(sha256(name.encode())[:PARTY_BYTES])

@@ -1,0 +1,42 @@
+"""`tallystick period close`: posts what a rating period costs at least, once.
+
+It never closes a period that is not over.
+"""
+
+import argparse
+from datetime import UTC, datetime
+
+from tallystick_cloud.commands.common import Commands, command, community_of, group, opened
+from tallystick_cloud.errors import BadInput
+from tallystick_cloud.ledger.period import close
+
+
+def add(commands: Commands) -> None:
+    words = group(commands, "period", "Rating periods.")
+    found = command(
+        words,
+        "close",
+        close_period,
+        "Close the rating period that holds a day, for every contract; doing it again changes nothing.",
+        "  tallystick period close --day 2026-10-31 --data D\n",
+    )
+    found.add_argument("--day", required=True, metavar="YYYY-MM-DD", help="any day of the period (UTC noon)")
+    found.add_argument("--community", metavar="ID")
+
+
+def close_period(parsed: argparse.Namespace) -> int:
+    try:
+        day = datetime.strptime(parsed.day, "%Y-%m-%d").replace(hour=12, tzinfo=UTC)
+    except ValueError:
+        raise BadInput("--day", f"is {parsed.day!r}; write YYYY-MM-DD") from None
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        at_ms = int(day.timestamp()) * 1000
+        closed = options.database.write_now(close, name, at_ms, options.clock.utc_ms())
+    finally:
+        options.database.close()
+    for one in closed:
+        what = "was closed before" if one.again else f"closed, {one.minimums} minimums"
+        print(f"contract {one.chain.hex()[:16]}: {what}")
+    return 0

@@ -1,0 +1,112 @@
+"""`tallystick init` and `tallystick serve`.
+
+It never opens anything but loopback; public TLS stands in front.
+"""
+
+import argparse
+import asyncio
+import logging
+from urllib.parse import urlsplit
+
+from tallystick_cloud.app import Addresses, Setup, Task, run
+from tallystick_cloud.checkpoints import CheckpointKeeper
+from tallystick_cloud.city.live import Hub
+from tallystick_cloud.clock import real_utc
+from tallystick_cloud.commands.common import Commands, Options, command, home_of, opened
+from tallystick_cloud.errors import BadInput
+from tallystick_cloud.gateways.api import gateway_routes
+from tallystick_cloud.home import create
+from tallystick_cloud.http.listeners import gateway_tls
+from tallystick_cloud.http.pages import Pages
+from tallystick_cloud.ledger.api import ledger_routes
+from tallystick_cloud.log.api import log_routes
+from tallystick_cloud.migrations import upgrade
+from tallystick_cloud.uplink import Uplink
+
+PORT, GATEWAY_PORT = 8080, 8443
+
+
+def add(commands: Commands) -> None:
+    command(
+        commands,
+        "init",
+        init,
+        "Make an aggregator's folder: certificate authority, keys folder, empty database.",
+        "  tallystick init --data /var/lib/tallystick\n",
+    )
+    found = command(
+        commands,
+        "serve",
+        serve,
+        "Serve pages and API for people, and the TLS port for gateways, until SIGTERM.",
+        "  tallystick serve --data /var/lib/tallystick --port 8080 --gateway-port 8443\n"
+        "  tallystick serve --data D --db postgresql://tally@localhost/tally\n"
+        "  tallystick serve --data D --mqtt mqtts://localhost:8883\n",
+    )
+    found.add_argument("--port", type=int, default=PORT, help=f"people's port (default {PORT}; taken: the next free)")
+    found.add_argument("--gateway-port", type=int, default=GATEWAY_PORT, help=f"TLS port (default {GATEWAY_PORT})")
+    found.add_argument("--mqtt", metavar="URL", help="also listen at a broker: mqtts://HOST:PORT (client certificate)")
+    found.add_argument("--demo", action="store_true", help="persona links without sign-in; loopback only")
+
+
+def init(parsed: argparse.Namespace) -> int:
+    home = home_of(parsed)
+    create(home, real_utc())
+    print(f"aggregator ready in {home.data}; next: tallystick community import town.toml --data {home.data}")
+    return 0
+
+
+def serve(parsed: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    options = opened(parsed)
+    try:
+        options.database.write_now(upgrade)
+        asyncio.run(_serve(parsed, options))
+    finally:
+        options.database.close()
+    return 0
+
+
+async def _serve(parsed: argparse.Namespace, options: Options) -> None:
+    certificate, key = options.home.server_files(real_utc())
+    pages = Pages(options.clock, is_demo=parsed.demo)
+    hub = Hub(options.database, pages, options.clock)
+    uplink = Uplink(options.database, options.aggregator, options.clock, real_utc, hub)
+    first = min(options.aggregator.contexts, default=None)
+    await run(
+        Setup(
+            options.database,
+            options.clock,
+            hub,
+            pages,
+            domain_routes=(
+                gateway_routes(uplink),
+                log_routes(options.database, first),
+                ledger_routes(options.database),
+            ),
+            port=parsed.port,
+            gateway_port=parsed.gateway_port,
+            gateway_tls=gateway_tls(certificate, key, options.aggregator.authority.pem.decode()),
+            is_demo=parsed.demo,
+            tasks=_tasks(parsed, options, uplink),
+            on_ready=_say,
+        )
+    )
+
+
+def _tasks(parsed: argparse.Namespace, options: Options, uplink: Uplink) -> tuple[Task, ...]:
+    keeper = CheckpointKeeper(options.database, options.aggregator, options.clock)
+    if parsed.mqtt is None:
+        return (keeper.run,)
+    from tallystick_cloud.mqtt import MqttFront
+
+    url = urlsplit(parsed.mqtt)
+    if url.scheme not in ("mqtt", "mqtts") or not url.hostname:
+        raise BadInput("--mqtt", f"is {parsed.mqtt!r}; write mqtts://HOST:PORT")
+    front = MqttFront.at(url, options.home, options.aggregator, uplink)
+    return (keeper.run, front.run)
+
+
+def _say(addresses: Addresses) -> None:
+    print(f"people: {addresses.web}", flush=True)
+    print(f"gateways: {addresses.gateway}", flush=True)

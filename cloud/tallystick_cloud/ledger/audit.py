@@ -1,0 +1,126 @@
+"""Checks the books against their laws and says in words what does not hold.
+
+It only reads; an empty answer is the only good one.
+"""
+
+from collections import defaultdict
+from itertools import pairwise
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+from tallystick_protocol.money.rating import counters_of
+
+from tallystick_cloud.contracts.store import versions_of
+from tallystick_cloud.ledger.model import Kind, shares_of
+from tallystick_cloud.ledger.service import counter_scope, usage_of
+from tallystick_cloud.ledger.summary import channel_ledgers
+from tallystick_cloud.schema import balance, counter, posting, use, use_counter, use_rating
+from tallystick_cloud.schema import community as communities
+
+
+def audit(conn: Connection) -> list[str]:
+    """One sentence per law that does not hold, over all communities."""
+    found: list[str] = []
+    for community in conn.execute(select(communities.c.id).order_by(communities.c.id)).scalars():
+        found += _journals(conn, community)
+        found += _balances(conn, community)
+        found += _splits(conn, community)
+        found += _counters(conn, community)
+        found += _caps(conn, community)
+        found += _channels(conn, community)
+    return found
+
+
+def _journals(conn: Connection, community: str) -> list[str]:
+    """Law 1: every journal sums to zero per unit."""
+    rows = conn.execute(
+        select(posting.c.journal, posting.c.unit, func.sum(posting.c.amount))
+        .where(posting.c.community == community)
+        .group_by(posting.c.journal, posting.c.unit)
+        .having(func.sum(posting.c.amount) != 0)
+    )
+    return [f"{community}: journal {journal} sums to {amount} nano {unit}" for journal, unit, amount in rows]
+
+
+def _balances(conn: Connection, community: str) -> list[str]:
+    """Every balance is the sum of its postings."""
+    keys = ("holder", "account", "party", "chain", "unit")
+    summed = {
+        tuple(row[:-1]): int(row[-1])
+        for row in conn.execute(
+            select(*(posting.c[key] for key in keys), func.sum(posting.c.amount))
+            .where(posting.c.community == community)
+            .group_by(*(posting.c[key] for key in keys))
+        )
+    }
+    stored = {
+        tuple(row[:-1]): int(row[-1])
+        for row in conn.execute(
+            select(*(balance.c[key] for key in keys), balance.c.amount).where(balance.c.community == community)
+        )
+    }
+    wrong = [key for key in summed.keys() | stored.keys() if summed.get(key, 0) != stored.get(key, 0)]
+    return [
+        f"{community}: balance {key[1]} of {key[2].hex()} is {stored.get(key, 0)}, postings say {summed.get(key, 0)}"
+        for key in wrong
+    ]
+
+
+def _splits(conn: Connection, community: str) -> list[str]:
+    """Law 2: the shares of every rating sum to its fee, none is negative."""
+    found = []
+    for row in conn.execute(select(use_rating).where(use_rating.c.community == community)):
+        shares = [amount for _, amount in shares_of(row.shares)]
+        if sum(shares) != row.fee or any(amount < 0 for amount in shares):
+            found.append(
+                f"{community}: use {bytes(row.use_id).hex()} revision {row.revision}: shares do not fit the fee"
+            )
+    return found
+
+
+def _counters(conn: Connection, community: str) -> list[str]:
+    """Counters chain: each use begins where the one before it ended; the last is where the counter stands."""
+    rows: dict[bytes, list[Any]] = defaultdict(list)
+    query = select(use_counter).where(use_counter.c.community == community)
+    for row in conn.execute(query.order_by(use_counter.c.counter, use_counter.c.position)):
+        rows[bytes(row.counter)].append(row)
+    stands = {
+        bytes(key): value
+        for key, value in conn.execute(
+            select(counter.c.counter, counter.c.value).where(counter.c.community == community)
+        )
+    }
+    found = []
+    for key, chain in rows.items():
+        breaks = chain[0].before != 0 or any(left.after != right.before for left, right in pairwise(chain))
+        if breaks or stands.get(key) != chain[-1].after:
+            found.append(f"{community}: counter {key.hex()} does not chain")
+    return found
+
+
+def _caps(conn: Connection, community: str) -> list[str]:
+    """Law 4: no counter is above the cap that the contract of any of its uses gives it."""
+    after = {
+        (bytes(row.counter), bytes(row.use_id)): row.after
+        for row in conn.execute(select(use_counter).where(use_counter.c.community == community))
+    }
+    found = []
+    for row in conn.execute(select(use).where(use.c.community == community)):
+        contract = versions_of(conn, bytes(row.chain))[bytes(row.contract)].contract
+        scope = counter_scope(bytes(row.chain), Kind(row.kind))
+        for one in counters_of(contract, scope, usage_of(row)):
+            value = after.get((one.key, bytes(row.use_id)), 0)
+            if one.cap is not None and value > one.cap:
+                found.append(f"{community}: counter {one.key.hex()} is {value}, its cap {one.cap}")
+    return found
+
+
+def _channels(conn: Connection, community: str) -> list[str]:
+    """Law 15: what a channel counted is billed, excepted or open, and nothing twice."""
+    found = []
+    for one in channel_ledgers(conn, community):
+        span = (one.last_total or 0) - (one.first_total or 0)
+        if span != one.billed + one.exceptions + one.open:
+            booked = f"{one.billed} billed + {one.exceptions} excepted + {one.open} open"
+            found.append(f"{community}: channel {one.gateway}/{one.channel} counted {span}, {booked}")
+    return found

@@ -1,0 +1,242 @@
+"""The figures of a community: what was read, billed, split and set aside, per channel and in all.
+
+It only reads, and it names no user beyond the parties of the split.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from tallystick_cloud.ledger.model import shares_of
+from tallystick_cloud.log import store as log_store
+from tallystick_cloud.parties.store import names_by_id
+from tallystick_cloud.schema import batch, channel, exception, gateway, gateway_contact, meter, posting, use, use_rating
+
+LATEST_MAX = 20  # charges shown as examples; all of them are pages of their own
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelLedger:
+    """Law 15 of one channel, in counts: open before + span = billed + exceptions + open after."""
+
+    gid: str
+    gateway: str
+    channel: int
+    meter: str
+    asset: str
+    quantity: str
+    unit: str
+    exponent: int
+    first_total: int | None
+    last_total: int | None
+    billed: int
+    exceptions: int
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayFigures:
+    gid: str
+    name: str
+    site: str
+    batches: int
+    readings: int
+    last_seen_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One priced use; amounts in nano as strings, because JSON numbers are not exact."""
+
+    use_id: str
+    kind: str
+    asset: str
+    number: int
+    programme: str | None
+    end_ms: int
+    fee_nano: str
+    shares_nano: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LogFigures:
+    size: int
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """fees, splits and uses are of live uses; shadow ones stand apart, for nothing of them is payable."""
+
+    community: str
+    gateways: list[GatewayFigures]
+    meters: int
+    readings: int
+    batches: int
+    receipts: int
+    uses: int
+    shadow_uses: int
+    fees_nano: str
+    shadow_fees_nano: str
+    splits_nano: dict[str, str]
+    imbalance_nano: str
+    quarantined: int
+    ledger: list[ChannelLedger]
+    first_charge: Charge | None
+    latest_charges: list[Charge]
+    log: LogFigures
+
+
+def summary(conn: Connection, community: str) -> Summary:
+    """All figures at one moment."""
+    names = names_by_id(conn, community)
+    charges = _charges(conn, community, names)
+    live = [one for one in charges if one.kind == "live"]
+    shadow = [one for one in charges if one.kind == "shadow"]
+    splits: dict[str, int] = defaultdict(int)
+    for one in live:
+        for name, amount in one.shares_nano.items():
+            splits[name] += int(amount)
+    gateways = _gateways(conn, community)
+    head = log_store.read_head(conn, community)
+    batches = _count(conn, batch, community)
+    return Summary(
+        community=community,
+        gateways=gateways,
+        meters=_count(conn, meter, community),
+        readings=sum(one.readings for one in gateways),
+        batches=batches,
+        receipts=batches,
+        uses=len(live),
+        shadow_uses=len(shadow),
+        fees_nano=str(sum(int(one.fee_nano) for one in live)),
+        shadow_fees_nano=str(sum(int(one.fee_nano) for one in shadow)),
+        splits_nano={name: str(amount) for name, amount in sorted(splits.items())},
+        imbalance_nano=str(imbalance(conn, community)),
+        quarantined=_quarantined(conn, community),
+        ledger=channel_ledgers(conn, community),
+        first_charge=live[0] if live else None,
+        latest_charges=live[-LATEST_MAX:],
+        log=LogFigures(0, "") if head is None else LogFigures(head.size, head.root.hex()),
+    )
+
+
+def imbalance(conn: Connection, community: str) -> int:
+    """Sum of the absolute sums of all postings per unit: 0, or the books are wrong."""
+    rows = conn.execute(
+        select(posting.c.unit, func.sum(posting.c.amount))
+        .where(posting.c.community == community)
+        .group_by(posting.c.unit)
+    )
+    return sum(abs(int(amount)) for _, amount in rows)
+
+
+def channel_ledgers(conn: Connection, community: str) -> list[ChannelLedger]:
+    """Every channel that was heard of, by gateway and number."""
+    billed = _billed(conn, community)
+    excepted = _excepted(conn, community)
+    rows = conn.execute(
+        select(channel, gateway.c.name.label("gateway_name"))
+        .join(gateway, gateway.c.gid == channel.c.gid)
+        .where(channel.c.community == community, channel.c.first_total.is_not(None))
+        .order_by(gateway.c.name, channel.c.channel)
+    )
+    return [
+        ChannelLedger(
+            gid=bytes(row.gid).hex(),
+            gateway=row.gateway_name,
+            channel=row.channel,
+            meter=row.meter,
+            asset=row.asset,
+            quantity=row.quantity,
+            unit=row.unit,
+            exponent=row.exponent,
+            first_total=row.first_total,
+            last_total=row.last_total,
+            billed=billed.get(bytes(row.channel_hash), 0),
+            exceptions=excepted.get(bytes(row.channel_hash), 0),
+            open=row.last_total - row.billed_total,
+        )
+        for row in rows
+    ]
+
+
+def _billed(conn: Connection, community: str) -> dict[bytes, int]:
+    rows = conn.execute(
+        select(use.c.channel_hash, func.sum(use.c.to_total - use.c.from_total))
+        .where(use.c.community == community, use.c.gid.is_not(None))
+        .group_by(use.c.channel_hash)
+    )
+    return {bytes(h): int(counts) for h, counts in rows}
+
+
+def _excepted(conn: Connection, community: str) -> dict[bytes, int]:
+    """Counts at or below the mark that no use bills: each stands in an exception row with its reason."""
+    rows = conn.execute(
+        select(exception.c.channel_hash, func.sum(exception.c.to_total - exception.c.from_total))
+        .where(
+            exception.c.community == community,
+            exception.c.state == "open",
+            exception.c.channel_hash.is_not(None),
+            exception.c.to_total.is_not(None),
+            exception.c.from_total.is_not(None),
+        )
+        .group_by(exception.c.channel_hash)
+    )
+    return {bytes(h): int(counts) for h, counts in rows}
+
+
+def _charges(conn: Connection, community: str, names: dict[bytes, str]) -> list[Charge]:
+    """Every use with its standing rating, in canonical order."""
+    rows = conn.execute(
+        select(use, use_rating.c.revision, use_rating.c.fee, use_rating.c.shares)
+        .join(use_rating, use_rating.c.use_id == use.c.use_id)
+        .where(use.c.community == community)
+        .order_by(use.c.position, use_rating.c.revision)
+    )
+    standing = {bytes(row.use_id): row for row in rows}
+    return [
+        Charge(
+            use_id=use_id.hex(),
+            kind=row.kind,
+            asset=row.asset,
+            number=row.number,
+            programme=row.programme,
+            end_ms=row.end_ms,
+            fee_nano=str(row.fee),
+            shares_nano={names.get(party, party.hex()): str(amount) for party, amount in shares_of(row.shares)},
+        )
+        for use_id, row in standing.items()
+    ]
+
+
+def _gateways(conn: Connection, community: str) -> list[GatewayFigures]:
+    rows = conn.execute(
+        select(
+            gateway.c.gid,
+            gateway.c.name,
+            gateway.c.site,
+            gateway_contact.c.batches,
+            gateway_contact.c.readings,
+            gateway_contact.c.last_seen_ms,
+        )
+        .join(gateway_contact, gateway_contact.c.gid == gateway.c.gid)
+        .where(gateway.c.community == community)
+        .order_by(gateway.c.name)
+    )
+    return [
+        GatewayFigures(bytes(gid).hex(), name, site, batches, readings, seen)
+        for gid, name, site, batches, readings, seen in rows
+    ]
+
+
+def _quarantined(conn: Connection, community: str) -> int:
+    found = conn.execute(
+        select(func.count()).where(exception.c.community == community, exception.c.state == "quarantined")
+    )
+    return int(found.scalar_one())
+
+
+def _count(conn: Connection, table: object, community: str) -> int:
+    return int(conn.execute(select(func.count()).where(table.c.community == community)).scalar_one())  # type: ignore[attr-defined]

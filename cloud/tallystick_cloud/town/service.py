@@ -1,0 +1,180 @@
+"""Founds a community from a town file: keys, log, parties, assets, sites, claims, contracts.
+
+It never founds one twice and writes nothing when anything in the file is wrong.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+from sqlalchemy import Connection, insert, select
+from tallystick_protocol import cose
+from tallystick_protocol.codes import CommandType, StorageClass
+from tallystick_protocol.errors import ProtocolError
+from tallystick_protocol.ids import H32, PARTY_BYTES, PartyId
+from tallystick_protocol.keys import P256Signer, PublicKey
+from tallystick_protocol.money.contract import Contract, ContractState
+from tallystick_protocol.money.contract_toml import load_contract
+from tallystick_protocol.money.errors import ContractError
+from tallystick_protocol.records import Approval, Grant
+
+from tallystick_cloud.assets import store as assets
+from tallystick_cloud.assets.model import NewAsset, NewSite
+from tallystick_cloud.context import Context
+from tallystick_cloud.contracts import service as contracts
+from tallystick_cloud.errors import BadInput, Conflict
+from tallystick_cloud.gateways import claims, records
+from tallystick_cloud.log import service as log
+from tallystick_cloud.parties import store as parties
+from tallystick_cloud.ports import Entropy
+from tallystick_cloud.schema import community as communities
+from tallystick_cloud.town.model import Town, TownAsset, TownContract, TownParty
+
+NONCE_BYTES = 16
+PARTY_KINDS: tuple[Grant, ...] = ("contract", "approval")
+ROLE_KINDS: Mapping[str, tuple[Grant, ...]] = {
+    "root": ("descriptor", "key-event", "contract"),
+    "log": ("checkpoint",),
+    "receipt": ("receipt", "state"),
+    "command": ("command", *(int(kind) for kind in CommandType)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Founded:
+    """What an import made: a claim per site, and the keys to be stored of parties that the server signs for."""
+
+    claims: Mapping[str, str]
+    hosted: Mapping[bytes, P256Signer]
+
+
+def found(conn: Connection, context: Context, town: Town, entropy: Entropy, now_ms: int) -> Founded:
+    """Everything of the file in one transaction. Raises CloudError or ContractError naming field or file."""
+    if conn.execute(select(communities.c.id).where(communities.c.id == town.id)).first() is not None:
+        raise Conflict("community.id", f"{town.id!r} exists; give the new one another id")
+    _insert_community(conn, town, now_ms)
+    log.create(conn, town.id, now_ms)
+    _log_roles(conn, context, entropy, now_ms)
+    ids, hosted = _parties(conn, context, town, entropy, now_ms)
+    for asset in town.assets:
+        assets.insert_asset(conn, town.id, _asset(asset, ids), now_ms)
+    made = {}
+    for site in town.sites:
+        new = NewSite(site.id, site.name, site.address, site.latitude_e7, site.longitude_e7, site.plan)
+        assets.insert_site(conn, town.id, new, now_ms)
+        made[site.id] = claims.issue(conn, town.id, site.id, entropy, now_ms)
+    for contract in town.contracts:
+        agree(conn, context, read_contract_file(contract, ids, entropy), hosted, entropy, now_ms)
+    return Founded(made, hosted)
+
+
+def _insert_community(conn: Connection, town: Town, now_ms: int) -> None:
+    row = {"id": town.id, "name": town.name, "zone": town.zone, "unit": town.unit, "log_origin": town.log_origin}
+    place = {"latitude_e7": town.latitude_e7, "longitude_e7": town.longitude_e7}
+    conn.execute(insert(communities), {**row, **place, "created_ms": now_ms})
+
+
+def _log_roles(conn: Connection, context: Context, entropy: Entropy, now_ms: int) -> None:
+    """The community's own keys enter its log first, so that every later leaf has a key in force."""
+    keys = context.keys
+    signers = {"root": keys.root, "log": keys.log, "receipt": keys.receipt, "command": keys.command}
+    for role, signer in signers.items():
+        event = records.key_event(
+            conn, context.community, keys.root, entropy, role, signer.spki, StorageClass.FILE, 0, ROLE_KINDS[role]
+        )
+        (leaf,) = log.append(conn, context.community, [event.entry], now_ms)
+        records.store_key_event(conn, context.community, role, signer.spki, event, leaf, now_ms)
+
+
+def _parties(
+    conn: Connection, context: Context, town: Town, entropy: Entropy, now_ms: int
+) -> tuple[dict[str, PartyId], dict[bytes, P256Signer]]:
+    ids: dict[str, PartyId] = {}
+    hosted: dict[bytes, P256Signer] = {}
+    for party in town.parties:
+        party_id = PartyId(entropy.bytes(PARTY_BYTES))
+        ids[party.new.name] = party_id
+        parties.insert_party(conn, town.id, party_id, party.new, now_ms)
+        spki = _key_of(party, party_id, hosted)
+        if spki is not None:
+            _log_party_key(conn, context, entropy, party_id, spki, party.hosted, now_ms)
+    return ids, hosted
+
+
+def _key_of(party: TownParty, party_id: PartyId, hosted: dict[bytes, P256Signer]) -> bytes | None:
+    if party.hosted:
+        hosted[party_id] = P256Signer.generate()
+        return hosted[party_id].spki
+    return None if party.key is None else read_public_key(party.key)
+
+
+def read_public_key(path: Path) -> bytes:
+    """The SPKI of a PEM file; raises BadInput naming it."""
+    try:
+        key = load_pem_public_key(path.read_bytes())
+        return PublicKey.from_spki(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).spki
+    except (OSError, ValueError, UnsupportedAlgorithm) as error:
+        raise BadInput(str(path), f"is not a public key in PEM ({error}); use P-256 or Ed25519") from None
+
+
+def _log_party_key(
+    conn: Connection, context: Context, entropy: Entropy, party: PartyId, spki: bytes, hosted: bool, now_ms: int
+) -> None:
+    event = records.key_event(
+        conn, context.community, context.keys.root, entropy, party, spki, StorageClass.FILE, 0, PARTY_KINDS
+    )
+    (leaf,) = log.append(conn, context.community, [event.entry], now_ms)
+    records.store_key_event(conn, context.community, party, spki, event, leaf, now_ms)
+    kid = PublicKey.from_spki(spki).kid
+    parties.insert_key(conn, context.community, party, kid, spki, "hosted" if hosted else "own", now_ms)
+
+
+def _asset(asset: TownAsset, ids: Mapping[str, PartyId]) -> NewAsset:
+    return NewAsset(
+        id=asset.id,
+        name=asset.name,
+        kind=asset.kind,
+        site=asset.site,
+        owner=None if asset.owner is None else ids[asset.owner],
+        user=None if asset.user is None else ids[asset.user],
+        essential=asset.essential,
+        latitude_e7=asset.latitude_e7,
+        longitude_e7=asset.longitude_e7,
+    )
+
+
+def read_contract_file(entry: TownContract, ids: Mapping[str, PartyId], entropy: Entropy) -> Contract:
+    """The contract of a file, in the state that the town file gives it; raises BadInput naming file and line."""
+    try:
+        text = entry.file.read_text()
+        contract = load_contract(text, ids, nonce=entropy.bytes(NONCE_BYTES))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(str(entry.file), f"cannot be read: {error}") from None
+    except (ContractError, ProtocolError) as error:
+        raise BadInput(str(entry.file), str(error)) from error
+    return replace(contract, state=ContractState.LIVE if entry.live else ContractState.SHADOW)
+
+
+def agree(
+    conn: Connection,
+    context: Context,
+    contract: Contract,
+    hosted: Mapping[bytes, P256Signer],
+    entropy: Entropy,
+    now_ms: int,
+) -> contracts.Standing:
+    """Propose it with the collector's hosted key and say yes with those of the other hosted parties."""
+    signers = [party.id for party in contract.parties if party.id in hosted]
+    if contract.collector not in hosted:
+        detail = f"{contract.party_name(contract.collector)} signs for itself; use `tallystick contract propose`"
+        raise BadInput(f"contract {contract.name!r}", detail)
+    envelope = cose.sign(hosted[contract.collector], cose.ContentType.CONTRACT, contract.encode())
+    standing = contracts.propose(conn, context, envelope, now_ms)
+    for party in signers:
+        if party != contract.collector:
+            said = Approval(entropy.bytes(NONCE_BYTES), H32(standing.h), party, True)
+            signed = cose.sign(hosted[party], cose.ContentType.APPROVAL, said.encode())
+            standing = contracts.approve(conn, context, signed, now_ms)
+    return standing
