@@ -26,12 +26,12 @@ ROLES = {
     "Dev Eloper": "developer",
 }
 ALARMS = (
-    ("counter-fell", "critical", "14.2 to 13.9 kWh; the span waits for a person", 0),
-    ("clock-off", "warning", "3.1 s ahead of the server", 9),
-    ("batches-lost", "critical", "numbers 17 to 18 were declared lost", 22),
-    ("no-contact", "warning", "not heard for two heartbeats; check its power, then its network", 41),
-    ("key-unknown", "warning", "signed with a key that is not enrolled", 75),
-    ("restored", "info", "an older copy of the store came back; nothing is billed twice", 170),
+    ("meter-reset", "critical", "asset-0: the register began anew; look at the meter (fell).", 0),
+    ("gap", "warning", "asset-1: no readings came for a while; the next total closes the gap.", 9),
+    ("batches-lost", "critical", "batches 17 to 18 of epoch 1 cannot be read any more on the gateway's card.", 22),
+    ("card-lost-a-write", "warning", "batch 41 of epoch 1 exists twice: nothing is billed twice; replace the card.", 41),
+    ("quarantine-replayed", "warning", "A part waits in quarantine: advert 7 came again.", 75),
+    ("card-restored", "info", "asset-5: the gateway came back with an older card.", 170),
 )
 
 
@@ -80,7 +80,7 @@ def seed_city(conn: Connection, seed: Seed) -> None:
         taken = {"taken_by": party_id(seed.community, "Giulia Ferrari"), "taken_ms": seed.now_ms}
         conn.execute(
             schema.alarm.update()
-            .where(schema.alarm.c.code == "restored", schema.alarm.c.community == seed.community)
+            .where(schema.alarm.c.code == "card-restored", schema.alarm.c.community == seed.community)
             .values(**taken)
         )
 

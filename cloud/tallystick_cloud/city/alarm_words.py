@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AlarmWords:
-    """Title and first step of one code; the alarm's own text says what happened this time."""
+    """Title of one code, and the first step where the alarm's own text does not say it."""
 
     title: str
-    step: str
+    step: str = ""
 
 
 def N_(text: str) -> str:
@@ -19,10 +19,26 @@ def N_(text: str) -> str:
 
 
 WORDS = {
-    "no-contact": AlarmWords(N_("No contact"), N_("Check power and network at the site.")),
+    "no-contact": AlarmWords(N_("No contact"), N_("Check power, then network at the site.")),
+    "reading-set-aside": AlarmWords(N_("Reading set aside")),
+    "gap": AlarmWords(N_("Gap in the readings"), N_("Check the meter's cable and power.")),
+    "meter-exchanged": AlarmWords(N_("Meter exchanged")),
+    "meter-reset": AlarmWords(N_("Meter began anew")),
+    "card-restored": AlarmWords(N_("Older card came back"), N_("Nothing is billed twice; ask who changed the card.")),
+    "card-lost-a-write": AlarmWords(N_("Card lost a write")),
+    "clone": AlarmWords(N_("Two gateways sign as one")),
+    "batch-lost": AlarmWords(N_("Batches lost")),
+    "batches-lost": AlarmWords(N_("Batches lost")),
+    "store-full": AlarmWords(N_("Gateway's store is full")),
+    "tamper": AlarmWords(N_("Meter reports tampering")),
 }
+QUARANTINE = "quarantine-"
+"""Codes of this form name the reason why a part waits for a person."""
 
 
 def words_of(code: str) -> AlarmWords:
     """The words of a code; its own name when nobody wrote any."""
-    return WORDS.get(code) or AlarmWords(code.replace("-", " ").capitalize(), "")
+    found = WORDS.get(code)
+    if found is not None:
+        return found
+    return AlarmWords(code.removeprefix(QUARANTINE).replace("-", " ").capitalize())

@@ -10,7 +10,7 @@ from functools import lru_cache
 from tallystick_cloud.city.geometry import TURN, Line, Point, blob, cells, even_seeds, hatch, middle, waver
 
 SEED = 7
-HALF_WIDTH_M, HALF_HEIGHT_M = 4_450, 1_820
+HALF_WIDTH_M, HALF_HEIGHT_M = 3_760, 1_790
 """Half of what the map shows; the wide form of the panel it stands in."""
 BEYOND_M = 9_000
 """How far roads, river and railway go on outside, so that no screen sees them end."""
@@ -41,7 +41,7 @@ class City:
 def city() -> City:
     """The city; always the same one."""
     rng = random.Random(SEED)
-    outline = blob(rng, (0, 0), 3_450, 1_640, 0.055, 180)
+    outline = blob(rng, (0, 0), 3_330, 1_560, 0.085, 180)
     districts = cells(outline, even_seeds(rng, outline, (-120, 60), len(NAMES), 9))
     middle_of_river = _river(rng)
     return City(
@@ -115,7 +115,7 @@ def _radials(rng: random.Random) -> list[Line]:
     for number in range(8):
         angle, wave = TURN * (number + rng.uniform(0.2, 0.6)) / 8, waver(rng, 3)
         line = []
-        for reach in range(240, BEYOND_M, 190):
+        for reach in range(40, BEYOND_M, 190):
             turned = angle + 0.16 * wave(reach / 2_300)
             line.append((reach * math.cos(turned) - 120, reach * 0.72 * math.sin(turned) + 60))
         found.append(line)
@@ -127,11 +127,6 @@ def _railway() -> Line:
 
 
 def _fields(rng: random.Random) -> list[Line]:
-    """Borders of fields outside the town, so that land does not look like nothing."""
-    found: list[Line] = []
-    for _ in range(46):
-        angle, reach = rng.uniform(0, TURN), rng.uniform(1.12, 2.2)
-        x, y = 3_450 * reach * math.cos(angle), 1_640 * reach * math.sin(angle)
-        square = blob(rng, (x, y), rng.uniform(160, 420), rng.uniform(120, 260), 0.05, 7)
-        found.append(square)
-    return found
+    """Borders of fields around the town, so that land does not look like nothing."""
+    country = [(-BEYOND_M, -4_000.0), (BEYOND_M, -4_000.0), (BEYOND_M, 4_000.0), (-BEYOND_M, 4_000.0)]
+    return cells(country, even_seeds(rng, country, (0, 0), 150, 1))

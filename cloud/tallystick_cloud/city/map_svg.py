@@ -19,14 +19,16 @@ METRES_PER_DEGREE = 111_320
 E7 = 10_000_000
 LABELS_MAX = 14
 """With more gateways than this their names would cover the map; the list has them."""
-PANEL_PX = 940
-"""Width of the panel on a desk; sizes that should not grow with the map are made from it."""
+PANEL_PX = 800
+"""Width of the drawing on a desk; sizes that should not grow with the map are made from it."""
 NEAR_HALF_WIDTH_M = 1_300
 """A single laundry is shown with its neighbourhood, not as a dot in a whole city."""
 MARGIN = 1.7
 """Room around the outermost gateways, for their names."""
 CROWDED_PX, APART_PX = 12, 17
 """Marks nearer than this stand on one site; they are drawn so far apart."""
+LABEL_PX = 110
+"""Room a name needs."""
 SYMBOL_PX = 9
 """Pixels per symbol of radius 40 at scale 1: a radius of 4.4 px."""
 
@@ -121,7 +123,8 @@ def draw(marks: Sequence[Mark], title: str) -> str:
     """The whole SVG element."""
     shown = window_on([(one.x, one.y) for one in marks])
     labelled = len(marks) <= LABELS_MAX
-    body = "".join(_mark(one, at, shown, labelled) for one, at in zip(marks, _spread(marks, shown), strict=True))
+    places = _spread(marks, shown)
+    body = "".join(_mark(one, at, places, shown, labelled) for one, at in zip(marks, places, strict=True))
     box = f"{shown.x - shown.half_width} {shown.y - shown.half_height} {2 * shown.half_width} {2 * shown.half_height}"
     return (
         f'<svg class="city {"few" if labelled else "many"}" viewBox="{box}" preserveAspectRatio="xMidYMid meet" '
@@ -169,9 +172,16 @@ def base() -> str:
     )
 
 
-def _mark(one: Mark, at: tuple[int, int], shown: Window, labelled: bool) -> str:
+def _label(name: str, at: tuple[int, int], places: list[tuple[int, int]], px: float) -> str:
+    """The name beside its mark: on the right, or on the left when another mark stands in its way."""
+    right = any(0 < x - at[0] < LABEL_PX * px and abs(y - at[1]) < CROWDED_PX * px for x, y in places)
+    side, anchor = (-1, ' text-anchor="end"') if right else (1, "")
+    return f'<text x="{side * 10 * px:.0f}" dy=".35em"{anchor}>{escape(name)}</text>'
+
+
+def _mark(one: Mark, at: tuple[int, int], places: list[tuple[int, int]], shown: Window, labelled: bool) -> str:
     size = shown.metres_per_px / SYMBOL_PX
-    name = f'<text x="{9 * shown.metres_per_px:.0f}" dy=".35em">{escape(one.name)}</text>' if labelled else ""
+    name = _label(one.name, at, places, shown.metres_per_px) if labelled else ""
     return (
         f'<g id="m-{one.id}" transform="translate({at[0]} {at[1]})"><title>{escape(one.name)}: {escape(one.note)}'
         f'</title><g transform="scale({size:.2f})"><use href="#m-{one.shape}" class="{one.shape}" '

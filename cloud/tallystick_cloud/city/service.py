@@ -111,7 +111,7 @@ def watch_contacts(conn: Connection, community: str, now_ms: int) -> int:
 
 
 def _silence(one: store.GatewayRow, key: str) -> NewAlarm:
-    text = "not heard for two heartbeats; check its power, then its network"
+    text = "two heartbeats missed"
     return NewAlarm(NO_CONTACT, Severity.WARNING, text, key, gid=one.gid)
 
 
