@@ -4,7 +4,7 @@ Pure arithmetic on two dictionaries; it asks nobody and forgives nothing."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tallystick_sim.plan import DRYER_CHANNEL, HOUSE_CHANNEL, WASHERS, WATER_CHANNEL, Gateway
@@ -27,11 +27,14 @@ class Booked:
     billed: int
     exceptions: int
     open: int
+    programmes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One channel compared. `truth` and `booked` are in `unit`; `open`: seen by the ledger, not billed yet."""
+    """One channel compared. `truth` and `booked` are in `unit`; `open`: seen by the ledger, not billed yet.
+
+    `programmes`: (really washed, billed) by programme, in text, where they differ."""
 
     key: ChannelKey
     meter: str
@@ -39,6 +42,7 @@ class Line:
     truth: int
     booked: int
     open: int
+    programmes: str
 
     @property
     def name(self) -> str:
@@ -46,7 +50,7 @@ class Line:
 
     @property
     def agrees(self) -> bool:
-        return self.truth == self.booked and self.open == 0
+        return self.truth == self.booked and self.open == 0 and not self.programmes
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class Expected:
     meter: str
     unit: str
     truth: int
+    programmes: Mapping[str, int] = field(default_factory=dict)
 
 
 def expected(truth: Truth) -> tuple[Expected, ...]:
@@ -65,7 +70,8 @@ def expected(truth: Truth) -> tuple[Expected, ...]:
     for washer in WASHERS:
         energy, cycles = (ChannelKey(washer.gateway.value, number) for number in (washer.energy, washer.cycles))
         lines.append(Expected(energy, washer.name, "Wh", truth["watt_hours"][washer.name]))
-        lines.append(Expected(cycles, washer.name, "cycles", sum(truth["cycles"][washer.name].values())))
+        by_programme = truth["cycles"][washer.name]
+        lines.append(Expected(cycles, washer.name, "cycles", sum(by_programme.values()), by_programme))
     dryer, water = (ChannelKey(Gateway.CELLAR.value, number) for number in (DRYER_CHANNEL, WATER_CHANNEL))
     lines.append(Expected(dryer, "dryer", "mWh", truth["milliwatt_hours"]["dryer"]))
     lines.append(Expected(water, "hot-water", "ml", truth["millilitres"]))
@@ -82,13 +88,17 @@ def compare(truth: Truth, booked: Mapping[ChannelKey, Booked]) -> tuple[Line, ..
 
 
 def _line(wanted: Expected, booked: Booked) -> Line:
-    return Line(wanted.key, wanted.meter, wanted.unit, wanted.truth, booked.billed + booked.exceptions, booked.open)
+    total = booked.billed + booked.exceptions
+    different = "" if wanted.programmes == booked.programmes else f"{wanted.programmes} as {booked.programmes}"
+    return Line(wanted.key, wanted.meter, wanted.unit, wanted.truth, total, booked.open, different)
 
 
 def mismatches(lines: Iterable[Line]) -> list[str]:
     """One sentence per channel that does not agree, with both numbers."""
     return [
-        f"{line.name}: used {line.truth}, booked {line.booked}" + (f", still open {line.open}" if line.open else "")
+        f"{line.name}: used {line.truth}, booked {line.booked}"
+        + (f", still open {line.open}" if line.open else "")
+        + (f", programmes {line.programmes}" if line.programmes else "")
         for line in lines
         if not line.agrees
     ]

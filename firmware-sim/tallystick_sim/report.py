@@ -34,8 +34,8 @@ class Report:
             "gateways": len(snapshot.gateways),
             "meters": len({line.meter for line in settled.lines}),
             "readings": figures.readings,
-            "batches": figures.batches,
-            "receipts": figures.receipts,
+            "batches": settled.held.batches,
+            "receipts": settled.held.receipts,
             "uses": figures.uses,
             "fees_nano": str(figures.fees_nano),
             "splits_nano": {party: str(nano) for party, nano in figures.splits_nano.items()},
@@ -62,8 +62,8 @@ def _amiss(settled: Settled, faults: Sequence[Fault], is_timed: bool) -> list[st
         found.append(f"splits sum to {sum(figures.splits_nano.values())} nano, fees to {figures.fees_nano}")
     if len(snapshot.gateways) != len(Gateway):
         found.append(f"{len(snapshot.gateways)} gateways enrolled, {len(Gateway)} were started")
-    if figures.receipts != figures.batches:
-        found.append(f"{figures.batches} batches, but {figures.receipts} receipts")
+    if settled.held.receipts != settled.held.batches:
+        found.append(f"{settled.held.batches} batches, but gateways hold {settled.held.receipts} receipts")
     if is_timed and not figures.uses:
         found.append("nothing was used")
     found += [f"{fault.kind.value}: {fault.ended}" for fault in faults if not fault.recovered]

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tallystick_sim.compare import Line, compare, mismatches
+from tallystick_sim.receipts import Held, count_receipts
 from tallystick_sim.snapshot import Snapshot
 from tallystick_sim.town import Town
 
@@ -24,6 +25,7 @@ class Settled:
 
     snapshot: Snapshot
     lines: tuple[Line, ...]
+    held: Held
     hurried: bool
 
     @property
@@ -49,5 +51,6 @@ async def settle(town: Town, refresh: Callable[[], Awaitable[Snapshot]], leaving
         agreed_at = None if mismatches(lines) else agreed_at or time.monotonic()
         calm = agreed_at is not None and time.monotonic() >= agreed_at + CALM_S
         if calm or leaving.is_set() or time.monotonic() > deadline:
-            return Settled(snapshot, lines, hurried=not calm)
+            held = await count_receipts(town, refresh)
+            return Settled(snapshot, lines, held, hurried=not calm)
         await asyncio.sleep(POLL_S)

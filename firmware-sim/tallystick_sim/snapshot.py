@@ -89,7 +89,7 @@ def parse_summary(summary: Mapping[str, Any]) -> Snapshot:
         gateways=tuple(GatewayNow(sites[one["gid"]], int(one["batches"])) for one in summary["gateways"]),
         channels={
             ChannelKey(sites[one["gid"]], int(one["channel"])): Booked(
-                int(one["billed"]), int(one["exceptions"]), int(one["open"])
+                int(one["billed"]), int(one["exceptions"]), int(one["open"]), dict(one["programmes"])
             )
             for one in summary["ledger"]
         },

@@ -110,6 +110,8 @@ class CrashRun:
         self.outcome.amiss += mismatches(line for line in settled.lines if line not in forgiven)
         if settled.snapshot.imbalance_nano:
             self.outcome.amiss.append(f"the books do not balance: {settled.snapshot.imbalance_nano} nano")
+        if settled.held.receipts != settled.held.batches and not restored:
+            self.outcome.amiss.append(f"{settled.held.batches} batches, {settled.held.receipts} receipts")
         if not settled.snapshot.figures.uses:
             self.outcome.amiss.append("nothing was used: the run showed nothing")
 

@@ -18,7 +18,9 @@ LATEST_MAX = 20  # charges shown as examples; all of them are pages of their own
 
 @dataclass(frozen=True, slots=True)
 class ChannelLedger:
-    """Law 15 of one channel, in counts: open before + span = billed + exceptions + open after."""
+    """Law 15 of one channel, in counts: open before + span = billed + exceptions + open after.
+
+    `programmes`: billed counts by programme, where uses have one."""
 
     gid: str
     gateway: str
@@ -33,6 +35,7 @@ class ChannelLedger:
     billed: int
     exceptions: int
     open: int
+    programmes: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,7 @@ def channel_ledgers(conn: Connection, community: str) -> list[ChannelLedger]:
     """Every channel that was heard of, by gateway and number."""
     billed = _billed(conn, community)
     excepted = _excepted(conn, community)
+    programmes = _programmes(conn, community)
     rows = conn.execute(
         select(channel, gateway.c.name.label("gateway_name"))
         .join(gateway, gateway.c.gid == channel.c.gid)
@@ -157,6 +161,7 @@ def channel_ledgers(conn: Connection, community: str) -> list[ChannelLedger]:
             billed=billed.get(bytes(row.channel_hash), 0),
             exceptions=excepted.get(bytes(row.channel_hash), 0),
             open=row.last_total - row.billed_total,
+            programmes=programmes.get(bytes(row.channel_hash), {}),
         )
         for row in rows
     ]
@@ -169,6 +174,19 @@ def _billed(conn: Connection, community: str) -> dict[bytes, int]:
         .group_by(use.c.channel_hash)
     )
     return {bytes(h): int(counts) for h, counts in rows}
+
+
+def _programmes(conn: Connection, community: str) -> dict[bytes, dict[str, int]]:
+    rows = conn.execute(
+        select(use.c.channel_hash, use.c.programme, func.sum(use.c.to_total - use.c.from_total))
+        .where(use.c.community == community, use.c.programme.is_not(None), use.c.aborted.is_(False))
+        .group_by(use.c.channel_hash, use.c.programme)
+        .order_by(use.c.programme)
+    )
+    found: dict[bytes, dict[str, int]] = defaultdict(dict)
+    for h, programme, counts in rows:
+        found[bytes(h)][programme] = int(counts)
+    return found
 
 
 def _excepted(conn: Connection, community: str) -> dict[bytes, int]:

@@ -15,7 +15,7 @@ TRUTH = {
 
 
 def booked() -> dict[ChannelKey, Booked]:
-    return {e.key: Booked(e.truth, 0, 0) for e in expected(TRUTH)}
+    return {e.key: Booked(e.truth, 0, 0, e.programmes) for e in expected(TRUTH)}
 
 
 def test_equal_is_no_mismatch() -> None:
@@ -35,11 +35,18 @@ def test_missing_double_open_and_unknown_are_each_named() -> None:
     ledger[ChannelKey("cellar", 4)] = Booked(9_000, 0, 5)
     ledger[ChannelKey("cellar", 99)] = Booked(1, 0, 0)
     assert mismatches(compare(TRUTH, ledger)) == [
-        "cellar/11 washer-1 [cycles]: used 3, booked 0",
+        "cellar/11 washer-1 [cycles]: used 3, booked 0, programmes {'30': 1, '60': 2} as {}",
         "cellar/4 hot-water [ml]: used 9000, booked 9000, still open 5",
         "attic/2 house [Wh]: used 500, booked 1000",
         "cellar/99 unknown [counts]: used 0, booked 1",
     ]
+
+
+def test_a_wash_billed_as_another_programme_is_named() -> None:
+    ledger = booked()
+    ledger[ChannelKey("cellar", 11)] = Booked(3, 0, 0, {"30": 2, "60": 1})
+    (sentence,) = mismatches(compare(TRUTH, ledger))
+    assert "{'30': 1, '60': 2} as {'30': 2, '60': 1}" in sentence
 
 
 def test_every_channel_of_the_world_is_expected() -> None:

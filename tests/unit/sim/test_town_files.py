@@ -1,4 +1,4 @@
-"""The demo's files say what the devices are: every contract loads, every channel of the plan has an agent that reads it."""
+"""The demo's files say what the devices are: contracts load, and every planned channel has an agent that reads it."""
 
 from __future__ import annotations
 
