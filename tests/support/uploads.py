@@ -6,6 +6,7 @@ It seals what it is told, good or bad; it never sends anything itself.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import pairwise
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -58,8 +59,8 @@ def segment(
         generation=generation,
         base=base,
         v0=values[0],
-        dt=tuple(after - before for before, after in zip(times, times[1:], strict=False)),
-        dv=tuple(after - before for before, after in zip(values, values[1:], strict=False)),
+        dt=tuple(after - before for before, after in pairwise(times)),
+        dv=tuple(after - before for before, after in pairwise(values)),
         quality=quality,
         state=MeterState.OK,
         serial=serial,
@@ -97,7 +98,7 @@ class SimGateway:
     signer: P256Signer = field(default_factory=P256Signer.generate)
     epoch: int = 1
     seq: int = 1
-    prev: H32 = H32(bytes(32))
+    prev: H32 = ZERO_H32
     boot: bytes = BOOT
     random: Randomness = field(default_factory=lambda: Randomness("uploads"))
 
