@@ -16,6 +16,7 @@ from tallystick_protocol.enrol import EnrolAnswer, EnrolRequest
 from tallystick_protocol.hello import Hello, State
 from tallystick_protocol.ids import H32, channel_hash, gid_from_spki, use_id
 from tallystick_protocol.keys import PublicKey, public_key_of
+from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.part import Part
 from tallystick_protocol.receipt import Receipt
 
@@ -128,6 +129,7 @@ READERS: dict[str, Reader] = {
     "resolution": _message(records.Resolution.decode),
     "enrol": _message(EnrolRequest.decode),
     "enrol-answer": _message(EnrolAnswer.decode),
+    "contract": _message(Contract.decode),
     "spki": _spki,
     "ids": _ids,
     "claim": lambda data, _: {"bytes": parse_claim(data.decode()).hex()},
@@ -155,5 +157,6 @@ CDDL_RULES = {
     "resolution": "Resolution",
     "enrol": "EnrolRequest",
     "enrol-answer": "EnrolAnswer",
+    "contract": "Contract",
     "log-leaf": "LogEntry",
 }

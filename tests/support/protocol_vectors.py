@@ -10,6 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script, `support` is not importable otherwise
 
 from support import protocol_samples as s
+from support import protocol_vectors_contract as contract
 from support import protocol_vectors_log as under
 from support import protocol_vectors_messages as messages
 from support.vector_case import Case
@@ -38,6 +39,7 @@ def all_files() -> dict[str, str]:
         "hello": messages.hellos(),
         "records": messages.records(),
         "enrol": messages.enrolments(),
+        "contract": contract.contracts(),
     }
     return {f"{name}.json": _file(items) for name, items in cases.items()}
 
