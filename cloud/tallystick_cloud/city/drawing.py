@@ -128,5 +128,6 @@ def _railway() -> Line:
 
 def _fields(rng: random.Random) -> list[Line]:
     """Borders of fields around the town, so that land does not look like nothing."""
-    country = [(-BEYOND_M, -4_000.0), (BEYOND_M, -4_000.0), (BEYOND_M, 4_000.0), (-BEYOND_M, 4_000.0)]
+    wide, high = float(BEYOND_M), 4_000.0
+    country: Line = [(-wide, -high), (wide, -high), (wide, high), (-wide, high)]
     return cells(country, even_seeds(rng, country, (0, 0), 150, 1))

@@ -219,7 +219,8 @@ def _refuse(
     resource = request.match_info.route.resource
     is_page = resource is not None and (request.method, resource.canonical) in pages
     by_person = HTML in request.headers.get("Accept", "")
-    if is_page or (by_person and not request.path.startswith("/v1/")):
+    by_script = "HX-Request" in request.headers  # the page stays as it is and says the problem
+    if not by_script and (is_page or (by_person and not request.path.startswith("/v1/"))):
         return error_page(request, problem)
     return web.Response(status=problem.status, text=json.dumps(problem.body()), content_type=PROBLEM)
 

@@ -1,0 +1,21 @@
+"""One browser and one city for all tests of pages; tests that change the city start their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+from support.browser import CityServer, chromium, city_server
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def city() -> Iterator[CityServer]:
+    with city_server() as server:
+        yield server

@@ -1,0 +1,220 @@
+"""The situation room as people use it: live, by keyboard, without JavaScript, and when the server is away."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from support.browser import CityServer, city_server
+
+
+@pytest.fixture
+def town() -> Iterator[CityServer]:
+    with city_server("--gateways", "6", "--uses", "40") as server:
+        yield server
+
+
+def enter(browser: Browser, town: CityServer, path: str = "/situation", **options: object) -> Page:
+    page = browser.new_context(viewport={"width": 1440, "height": 900}, **options).new_page()  # type: ignore[arg-type]
+    page.goto(f"{town.url}/demo/operator")
+    if path != "/situation":
+        page.goto(town.url + path)
+    return page
+
+
+def number(page: Page, key: str) -> int:
+    return int(page.locator(f'[data-k="{key}"]').inner_text().replace(",", ""))
+
+
+def test_a_use_reaches_the_open_page_within_a_second(browser: Browser, town: CityServer) -> None:
+    page = enter(browser, town)
+    expect(page.locator("#conn")).to_have_text("Live", timeout=5000)
+    before, fees = number(page, "uses"), page.locator('[data-k="fees"]').inner_text()
+    town.say("use")
+    expect(page.locator('[data-k="uses"]')).to_have_text(f"{before + 1}", timeout=1000)
+    expect(page.locator('[data-k="fees"]')).not_to_have_text(fees)
+    page.context.close()
+
+
+def test_a_new_alarm_appears_at_its_rank_and_is_announced_once(browser: Browser, town: CityServer) -> None:
+    page = enter(browser, town)
+    expect(page.locator("#conn")).to_have_text("Live", timeout=5000)
+    town.say("alarm")
+    first = page.locator("#alarms > li").first
+    expect(first).to_contain_text("Meter reports tampering", timeout=2000)
+    expect(page.locator("#say")).to_contain_text("Critical: Meter reports tampering")
+    expect(first.get_by_role("button")).to_have_text("Take")
+    page.context.close()
+
+
+def test_take_keeps_the_focus_on_the_alarm_and_everybody_sees_who_has_it(browser: Browser, town: CityServer) -> None:
+    page, other = enter(browser, town), enter(browser, town, "/situation?alarms=all")
+    expect(page.locator("#conn")).to_have_text("Live", timeout=5000)
+    row = page.locator("#alarms > li").first
+    name = row.get_attribute("id")
+    row.get_by_role("button").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(f"#{name} .who")).to_contain_text("City control room")
+    assert page.evaluate("document.activeElement.closest('li')?.id") == name
+    expect(other.locator(f"#{name} .who")).to_contain_text("City control room", timeout=2000)
+    page.context.close()
+    other.context.close()
+
+
+def test_an_alarm_that_somebody_else_took_is_refused_aloud(browser: Browser, town: CityServer) -> None:
+    page = enter(browser, town)
+    expect(page.locator("#conn")).to_have_text("Live", timeout=5000)
+    page.route("**/situation/live", lambda route: route.abort())
+    page.reload()
+    manager = browser.new_context().new_page()
+    manager.goto(f"{town.url}/demo/manager")
+    manager.locator("#alarms > li").first.get_by_role("button").click()
+    expect(manager.locator("#alarms > li").first.locator(".who")).to_contain_text("Giulia Ferrari")
+    page.locator("#alarms > li").first.get_by_role("button").click()
+    expect(page.locator("#say")).to_contain_text("taken by somebody else")
+    expect(page.locator("#alarms > li").first.get_by_role("button")).to_have_text("Take")
+    manager.context.close()
+    page.context.close()
+
+
+def test_everything_is_done_by_keyboard(browser: Browser, town: CityServer) -> None:
+    page = enter(browser, town)
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    rows = page.locator("#alarms > li")
+    assert page.evaluate("document.activeElement.id") == rows.nth(1).get_attribute("id")
+    page.keyboard.press("k")
+    name = rows.nth(0).get_attribute("id")
+    assert page.evaluate("document.activeElement.id") == name
+    page.keyboard.press("t")
+    expect(page.locator(f"#{name} .who")).to_contain_text("City control room")
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "search"
+    page.keyboard.type("dryer")
+    expect(page.locator("#found a").first).to_contain_text("Dryer")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/gateways#g-[0-9a-f]{32}$"))
+    page.keyboard.press("g")
+    page.keyboard.press("s")
+    expect(page).to_have_url(f"{town.url}/situation")
+    page.context.close()
+
+
+def test_page_and_take_work_without_javascript(browser: Browser, town: CityServer) -> None:
+    page = enter(browser, town, java_script_enabled=False)
+    assert page.locator("svg.city #sites > g").count() == 6
+    expect(page.locator("#chart svg.lines")).to_be_visible()
+    row = page.locator("#alarms > li").first
+    name = row.get_attribute("id")
+    row.get_by_role("button").click()
+    assert page.url.startswith(f"{town.url}/situation")
+    assert page.locator(f"#{name}").count() == 0
+    page.get_by_role("navigation", name="Alarms shown").get_by_role("link", name="All").click()
+    expect(page.locator(f"#{name} .who")).to_contain_text("City control room")
+    page.locator("#search").fill("gw-002")
+    page.locator("#search").press("Enter")
+    expect(page.locator(".found-page")).to_contain_text("gw-002")
+    page.context.close()
+
+
+def test_a_silent_server_is_shown_within_five_seconds_and_old_numbers_stay(browser: Browser, town: CityServer) -> None:
+    page = enter(browser, town)
+    expect(page.locator("#conn")).to_have_text("Live", timeout=5000)
+    uses = number(page, "uses")
+    town.stop()
+    expect(page.locator("#conn")).to_have_text(re.compile(r"^No data for \d s$"), timeout=5600)
+    assert number(page, "uses") == uses
+    clock = page.locator("#clock-time").inner_text()
+    page.wait_for_timeout(1300)
+    assert page.locator("#clock-time").inner_text() == clock, "a clock that runs on says the numbers are of now"
+    page.context.close()
+
+
+def test_clock_and_chart_are_in_the_city_zone_whatever_the_browser_is_in(browser: Browser, city: CityServer) -> None:
+    page = enter(browser, city, timezone_id="America/New_York")
+    expect(page.locator("#conn")).to_have_text("Live", timeout=5000)
+    stamp = page.locator("#clock").get_attribute("datetime") or ""
+    assert stamp.endswith("+01:00")
+    assert page.locator("#clock-time").inner_text()[:4] == stamp[11:15]
+    plain = enter(browser, city, "/situation?chart=table", java_script_enabled=False)
+    newest_hour = plain.locator("tbody th").first.inner_text()
+    assert newest_hour[:2] == stamp[11:13]
+    page.context.close()
+    plain.context.close()
+
+
+def test_hours_in_which_nothing_ran_are_gaps_not_zeros(browser: Browser, city: CityServer) -> None:
+    page = enter(browser, city, "/situation?chart=line", java_script_enabled=False)
+    line = page.locator("#chart path.uses").get_attribute("d") or ""
+    assert line.count("M") >= 2
+    page.context.close()
+
+
+def test_parts_of_the_split_sum_to_the_fees_shown(browser: Browser, city: CityServer) -> None:
+    page = enter(browser, city)
+    cents = [round(float(text.replace(",", "")) * 100) for text in page.locator("#split .num").all_inner_texts()]
+    fees = round(float(page.locator('[data-k="fees"]').inner_text().replace(",", "")) * 100)
+    assert sum(cents) == fees
+    page.context.close()
+
+
+@pytest.mark.parametrize("chosen", ["unowned", "all"])
+def test_the_file_has_exactly_the_rows_of_the_list(browser: Browser, city: CityServer, chosen: str) -> None:
+    page = enter(browser, city, f"/situation?alarms={chosen}")
+    shown = [one[3:] for one in page.locator("#alarms > li").evaluate_all("rows => rows.map(row => row.id)")]
+    text = page.evaluate(f"fetch('/situation/alarms.csv?alarms={chosen}').then(answer => answer.text())")
+    rows = list(csv.DictReader(io.StringIO(text.lstrip("\ufeff"))))
+    assert [row["id"] for row in rows] == shown
+    assert len(rows) >= 5
+    page.context.close()
+
+
+def test_marks_of_gateways_stand_inside_the_map(browser: Browser, city: CityServer) -> None:
+    page = enter(browser, city)
+    outside = page.evaluate(
+        "() => { const box = document.querySelector('.mapbox').getBoundingClientRect();"
+        " return [...document.querySelectorAll('#sites use')].filter(use => { const b = use.getBoundingClientRect();"
+        " return b.left < box.left || b.right > box.right || b.top < box.top || b.bottom > box.bottom; }).length; }"
+    )
+    assert outside == 0
+    page.context.close()
+
+
+def test_every_link_of_every_page_leads_somewhere(browser: Browser, city: CityServer) -> None:
+    page = enter(browser, city)
+    links: set[str] = set()
+    for path in ("/situation", "/situation?alarms=all", "/gateways", "/find?q=a", "/demo", "/sign-in"):
+        page.goto(city.url + path)
+        links |= set(page.locator("a[href]").evaluate_all("all => all.map(one => one.href)"))
+    for link in sorted(links):
+        answer = page.request.get(link.split("#")[0])
+        assert answer.status == 200, link
+    page.context.close()
+
+
+def test_an_empty_city_says_the_next_step(browser: Browser) -> None:
+    with city_server("--gateways", "0", "--alarms", "0") as server:
+        page = enter(browser, server)
+        expect(page.locator(".empty.over")).to_contain_text("tallystick site new")
+        expect(page.locator("#no-alarms")).to_contain_text("Nothing is waiting")
+        expect(page.locator("#split")).to_contain_text("Nothing was charged")
+        assert page.locator('[data-k="slowest-note"]').inner_text() == "no batch yet"
+        page.context.close()
+
+
+def test_a_foreign_host_name_is_not_answered(city: CityServer) -> None:
+    request = urllib.request.Request(f"{city.url}/v1/health", headers={"Host": "evil.example"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=5)
+    assert refused.value.code == 421
+    refused.value.close()
