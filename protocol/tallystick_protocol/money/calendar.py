@@ -71,8 +71,8 @@ def edges(
     for low, high, version in _spans(versions, from_ms, to_ms):
         step = interval_ms or version.terms.interval_ms
         found |= set(range(-(-low // step) * step, high + 1, step))
-        found |= _period_edges(version, low, high, offsets)
-        found |= _band_edges(version, low, high, offsets)
+        inner = _period_edges(version, low, high, offsets) | _band_edges(version, low, high, offsets)
+        found |= {t for t in inner if low <= t <= high}
     return sorted(t for t in found if from_ms <= t <= to_ms)
 
 

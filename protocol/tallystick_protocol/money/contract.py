@@ -80,6 +80,14 @@ class TimeRule(StrEnum):
     HOLD = "hold"
 
 
+class PayoutApproval(StrEnum):
+    """Who releases a payout beside whoever proposed it: any second person who may, or a party of this contract other
+    than the collector."""
+
+    SECOND_PERSON = "second-person"
+    OTHER_PARTY = "other-party"
+
+
 @dataclass(frozen=True, slots=True)
 class PartyRef(RowMessage):
     """A party as this contract names it. Roles: owner, user, servicer, financier, community-manager, ..."""
@@ -117,6 +125,7 @@ class Terms(MapMessage):
         Field(6, "unknown_time_days", _DAYS),
         Field(7, "payout_threshold", Of(Exact)),
         Field(8, "dispute_days", _DAYS),
+        Field(9, "payout_approval", Word(PayoutApproval), optional=True, empty=PayoutApproval.SECOND_PERSON),
     )
     rating_period: RatingPeriod = RatingPeriod.MONTH
     interval_ms: int = 15 * 60 * 1000
@@ -127,6 +136,7 @@ class Terms(MapMessage):
     unknown_time_days: int = 30
     payout_threshold: Exact = Exact(1, 1)  # noqa: RUF009 - an immutable value: 10 units
     dispute_days: int = 30
+    payout_approval: PayoutApproval = PayoutApproval.SECOND_PERSON
 
     def check_rules(self) -> None:
         if DAY_MS % self.interval_ms:

@@ -150,11 +150,12 @@ def _terms(table: Table, unit: str) -> Terms:
     unknown_days = table.count("unknown_time_days", ruled.unknown_time_days)
     threshold = table.amount("payout_threshold", unit) or ruled.payout_threshold
     dispute_days = table.count("dispute_days", ruled.dispute_days)
+    payout_approval = table.word("payout_approval", PayoutApproval, ruled.payout_approval)
     table.done()
 
     def made() -> Terms:
         late = (late_days, unknown_time, unknown_days)
-        return Terms(rating_period, interval_ms, max_gap_ms, gap_rule, *late, threshold, dispute_days)
+        return Terms(rating_period, interval_ms, max_gap_ms, gap_rule, *late, threshold, dispute_days, payout_approval)
 
     return table.built("interval", made)
 

@@ -155,8 +155,12 @@ class Tariff(MapMessage):
                 raise BadValue(f"tariff.{name}", "is negative")
         if self.minimum is not None and self.cap is not None and self.minimum.nano() > self.cap.nano():
             raise BadValue("tariff.minimum", "is above the cap")
-        if self.form is Form.INTERVAL and (self.start_fee or self.session_minimum or self.step != 1):
-            raise BadValue("tariff", "start fee, session minimum and step belong to event uses, not to intervals")
+        if self.shared and self.minimum is not None:
+            raise BadValue("tariff.minimum", "of a shared tariff does not say who owes it: leave one of them out")
+        given = (("start_fee", self.start_fee), ("session_minimum", self.session_minimum), ("step", self.step != 1))
+        for name, value in given:
+            if self.form is Form.INTERVAL and value:
+                raise BadValue(f"tariff.{name}", "belongs to event uses, not to intervals")
         self._check_bands()
 
     def _check_bands(self) -> None:

@@ -59,7 +59,8 @@ class Table:
     def raw(self, key: str) -> Any:
         """The value as TOML gave it; a missing field is refused."""
         if not self.has(key):
-            raise self.fail(key, "is missing: add it")
+            close = get_close_matches(key, self._data, 1)
+            raise self.fail(key, f"is missing: add it (or is it {close[0]!r}?)" if close else "is missing: add it")
         return self._data[key]
 
     def text(self, key: str, default: str | None = None) -> str:

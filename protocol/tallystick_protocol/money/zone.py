@@ -41,6 +41,8 @@ class Offsets:
         for index, start in enumerate(self.starts_ms):
             end = self.starts_ms[index + 1] if index + 1 < len(self.starts_ms) else self.end_ms
             candidate = local_ms - self.offsets_ms[index]
+            if index == 0 and candidate < start:
+                raise ZoneError("time", f"lies before the year {YEAR_FIRST}")
             if candidate < end:
                 return max(candidate, start)
         raise ZoneError("time", f"lies after the year {YEAR_END - 1}")
