@@ -95,11 +95,7 @@ class App:
 
     async def _flush(self, core: Core) -> None:
         while True:
-            try:
-                async with asyncio.timeout(self._config.flush_ms / 1000):
-                    await self._changed.wait()
-            except TimeoutError:
-                pass  # the usual group commit
+            await self._flush_due()
             self._changed.clear()
             try:
                 core.flush()
@@ -108,6 +104,16 @@ class App:
             except JournalError as error:
                 log.error("%s", error)
                 await asyncio.sleep(STORE_AGAIN_MS / 1000)
+
+    async def _flush_due(self) -> None:
+        """Until the next group commit, or until something urgent came."""
+        waits = (self._clock.sleep_ms(self._config.flush_ms), self._changed.wait())
+        tasks = [asyncio.ensure_future(each) for each in waits]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
 
     async def _seal(self, core: Core) -> None:
         uplink = self._config.uplink

@@ -130,7 +130,7 @@ class UplinkConfig:
 
 @dataclass(frozen=True, slots=True)
 class EdgeConfig:
-    """Everything one agent does. `data` is the folder of the keys and the journal."""
+    """Everything one agent does. `data`: folder of keys and journal; `flush_ms`: group commit, in domain time."""
 
     name: str
     data: Path
