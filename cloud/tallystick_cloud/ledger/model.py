@@ -24,11 +24,13 @@ class Kind(StrEnum):
 
 
 class Account(StrEnum):
-    """Account kinds of this release; the others come with payouts."""
+    """Account kinds of this release; receivable and bank grow to the positive, what is owed to the negative."""
 
     RECEIVABLE = "receivable"
     PAYABLE = "payable"
     FUND = "fund"
+    PAYOUT_IN_TRANSIT = "payout-in-transit"
+    BANK = "bank"
 
 
 @dataclass(frozen=True, slots=True)

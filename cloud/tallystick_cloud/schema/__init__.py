@@ -46,6 +46,7 @@ from .people import (
     site,
 )
 from .people import community_table as community
+from .payouts import payout, payout_approval, payout_run
 
 __all__ = [
     "access",
@@ -79,6 +80,9 @@ __all__ = [
     "party",
     "party_account",
     "party_key",
+    "payout",
+    "payout_approval",
+    "payout_run",
     "period_close",
     "posting",
     "posting_period",

@@ -16,6 +16,7 @@ from tallystick_protocol.money.contract import (
     Mode,
     Notice,
     PartyRef,
+    PayoutApproval,
     RatingPeriod,
     Terms,
     TimeRule,

@@ -462,6 +462,65 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("party", "kid", name=op.f("pk_party_key")),
     )
     op.create_table(
+        "payout",
+        sa.Column("id", sa.LargeBinary(), nullable=False),
+        sa.Column("community", sa.Text(), nullable=False),
+        sa.Column("run", sa.LargeBinary(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("party", sa.LargeBinary(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("chain", sa.LargeBinary(), nullable=False),
+        sa.Column("unit", sa.Text(), nullable=False),
+        sa.Column("contract", sa.Text(), nullable=False),
+        sa.Column("entitlement", sa.BigInteger(), nullable=False),
+        sa.Column("cents", sa.BigInteger(), nullable=False),
+        sa.Column("creditor", sa.Text(), nullable=False),
+        sa.Column("creditor_iban", sa.Text(), nullable=False),
+        sa.Column("sent_ms", sa.BigInteger(), nullable=True),
+        sa.Column("outcome", sa.Text(), nullable=True),
+        sa.Column("outcome_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_payout")),
+        sa.UniqueConstraint("run", "position", name=op.f("uq_payout_run_position")),
+    )
+    op.create_index(op.f("ix_payout_chain_party"), "payout", ["chain", "party"], unique=False)
+    op.create_index(op.f("ix_payout_community_party"), "payout", ["community", "party"], unique=False)
+    op.create_table(
+        "payout_approval",
+        sa.Column("run", sa.LargeBinary(), nullable=False),
+        sa.Column("party", sa.LargeBinary(), nullable=False),
+        sa.Column("community", sa.Text(), nullable=False),
+        sa.Column("yes", sa.Boolean(), nullable=False),
+        sa.Column("envelope", sa.LargeBinary(), nullable=True),
+        sa.Column("leaf", sa.BigInteger(), nullable=True),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("run", "party", name=op.f("pk_payout_approval")),
+    )
+    op.create_table(
+        "payout_run",
+        sa.Column("id", sa.LargeBinary(), nullable=False),
+        sa.Column("community", sa.Text(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("collector", sa.LargeBinary(), nullable=False),
+        sa.Column("debtor", sa.Text(), nullable=False),
+        sa.Column("debtor_iban", sa.Text(), nullable=False),
+        sa.Column("unit", sa.Text(), nullable=False),
+        sa.Column("execution_day", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("proposer", sa.LargeBinary(), nullable=False),
+        sa.Column("proposed_ms", sa.BigInteger(), nullable=False),
+        sa.Column("approved_ms", sa.BigInteger(), nullable=True),
+        sa.Column("written_ms", sa.BigInteger(), nullable=True),
+        sa.Column("file_hash", sa.LargeBinary(), nullable=True),
+        sa.Column("sent_ms", sa.BigInteger(), nullable=True),
+        sa.Column("closed_ms", sa.BigInteger(), nullable=True),
+        sa.Column("held", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_payout_run")),
+        sa.UniqueConstraint("community", "key", name=op.f("uq_payout_run_community_key")),
+        sa.UniqueConstraint("community", "number", name=op.f("uq_payout_run_community_number")),
+    )
+    op.create_index(op.f("ix_payout_run_community_state"), "payout_run", ["community", "state"], unique=False)
+    op.create_table(
         "period_close",
         sa.Column("chain", sa.LargeBinary(), nullable=False),
         sa.Column("from_ms", sa.BigInteger(), nullable=False),
@@ -611,6 +670,12 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_posting_party_unit"), table_name="posting")
     op.drop_table("posting")
     op.drop_table("period_close")
+    op.drop_index(op.f("ix_payout_run_community_state"), table_name="payout_run")
+    op.drop_table("payout_run")
+    op.drop_table("payout_approval")
+    op.drop_index(op.f("ix_payout_community_party"), table_name="payout")
+    op.drop_index(op.f("ix_payout_chain_party"), table_name="payout")
+    op.drop_table("payout")
     op.drop_table("party_key")
     op.drop_index(op.f("ix_party_account_party"), table_name="party_account")
     op.drop_table("party_account")
