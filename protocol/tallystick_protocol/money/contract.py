@@ -277,6 +277,9 @@ def read_contract(payload: bytes) -> Contract:
 
 def version_at(versions: Sequence[Contract], t_ms: int) -> Contract | None:
     """The version in force at a time: of those whose span holds it the one with the highest number."""
-    begun = [v for v in versions if v.effective_from_ms <= t_ms]
-    held = [v for v in begun if v.effective_to_ms is None or t_ms < v.effective_to_ms]
-    return max(held, key=lambda v: v.version, default=None)
+    found = None
+    for version in versions:
+        begun = version.effective_from_ms <= t_ms
+        if begun and (version.effective_to_ms is None or t_ms < version.effective_to_ms):
+            found = version if found is None or version.version > found.version else found
+    return found

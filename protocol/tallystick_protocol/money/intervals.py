@@ -1,7 +1,7 @@
 """Cutting a meter's totals into interval uses: from readings and edges to slices, the same however the readings arrive.
 It never prices a slice and never invents consumption: between readings it interpolates, over a hole it does not."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -39,14 +39,14 @@ class IntervalSlice:
 
 
 def cut(
-    points: Sequence[Point], last: Cut | None, edges: Iterable[int], max_gap_ms: int
+    points: Sequence[Point], last: Cut | None, edges: Iterable[int], max_gap_ms: int | Callable[[int], int]
 ) -> tuple[list[IntervalSlice], Cut | None]:
     """Cut everything between edges that readings already surround; returns the slices and the new state.
 
     `points` come in the order of their pagination and hold every reading from the last one at or before `last` on
     (more do not matter). `edges` rise. With `last` None cutting begins at the first reading.
     The total at an edge is the reading there, else linear between its neighbours, floored. When the neighbours are more
-    than `max_gap_ms` apart nothing is known between them: one slice from the last known total to the next, marked.
+    than `max_gap_ms` apart (a number, or what a contract said at the time where the hole begins) nothing is known between them: one slice from the last known total to the next, marked.
     Only intervals with a reading at or after their end are cut, so cutting in one go equals cutting as readings come.
     A reading at or before an earlier one's time is passed over: its counts are in the total of the next one.
     Raises BadValue when a total falls or the reading before `last` is missing.
@@ -63,7 +63,7 @@ def cut(
     for a, b in pairwise(kept):
         if b.t_ms <= state.t_ms:
             continue
-        if b.t_ms - a.t_ms > max_gap_ms:
+        if b.t_ms - a.t_ms > (max_gap_ms(a.t_ms) if callable(max_gap_ms) else max_gap_ms):
             state = _over_hole(slices, state, a, b)
         while done < len(marks) and marks[done] <= b.t_ms:
             if marks[done] > state.t_ms:

@@ -54,8 +54,23 @@ class Plan:
         self.counts_money = bool(self.minimum) or self.cap is not None
         self.waterfall: Waterfall = waterfall_of(contract.split, [party.id for party in contract.parties])
         self.split_scopes = tuple(counter.scope for counter in self.waterfall.counters)
+        self.use_form = UsageForm(tariff.form.value)
+        self._moves = tuple(not curve.is_plain or self.counts_money or bool(self.split_scopes) for curve in self.curves)
+        self._is_simple = self.week is None and not self.programmes
         self._period = Period(0, 0)
         self._keys: dict[tuple[PartyId, int, int], tuple[H32, ...]] = {}
+
+    def is_usual(self, usage: Usage) -> bool:
+        """Whether a use needs no second look: of the contract's form, priced, not aborted, not over a hole."""
+        if usage.form is not self.use_form or usage.aborted or usage.gap:
+            return False
+        if self.programmes and self.rest < 0 and usage.programme not in self.programmes:
+            return False
+        return usage.from_total <= usage.to_total and usage.start_ms <= usage.end_ms
+
+    def moves(self, band: int) -> bool:
+        """Whether uses of a band (-1: a minimum) move any counter."""
+        return band < 0 or self._moves[band]
 
     def period(self, end_ms: int) -> Period:
         """The rating period of a use that ends then."""
@@ -67,11 +82,13 @@ class Plan:
         """Index of the band that prices a use; -1 for a minimum. Raises UsageError when none does."""
         if usage.form is UsageForm.MINIMUM:
             return -1
+        if self._is_simple:
+            return self.rest
         if self.programmes:
             return self._by_programme(usage)
         if usage.gap and self.contract.terms.gap_rule is not GapRule.START:
             return self.cheapest
-        if self.week is None:
+        if self.week is None:  # cannot be: bands are by time, by programme, or one for everything
             return self.rest
         minute = (self.offsets.at(usage.start_ms) + usage.start_ms) // MINUTE_MS + _THURSDAY
         return self.week[minute % _WEEK_MINUTES]

@@ -3,7 +3,7 @@ It is a pure function: the same uses give the same money whoever computes it, an
 rating the later uses of its counters again from the values before it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.ids import H32, PartyId
@@ -28,10 +28,10 @@ __all__ = [
 Versions = Callable[[Usage], Contract] | Sequence[Contract]
 
 
-@dataclass(frozen=True, slots=True)
-class Rated:
+class Rated(NamedTuple):
     """A use with its fee and shares in nano, and the counters (key, value) before and after it in one order.
 
+    A named tuple because one is made per use and a frozen dataclass takes three times as long to make.
     `shares` holds every party that the split names, in contract order, and sums to the fee. `band` is the band or
     programme that priced it, None for a minimum.
     """
@@ -70,12 +70,16 @@ def rate(versions: Versions, chain: H32, usages: Iterable[Usage], counters: Mapp
     moved: dict[H32, int] = {}
     rated = []
     last: tuple[int, bytes, int] | None = None
+    plan: Plan | None = None
     for usage in usages:
-        position = usage.position
+        position = (usage.end_ms, usage.channel_hash, usage.number)
         if last is not None and position <= last:
             raise InvariantError("uses are rated in canonical order, each once: sort them by position")
         last = position
-        rated.append(_rate_one(plan_of(find(usage), chain), usage, moved, counters))
+        version = find(usage)
+        if plan is None or plan.contract is not version:
+            plan = plan_of(version, chain)
+        rated.append(_rate_one(plan, usage, moved, counters))
     return rated
 
 
@@ -90,23 +94,34 @@ def _by_start(versions: Sequence[Contract]) -> Callable[[Usage], Contract]:
 
 
 def _rate_one(plan: Plan, usage: Usage, moved: dict[H32, int], counters: Mapping[H32, int]) -> Rated:
-    reason = problem(plan.contract, usage)
-    if reason is not None:
-        raise UsageError("use", reason)
-    if usage.aborted:
-        return Rated(usage, 0, (), (), tuple((party, 0) for party in plan.waterfall.beneficiaries), usage.programme)
+    if not plan.is_usual(usage):
+        reason = problem(plan.contract, usage)
+        if reason is not None:
+            raise UsageError("use", reason)
+        if usage.aborted:
+            return Rated(usage, 0, (), (), plan.waterfall.nothing, usage.programme)
     band = plan.band(usage)
+    name = plan.names[band] if band >= 0 else None
+    if not plan.moves(band):
+        fee = _raw(plan, usage, band, [])[0]
+        return Rated(usage, fee, (), (), _shares(plan, usage, fee, []), name)
     keys = plan.keys(usage, band)
     values = [moved[key] if key in moved else counters.get(key, 0) for key in keys]
     before = tuple(zip(keys, values, strict=True))
     fee, prices = _fee(plan, usage, band, values)
     split = values[prices:]
-    shares = plan.waterfall.divide(fee, usage.use_id, usage.form is UsageForm.EVENT, split)
+    shares = _shares(plan, usage, fee, split)
     values[prices:] = split
     after = tuple(zip(keys, values, strict=True))
     moved.update(after)
-    names = zip(plan.waterfall.beneficiaries, shares, strict=True)
-    return Rated(usage, fee, before, after, tuple(names), plan.names[band] if band >= 0 else None)
+    return Rated(usage, fee, before, after, shares, name)
+
+
+def _shares(plan: Plan, usage: Usage, fee: int, values: list[int]) -> tuple[tuple[PartyId, int], ...]:
+    """The shares in contract order; moves the split's counters in `values`."""
+    waterfall = plan.waterfall
+    shares = waterfall.divide(fee, usage.use_id, usage.form is UsageForm.EVENT, values)
+    return tuple(zip(waterfall.beneficiaries, shares, strict=True))
 
 
 def _fee(plan: Plan, usage: Usage, band: int, values: list[int]) -> tuple[int, int]:

@@ -32,6 +32,7 @@ class _Taker:
     base: int
     cap: int
     cap_at: int
+    is_plain_rest: bool  # takes all that is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Waterfall:
     beneficiaries: tuple[PartyId, ...]
     counters: tuple[SplitCounter, ...]
     takers: tuple[_Taker, ...]
+    nothing: tuple[tuple[PartyId, int], ...]  # the shares of a fee of 0
 
     def divide(self, fee: int, use_id: bytes, per_use: bool, values: list[int]) -> list[int]:
         """Shares of the beneficiaries, summing to `fee` >= 0; `values` are the counters and are moved in place.
@@ -50,7 +52,7 @@ class Waterfall:
         shares = [0] * len(self.beneficiaries)
         left = fee
         for taker in self.takers:
-            amount = _take(taker, left, per_use, values)
+            amount = left if taker.is_plain_rest else _take(taker, left, per_use, values)
             left -= amount
             if amount == 0:
                 continue
@@ -69,7 +71,7 @@ def waterfall_of(steps: Sequence[Step], order: Sequence[PartyId]) -> Waterfall:
     beneficiaries = tuple(party for party in order if party in named)
     counters: list[SplitCounter] = []
     takers = tuple(_taker(step, index, beneficiaries, counters) for index, step in enumerate(steps))
-    return Waterfall(beneficiaries, tuple(counters), takers)
+    return Waterfall(beneficiaries, tuple(counters), takers, tuple((party, 0) for party in beneficiaries))
 
 
 def _taker(step: Step, index: int, beneficiaries: Sequence[PartyId], counters: list[SplitCounter]) -> _Taker:
@@ -91,6 +93,7 @@ def _taker(step: Step, index: int, beneficiaries: Sequence[PartyId], counters: l
         base,
         cap,
         cap_at,
+        step.takes_rest and step.cap is None and step.floor is None,
     )
 
 

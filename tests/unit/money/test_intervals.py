@@ -44,6 +44,12 @@ def test_a_span_as_long_as_the_longest_gap_is_no_hole() -> None:
     assert not any(piece.gap for piece in slices)
 
 
+def test_the_longest_gap_is_that_of_the_time_where_a_hole_begins() -> None:
+    points = [Point(0, 0), Point(1000, 10), Point(2000, 20)]
+    slices, _ = cut(points, None, EDGES, lambda t_ms: 500 if t_ms == 1000 else GAP)
+    assert [piece.gap for piece in slices] == [False, False, True]
+
+
 def test_nothing_in_nothing_out() -> None:
     assert cut([], None, EDGES, GAP) == ([], None)
     assert cut([], Cut(900, 5), EDGES, GAP) == ([], Cut(900, 5))
