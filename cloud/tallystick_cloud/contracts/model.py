@@ -40,6 +40,9 @@ class Book:
 
     versions: tuple[Version, ...]
 
+    def by_h(self) -> dict[bytes, Version]:
+        return {version.h: version for version in self.versions}
+
     def of_channel(self, asset: str, quantity: str) -> "ChannelContracts":
         chains: dict[bytes, list[Version]] = {}
         for version in self.versions:

@@ -24,6 +24,11 @@ def log_view(conn: Connection, context: Context) -> LogView:
     head = log_store.read_head(conn, context.community)
     if head is None:
         raise NotFound("community", f"{context.community!r} has no log")
+    return view_of(context, head)
+
+
+def view_of(context: Context, head: log_store.Head) -> LogView:
+    """A head as gateways see it."""
     return LogView(context.log_id, head.size, H32(head.root))
 
 

@@ -48,6 +48,17 @@ _COUNT = (
 )
 _DESCRIPTORS = select(descriptor.c.channel, descriptor.c.h).where(descriptor.c.gid == bindparam("g"))
 
+_MOVE = (
+    update(gateway_head)
+    .where(gateway_head.c.gid == bindparam("g"))
+    .values(epoch=bindparam("e"), next_seq=bindparam("n"), head=bindparam("h"), hello_nonce=bindparam("b"))
+)
+
+
+def move_head(conn: Connection, head: Head) -> None:
+    values = {"g": head.gid, "e": head.epoch, "n": head.next_seq, "h": head.head, "b": head.hello_nonce}
+    conn.execute(_MOVE, values)
+
 
 def lock_head(conn: Connection, gid: bytes) -> Head | None:
     row = conn.execute(_HEAD_LOCKED, {"g": gid}).one_or_none()

@@ -14,6 +14,7 @@ from tallystick_protocol.ids import ZERO_H32
 from tallystick_protocol.part import Part
 
 from tallystick_cloud.contracts import store as contracts
+from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.gateways.model import Head
 from tallystick_cloud.gateways.store import descriptor_hashes
 from tallystick_cloud.ledger.model import FreshUse
@@ -32,6 +33,7 @@ class Posted:
     uses: list[FreshUse] = field(default_factory=list)
     quarantined: list[tuple[int, int, int]] = field(default_factory=list)
     readings: int = 0
+    versions: dict[bytes, Version] = field(default_factory=dict)
 
 
 def quarantine_all(head: Head, opened: OpenedUpload, h: bytes, reason: Reason) -> Posted:
@@ -95,7 +97,7 @@ class _Bench:
         self._book = contracts.book(conn, head.community)
         self._works: dict[int, ChannelWork] = {}
         self._open = store.open_uses(conn, [bytes(row.channel_hash) for row in self._rows.values()])
-        self._descriptors = descriptor_hashes(conn, head.gid)
+        self._descriptors: dict[int, set[bytes]] | None = None
         self._notes: list[notices.Note] = []
 
     def take(self, parts: Sequence[Part | BadPart | None]) -> dict[int, Trouble]:
@@ -128,9 +130,14 @@ class _Bench:
         row = self._rows.get(part.channel)
         if row is None:
             return Trouble(Reason.NO_DESCRIPTOR, f"channel {part.channel} is not in this gateway's meter plan")
-        if part.descriptor != ZERO_H32 and part.descriptor not in self._descriptors.get(part.channel, ()):
+        if part.descriptor != ZERO_H32 and not self._is_described(part):
             return Trouble(Reason.NO_DESCRIPTOR, f"channel {part.channel}: its descriptor is not known here")
         return None
+
+    def _is_described(self, part: Part) -> bool:
+        if self._descriptors is None:
+            self._descriptors = descriptor_hashes(self._conn, self._head.gid)
+        return part.descriptor in self._descriptors.get(part.channel, ())
 
     def _work(self, number: int) -> ChannelWork:
         found = self._works.get(number)
@@ -173,20 +180,21 @@ class _Bench:
     def write(self, posted: Posted, troubles: dict[int, Trouble], now_ms: int) -> None:
         """Channels, open uses, exceptions and alarms."""
         rows = []
+        posted.versions = self._book.by_h()
         for number in sorted(self._works):
             work = self._works[number]
             posted.uses += work.uses
             posted.readings += work.readings
             rows += [self._exception(trouble, work.channel_hash, None, "open", now_ms) for trouble in work.exceptions]
-            self._write_work(work)
+            self._write_open(work)
+        changed = [work.values() for work in self._works.values() if work.changed]
+        store.update_channels(self._conn, changed)
         for position, trouble in sorted(troubles.items()):
             rows.append(self._exception(trouble, None, position, "quarantined", now_ms))
         store.insert_exceptions(self._conn, rows)
         notices.tell(self._conn, self._head, self._rows, self._notes, troubles, now_ms)
 
-    def _write_work(self, work: ChannelWork) -> None:
-        if work.changed:
-            store.update_channel(self._conn, work.channel_hash, work.values())
+    def _write_open(self, work: ChannelWork) -> None:
         for use in work.open_uses.values():
             if use.is_done and not use.is_new:
                 store.delete_open_use(self._conn, work.channel_hash, use.number)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
-from tallystick_protocol.batch import BatchHeader, OpenedUpload, open_upload
+from tallystick_protocol.batch import BatchHeader, LogView, OpenedUpload, open_upload
 from tallystick_protocol.codes import LogType, Reason, ReceiptStatus
 from tallystick_protocol.errors import BadSignature
 from tallystick_protocol.ids import H32, Gid
@@ -18,7 +18,7 @@ from tallystick_cloud.context import Aggregator, Context
 from tallystick_cloud.gateways import store as gateways
 from tallystick_cloud.gateways.errors import GatewayUnknown
 from tallystick_cloud.gateways.model import FORK_WINDOW_MS, Head
-from tallystick_cloud.gateways.state import log_view
+from tallystick_cloud.gateways.state import log_view, view_of
 from tallystick_cloud.ledger.service import Cause, book
 from tallystick_cloud.log import service as log
 
@@ -126,16 +126,15 @@ def _accept(conn: Connection, arrival: _Arrival, after: Head, status: ReceiptSta
     posted = _post(conn, arrival, twice)
     standing = "fork" if fork else "posted" if opened.batch is not None else "unsupported"
     batch = opened.batch
-    store.insert_batch(conn, _batch_row(arrival, standing, posted.readings))
-    store.insert_parts(conn, posted.parts)
-    values: dict[str, object] = {"epoch": after.epoch, "next_seq": after.next_seq, "head": after.head}
-    gateways.update_head(conn, after.gid, {**values, "hello_nonce": after.hello_nonce})
-    booked = book(conn, after.community, posted.uses, Cause(f"batch:{arrival.h.hex()}", "batch", arrival.h, now_ms))
+    gateways.move_head(conn, after)
+    cause = Cause(f"batch:{arrival.h.hex()}", "batch", arrival.h, now_ms)
+    booked = book(conn, after.community, posted.uses, posted.versions, cause)
     gateways.count(conn, after.gid, now_ms, posted.readings, None if batch is None else batch.error_ms)
     kind = LogType.FORK if fork else LogType.BATCH
-    (leaf,) = log.append(conn, after.community, [log.Entry(kind, arrival.h)], now_ms)
-    store.set_leaf(conn, arrival.h, leaf)
-    receipt = _receipt(conn, arrival, after, status, leaf, posted.quarantined)
+    (leaf,), shown = log.append_and_show(conn, after.community, [log.Entry(kind, arrival.h)], now_ms)
+    store.insert_batch(conn, {**_batch_row(arrival, standing, posted.readings), "leaf": leaf})
+    store.insert_parts(conn, posted.parts)
+    receipt = _receipt(arrival, after, status, leaf, posted.quarantined, view_of(arrival.context, shown))
     return Outcome(after.community, receipt, _live(arrival, posted, booked))
 
 
@@ -171,22 +170,24 @@ def _duplicate(conn: Connection, arrival: _Arrival) -> Outcome:
         for position, (standing, reason) in sorted(store.parts_of(conn, arrival.h).items())
         if standing == "quarantined" and reason is not None
     ]
-    receipt = _receipt(conn, arrival, arrival.head, ReceiptStatus.DUPLICATE, leaf, quarantined)
+    view = log_view(conn, arrival.context)
+    receipt = _receipt(arrival, arrival.head, ReceiptStatus.DUPLICATE, leaf, quarantined, view)
     return Outcome(arrival.head.community, receipt)
 
 
 def _refused(conn: Connection, arrival: _Arrival, status: ReceiptStatus, reason: Reason | None) -> Outcome:
-    receipt = _receipt(conn, arrival, arrival.head, status, None, (), reason)
+    view = log_view(conn, arrival.context)
+    receipt = _receipt(arrival, arrival.head, status, None, (), view, reason)
     return Outcome(arrival.head.community, receipt)
 
 
 def _receipt(
-    conn: Connection,
     arrival: _Arrival,
     head: Head,
     status: ReceiptStatus,
     leaf: int | None,
     quarantined: Sequence[tuple[int, int, int]],
+    view: LogView,
     reason: Reason | None = None,
 ) -> Receipt:
     header = arrival.header
@@ -201,7 +202,7 @@ def _receipt(
         server_ms=arrival.now_ms,
         next_seq=head.next_seq,
         head=H32(head.head),
-        log=log_view(conn, arrival.context),
+        log=view,
         reason=reason,
         quarantined=tuple(quarantined),
     )

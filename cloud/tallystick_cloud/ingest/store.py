@@ -20,6 +20,25 @@ _NEIGHBOURS = select(batch.c.hash, batch.c.epoch, batch.c.seq, batch.c.standing)
 _BATCH = insert(batch)
 _PART = insert(part)
 _CHANNELS = select(channel).where(channel.c.gid == bindparam("g"))
+CHANNEL_STATE = (
+    "first_total",
+    "billed_total",
+    "last_use",
+    "last_total",
+    "last_reading_ms",
+    "last_pagination",
+    "last_event",
+    "generation",
+    "base",
+    "serial",
+    "last_edge_ms",
+    "tail",
+)
+_CHANNEL = (
+    update(channel)
+    .where(channel.c.channel_hash == bindparam("h"))
+    .values({name: bindparam(f"_{name}") for name in CHANNEL_STATE})
+)
 _OPEN_USES = select(open_use).where(open_use.c.channel_hash.in_(bindparam("hashes", expanding=True)))
 
 
@@ -64,16 +83,14 @@ def batch_leaf(conn: Connection, batch_hash: bytes) -> int | None:
     return conn.execute(select(batch.c.leaf).where(batch.c.hash == batch_hash)).scalar_one_or_none()
 
 
-def set_leaf(conn: Connection, batch_hash: bytes, leaf: int) -> None:
-    conn.execute(update(batch).where(batch.c.hash == batch_hash).values(leaf=leaf))
-
-
 def channels_of(conn: Connection, gid: bytes) -> dict[int, Row[Any]]:
     return {row.channel: row for row in conn.execute(_CHANNELS, {"g": gid})}
 
 
-def update_channel(conn: Connection, channel_hash: bytes, values: Values) -> None:
-    conn.execute(update(channel).where(channel.c.channel_hash == channel_hash).values(**values))
+def update_channels(conn: Connection, rows: Sequence[Values]) -> None:
+    """rows: `h` = channel hash, and every name of CHANNEL_STATE."""
+    if rows:
+        conn.execute(_CHANNEL, [dict(row) for row in rows])
 
 
 def open_uses(conn: Connection, hashes: Sequence[bytes]) -> dict[tuple[bytes, int], Row[Any]]:

@@ -261,20 +261,21 @@ class ChannelWork:
             self.tail = [self.tail[0], *self.tail[-TAIL_MAX + 1 :]]
 
     def values(self) -> dict[str, object]:
-        """The row's new values."""
+        """The row's new values, as `store.update_channels` takes them."""
         return {
-            "first_total": self.first_total,
-            "billed_total": self.billed_total,
-            "last_use": self.last_use,
-            "last_total": self.last_total,
-            "last_reading_ms": self.last_reading_ms,
-            "last_pagination": self.last_pagination,
-            "last_event": self.last_event,
-            "generation": self.generation,
-            "base": self.base,
-            "serial": self.serial,
-            "last_edge_ms": self.last_edge_ms,
-            "tail": json.dumps([[point.t_ms, point.total] for point in self.tail]),
+            "h": self.channel_hash,
+            "_first_total": self.first_total,
+            "_billed_total": self.billed_total,
+            "_last_use": self.last_use,
+            "_last_total": self.last_total,
+            "_last_reading_ms": self.last_reading_ms,
+            "_last_pagination": self.last_pagination,
+            "_last_event": self.last_event,
+            "_generation": self.generation,
+            "_base": self.base,
+            "_serial": self.serial,
+            "_last_edge_ms": self.last_edge_ms,
+            "_tail": json.dumps([[point.t_ms, point.total] for point in self.tail]),
         }
 
 

@@ -90,7 +90,7 @@ def _book_minimums(
         for payer in _payers(last)
     ]
     cause = Cause(f"period:{version.chain.hex()}:{period.from_ms}", "period-close", version.h, now_ms)
-    return book(conn, community, fresh, cause)
+    return book(conn, community, fresh, {one.h: one for one in versions}, cause)
 
 
 def _payers(contract: Contract) -> list[PartyId]:

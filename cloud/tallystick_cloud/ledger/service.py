@@ -13,7 +13,6 @@ from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.rating import Rated, Usage, UsageForm, counter_keys, rate
 
 from tallystick_cloud.contracts.model import Version
-from tallystick_cloud.contracts.store import versions_of
 
 from . import store
 from .model import (
@@ -30,6 +29,8 @@ from .model import (
     shares_of,
     total,
 )
+
+_Row = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,15 @@ def counter_scope(chain: bytes, kind: Kind) -> H32:
     return H32(chain) if kind is Kind.LIVE else sha256(chain + kind.value.encode())
 
 
-def book(conn: Connection, community: str, fresh: Sequence[FreshUse], cause: Cause) -> list[Booked]:
-    """Book all of them, chain by chain. A use that is known already is left out: it is never billed twice."""
+def book(
+    conn: Connection, community: str, fresh: Sequence[FreshUse], versions: Mapping[bytes, Version], cause: Cause
+) -> list[Booked]:
+    """Book all of them, chain by chain. A use that is known already is left out: it is never billed twice.
+
+    `versions`: h -> every version that was ever in force here.
+    """
+    if not fresh:
+        return []
     known = store.known_uses(conn, [one.usage.use_id for one in fresh])
     groups: dict[tuple[bytes, Kind], list[FreshUse]] = {}
     for one in fresh:
@@ -89,7 +97,7 @@ def book(conn: Connection, community: str, fresh: Sequence[FreshUse], cause: Cau
     booked: list[Booked] = []
     moved: list[Amounts] = []
     for chain, kind in sorted(groups):
-        work = _Chain(conn, community, chain, kind, versions_of(conn, chain), cause)
+        work = _Chain(conn, community, chain, kind, versions, cause)
         booked += work.book(groups[chain, kind])
         moved += work.moved
     store.move_balances(conn, community, total(moved))
@@ -123,35 +131,40 @@ class _Chain:
         for one in fresh:
             keys |= set(counter_keys(self._contract(one.contract), self._scope, one.usage))
         first = min(position_of(one.usage) for one in fresh)
-        keys, opening, old = self._later(keys, first)
+        opening, old = self._later(keys, first)
         usages = sorted([one.usage for one in fresh] + [one.usage for one in old.values()], key=position_of)
         contract_of = {use_id: bytes(one.contract) for use_id, one in new.items()}
         contract_of |= {use_id: one.contract for use_id, one in old.items()}
-        rated = rate(lambda usage: self._contract(contract_of[usage.use_id]), self._scope, usages, opening)
+        rated = rate(
+            lambda usage: self._contract(contract_of[usage.use_id]),
+            self._scope,
+            usages,
+            {H32(key): value for key, value in opening.items()},
+        )
         for result in rated:
             check_rated(result)
         self._store_counters(rated, new, old)
-        return self._store_new(rated, new) + self._store_changes(rated, old, fresh)
+        rows, booked = self._store_new(rated, new)
+        more, changed = self._store_changes(rated, old, fresh)
+        store.insert_ratings(self._conn, rows + more)
+        return booked + changed
 
     def _contract(self, h: bytes) -> Contract:
         return self._versions[h].contract
 
-    def _later(self, keys: set[bytes], first: bytes) -> tuple[set[bytes], dict[H32, int], dict[bytes, _Old]]:
+    def _later(self, keys: set[bytes], first: bytes) -> tuple[dict[bytes, int], dict[bytes, _Old]]:
         """All uses after `first` that share a counter with the new ones, directly or through each other."""
         now = store.counters(self._conn, keys)
         if all(row.position < first for row in now.values()):
-            return keys, {H32(key): row.value for key, row in now.items()}, {}
-        ids = store.later_uses(self._conn, keys, first)
-        while (more := store.keys_of_uses(self._conn, ids) | keys) != keys:
+            return {key: row.value for key, row in now.items()}, {}
+        later = store.later(self._conn, keys, first)
+        while (more := store.keys_of_uses(self._conn, later.uses) | keys) != keys:
             keys = more
-            ids = store.later_uses(self._conn, keys, first)
-        opening = {H32(key): store.counter_before(self._conn, key, first) for key in keys}
-        ratings = store.ratings(self._conn, ids)
-        return (
-            keys,
-            opening,
-            {bytes(row.use_id): _old(row, ratings[bytes(row.use_id)]) for row in store.uses(self._conn, ids)},
-        )
+            later = store.later(self._conn, keys, first)
+        now = store.counters(self._conn, keys - later.before.keys())
+        opening = {key: row.value for key, row in now.items()} | dict(later.before)
+        rows = store.rated_uses(self._conn, later.uses)
+        return opening, {use_id: _old(row) for use_id, row in rows.items()}
 
     def _store_counters(self, rated: Sequence[Rated], new: Mapping[bytes, FreshUse], old: Mapping[bytes, _Old]) -> None:
         """Running sums: a row per use and counter, and where each counter stands now."""
@@ -175,12 +188,12 @@ class _Chain:
         row = {"counter": key, "community": self._community, "chain": self._chain}
         return {**row, "position": position, "value": value, "cap": None}
 
-    def _store_new(self, rated: Sequence[Rated], new: Mapping[bytes, FreshUse]) -> list[Booked]:
+    def _store_new(self, rated: Sequence[Rated], new: Mapping[bytes, FreshUse]) -> tuple[list[_Row], list[Booked]]:
         mine = [(one, new[one.usage.use_id]) for one in rated if one.usage.use_id in new]
         store.insert_uses(self._conn, [self._use_row(fresh) for _, fresh in mine])
         journal = self._post_new(mine) if self._kind is Kind.LIVE else None
-        store.insert_ratings(self._conn, [self._rating_row(one, 1, None, journal) for one, _ in mine])
-        return [Booked(fresh, one, fresh=True) for one, fresh in mine]
+        rows = [self._rating_row(one, 1, None, journal) for one, _ in mine]
+        return rows, [Booked(fresh, one, fresh=True) for one, fresh in mine]
 
     def _post_new(self, mine: Sequence[tuple[Rated, FreshUse]]) -> int | None:
         """One journal for all new live uses; None when nothing is owed."""
@@ -193,7 +206,7 @@ class _Chain:
 
     def _store_changes(
         self, rated: Sequence[Rated], old: Mapping[bytes, _Old], fresh: Sequence[FreshUse]
-    ) -> list[Booked]:
+    ) -> tuple[list[_Row], list[Booked]]:
         """A revision and a correction journal for each older use whose fee or shares are now others."""
         changed = [(one, old[one.usage.use_id]) for one in rated if _differs(one, old.get(one.usage.use_id))]
         journals = []
@@ -209,8 +222,7 @@ class _Chain:
         for (one, was), job in zip(changed, journals, strict=True):
             cause = next(use_id for at, use_id in reversed(causes) if at < position_of(one.usage))
             rows.append(self._rating_row(one, was.revision + 1, cause, next(ids) if job.lines else None))
-        store.insert_ratings(self._conn, rows)
-        return [Booked(None, one, fresh=False) for one, _ in changed]
+        return rows, [Booked(None, one, fresh=False) for one, _ in changed]
 
     def _amounts(self, usage: Usage, contract: bytes, fee: int, shares: Iterable[tuple[bytes, int]]) -> Amounts:
         return amounts(self._contract(contract), self._chain, usage.payer, fee, shares)
@@ -307,5 +319,5 @@ def usage_of(row: Any) -> Usage:
     )
 
 
-def _old(row: Any, rating: Any) -> _Old:
-    return _Old(usage_of(row), bytes(row.contract), rating.revision, rating.fee, shares_of(rating.shares))
+def _old(row: Any) -> _Old:
+    return _Old(usage_of(row), bytes(row.contract), row.revision, row.fee, shares_of(row.shares))

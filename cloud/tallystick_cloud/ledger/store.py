@@ -3,11 +3,12 @@
 It only adds; balance, counter and use_counter, which are running sums, are what moves.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert, bindparam, insert, select, text, update
+from sqlalchemy import Connection, bindparam, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tallystick_cloud.schema import balance, counter, journal, posting, posting_period, use, use_counter, use_rating
@@ -27,21 +28,15 @@ _COUNTERS = select(counter.c.counter, counter.c.value, counter.c.position).where
     counter.c.counter.in_(bindparam("keys", expanding=True))
 )
 _LATER = (
-    select(use_counter.c.use_id)
+    select(use_counter.c.counter, use_counter.c.use_id, use_counter.c.before)
     .where(use_counter.c.counter.in_(bindparam("keys", expanding=True)), use_counter.c.position > bindparam("p"))
-    .distinct()
+    .order_by(use_counter.c.position)
 )
 _KEYS_OF = select(use_counter.c.counter).where(use_counter.c.use_id.in_(bindparam("uses", expanding=True))).distinct()
-_BEFORE = (
-    select(use_counter.c.after)
-    .where(use_counter.c.counter == bindparam("k"), use_counter.c.position < bindparam("p"))
-    .order_by(use_counter.c.position.desc())
-    .limit(1)
-)
-_USES = select(use).where(use.c.use_id.in_(bindparam("uses", expanding=True)))
-_RATINGS = (
-    select(use_rating.c.use_id, use_rating.c.revision, use_rating.c.fee, use_rating.c.shares, use_rating.c.counters)
-    .where(use_rating.c.use_id.in_(bindparam("uses", expanding=True)))
+_RATED = (
+    select(use, use_rating.c.revision, use_rating.c.fee, use_rating.c.shares)
+    .join(use_rating, use_rating.c.use_id == use.c.use_id)
+    .where(use.c.use_id.in_(bindparam("uses", expanding=True)))
     .order_by(use_rating.c.revision)
 )
 _KNOWN = select(use.c.use_id).where(use.c.use_id.in_(bindparam("uses", expanding=True)))
@@ -80,9 +75,21 @@ def counters(conn: Connection, keys: Iterable[bytes]) -> dict[bytes, CounterRow]
     return {bytes(k): CounterRow(v, bytes(p)) for k, v, p in conn.execute(_COUNTERS, {"keys": wanted})}
 
 
-def later_uses(conn: Connection, keys: Iterable[bytes], position: bytes) -> set[bytes]:
-    """Uses in any of the counters after a position."""
-    return {bytes(i) for i in conn.execute(_LATER, {"keys": list(keys), "p": position}).scalars()}
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Uses in some counters after a position, and what those counters were before the first of them."""
+
+    uses: frozenset[bytes]
+    before: Mapping[bytes, int]
+
+
+def later(conn: Connection, keys: Iterable[bytes], position: bytes) -> Later:
+    found: set[bytes] = set()
+    before: dict[bytes, int] = {}
+    for key, use_id, value in conn.execute(_LATER, {"keys": list(keys), "p": position}):
+        found.add(bytes(use_id))
+        before.setdefault(bytes(key), value)
+    return Later(frozenset(found), before)
 
 
 def keys_of_uses(conn: Connection, ids: Iterable[bytes]) -> set[bytes]:
@@ -92,18 +99,9 @@ def keys_of_uses(conn: Connection, ids: Iterable[bytes]) -> set[bytes]:
     return found
 
 
-def counter_before(conn: Connection, key: bytes, position: bytes) -> int:
-    """The counter's value before a position; 0 when no use is there."""
-    return conn.execute(_BEFORE, {"k": key, "p": position}).scalar_one_or_none() or 0
-
-
-def uses(conn: Connection, ids: Iterable[bytes]) -> list[Any]:
-    return [row for chunk in _chunks(list(ids)) for row in conn.execute(_USES, {"uses": chunk})]
-
-
-def ratings(conn: Connection, ids: Iterable[bytes]) -> dict[bytes, Any]:
-    """The standing rating of each use: its highest revision."""
-    return {bytes(row.use_id): row for chunk in _chunks(list(ids)) for row in conn.execute(_RATINGS, {"uses": chunk})}
+def rated_uses(conn: Connection, ids: Iterable[bytes]) -> dict[bytes, Any]:
+    """Each use with its standing rating: the highest revision."""
+    return {bytes(row.use_id): row for chunk in _chunks(list(ids)) for row in conn.execute(_RATED, {"uses": chunk})}
 
 
 def insert_uses(conn: Connection, rows: list[dict[str, object]]) -> None:
@@ -128,11 +126,8 @@ def move_use_counters(conn: Connection, rows: list[dict[str, object]]) -> None:
 
 
 def upsert_counters(conn: Connection, rows: list[dict[str, object]]) -> None:
-    if not rows:
-        return
-    made = _insert(conn, counter)
-    changes = {"value": made.excluded.value, "position": made.excluded.position}
-    conn.execute(made.on_conflict_do_update(index_elements=["counter"], set_=changes), rows)
+    if rows:
+        conn.execute(_upserts(conn.dialect.name)[0], rows)
 
 
 def open_period(conn: Connection, community: str, now_ms: int) -> int:
@@ -176,19 +171,28 @@ def move_balances(conn: Connection, community: str, lines: Amounts) -> None:
     """Add amounts to balances, in account order, so that writers never wait for each other in a ring."""
     if not lines:
         return
-    made = _insert(conn, balance)
-    keys = ["holder", "account", "party", "chain", "unit"]
-    moved = made.on_conflict_do_update(index_elements=keys, set_={"amount": balance.c.amount + made.excluded.amount})
-    ordered = sorted(lines, key=lambda one: one.key())
-    rows = [
-        {**dict(zip(keys, line.key(), strict=True)), "community": community, "amount": lines[line]} for line in ordered
-    ]
-    conn.execute(moved, rows)
+    rows: list[dict[str, object]] = []
+    for line in sorted(lines, key=lambda one: one.key()):
+        key = dict(zip(_BALANCE_KEY, line.key(), strict=True))
+        rows.append({**key, "community": community, "amount": lines[line]})
+    conn.execute(_upserts(conn.dialect.name)[1], rows)
 
 
-def _insert(conn: Connection, table: Any) -> Any:
-    made: Insert = postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)
-    return made
+_BALANCE_KEY = ("holder", "account", "party", "chain", "unit")
+
+
+@cache
+def _upserts(dialect: str) -> tuple[Any, Any]:
+    """The two statements of running sums, per database: set a counter, add to a balance."""
+    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    counters_made: Any = make(counter)
+    changes = {"value": counters_made.excluded.value, "position": counters_made.excluded.position}
+    balances_made: Any = make(balance)
+    added = {"amount": balance.c.amount + balances_made.excluded.amount}
+    return (
+        counters_made.on_conflict_do_update(index_elements=["counter"], set_=changes),
+        balances_made.on_conflict_do_update(index_elements=list(_BALANCE_KEY), set_=added),
+    )
 
 
 def _chunks(values: list[bytes]) -> Iterable[list[bytes]]:

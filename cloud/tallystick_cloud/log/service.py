@@ -45,6 +45,13 @@ def create(conn: Connection, community: str, now_ms: int) -> None:
 
 def append(conn: Connection, community: str, entries: Sequence[Entry], now_ms: int) -> list[int]:
     """Leaf indices of the entries, dense. The head's lock is the last one a transaction takes."""
+    return append_and_show(conn, community, entries, now_ms)[0]
+
+
+def append_and_show(
+    conn: Connection, community: str, entries: Sequence[Entry], now_ms: int
+) -> tuple[list[int], store.Head]:
+    """The same, and the head after it."""
     head = store.lock_head(conn, community)
     if head is None:
         raise NotFound("community", f"{community!r} has no log; run `tallystick community import` first")
@@ -56,10 +63,12 @@ def append(conn: Connection, community: str, entries: Sequence[Entry], now_ms: i
         leaf_hash = merkle.leaf_hash(log_leaf(entry.type, H32(entry.h)))
         tree = tree.append(leaf_hash)
         rows.append(_row(community, head.size + offset, entry, leaf_hash, now_ms))
+    after = head
     if rows:
+        after = store.Head(tree.size, tree.encode(), tree.root(), now_ms)
         store.insert_leaves(conn, rows)
-        store.move_head(conn, community, store.Head(tree.size, tree.encode(), tree.root(), now_ms))
-    return [head.size + offset for offset in range(len(rows))]
+        store.move_head(conn, community, after)
+    return [head.size + offset for offset in range(len(rows))], after
 
 
 def _row(community: str, leaf: int, entry: Entry, leaf_hash: bytes, now_ms: int) -> dict[str, object]:

@@ -22,14 +22,15 @@ from tallystick_cloud import schema
 from tallystick_cloud.ledger.audit import audit
 from tallystick_cloud.ledger.period import close
 from tallystick_protocol.codes import ReceiptStatus
+from tallystick_protocol.part import Part
 
 DAY = 86_400_000
 PROCESSES = 2
 SITES = ("cellar", "attic", "yard")
 CLOSE_MS = T0 + 10 * DAY  # rating periods are days; the one before is closed while uploads still come
 WASHES = 44  # per gateway
+WASHES_PER_BATCH = 4
 INTERVALS = 30  # per gateway
-RESENDS_MAX = 100_000
 
 TOWN = (
     """\
@@ -177,17 +178,17 @@ def uploads(gateway: SimGateway, seed: int) -> list[bytes]:
     rng = random.Random(seed)
     start = CLOSE_MS - DAY
     sealed, total, t = [], rng.randrange(10_000), start
+    parts: list[Part] = []
     for number in range(1, WASHES + 1):
         begin = start + rng.randrange(60_000) + (number - 1) * 65 * 60_000
-        parts = wash(2, number * 3 - 2, number, number, begin, begin + 3_600_000, rng.choice(("30", "60")))
-        readings = []
+        parts += wash(2, number * 3 - 2, number, number, begin, begin + 3_600_000, rng.choice(("30", "60")))
         if number <= INTERVALS:
-            for _ in range(2):
-                readings.append((t, total))
-                t += 1_800_000
-                total += rng.randrange(900)
+            readings = [(t, total), (t + 1_800_000, total + rng.randrange(900))]
+            t, total = t + 3_600_000, readings[1][1] + rng.randrange(900)
             parts.append(money(1, [segment(number * 2 - 1, readings)]))
-        sealed.append(gateway.seal(parts, created=begin))
+        if number % WASHES_PER_BATCH == 0 or number == WASHES:
+            sealed.append(gateway.seal(parts, created=begin))
+            parts = []
     return sealed
 
 
@@ -213,7 +214,7 @@ def arrive(books: Books, sent: Sequence[tuple[SimGateway, list[bytes]]], rng: ra
     while waiting:
         index = waiting[done % len(waiting)] if in_order else rng.choice(waiting)
         gateway, ups = sent[index]
-        run = 1 if in_order else rng.choice((1, 1, 2, 8, 44))
+        run = 1 if in_order else rng.choice((1, 1, 2, 4, 11))
         for _ in range(min(run, len(ups) - places[index])):
             if done == closing:
                 close_day(books)

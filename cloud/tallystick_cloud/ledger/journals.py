@@ -1,0 +1,44 @@
+"""Posts journals that no use causes: payouts, returns, money at the bank.
+
+It never posts one that does not sum to zero, and the same key twice is refused by the database.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from . import store
+from .model import Amounts, check_zero, total
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`key`: idempotency in its community; `cause` and `ref`: what it is about."""
+
+    key: str
+    cause: str
+    ref: bytes
+    lines: Amounts
+
+
+def post(conn: Connection, community: str, entries: Sequence[Entry], now_ms: int) -> list[int]:
+    """Ids of the journals, in order; all postings and the balances they move."""
+    for entry in entries:
+        check_zero(entry.lines)
+    if not entries:
+        return []
+    period = store.open_period(conn, community, now_ms)
+    ids = store.insert_journals(conn, [_row(community, entry, period, now_ms) for entry in entries])
+    rows: list[dict[str, object]] = []
+    for journal, entry in zip(ids, entries, strict=True):
+        rows += store.posting_rows(community, journal, entry.lines)
+    store.write_postings(conn, rows)
+    store.move_balances(conn, community, total(entry.lines for entry in entries))
+    return ids
+
+
+def _row(community: str, entry: Entry, period: int, now_ms: int) -> dict[str, object]:
+    row = {"community": community, "key": entry.key, "cause": entry.cause, "cause_ref": entry.ref}
+    span = {"metered_from_ms": now_ms, "metered_to_ms": now_ms, "recorded_ms": now_ms}
+    return {**row, **span, "posting_period": period}
