@@ -1,0 +1,256 @@
+"""What is paid to whom, and what is held back with which reason; pure.
+
+It never rounds up, never pays more than is owed, and never leaves anything out without saying why.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from tallystick_protocol import cbor
+from tallystick_protocol.errors import InvariantError
+from tallystick_protocol.ids import H32, sha256
+from tallystick_protocol.money.contract import ContractState, Mode, PayoutApproval
+
+from tallystick_cloud.ledger.model import Account, Amounts, Line, check_zero
+
+from . import epc
+from .errors import BankFileError
+from .pain001 import CURRENCY, BankParty
+
+CENT_NANO = 10**7  # nano of a unit in a cent
+
+
+class RunState(StrEnum):
+    """proposed -> approved -> written -> sent -> settled; cancelled from the first three."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    WRITTEN = "written"  # the file exists; the bank may have it
+    SENT = "sent"  # handed to the bank, in transit in the books
+    SETTLED = "settled"  # every payout is paid or came back
+    CANCELLED = "cancelled"
+
+
+OPEN_STATES = frozenset({RunState.PROPOSED, RunState.APPROVED, RunState.WRITTEN})
+
+
+class Outcome(StrEnum):
+    PAID = "paid"
+    RETURNED = "returned"
+
+
+class Reason(StrEnum):
+    """Why something owed is not paid now."""
+
+    NO_ACCOUNT = "no account"
+    BANK_REFUSES = "a bank would refuse it"
+    BELOW_THRESHOLD = "below the threshold"
+    NOT_SETTLED = "not settled yet"
+    DEBT = "a debt"
+    OWN = "the collector's own"
+    OTHER_WAY = "paid another way"
+    NOT_EURO = "not in euro"
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """One account in the collector's books; `nano` is what is owed to the party, negative when the party owes."""
+
+    holder: bytes
+    account: Account
+    party: bytes
+    chain: bytes
+    unit: str
+    nano: int
+
+    @property
+    def line(self) -> Line:
+        return Line(self.holder, self.account, self.party, self.chain, self.unit)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainTerms:
+    """What a contract says about paying out, in its newest version in force."""
+
+    name: str
+    mode: Mode
+    state: ContractState
+    threshold_nano: int
+    approval: PayoutApproval
+    parties: frozenset[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Something that is owed (or a debt) and is not paid in this run; `next_step` says what changes that."""
+
+    party: str
+    contract: str
+    unit: str
+    nano: int
+    reason: Reason
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    """`entitlement` nano are owed, `cents` of it are paid; the remainder stays on the account (law 11)."""
+
+    id: H32
+    owed: Owed
+    contract: str
+    cents: int
+    creditor: BankParty
+
+    @property
+    def remainder_nano(self) -> int:
+        return self.owed.nano - self.cents * CENT_NANO
+
+    @property
+    def end_to_end(self) -> str:
+        return self.id[:16].hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the plan needs to know. `settled`: what statements have closed with, None while nothing is settled."""
+
+    terms: Mapping[bytes, ChainTerms]
+    names: Mapping[bytes, str]
+    accounts: Mapping[bytes, BankParty]
+    settled: Mapping[Line, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    payouts: tuple[Payout, ...]
+    held: tuple[Held, ...]
+
+
+def whole_cents(owed_nano: int) -> int:
+    """max(0, owed) in whole cents, floored: the rest stays on the account, a debt is settled by the next earnings."""
+    return max(0, owed_nano) // CENT_NANO
+
+
+def plan(owed: Sequence[Owed], facts: Facts, seed: bytes) -> Plan:
+    """What a run of one collector pays and what it holds back, in account order. Ids follow from `seed` and content."""
+    payouts: list[Payout] = []
+    held: list[Held] = []
+    for one in sorted(owed, key=lambda found: found.line.key()):
+        if one.nano == 0:
+            continue
+        found = _decide(one, facts, seed)
+        if isinstance(found, Payout):
+            payouts.append(found)
+        else:
+            held.append(found)
+    return Plan(tuple(payouts), tuple(held))
+
+
+def _decide(owed: Owed, facts: Facts, seed: bytes) -> Payout | Held:
+    terms, name = facts.terms[owed.chain], facts.names[owed.party]
+    payable = owed.nano if facts.settled is None else min(owed.nano, facts.settled.get(owed.line, 0))
+    reason = _kept(owed, payable, terms)
+    if reason is not None:
+        return Held(name, terms.name, owed.unit, owed.nano, *reason)
+    account = facts.accounts.get(owed.party)
+    if account is None:
+        step = f"ask {name} for an IBAN and add it; the next run pays"
+        return Held(name, terms.name, owed.unit, owed.nano, Reason.NO_ACCOUNT, step)
+    cents = whole_cents(payable)
+    try:
+        creditor = bank_party(name, account)
+        epc.bank_amount(f"{name}, amount", cents)
+    except BankFileError as error:
+        return Held(name, terms.name, owed.unit, owed.nano, Reason.BANK_REFUSES, str(error))
+    return Payout(payout_id(seed, owed, cents, creditor), owed, terms.name, cents, creditor)
+
+
+def _kept(owed: Owed, payable: int, terms: ChainTerms) -> tuple[Reason, str] | None:
+    """Reason and next step when this account is not paid now, else None."""
+    if owed.party == owed.holder:
+        return Reason.OWN, "nothing to do: it is on the collector's account already"
+    if terms.mode is not Mode.PRINCIPAL:
+        return Reason.OTHER_WAY, f"the contract's mode is {terms.mode.value}: the collector's bank pays nothing"
+    if owed.unit != CURRENCY:
+        return Reason.NOT_EURO, f"{owed.unit} is no money that banks move"
+    if owed.nano < 0:
+        return Reason.DEBT, "nothing to do: the next earnings settle it first"
+    if whole_cents(payable) == 0 and owed.nano >= CENT_NANO:
+        return Reason.NOT_SETTLED, "close the period; what a statement closes with is paid"
+    threshold = 0 if terms.state is ContractState.ENDED else terms.threshold_nano
+    if payable < max(threshold, CENT_NANO):
+        least = money(max(threshold, CENT_NANO))
+        return Reason.BELOW_THRESHOLD, f"nothing to do: it is paid from {least} {owed.unit} on"
+    return None
+
+
+def bank_party(name: str, account: BankParty) -> BankParty:
+    """The account as the bank file will carry it; raises BankFileError naming the party."""
+    bic = None if account.bic is None else epc.bank_bic(f"{name}, BIC", account.bic)
+    return BankParty(
+        epc.bank_name(f"{name}, account holder", account.name), epc.bank_iban(f"{name}, IBAN", account.iban), bic
+    )
+
+
+def payout_id(seed: bytes, owed: Owed, cents: int, creditor: BankParty) -> H32:
+    """SHA-256 of what is paid to whom in which run; the bank file's ids are made of it."""
+    about = [owed.holder, owed.account.value, owed.party, owed.chain, owed.unit, owed.nano, cents, creditor.iban]
+    return sha256(cbor.encode([seed, *about]))
+
+
+def run_seed(community: str, collector: bytes, number: int, debtor: BankParty, day: date, now_ms: int) -> bytes:
+    """What tells this run from every other one."""
+    return cbor.encode([community, collector, number, debtor.iban, day.isoformat(), now_ms])
+
+
+def run_id(seed: bytes, payouts: Iterable[Payout]) -> H32:
+    """SHA-256 over the run and all its payouts: who approves it approves exactly these."""
+    return sha256(seed + b"".join(payout.id for payout in payouts))
+
+
+def sent_lines(owed: Owed, cents: int) -> Amounts:
+    """payable -> payout in transit; the collector still owes it, now to its bank's execution."""
+    return _moved(owed.line, _transit(owed), cents)
+
+
+def paid_lines(owed: Owed, cents: int) -> Amounts:
+    """payout in transit -> the collector's bank account."""
+    return _moved(_transit(owed), Line(owed.holder, Account.BANK, owed.holder, owed.chain, owed.unit), cents)
+
+
+def returned_lines(owed: Owed, cents: int) -> Amounts:
+    """payout in transit -> payable: it is owed to the payee again."""
+    return _moved(_transit(owed), owed.line, cents)
+
+
+def _transit(owed: Owed) -> Line:
+    return Line(owed.holder, Account.PAYOUT_IN_TRANSIT, owed.party, owed.chain, owed.unit)
+
+
+def _moved(source: Line, target: Line, cents: int) -> Amounts:
+    """What is owed (negative) moves from one account to the other."""
+    if cents <= 0:
+        raise InvariantError(f"a payout of {cents} cents")
+    lines = {source: cents * CENT_NANO, target: -cents * CENT_NANO}
+    check_zero(lines)
+    return lines
+
+
+def held_json(held: Iterable[Held]) -> str:
+    return json.dumps([[h.party, h.contract, h.unit, str(h.nano), h.reason.value, h.next_step] for h in held])
+
+
+def held_of(text: str) -> tuple[Held, ...]:
+    rows = json.loads(text)
+    return tuple(Held(party, about, unit, int(nano), Reason(why), step) for party, about, unit, nano, why, step in rows)
+
+
+def money(nano: int) -> str:
+    """Nano of a unit as a decimal with at least two places, exact."""
+    whole, rest = divmod(abs(nano), 10**9)
+    text = f"{rest:09d}".rstrip("0")
+    return f"{'-' if nano < 0 else ''}{whole}.{text:0<2}"

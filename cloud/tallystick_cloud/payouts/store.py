@@ -1,0 +1,218 @@
+"""SQL of payout runs, their payouts and approvals, and of what the books and people say about them.
+
+It never deletes, and it never decides whether a run may move.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, text, update
+
+from tallystick_cloud.contracts.store import book
+from tallystick_cloud.ledger.model import Account
+from tallystick_cloud.schema import balance, party_account, payout, payout_approval, payout_run, role_grant
+
+from .model import OPEN_STATES, ChainTerms, Owed, RunState
+from .pain001 import BankParty
+
+OWED_ACCOUNTS = (Account.PAYABLE, Account.FUND)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A row of payout_run; see there for units."""
+
+    id: bytes
+    number: int
+    key: str
+    collector: bytes
+    debtor: BankParty
+    unit: str
+    execution_day: str
+    state: RunState
+    proposer: bytes
+    proposed_ms: int
+    approved_ms: int | None
+    file_hash: bytes | None
+    sent_ms: int | None
+    held: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPayout:
+    """A row of payout; `owed` as it was when the run was proposed."""
+
+    id: bytes
+    owed: Owed
+    contract: str
+    cents: int
+    creditor: BankParty
+    outcome: str | None
+    outcome_ms: int | None
+
+
+def lock(conn: Connection, community: str) -> None:
+    """One writer of payouts per community. On SQLite the one writer holds it already."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:k, 0))"), {"k": f"payout:{community}"})
+
+
+def owed(conn: Connection, community: str) -> list[Owed]:
+    """All payable and fund accounts that are not zero; what is owed is positive."""
+    rows = conn.execute(
+        select(balance).where(
+            balance.c.community == community,
+            balance.c.account.in_([one.value for one in OWED_ACCOUNTS]),
+            balance.c.amount != 0,
+        )
+    )
+    return [Owed(bytes(r.holder), Account(r.account), bytes(r.party), bytes(r.chain), r.unit, -r.amount) for r in rows]
+
+
+def terms(conn: Connection, community: str) -> dict[bytes, ChainTerms]:
+    """chain -> what its newest version in force says."""
+    found: dict[bytes, ChainTerms] = {}
+    for version in book(conn, community).versions:  # in order of version: the last stands
+        contract = version.contract
+        found[version.chain] = ChainTerms(
+            contract.name,
+            contract.mode,
+            contract.state,
+            contract.terms.payout_threshold.nano(),
+            contract.terms.payout_approval,
+            frozenset(bytes(party.id) for party in contract.parties),
+        )
+    return found
+
+
+def accounts(conn: Connection, community: str, now_ms: int) -> dict[bytes, BankParty]:
+    """party -> its bank account at that time; the youngest of several."""
+    rows = conn.execute(
+        select(party_account)
+        .where(
+            party_account.c.community == community,
+            party_account.c.valid_from_ms <= now_ms,
+            party_account.c.valid_to_ms.is_(None) | (party_account.c.valid_to_ms > now_ms),
+        )
+        .order_by(party_account.c.valid_from_ms, party_account.c.id)
+    )
+    return {bytes(row.party): BankParty(row.holder, row.iban) for row in rows}
+
+
+def balances_of(conn: Connection, community: str) -> dict[tuple[bytes, str, bytes, bytes, str], int]:
+    return {one.line.key(): one.nano for one in owed(conn, community)}
+
+
+def managers(conn: Connection, community: str) -> set[bytes]:
+    """Parties that are community managers now."""
+    rows = conn.execute(
+        select(role_grant.c.party).where(
+            role_grant.c.community == community,
+            role_grant.c.role == "community_manager",
+            role_grant.c.revoked_ms.is_(None),
+        )
+    )
+    return {bytes(found) for found in rows.scalars()}
+
+
+def next_number(conn: Connection, community: str) -> int:
+    last = conn.execute(select(func.max(payout_run.c.number)).where(payout_run.c.community == community)).scalar()
+    return (last or 0) + 1
+
+
+def insert_run(conn: Connection, row: Mapping[str, object], payouts: Sequence[Mapping[str, object]]) -> None:
+    conn.execute(insert(payout_run), dict(row))
+    if payouts:
+        conn.execute(insert(payout), [dict(one) for one in payouts])
+
+
+def move_run(conn: Connection, run: bytes, state: RunState, **columns: object) -> None:
+    conn.execute(update(payout_run).where(payout_run.c.id == run).values(state=state.value, **columns))
+
+
+def mark_payouts(conn: Connection, ids: Sequence[bytes], **columns: object) -> None:
+    for one in ids:
+        conn.execute(update(payout).where(payout.c.id == one).values(**columns))
+
+
+def find(conn: Connection, community: str, run: bytes) -> StoredRun | None:
+    row = conn.execute(
+        select(payout_run).where(payout_run.c.community == community, payout_run.c.id == run)
+    ).one_or_none()
+    return None if row is None else _run(row)
+
+
+def find_number(conn: Connection, community: str, number: int) -> StoredRun | None:
+    row = conn.execute(
+        select(payout_run).where(payout_run.c.community == community, payout_run.c.number == number)
+    ).one_or_none()
+    return None if row is None else _run(row)
+
+
+def find_key(conn: Connection, community: str, key: str) -> StoredRun | None:
+    row = conn.execute(
+        select(payout_run).where(payout_run.c.community == community, payout_run.c.key == key)
+    ).one_or_none()
+    return None if row is None else _run(row)
+
+
+def open_run(conn: Connection, community: str, collector: bytes) -> StoredRun | None:
+    """The collector's run that is not sent or cancelled yet; there is one at most."""
+    rows = conn.execute(
+        select(payout_run).where(
+            payout_run.c.community == community,
+            payout_run.c.collector == collector,
+            payout_run.c.state.in_([state.value for state in OPEN_STATES]),
+        )
+    )
+    row = rows.first()
+    return None if row is None else _run(row)
+
+
+def runs(conn: Connection, community: str) -> list[StoredRun]:
+    """All, the newest first."""
+    rows = conn.execute(
+        select(payout_run).where(payout_run.c.community == community).order_by(payout_run.c.number.desc())
+    )
+    return [_run(row) for row in rows]
+
+
+def payouts_of(conn: Connection, run: StoredRun) -> list[StoredPayout]:
+    rows = conn.execute(select(payout).where(payout.c.run == run.id).order_by(payout.c.position))
+    return [_payout(row, run.collector) for row in rows]
+
+
+def insert_approval(conn: Connection, row: Mapping[str, object]) -> None:
+    conn.execute(insert(payout_approval), dict(row))
+
+
+def answers(conn: Connection, run: bytes) -> dict[bytes, bool]:
+    """party -> yes or no."""
+    rows = conn.execute(select(payout_approval.c.party, payout_approval.c.yes).where(payout_approval.c.run == run))
+    return {bytes(party): bool(yes) for party, yes in rows}
+
+
+def _run(row: Any) -> StoredRun:
+    return StoredRun(
+        id=bytes(row.id),
+        number=row.number,
+        key=row.key,
+        collector=bytes(row.collector),
+        debtor=BankParty(row.debtor, row.debtor_iban),
+        unit=row.unit,
+        execution_day=row.execution_day,
+        state=RunState(row.state),
+        proposer=bytes(row.proposer),
+        proposed_ms=row.proposed_ms,
+        approved_ms=row.approved_ms,
+        file_hash=None if row.file_hash is None else bytes(row.file_hash),
+        sent_ms=row.sent_ms,
+        held=row.held,
+    )
+
+
+def _payout(row: Any, collector: bytes) -> StoredPayout:
+    about = Owed(collector, Account(row.account), bytes(row.party), bytes(row.chain), row.unit, row.entitlement)
+    creditor = BankParty(row.creditor, row.creditor_iban)
+    return StoredPayout(bytes(row.id), about, row.contract, row.cents, creditor, row.outcome, row.outcome_ms)
