@@ -180,3 +180,36 @@ class CommandType(IntEnum):
     RESEND = 6
     CONFIRM_EXCHANGE = 7
     TRUST_KEY = 8
+
+
+class UseKind(IntEnum):
+    """Whether a use is billed: test and shadow uses have fee 0."""
+
+    LIVE = 0
+    TEST = 1
+    SHADOW = 2
+
+
+class EvidenceLevel(IntEnum):
+    """How far a use can be trusted."""
+
+    DECLARED = 0
+    GATEWAY_FILE = 1
+    GATEWAY_HARDWARE = 2
+    METER_SIGNED = 3
+
+
+class LineKind(IntEnum):
+    """What a line of a statement is."""
+
+    CHARGE = 0  # the fee of a use, negative
+    SHARE = 1  # a share of a use's fee
+    PAYOUT = 2  # money sent to the party, negative
+    PAYMENT = 3  # money received from the party
+
+
+class Scope(IntEnum):
+    """Whose view an evidence file is: a user's, or that of a party to the split."""
+
+    OWN = 0
+    CONTRACT = 1
