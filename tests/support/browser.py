@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = (
@@ -36,6 +36,10 @@ class CityServer:
         self.process.stdin.write(f"{word}\n")
         self.process.stdin.flush()
         assert self.process.stdout.readline().strip() == f"done {word}"
+
+    def sign_in(self, context: BrowserContext) -> None:
+        """The operator's session, without loading a page."""
+        context.request.get(f"{self.url}/demo/operator", max_redirects=0)
 
     def stop(self) -> int:
         if self.process.poll() is None:

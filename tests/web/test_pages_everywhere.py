@@ -40,8 +40,8 @@ def opened(browser: Browser, city: CityServer, path: str, size: str, scheme: str
         bypass_csp=True,
         **more,  # type: ignore[arg-type]
     )
+    city.sign_in(context)
     page = context.new_page()
-    page.goto(f"{city.url}/demo/operator")
     page.goto(city.url + path)
     yield page
     context.close()
@@ -73,8 +73,8 @@ def test_nothing_scrolls_sideways_at_twice_the_size(browser: Browser, city: City
 @pytest.mark.parametrize("path", PAGES.values(), ids=PAGES.keys())
 def test_policy_refuses_nothing_and_console_is_silent(browser: Browser, city: CityServer, path: str) -> None:
     context = browser.new_context()
+    city.sign_in(context)
     page = context.new_page()
-    page.goto(f"{city.url}/demo/operator")
     words: list[str] = []
     page.on("console", lambda message: words.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: words.append(str(error)))
@@ -92,9 +92,7 @@ def test_page_with_all_it_loads_stays_within_its_bytes(
     browser: Browser, city: CityServer, path: str, limit: int
 ) -> None:
     context = browser.new_context()
-    page = context.new_page()
-    page.goto(f"{city.url}/demo/operator")
-    page.close()
+    city.sign_in(context)
     sizes: dict[str, int] = {}
     page = context.new_page()
     loader = page.context.new_cdp_session(page)
