@@ -32,7 +32,7 @@ HOUR_MS = 3_600_000
 MORNING_MS = 6 * HOUR_MS  # the town's day begins at 06:00 UTC of today, so that no midnight falls into a short demo
 DAY_MS = 24 * HOUR_MS
 LOOK_EVERY_S = 0.5
-READY_TIMEOUT_S = 30.0
+READY_TIMEOUT_S = 60.0  # two seconds on an idle machine, far more on one that is busy
 PERSONAS = ("operator", "manager", "installer", "auditor")
 OPEN_ENDED_TROUBLE_S = 45.0  # without --seconds the four troubles come in the first three quarters of a minute
 

@@ -7,33 +7,34 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tallystick_sim.snapshot import Snapshot
 from tallystick_sim.town import GatewaySite, Town, TownError
 
-AGREE_TIMEOUT_S = 15.0  # batches are sealed about once a second; a quiet moment between two comes soon
-STATUS_TIMEOUT_S = 10.0
+HOLD_TIMEOUT_S = 20.0  # real; a receipt takes milliseconds, a resend a second or two
+POLL_S = 0.3
+STATUS_TIMEOUT_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Batches that the aggregator has, and receipts that the gateways hold for them, at a moment when nothing moved."""
+    """Batches that the aggregator had at one moment, and how many of these the gateways hold receipts for."""
 
     batches: int
     receipts: int
 
 
-async def count_receipts(town: Town, look: Callable[[], Awaitable[Snapshot]]) -> Held:
-    """Count until both sides stand still and agree, or the time is up. Raises TownError, AggregatorError."""
-    deadline = time.monotonic() + AGREE_TIMEOUT_S
+async def count_receipts(town: Town, snapshot: Snapshot) -> Held:
+    """Wait until the gateways hold receipts for all batches of `snapshot`, or the time is up. Raises TownError."""
+    wanted = [snapshot.batches_of(name.value) for name in town.gateways]
+    deadline = time.monotonic() + HOLD_TIMEOUT_S
     while True:
-        before = (await look()).figures.batches
-        receipts = sum(await asyncio.gather(*(_receipted(site) for site in town.gateways.values())))
-        after = (await look()).figures.batches
-        if before == after == receipts or time.monotonic() > deadline:
-            return Held(after, receipts)
+        held = await asyncio.gather(*(_receipted(site) for site in town.gateways.values()))
+        covered = sum(min(pair) for pair in zip(wanted, held, strict=True))  # receipts come in order, per gateway
+        if covered == sum(wanted) or time.monotonic() > deadline:
+            return Held(sum(wanted), covered)
+        await asyncio.sleep(POLL_S)
 
 
 async def _receipted(site: GatewaySite) -> int:

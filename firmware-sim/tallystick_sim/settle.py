@@ -14,7 +14,7 @@ from tallystick_sim.snapshot import Snapshot
 from tallystick_sim.town import Town
 
 FINISH_TIMEOUT_S = 40.0  # real; the longest wash takes 12.5 minutes of domain time, 13 s at 60x
-AGREE_TIMEOUT_S = 45.0  # real; a use ends after 2 minutes of rest, batches are sealed every minute: 4 s at 60x
+AGREE_TIMEOUT_S = 60.0  # real; a use ends after 2 minutes of rest, batches are sealed every minute: 4 s at 60x
 CALM_S = 2.0  # the two must still agree after this, so that nothing billed twice slips through at the end
 POLL_S = 0.4
 
@@ -51,6 +51,6 @@ async def settle(town: Town, refresh: Callable[[], Awaitable[Snapshot]], leaving
         agreed_at = None if mismatches(lines) else agreed_at or time.monotonic()
         calm = agreed_at is not None and time.monotonic() >= agreed_at + CALM_S
         if calm or leaving.is_set() or time.monotonic() > deadline:
-            held = await count_receipts(town, refresh)
+            held = await count_receipts(town, snapshot)
             return Settled(snapshot, lines, held, hurried=not calm)
         await asyncio.sleep(POLL_S)

@@ -23,8 +23,8 @@ from tallystick_sim.plan import Gateway
 from tallystick_sim.ports import any_free, next_free
 from tallystick_sim.proxy import Proxy
 
-PREPARE_TIMEOUT_S = 30.0  # making keys and tables and importing the town takes one or two seconds
-START_TIMEOUT_S = 20.0
+PREPARE_TIMEOUT_S = 60.0  # making keys and tables and importing the town takes one or two seconds when idle
+START_TIMEOUT_S = 60.0
 POLL_S = 0.1
 SERVER_LINE = re.compile(r'^server = "https://localhost:\d+"$', re.MULTILINE)
 

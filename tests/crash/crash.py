@@ -29,7 +29,7 @@ FACTOR = 60
 DAY_MS, MORNING_MS = 86_400_000, 21_600_000
 ALIVE_S = (0.2, 2.0)  # how long a victim may work before it is killed: from "still starting" to "in full swing"
 DEAD_S = (0.0, 1.0)
-READY_TIMEOUT_S = 30.0
+READY_TIMEOUT_S = 60.0
 LIVE_AFTER_RESTORE_S = 4.0
 AGGREGATOR = "aggregator"
 
