@@ -4,7 +4,7 @@ It never signs a name outside its constraints, and it always uses the real clock
 """
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,6 +28,7 @@ CA_DAYS = 3650
 SERVER_DAYS = 397  # the longest that common TLS clients accept
 SERVER_RENEW_DAYS = 30
 CLIENT_DAYS = 90  # protocol.md, Identity 5: renewed at two thirds
+CRL_DAYS = 397  # as long as the server certificate beside it: a broker that reads an outdated list lets nobody in
 BACKDATE = timedelta(minutes=5)  # a gateway's clock may be a little behind
 CSR_BYTES_MAX = 4096
 GATEWAY_DOMAIN = "gw.tallystick.internal"  # RFC 9476: never resolved; it only bounds what the CA may name
@@ -53,11 +54,39 @@ class Authority:
 
     def client(self, csr_pem: bytes, gid: bytes, now: datetime) -> Certificate:
         """A 90-day client certificate CN = gid hex for the CSR's key; raises BadInput for a bad CSR."""
-        request = _read_csr(csr_pem)
-        name = gid.hex()
-        builder = _leaf(self, name, request.public_key(), now, CLIENT_DAYS, ExtendedKeyUsageOID.CLIENT_AUTH)
+        return self._client(_read_csr(csr_pem).public_key(), gid.hex(), now, CLIENT_DAYS)
+
+    def own_client(self, name: str, now: datetime) -> tuple[bytes, Certificate]:
+        """(private key PEM, certificate) of the aggregator itself, for a broker."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        return _pem_of(key), self._client(key.public_key(), name, now, SERVER_DAYS)
+
+    def _client(self, key: object, name: str, now: datetime, days: int) -> Certificate:
+        builder = _leaf(self, name, key, now, days, ExtendedKeyUsageOID.CLIENT_AUTH)
         names = x509.SubjectAlternativeName([x509.DNSName(f"{name}.{GATEWAY_DOMAIN}")])
         return _signed(self, builder.add_extension(names, critical=False))
+
+    def service(self, name: str, now: datetime) -> tuple[bytes, Certificate]:
+        """(private key PEM, client certificate CN = `name`) for a program of the aggregator's own at a broker."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = _leaf(self, name, key.public_key(), now, SERVER_DAYS, ExtendedKeyUsageOID.CLIENT_AUTH)
+        names = x509.SubjectAlternativeName([x509.DNSName(f"{name}.{GATEWAY_DOMAIN}")])
+        return _pem_of(key), _signed(self, builder.add_extension(names, critical=False))
+
+    def revocation_list(self, serials: Sequence[int], now: datetime) -> bytes:
+        """A CRL in PEM that names these certificates; valid for CRL_DAYS."""
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.certificate.subject)
+            .last_update(now - BACKDATE)
+            .next_update(now + timedelta(days=CRL_DAYS))
+            .add_extension(_issuer_key(self), critical=False)
+            .add_extension(x509.CRLNumber(int(now.timestamp() * 1000)), critical=False)
+        )
+        for serial in sorted(serials):
+            one = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now - BACKDATE)
+            builder = builder.add_revoked_certificate(one.build())
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
     def server(self, names: Sequence[str], now: datetime) -> tuple[bytes, Certificate]:
         """(private key PEM, certificate) for the gateway port."""
@@ -105,13 +134,24 @@ def load_authority(folder: Path) -> Authority:
 
 def server_files(authority: Authority, folder: Path, names: Sequence[str], now: datetime) -> tuple[Path, Path]:
     """(certificate, key) files for the gateway port, made anew when missing or about to expire."""
-    certificate, key = folder / "server.pem", folder / "server.key"
+    return _files(folder, "server", now, lambda: authority.server(names, now))
+
+
+def service_files(authority: Authority, folder: Path, name: str, now: datetime) -> tuple[Path, Path]:
+    """(certificate, key) files of one of the aggregator's own programs, made anew as above."""
+    return _files(folder, name, now, lambda: authority.service(name, now))
+
+
+def _files(
+    folder: Path, stem: str, now: datetime, issue: Callable[[], tuple[bytes, Certificate]]
+) -> tuple[Path, Path]:
+    certificate, key = folder / f"{stem}.pem", folder / f"{stem}.key"
     if certificate.exists() and key.exists():
         left = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc - now
         if left > timedelta(days=SERVER_RENEW_DAYS):
             return certificate, key
     key.unlink(missing_ok=True)
-    key_pem, issued = authority.server(names, now)
+    key_pem, issued = issue()
     write_private(key, key_pem)
     certificate.write_bytes(issued.pem)
     return certificate, key

@@ -3,6 +3,7 @@
 It never creates anything but in `create`, and never widens a file's mode.
 """
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, select
 from tallystick_protocol.checkpoint import log_id
 from tallystick_protocol.keys import P256Signer
 
-from tallystick_cloud.ca import Authority, create_authority, load_authority, server_files
+from tallystick_cloud.ca import Authority, client_files, create_authority, load_authority, server_files
 from tallystick_cloud.context import Aggregator, Context
 from tallystick_cloud.db import Database, sqlite_url
 from tallystick_cloud.errors import BadInput
@@ -21,6 +22,7 @@ from tallystick_cloud.migrations import upgrade
 from tallystick_cloud.ports import Entropy
 from tallystick_cloud.schema import community
 
+CLIENT_NAME = "aggregator"  # common name of the certificate that the broker's access list knows
 NAMES = (
     "localhost",
     "127.0.0.1",
@@ -51,6 +53,13 @@ class Home:
 
     def server_files(self, now: datetime) -> tuple[Path, Path]:
         return server_files(self.authority(), self.tls, NAMES, now)
+
+    def client_context(self, now: datetime) -> ssl.SSLContext:
+        """TLS towards a broker of ours: our CA, and the aggregator's own client certificate."""
+        certificate, key = client_files(self.authority(), self.tls, CLIENT_NAME, now)
+        context = ssl.create_default_context(cadata=self.authority().pem.decode())
+        context.load_cert_chain(certificate, key)
+        return context
 
     def community_keys(self, name: str) -> CommunityKeys:
         return load_keys(self.keys / name)

@@ -13,7 +13,6 @@ from tallystick_cloud.checkpoints import CheckpointKeeper
 from tallystick_cloud.city.live import Hub
 from tallystick_cloud.clock import real_utc
 from tallystick_cloud.commands.common import Commands, Options, command, home_of, opened
-from tallystick_cloud.errors import BadInput
 from tallystick_cloud.gateways.api import gateway_routes
 from tallystick_cloud.home import create
 from tallystick_cloud.http.listeners import gateway_tls
@@ -21,6 +20,7 @@ from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.ledger.api import ledger_routes
 from tallystick_cloud.log.api import log_routes
 from tallystick_cloud.migrations import upgrade
+from tallystick_cloud.mqtt import MqttFront
 from tallystick_cloud.uplink import Uplink
 
 PORT, GATEWAY_PORT = 8080, 8443
@@ -98,12 +98,7 @@ def _tasks(parsed: argparse.Namespace, options: Options, uplink: Uplink) -> tupl
     keeper = CheckpointKeeper(options.database, options.aggregator, options.clock)
     if parsed.mqtt is None:
         return (keeper.run,)
-    from tallystick_cloud.mqtt import MqttFront
-
-    url = urlsplit(parsed.mqtt)
-    if url.scheme not in ("mqtt", "mqtts") or not url.hostname:
-        raise BadInput("--mqtt", f"is {parsed.mqtt!r}; write mqtts://HOST:PORT")
-    front = MqttFront.at(url, options.home, options.aggregator, uplink)
+    front = MqttFront.at(urlsplit(parsed.mqtt), options.home, uplink, real_utc())
     return (keeper.run, front.run)
 
 
