@@ -28,6 +28,7 @@ log = logging.getLogger("tallystick.app")
 SOFTWARE = f"tallystick-edge {__version__}"
 JOURNAL_FILE, LOCK_FILE = "journal.sqlite", "lock"
 DRIVER_AGAIN_MS = 5_000  # real time before a driver that ended by an error is started anew
+DAY_MS = 86_400_000  # old evidence is looked for once a day, and at the start
 STORE_AGAIN_MS = 1_000  # real time between attempts while the disk is full or failing
 ENROL_REFUSED_MS = 60_000  # a refused claim does not become valid by asking fast; a new file may be put there
 
@@ -117,10 +118,14 @@ class App:
 
     async def _seal(self, core: Core) -> None:
         uplink = self._config.uplink
+        day = 0
         while True:
             await self._clock.sleep_ms(min(uplink.seal_every_ms, uplink.heartbeat_ms))
             idle_ms = self._clock.utc_ms() - core.last_seal_ms
+            day, forgot_day = self._clock.utc_ms() // DAY_MS, day
             try:
+                if day != forgot_day:
+                    core.forget_old()
                 core.seal(heartbeat=idle_ms >= uplink.heartbeat_ms)
             except JournalError as error:
                 log.error("%s", error)

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from tallystick_protocol import cose
 from tallystick_protocol.batch import LogView, first_prev
-from tallystick_protocol.codes import EventCode, Reason
+from tallystick_protocol.codes import EventCode, Reason, TimeQuality
 from tallystick_protocol.hello import Hello, State
 from tallystick_protocol.ids import H32, gid_from_spki
 from tallystick_protocol.keys import Signer
@@ -20,6 +21,7 @@ from tallystick_edge.items import GATEWAY_CHANNEL, GaugeReading, Happening, Item
 from tallystick_edge.journal import Chain, Flush, Journal, StoredBatch
 from tallystick_edge.metering.channel import ChannelState
 from tallystick_edge.metering.counter import Metered, Seen, meter
+from tallystick_edge.metering.refusals import Refusals
 from tallystick_edge.metering.silence import gap
 from tallystick_edge.plan import MeterPlan, WashPlan
 from tallystick_edge.ports import Clock, Entropy
@@ -28,8 +30,11 @@ from tallystick_edge.sample import Fault, Sample
 from tallystick_edge.usage.wash import WashSample, WashState, step
 
 BOOT_BYTES, NONCE_BYTES = 6, 16
+CLOCK_ERROR_MS = 1_000  # what a clock that NTP just set may still be off
+EVIDENCE_MS = 2 * 365 * 86_400_000  # sealed batches are kept this long after their receipt (devices.md, "Store")
 BUFFER_ITEMS_MAX = 20_000  # about 10 MB in memory: what a full disk may make us hold before readings are shed
 SUPERSEDED_MAX = 100_000  # unreceipted batches looked through at a restore: ten weeks at one a minute
+T = TypeVar("T")
 USE_CODES = frozenset((EventCode.USE_STARTED, EventCode.USE_BILLABLE, EventCode.USE_ENDED, EventCode.USE_ABORTED))
 USE_ENDS = frozenset((EventCode.USE_ENDED, EventCode.USE_ABORTED))
 
@@ -62,6 +67,8 @@ class Core:
         self.nonce = entropy.bytes(NONCE_BYTES)
         self._known = Known({}, None)
         self._silent: set[str] = set()
+        self._refusals = Refusals()
+        self._unset_clock = clock.quality() is TimeQuality.U
         self._full = False
         self.shed = 0
         self.urgent_flush = False
@@ -99,6 +106,7 @@ class Core:
             return
         self._silent.discard(s.meter)
         at = Moment(self.boot, s.uptime_ms, s.utc_ms, self._clock.quality())
+        self._correct_clock(at)
         metered = {
             each.channel: self._meter(each.channel, meter(self._state(each.channel), each.rule, seen))
             for each in plan.counters
@@ -119,15 +127,25 @@ class Core:
         )
 
     def fault(self, f: Fault) -> None:
-        """Sink.fault: one gap event per silence, after a few missed polls."""
+        """Sink.fault: what a driver threw away is told; one gap event per silence, after a few missed polls."""
         plan = self._plans.get(f.meter)
-        if plan is None or f.meter in self._silent:
+        if plan is None:
             return
         at = replace(self.now(), uptime_ms=f.uptime_ms)
+        self._keep(*self._refusals.tell(plan, f, at))
+        if f.meter in self._silent:
+            return
         gaps = [found for each in plan.counters if (found := gap(self._state(each.channel), plan.every_ms, at))]
         if gaps:
             self._silent.add(f.meter)
             self._keep(*gaps)
+
+    def _correct_clock(self, at: Moment) -> None:
+        """When the time becomes trusted, one event gives time to everything this boot read before."""
+        if self._unset_clock and at.quality is not TimeQuality.U:
+            self._unset_clock = False
+            clock = (at.boot, at.utc_ms - at.uptime_ms, CLOCK_ERROR_MS)
+            self._keep(Happening(GATEWAY_CHANNEL, at, EventCode.CLOCK_CORRECTED, clock=clock))
 
     def last(self, address: str) -> tuple[int, bytes] | None:
         """ReplayStore.last."""
@@ -208,9 +226,9 @@ class Core:
             return items
         return [*items, Happening(GATEWAY_CHANNEL, self.now(), EventCode.STORE_FREE)]
 
-    def _write(self, write: Callable[[], object]) -> None:
+    def _write(self, write: Callable[[], T]) -> T:
         try:
-            write()
+            return write()
         except JournalFull:
             if not self._full:
                 self._full = True
@@ -292,10 +310,14 @@ class Core:
         return self._journal.hash_of(epoch, seq)
 
     def finalise(self, epoch: int, from_seq: int, to_seq: int, receipt: bytes) -> int:
-        return self._journal.finalise(epoch, from_seq, to_seq, receipt)
+        return self._write(lambda: self._journal.finalise(epoch, from_seq, to_seq, receipt))
 
     def reopen_batches(self, epoch: int, from_seq: int) -> int:
-        return self._journal.reopen(epoch, from_seq)
+        return self._write(lambda: self._journal.reopen(epoch, from_seq))
+
+    def forget_old(self) -> int:
+        """Drop evidence beyond its age; returns how many batches."""
+        return self._write(lambda: self._journal.forget(self._clock.utc_ms() - EVIDENCE_MS))
 
     def begin_epoch(self, state: State, forked: bool) -> None:
         """Go on from the books: nothing this card holds is thrown away, nothing billed is billed again."""

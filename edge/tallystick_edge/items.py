@@ -76,6 +76,7 @@ class Happening:
     ref: bytes | None = None
     clock: tuple[bytes, int, int] | None = None
     personal: bool = False
+    number: int | None = None  # set only when an event is sealed a second time under the number it had
 
 
 Item: TypeAlias = Reading | GaugeReading | Happening
@@ -98,7 +99,7 @@ def to_row(item: Item) -> Row:
             reason = None if item.reason is None else int(item.reason)
             head = [_HAPPENING, item.channel, at, int(item.code), item.total, item.use, item.programme]
             exchange, clock = item.exchange and list(item.exchange), item.clock and list(item.clock)
-            return [*head, item.samples_hash, reason, exchange, item.ref, clock, item.personal]
+            return [*head, item.samples_hash, reason, exchange, item.ref, clock, item.personal, item.number]
 
 
 def from_row(row: object) -> Item:
@@ -118,7 +119,7 @@ def _from(kind: int, channel: int, at: Moment, rest: list[object]) -> Item:
             return Reading(channel, at, generation, base, value, MeterState(state), text, reason, number)
         case (1, [int(value), use]):
             return GaugeReading(channel, at, value, cast("int | None", use))
-        case (2, [int(code), total, use, programme, samples, why, exchange, ref, clock, bool(personal)]):
+        case (2, [int(code), total, use, programme, samples, why, exchange, ref, clock, bool(personal), number]):
             return Happening(
                 channel,
                 at,
@@ -132,6 +133,7 @@ def _from(kind: int, channel: int, at: Moment, rest: list[object]) -> Item:
                 ref=cast("bytes | None", ref),
                 clock=None if clock is None else cast("tuple[bytes, int, int]", tuple(cast(Row, clock))),
                 personal=personal,
+                number=cast("int | None", number),
             )
         case _:
             raise InvariantError(f"a pending item of the journal has an unknown shape (kind {kind})")

@@ -38,8 +38,9 @@ def number(
     for item in items:
         state = states.get(item.channel) or ChannelState(item.channel)
         if isinstance(item, Happening):
-            state = replace(state, event=state.event + 1)
-            numbered.append(Numbered(item, state.event))
+            if item.number is None:
+                state = replace(state, event=state.event + 1)
+            numbered.append(Numbered(item, item.number or state.event))
         else:
             state = replace(state, pagination=state.pagination + 1)
             numbered.append(Numbered(item, state.pagination))
@@ -75,7 +76,9 @@ def cut(numbered: Sequence[Numbered], descriptors: Mapping[int, H32]) -> list[Pa
 
 
 def uncut(parts: Iterable[Part], tag: int) -> list[Item]:
-    """Items of sealed parts, for sealing again in a new epoch. `tag` (negative) stands for an unknown use number."""
+    """Items of sealed parts, for sealing again in a new epoch; events keep the numbers they had.
+
+    `tag` (negative) stands for the use that personal readings lie inside: their part did not say which."""
     found: list[Numbered] = []
     for index, part in enumerate(parts):
         use = tag - index if part.sensitivity is Sensitivity.PERSONAL else None
@@ -245,4 +248,5 @@ def _happening(part: Part, event: Event) -> Happening:
         ref=event.ref,
         clock=None if fix is None else (fix.boot, fix.offset_ms, fix.error_ms),
         personal=part.sensitivity is Sensitivity.PERSONAL,
+        number=event.number,
     )

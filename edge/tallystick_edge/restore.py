@@ -46,8 +46,8 @@ class Card:
 def restore(card: Card, state: State, common: bytes, forked: bool, now: Moment) -> Restored:
     """Join a card and the books. `common`: hash of the last batch that both sides have, prev of the new epoch."""
     booked = {each.channel: each for each in state.channels}
-    items = [item for index, data in enumerate(card.unreceipted) for item in _unsealed(data, index)]
-    items += card.pending
+    sealed = [item for index, data in enumerate(card.unreceipted) for item in _unsealed(data, index)]
+    items = [*(_renumbered(item, booked.get(item.channel)) for item in sealed), *card.pending]
     machines, closing = _machines(card, booked, now)
     reason = Reason.FORK if forked else Reason.RESTORED
     told = Happening(GATEWAY_CHANNEL, now, EventCode.RESTORED, reason=reason)
@@ -62,6 +62,14 @@ def _unsealed(data: bytes, index: int) -> list[Item]:
     """Items of an own sealed batch, with their boots and times; they get new numbers, and totals decide about money."""
     parts = [part for part in open_upload(data).parts if isinstance(part, Part)]
     return uncut(parts, -1 - index * TAG_STEP)
+
+
+def _renumbered(item: Item, books: BookedChannel | None) -> Item:
+    """An event of a use that the books know keeps its number, so that they can tell the same event from another one."""
+    if not isinstance(item, Happening) or item.number is None:
+        return item
+    known = books is not None and item.number <= books.last_event and (item.use or 0) <= books.last_use
+    return item if known and item.use is not None else replace(item, number=None)
 
 
 def _machines(
