@@ -66,13 +66,6 @@ class Authority:
         names = x509.SubjectAlternativeName([x509.DNSName(f"{name}.{GATEWAY_DOMAIN}")])
         return _signed(self, builder.add_extension(names, critical=False))
 
-    def service(self, name: str, now: datetime) -> tuple[bytes, Certificate]:
-        """(private key PEM, client certificate CN = `name`) for a program of the aggregator's own at a broker."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        builder = _leaf(self, name, key.public_key(), now, SERVER_DAYS, ExtendedKeyUsageOID.CLIENT_AUTH)
-        names = x509.SubjectAlternativeName([x509.DNSName(f"{name}.{GATEWAY_DOMAIN}")])
-        return _pem_of(key), _signed(self, builder.add_extension(names, critical=False))
-
     def revocation_list(self, serials: Sequence[int], now: datetime) -> bytes:
         """A CRL in PEM that names these certificates; valid for CRL_DAYS."""
         builder = (
@@ -137,9 +130,9 @@ def server_files(authority: Authority, folder: Path, names: Sequence[str], now: 
     return _files(folder, "server", now, lambda: authority.server(names, now))
 
 
-def service_files(authority: Authority, folder: Path, name: str, now: datetime) -> tuple[Path, Path]:
-    """(certificate, key) files of one of the aggregator's own programs, made anew as above."""
-    return _files(folder, name, now, lambda: authority.service(name, now))
+def client_files(authority: Authority, folder: Path, name: str, now: datetime) -> tuple[Path, Path]:
+    """(certificate, key) files of the aggregator itself at a broker, made anew as above."""
+    return _files(folder, name, now, lambda: authority.own_client(name, now))
 
 
 def _files(

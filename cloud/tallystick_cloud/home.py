@@ -3,7 +3,6 @@
 It never creates anything but in `create`, and never widens a file's mode.
 """
 
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,12 +53,9 @@ class Home:
     def server_files(self, now: datetime) -> tuple[Path, Path]:
         return server_files(self.authority(), self.tls, NAMES, now)
 
-    def client_context(self, now: datetime) -> ssl.SSLContext:
-        """TLS towards a broker of ours: our CA, and the aggregator's own client certificate."""
-        certificate, key = client_files(self.authority(), self.tls, CLIENT_NAME, now)
-        context = ssl.create_default_context(cadata=self.authority().pem.decode())
-        context.load_cert_chain(certificate, key)
-        return context
+    def client_files(self, now: datetime) -> tuple[Path, Path]:
+        """(certificate, key) of the aggregator's own client at a broker."""
+        return client_files(self.authority(), self.tls, CLIENT_NAME, now)
 
     def community_keys(self, name: str) -> CommunityKeys:
         return load_keys(self.keys / name)
