@@ -135,9 +135,7 @@ def client_files(authority: Authority, folder: Path, name: str, now: datetime) -
     return _files(folder, name, now, lambda: authority.own_client(name, now))
 
 
-def _files(
-    folder: Path, stem: str, now: datetime, issue: Callable[[], tuple[bytes, Certificate]]
-) -> tuple[Path, Path]:
+def _files(folder: Path, stem: str, now: datetime, issue: Callable[[], tuple[bytes, Certificate]]) -> tuple[Path, Path]:
     certificate, key = folder / f"{stem}.pem", folder / f"{stem}.key"
     if certificate.exists() and key.exists():
         left = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc - now

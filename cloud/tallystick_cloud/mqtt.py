@@ -1,14 +1,14 @@
-"""The MQTT front: one consumer at a broker, the same use cases as the HTTPS port, answers on each gateway's own topics.
+"""The MQTT front: one consumer at a broker, the use cases of the HTTPS port, answers on each gateway's own topics.
 
-It never believes the broker: a topic only says who is asked about, signatures say who speaks, and a PUBACK says nothing.
+It never believes the broker: a topic says who is asked about, signatures say who speaks, a PUBACK says nothing.
 """
 
 import asyncio
 import logging
-import random
 import ssl
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import SplitResult
 
@@ -17,14 +17,11 @@ from tallystick_protocol import cbor, cose
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.hello import Hello
 
-from tallystick_cloud.ca import service_files
-from tallystick_cloud.clock import real_utc
-from tallystick_cloud.context import Aggregator
 from tallystick_cloud.errors import BadInput, CloudError
-from tallystick_cloud.home import Home
+from tallystick_cloud.home import CLIENT_NAME, Home
+from tallystick_cloud.ports import Entropy
 from tallystick_cloud.uplink import IN_FLIGHT_MAX, Uplink
 
-CONSUMER = "aggregator"  # name of the consumer's certificate, and with it its user name and client id
 ROOT = "ts/1"
 TLS_PORT, PLAIN_PORT = 8883, 1883
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -35,7 +32,7 @@ INBOX_MAX = 512  # uploads of at most 64 KiB: 32 MiB; what comes on top is dropp
 LANES = 4  # as many as PostgreSQL writers; a gateway always has the same lane, so its order is kept
 LANE_MAX = 64
 WAITING_MAX = 2 * IN_FLIGHT_MAX  # of one gateway: a window, and the same again after a reconnect; more is a flood
-AGAIN_FIRST_S, AGAIN_MAX_S = 1.0, 60.0  # real time between attempts: doubled, with jitter
+AGAIN_FIRST_S, AGAIN_MAX_S = 1.0, 60.0  # real time between attempts: doubled, the upper half of it by chance
 STEADY_S = 30.0  # a connection that lasted so long was a good one, and the next attempt is quick again
 COMPLAIN_EVERY_S = 60.0  # one line in the log per gateway and minute, however much nonsense it sends
 HELLO_BYTES_MAX = 16 * 1024
@@ -66,19 +63,11 @@ class TlsFiles:
 class MqttFront:
     """`run` it until cancelled; what a lost connection leaves unanswered, gateways send again."""
 
-    def __init__(self, broker: Broker, uplink: Uplink) -> None:
+    def __init__(self, broker: Broker, uplink: Uplink, entropy: Entropy) -> None:
         self._broker = broker
         self._uplink = uplink
+        self._entropy = entropy
         self._complained: dict[bytes, float] = {}
-
-    @classmethod
-    def at(
-        cls, url: SplitResult, home: Home, aggregator: Aggregator, uplink: Uplink, files: TlsFiles | None = None
-    ) -> "MqttFront":
-        """A front for mqtts://HOST[:PORT], with a certificate of the own authority unless `files` names others.
-
-        Raises BadInput for an address or file that cannot be used."""
-        return cls(broker_at(url, home, aggregator, files), uplink)
 
     async def run(self) -> None:
         """Connect, consume, back off, for ever; a fresh client each time, because a failed one cannot be used again."""
@@ -92,13 +81,13 @@ class MqttFront:
                 _log.warning("%s: %s", self._broker, group.exceptions[0])
             failures = 0 if loop.time() - began >= STEADY_S else failures + 1
             ceiling = min(AGAIN_MAX_S, AGAIN_FIRST_S * 2 ** min(failures, 10))
-            await asyncio.sleep(random.uniform(ceiling / 4, ceiling))  # noqa: S311 -- spreads load, guards nothing
+            await asyncio.sleep(ceiling * (256 + self._entropy.bytes(1)[0]) / 512)
 
     async def _converse(self) -> None:
         client = aiomqtt.Client(
             self._broker.host,
             self._broker.port,
-            identifier=CONSUMER,
+            identifier=CLIENT_NAME,
             protocol=aiomqtt.ProtocolVersion.V311,
             clean_session=False,
             keepalive=KEEPALIVE_S,
@@ -192,9 +181,7 @@ class _Session:
                 del self._waiting[asked.gid]
             for answer in await self._front.answer(asked):
                 topic = f"{ROOT}/{asked.gid.hex()}/down/{answer.kind}"
-                await self._client.publish(
-                    topic, answer.payload, qos=QOS, retain=answer.is_retained, timeout=PUBLISH_S
-                )
+                await self._client.publish(topic, answer.payload, qos=QOS, retain=answer.is_retained, timeout=PUBLISH_S)
 
 
 def question_of(topic: str, payload: object) -> Question | None:
@@ -212,15 +199,17 @@ def question_of(topic: str, payload: object) -> Question | None:
     return Question(found, kind, payload) if found.hex() == gid and len(found) == 16 else None
 
 
-def broker_at(url: SplitResult, home: Home, aggregator: Aggregator, files: TlsFiles | None = None) -> Broker:
-    """Raises BadInput naming the option: another scheme, no host, plain MQTT over a network, unusable files."""
+def broker_at(url: SplitResult, home: Home, now: datetime, files: TlsFiles | None = None) -> Broker:
+    """What mqtts://HOST[:PORT] means, with a certificate of the own authority unless `files` names others.
+
+    Raises BadInput naming the option: another scheme, no host, plain MQTT over a network, unusable files."""
     try:
         port = url.port
     except ValueError:
         raise BadInput("--mqtt", f"has no valid port in {url.netloc!r}; write mqtts://HOST:{TLS_PORT}") from None
     match url.scheme:
         case "mqtts" if url.hostname:
-            return Broker(url.hostname, port or TLS_PORT, _client_tls(home, aggregator, files))
+            return Broker(url.hostname, port or TLS_PORT, _client_tls(home, now, files))
         case "mqtt" if url.hostname in LOOPBACK:
             return Broker(url.hostname, port or PLAIN_PORT, None)
         case "mqtt" if url.hostname:
@@ -229,9 +218,9 @@ def broker_at(url: SplitResult, home: Home, aggregator: Aggregator, files: TlsFi
             raise BadInput("--mqtt", f"is {url.geturl()!r}; write mqtts://HOST:{TLS_PORT}")
 
 
-def _client_tls(home: Home, aggregator: Aggregator, files: TlsFiles | None) -> ssl.SSLContext:
+def _client_tls(home: Home, now: datetime, files: TlsFiles | None) -> ssl.SSLContext:
     if files is None:
-        certificate, key = service_files(aggregator.authority, home.tls, CONSUMER, real_utc())
+        certificate, key = home.client_files(now)
         files = TlsFiles(home.tls / "ca.pem", certificate, key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

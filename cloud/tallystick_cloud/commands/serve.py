@@ -6,6 +6,7 @@ It never opens anything but loopback; public TLS stands in front.
 import argparse
 import asyncio
 import logging
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from tallystick_cloud.app import Addresses, Setup, Task, run
@@ -13,6 +14,7 @@ from tallystick_cloud.checkpoints import CheckpointKeeper
 from tallystick_cloud.city.live import Hub
 from tallystick_cloud.clock import real_utc
 from tallystick_cloud.commands.common import Commands, Options, command, home_of, opened
+from tallystick_cloud.errors import BadInput
 from tallystick_cloud.gateways.api import gateway_routes
 from tallystick_cloud.home import create
 from tallystick_cloud.http.listeners import gateway_tls
@@ -20,7 +22,7 @@ from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.ledger.api import ledger_routes
 from tallystick_cloud.log.api import log_routes
 from tallystick_cloud.migrations import upgrade
-from tallystick_cloud.mqtt import MqttFront
+from tallystick_cloud.mqtt import MqttFront, TlsFiles, broker_at
 from tallystick_cloud.uplink import Uplink
 
 PORT, GATEWAY_PORT = 8080, 8443
@@ -46,6 +48,9 @@ def add(commands: Commands) -> None:
     found.add_argument("--port", type=int, default=PORT, help=f"people's port (default {PORT}; taken: the next free)")
     found.add_argument("--gateway-port", type=int, default=GATEWAY_PORT, help=f"TLS port (default {GATEWAY_PORT})")
     found.add_argument("--mqtt", metavar="URL", help="also listen at a broker: mqtts://HOST:PORT (client certificate)")
+    found.add_argument("--mqtt-ca", type=Path, metavar="FILE", help="the broker's CA, when it is not this aggregator's")
+    found.add_argument("--mqtt-certificate", type=Path, metavar="FILE", help="our certificate at such a broker")
+    found.add_argument("--mqtt-key", type=Path, metavar="FILE", help="the key to it")
     found.add_argument("--demo", action="store_true", help="persona links without sign-in; loopback only")
 
 
@@ -98,8 +103,19 @@ def _tasks(parsed: argparse.Namespace, options: Options, uplink: Uplink) -> tupl
     keeper = CheckpointKeeper(options.database, options.aggregator, options.clock)
     if parsed.mqtt is None:
         return (keeper.run,)
-    front = MqttFront.at(urlsplit(parsed.mqtt), options.home, uplink, real_utc())
-    return (keeper.run, front.run)
+    broker = broker_at(urlsplit(parsed.mqtt), options.home, real_utc(), _tls_files(parsed))
+    return (keeper.run, MqttFront(broker, uplink, options.entropy).run)
+
+
+def _tls_files(parsed: argparse.Namespace) -> TlsFiles | None:
+    """None: a certificate of the own authority, as `tallystick broker-config` sets a broker up for."""
+    match (parsed.mqtt_ca, parsed.mqtt_certificate, parsed.mqtt_key):
+        case (None, None, None):
+            return None
+        case (Path() as ca, Path() as certificate, Path() as key):
+            return TlsFiles(ca, certificate, key)
+        case _:
+            raise BadInput("--mqtt-ca", "goes together with --mqtt-certificate and --mqtt-key; give all three or none")
 
 
 def _say(addresses: Addresses) -> None:
