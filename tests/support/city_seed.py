@@ -29,7 +29,12 @@ ALARMS = (
     ("meter-reset", "critical", "asset-0: the register began anew; look at the meter (fell).", 0),
     ("gap", "warning", "asset-1: no readings came for a while; the next total closes the gap.", 9),
     ("batches-lost", "critical", "batches 17 to 18 of epoch 1 cannot be read any more on the gateway's card.", 22),
-    ("card-lost-a-write", "warning", "batch 41 of epoch 1 exists twice: nothing is billed twice; replace the card.", 41),
+    (
+        "card-lost-a-write",
+        "warning",
+        "batch 41 of epoch 1 exists twice: nothing is billed twice; replace the card.",
+        41,
+    ),
     ("quarantine-replayed", "warning", "A part waits in quarantine: advert 7 came again.", 75),
     ("card-restored", "info", "asset-5: the gateway came back with an older card.", 170),
 )
@@ -170,7 +175,9 @@ def add_use(
     parts = [fee_nano * weight // 100 for _, weight in SHARES]
     parts[0] += fee_nano - sum(parts)
     rating = {"use_id": use_id, "revision": 1, "community": seed.community, "fee": fee_nano, "rated_ms": end_ms}
-    shares = json.dumps([[name, str(part)] for (name, _), part in zip(SHARES, parts, strict=True)])
+    shares = json.dumps(
+        [[party_id(seed.community, name).hex(), str(p)] for (name, _), p in zip(SHARES, parts, strict=True)]
+    )
     conn.execute(insert(schema.use_rating), {**rating, "shares": shares, "counters": "[]", "journal": number + 1})
     if kind == "live":
         post(conn, seed, number, end_ms, payer, fee_nano, parts)

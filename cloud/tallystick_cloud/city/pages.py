@@ -121,7 +121,7 @@ def _room_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
             unplaced=len(s.gateways) - len(marks),
             chart_svg=sparkline(buckets, w),
             hours=view.hours(buckets, w),
-            boot=_boot(s, period, map, alarms, getattr(clock, "factor", 1)),
+            boot=_boot(s, w, period, map, alarms, getattr(clock, "factor", 1)),
             period=period.value,
             filter=alarms.value,
             measure=map.value,
@@ -291,8 +291,9 @@ def _map_title(s: Situation, w: Wording) -> str:
     return w.gettext("Map of {name}: gateways {counts}").format(name=s.community.name, counts=counts)
 
 
-def _boot(s: Situation, period: Period, measure: Measure, alarms: AlarmFilter, factor: int) -> str:
+def _boot(s: Situation, w: Wording, period: Period, measure: Measure, alarms: AlarmFilter, factor: int) -> str:
     """What the script needs before the first event, as JSON that cannot close its own element."""
+    _ = w.gettext
     points = [
         [one.start_ms, one.uses if one.known else None, one.fees_nano // 10_000_000 if one.known else None]
         for one in view.window(s, period)
@@ -306,5 +307,11 @@ def _boot(s: Situation, period: Period, measure: Measure, alarms: AlarmFilter, f
         "filter": alarms.value,
         "points": points,
         "length": period.buckets,
+        "words": {
+            "live": _("Live"),
+            "silent": _("No data for {n} s"),
+            "lost": _("Connection lost; the numbers are old."),
+            "again": _("Connected again."),
+        },
     }
     return json.dumps(values, separators=(",", ":")).replace("<", "\\u003c")

@@ -59,9 +59,10 @@ def bind(table: RouteTable, port: Port, doorkeeper: Doorkeeper, error_page: Erro
     app = web.Application(middlewares=[_guard(table, error_page)])
     for route in table:
         if port in route.ports:
-            app.router.add_route(route.method, route.path, _Bound(route, doorkeeper))
+            bound = _Bound(route, doorkeeper)
+            app.router.add_route(route.method, route.path, bound.answer)
             if route.method == hdrs.METH_GET:
-                app.router.add_route(hdrs.METH_HEAD, route.path, _Bound(route, doorkeeper))
+                app.router.add_route(hdrs.METH_HEAD, route.path, bound.answer)
     return app
 
 
@@ -74,7 +75,7 @@ class _Bound:
         self._inputs = tuple((parameter, adapter(parameter.annotation)) for parameter in route.parameters)
         self._output = None if _sends_itself(route.returns) else adapter(route.returns)
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         principal, token = await self._doorkeeper.who(request)
         community = request.match_info.get("community")
         permit(self.route.roles, principal, community, _gid(request))

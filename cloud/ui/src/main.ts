@@ -52,8 +52,8 @@ document.querySelector<HTMLFormElement>("form.theme")?.addEventListener("submit"
   root.dataset.theme = next;
   document.cookie = `tallystick_theme=${next};path=/;max-age=31536000;samesite=lax`;
   const button = (event.target as HTMLElement).querySelector("button");
-  button?.setAttribute("aria-label", `Theme: ${next}. Change`);
-  button?.setAttribute("title", `Theme: ${next}`);
+  button?.setAttribute("value", ORDER[next] ?? "auto");
+  button?.setAttribute("title", next);
   dispatchEvent(new CustomEvent("theme"));
 });
 matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => dispatchEvent(new CustomEvent("theme")));

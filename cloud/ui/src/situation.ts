@@ -12,6 +12,7 @@ interface Boot {
   filter: "unowned" | "all";
   points: Point[];
   length: number;
+  words: Record<"live" | "silent" | "lost" | "again", string>;
 }
 type Shape = [shape: string, percent: number];
 interface Mark {
@@ -145,7 +146,7 @@ function beat(): void {
   const silent = performance.now() - heard;
   const isOffline = silent > OFFLINE_MS;
   document.documentElement.dataset["conn"] = isOffline ? "off" : "on";
-  setText(byId("conn"), isOffline ? `No data for ${Math.round(silent / 1000)} s` : "Live");
+  setText(byId("conn"), isOffline ? boot.words.silent.replace("{n}", String(Math.round(silent / 1000))) : boot.words.live);
   if (isOffline) return; // a clock that runs on would say that the numbers are of now
   const now = anchor.city + (performance.now() - anchor.here) * boot.factor;
   setText(byId("clock-time"), clock.format(now));
@@ -156,8 +157,6 @@ beat();
 let wasOffline = false;
 setInterval(() => {
   const isOffline = document.documentElement.dataset["conn"] === "off";
-  if (isOffline !== wasOffline) say(isOffline ? "Connection lost; the numbers are old." : "Connected again.");
+  if (isOffline !== wasOffline) say(isOffline ? boot.words.lost : boot.words.again);
   wasOffline = isOffline;
 }, 1000);
-
-addEventListener("beforeprint", () => chart?.update({}));
