@@ -10,17 +10,17 @@ from pathlib import Path
 from tallystick_protocol import cose
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.ids import H32, PARTY_BYTES, PartyId, sha256
-from tallystick_protocol.keys import Signer, load_signer
+from tallystick_protocol.keys import Signer
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.contract_toml import load_contract
 from tallystick_protocol.money.errors import ContractError
 from tallystick_protocol.records import Approval
 
 from tallystick_cloud.commands.common import Commands, Options, command, community_of, group, opened
+from tallystick_cloud.commands.signing import party_of, signer_of
 from tallystick_cloud.contracts import service
 from tallystick_cloud.contracts import store as contracts
 from tallystick_cloud.errors import BadInput
-from tallystick_cloud.keys import read_private
 from tallystick_cloud.parties.store import ids_by_name
 
 NONCE_BYTES = 16
@@ -118,14 +118,7 @@ def _contract(options: Options, name: str, parsed: argparse.Namespace, ids: dict
 
 
 def _signer(options: Options, name: str, parsed: argparse.Namespace, ids: dict[str, PartyId]) -> Signer:
-    if parsed.party not in ids:
-        raise BadInput("--party", f"{parsed.party!r} is not in {name}; names are: {', '.join(sorted(ids))}")
-    if parsed.key is not None:
-        return load_signer(read_private(parsed.key))
-    hosted = options.home.party_keys(name).get(ids[parsed.party])
-    if hosted is None:
-        raise BadInput("--key", f"this server holds no key of {parsed.party}; give the file of theirs")
-    return hosted
+    return signer_of(options, name, parsed.party, party_of(name, ids, parsed.party), parsed.key)
 
 
 def _print(standing: service.Standing) -> int:

@@ -111,7 +111,7 @@ class Payout:
 
     @property
     def end_to_end(self) -> str:
-        return self.id[:16].hex()
+        return end_to_end(self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +202,11 @@ def payout_id(seed: bytes, owed: Owed, cents: int, creditor: BankParty) -> H32:
     return sha256(cbor.encode([seed, *about]))
 
 
+def end_to_end(payout: bytes) -> str:
+    """A payout's id as banks carry it: 32 of the 35 characters they allow."""
+    return payout[:16].hex()
+
+
 def run_seed(community: str, collector: bytes, number: int, debtor: BankParty, day: date, now_ms: int) -> bytes:
     """What tells this run from every other one."""
     return cbor.encode([community, collector, number, debtor.iban, day.isoformat(), now_ms])
@@ -219,16 +224,20 @@ def sent_lines(owed: Owed, cents: int) -> Amounts:
 
 def paid_lines(owed: Owed, cents: int) -> Amounts:
     """payout in transit -> the collector's bank account."""
-    return _moved(_transit(owed), Line(owed.holder, Account.BANK, owed.holder, owed.chain, owed.unit), cents)
+    return _moved(_transit(owed), _bank(owed), cents)
 
 
-def returned_lines(owed: Owed, cents: int) -> Amounts:
-    """payout in transit -> payable: it is owed to the payee again."""
-    return _moved(_transit(owed), owed.line, cents)
+def returned_lines(owed: Owed, cents: int, *, was_paid: bool) -> Amounts:
+    """Back to payable, from the bank account when it had left it: it is owed to the payee again."""
+    return _moved(_bank(owed) if was_paid else _transit(owed), owed.line, cents)
 
 
 def _transit(owed: Owed) -> Line:
     return Line(owed.holder, Account.PAYOUT_IN_TRANSIT, owed.party, owed.chain, owed.unit)
+
+
+def _bank(owed: Owed) -> Line:
+    return Line(owed.holder, Account.BANK, owed.holder, owed.chain, owed.unit)
 
 
 def _moved(source: Line, target: Line, cents: int) -> Amounts:

@@ -13,7 +13,7 @@ from tallystick_cloud.contracts.store import book
 from tallystick_cloud.ledger.model import Account
 from tallystick_cloud.schema import balance, party_account, payout, payout_approval, payout_run, role_grant
 
-from .model import OPEN_STATES, ChainTerms, Owed, RunState
+from .model import OPEN_STATES, ChainTerms, Owed, RunState, end_to_end
 from .pain001 import BankParty
 
 OWED_ACCOUNTS = (Account.PAYABLE, Account.FUND)
@@ -50,6 +50,11 @@ class StoredPayout:
     creditor: BankParty
     outcome: str | None
     outcome_ms: int | None
+
+    @property
+    def end_to_end(self) -> str:
+        """The id that comes back in bank statements; 32 of the 35 characters that it may have."""
+        return end_to_end(self.id)
 
 
 def lock(conn: Connection, community: str) -> None:
@@ -187,10 +192,9 @@ def insert_approval(conn: Connection, row: Mapping[str, object]) -> None:
     conn.execute(insert(payout_approval), dict(row))
 
 
-def answers(conn: Connection, run: bytes) -> dict[bytes, bool]:
-    """party -> yes or no."""
-    rows = conn.execute(select(payout_approval.c.party, payout_approval.c.yes).where(payout_approval.c.run == run))
-    return {bytes(party): bool(yes) for party, yes in rows}
+def approvers(conn: Connection, run: bytes) -> set[bytes]:
+    rows = conn.execute(select(payout_approval.c.party).where(payout_approval.c.run == run))
+    return {bytes(party) for party in rows.scalars()}
 
 
 def _run(row: Any) -> StoredRun:

@@ -5,7 +5,7 @@ Names, accounts and amounts are those of the moment of the proposal; only the st
 
 from sqlalchemy import Table, UniqueConstraint
 
-from .base import community, flag, index, metadata, number, octets, text
+from .base import community, index, metadata, number, octets, text
 
 payout_run = Table(
     "payout_run",
@@ -63,7 +63,6 @@ payout_approval = Table(
     octets("run", key=True),
     octets("party", key=True),
     community(),
-    flag("yes"),
     octets("envelope", null=True),  # null: said in a signed-in session
     number("leaf", null=True),
     number("at_ms"),

@@ -489,7 +489,6 @@ def upgrade() -> None:
         sa.Column("run", sa.LargeBinary(), nullable=False),
         sa.Column("party", sa.LargeBinary(), nullable=False),
         sa.Column("community", sa.Text(), nullable=False),
-        sa.Column("yes", sa.Boolean(), nullable=False),
         sa.Column("envelope", sa.LargeBinary(), nullable=True),
         sa.Column("leaf", sa.BigInteger(), nullable=True),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),

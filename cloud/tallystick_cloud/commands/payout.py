@@ -1,0 +1,263 @@
+"""`tallystick payout run | show | approve | file | sent | paid | cancel`.
+
+It never moves money by itself: the bank does, from the file; what cannot be undone is asked for first.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+from tallystick_protocol import cose
+from tallystick_protocol.ids import H32, PartyId, sha256
+from tallystick_protocol.records import Approval
+
+from tallystick_cloud.commands.common import Commands, Options, command, community_of, group, opened
+from tallystick_cloud.commands.signing import party_of, signer_of
+from tallystick_cloud.errors import BadInput
+from tallystick_cloud.keys import write_private
+from tallystick_cloud.parties.store import ids_by_name, names_by_id
+from tallystick_cloud.payouts import epc, report, service
+from tallystick_cloud.payouts.checks import Run
+from tallystick_cloud.payouts.model import Outcome
+from tallystick_cloud.payouts.service import Proposal
+from tallystick_cloud.payouts.signed import approve_signed
+
+NONCE_BYTES = 16
+KEY_BYTES = 8
+
+
+def add(commands: Commands) -> None:
+    words = group(commands, "payout", "Payouts: propose a run, release it, write its bank file, say what became of it.")
+    _add_run(words)
+    _add_show(words)
+    approved = _numbered(
+        words,
+        "approve",
+        approve,
+        "Release a run as its second person; the proposer can never do that.",
+        "  tallystick payout approve 1 --party 'Anna Rossi' --data D\n"
+        "  tallystick payout approve 1 --party 'Anna Rossi' --key anna.pem --yes --data D\n",
+    )
+    approved.add_argument("--party", required=True, metavar="NAME", help="who says yes")
+    approved.add_argument("--key", type=Path, metavar="FILE", help="private key in PEM (default: the hosted one)")
+    _yes(approved)
+    written = _numbered(
+        words,
+        "file",
+        write_file,
+        "Write the bank file of a released run (pain.001.001.09); again gives the same bytes.",
+        "  tallystick payout file 1 --out payout-1.xml --data D\n",
+    )
+    written.add_argument("--out", type=Path, required=True, metavar="FILE")
+    _add_bank(words)
+
+
+def _add_run(words: Commands) -> None:
+    found = command(
+        words,
+        "run",
+        run,
+        "Propose to pay what a collector owes, in whole cents; lists what is held back and why.",
+        "  tallystick payout run --party 'Lindenhof eG' --on 2026-12-03 --data D\n"
+        "  tallystick payout run --party 'Lindenhof eG' --on 2026-12-03 --idempotency-key november --json --data D\n",
+    )
+    found.add_argument("--party", required=True, metavar="NAME", help="who proposes: the collector or a manager")
+    found.add_argument("--on", required=True, metavar="YYYY-MM-DD", help="when the bank is to execute it")
+    found.add_argument("--collector", metavar="NAME", help="who pays (default: the only one that owes anything)")
+    found.add_argument("--idempotency-key", metavar="TEXT", help="the same again is the same run")
+    _common(found)
+
+
+def _add_show(words: Commands) -> None:
+    found = command(
+        words,
+        "show",
+        show,
+        "Show one run or all: what is paid, what is held back, what is missing.",
+        "  tallystick payout show --data D\n  tallystick payout show 1 --json --data D\n",
+    )
+    found.add_argument("number", type=int, nargs="?", metavar="RUN")
+    _common(found)
+
+
+def _add_bank(words: Commands) -> None:
+    sent = _numbered(
+        words,
+        "sent",
+        mark_sent,
+        "Say that the bank has the file: the money is on its way in the books. Cannot be undone.",
+        "  tallystick payout sent 1 --party 'Lindenhof eG' --yes --data D\n",
+    )
+    sent.add_argument("--party", required=True, metavar="NAME", help="who handed it in")
+    _yes(sent)
+    paid = _numbered(
+        words,
+        "paid",
+        confirm,
+        "Say what the bank did with all of a run or one payout of it. Cannot be undone.",
+        "  tallystick payout paid 1 --yes --data D\n"
+        "  tallystick payout paid 1 --returned --payout 9f3c... --yes --data D\n",
+    )
+    paid.add_argument("--returned", action="store_true", help="it came back: it is owed again")
+    paid.add_argument("--payout", metavar="ID", help="one payout, by the id that `show` prints (default: all)")
+    _yes(paid)
+    stopped = _numbered(
+        words,
+        "cancel",
+        cancel,
+        "End a run that no bank has seen; what it would have paid stays owed.",
+        "  tallystick payout cancel 1 --party 'Lindenhof eG' --data D\n",
+    )
+    stopped.add_argument("--party", required=True, metavar="NAME", help="the collector or a manager")
+
+
+def _numbered(
+    words: Commands, name: str, act: Callable[[argparse.Namespace], int], about: str, examples: str
+) -> argparse.ArgumentParser:
+    found = command(words, name, act, about, examples)
+    found.add_argument("number", type=int, metavar="RUN")
+    _common(found)
+    return found
+
+
+def _common(found: argparse.ArgumentParser) -> None:
+    found.add_argument("--community", metavar="ID")
+    found.add_argument("--json", action="store_true", help="print the run as JSON")
+
+
+def _yes(found: argparse.ArgumentParser) -> None:
+    found.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def run(parsed: argparse.Namespace) -> int:
+    def act(options: Options, name: str, ids: dict[str, bytes]) -> Run:
+        collector = None if parsed.collector is None else party_of(name, ids, parsed.collector)
+        key = parsed.idempotency_key or options.entropy.bytes(KEY_BYTES).hex()
+        asked = Proposal(key, party_of(name, ids, parsed.party), collector, _day(parsed.on))
+        return options.database.write_now(service.propose, name, asked, options.clock.utc_ms())
+
+    return _with_run(parsed, act)
+
+
+def show(parsed: argparse.Namespace) -> int:
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        names = options.database.read_now(names_by_id, name)
+        if parsed.number is None:
+            found = options.database.read_now(service.show_all, name)
+        else:
+            found = [options.database.read_now(service.show, name, parsed.number)]
+    finally:
+        options.database.close()
+    if parsed.json:
+        answers = [report.as_json(one, names) for one in found]
+        print(json.dumps(answers if parsed.number is None else answers[0], indent=1))
+        return 0
+    print("\n\n".join(report.as_text(one, names) for one in found) or "no payout run yet; next: tallystick payout run")
+    return 0
+
+
+def approve(parsed: argparse.Namespace) -> int:
+    def act(options: Options, name: str, ids: dict[str, bytes]) -> Run:
+        party = party_of(name, ids, parsed.party)
+        stands = options.database.read_now(service.show, name, parsed.number)
+        _ask(parsed, f"Release run {parsed.number}: {epc.decimal(stands.cents)} EUR to {len(stands.payouts)} payees?")
+        signer = signer_of(options, name, parsed.party, party, parsed.key)
+        said = Approval(options.entropy.bytes(NONCE_BYTES), H32(stands.stored.id), PartyId(party), True)
+        signed = cose.sign(signer, cose.ContentType.APPROVAL, said.encode())
+        return options.database.write_now(approve_signed, options.aggregator.of(name), signed, options.clock.utc_ms())
+
+    return _with_run(parsed, act)
+
+
+def write_file(parsed: argparse.Namespace) -> int:
+    """The file is 0600: it names people's bank accounts."""
+
+    def act(options: Options, name: str, ids: dict[str, bytes]) -> Run:
+        stands = options.database.read_now(service.show, name, parsed.number)
+        is_there = _is_there(parsed.out, stands.stored.file_hash)
+        data = options.database.write_now(service.bank_file, name, parsed.number, options.clock.utc_ms())
+        if not is_there:
+            write_private(parsed.out, data)
+        return options.database.read_now(service.show, name, parsed.number)
+
+    return _with_run(parsed, act)
+
+
+def mark_sent(parsed: argparse.Namespace) -> int:
+    def act(options: Options, name: str, ids: dict[str, bytes]) -> Run:
+        party = party_of(name, ids, parsed.party)
+        _ask(parsed, f"Does the bank have the file of run {parsed.number}? This cannot be undone.")
+        return options.database.write_now(service.mark_sent, name, parsed.number, party, options.clock.utc_ms())
+
+    return _with_run(parsed, act)
+
+
+def confirm(parsed: argparse.Namespace) -> int:
+    def act(options: Options, name: str, ids: dict[str, bytes]) -> Run:
+        outcome = Outcome.RETURNED if parsed.returned else Outcome.PAID
+        which = None if parsed.payout is None else [_payout_id(options, name, parsed)]
+        _ask(parsed, f"Book run {parsed.number} as {outcome.value}? This cannot be undone.")
+        now_ms = options.clock.utc_ms()
+        return options.database.write_now(service.confirm, name, parsed.number, outcome, now_ms, which)
+
+    return _with_run(parsed, act)
+
+
+def cancel(parsed: argparse.Namespace) -> int:
+    def act(options: Options, name: str, ids: dict[str, bytes]) -> Run:
+        party = party_of(name, ids, parsed.party)
+        return options.database.write_now(service.cancel, name, parsed.number, party, options.clock.utc_ms())
+
+    return _with_run(parsed, act)
+
+
+def _with_run(parsed: argparse.Namespace, act: Callable[[Options, str, dict[str, bytes]], Run]) -> int:
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        ids = options.database.read_now(ids_by_name, name)
+        found = act(options, name, ids)
+        names = {party: label for label, party in ids.items()}
+    finally:
+        options.database.close()
+    print(json.dumps(report.as_json(found, names), indent=1) if parsed.json else report.as_text(found, names))
+    return 0
+
+
+def _ask(parsed: argparse.Namespace, question: str) -> None:
+    """Ask a person; without one there must be --yes."""
+    if parsed.yes:
+        return
+    if not sys.stdin.isatty():
+        raise BadInput("--yes", f"is missing; nobody is here to answer: {question}")
+    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+        raise BadInput("answer", "was not yes; nothing is changed")
+
+
+def _is_there(path: Path, file_hash: bytes | None) -> bool:
+    """Whether this run's file is at the path; raises BadInput when something else is."""
+    if not path.exists():
+        return False
+    if not path.is_file() or sha256(path.read_bytes()) != file_hash:
+        raise BadInput("--out", f"{path} exists and is not this run's file; name another")
+    return True
+
+
+def _payout_id(options: Options, name: str, parsed: argparse.Namespace) -> bytes:
+    stands = options.database.read_now(service.show, name, parsed.number)
+    found = [one.id for one in stands.payouts if one.id.hex().startswith(parsed.payout.lower())]
+    if len(found) != 1:
+        raise BadInput("--payout", f"{parsed.payout!r} is not one payout of run {parsed.number}; see `payout show`")
+    return found[0]
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise BadInput("--on", f"is {text!r}; write YYYY-MM-DD") from None

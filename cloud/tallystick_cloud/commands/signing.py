@@ -1,0 +1,30 @@
+"""Finds the key with which a command signs for a party.
+
+It never signs for somebody whose key is neither hosted here nor named by the caller.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tallystick_protocol.keys import Signer, load_signer
+
+from tallystick_cloud.commands.common import Options
+from tallystick_cloud.errors import BadInput
+from tallystick_cloud.keys import read_private
+
+
+def party_of(community: str, ids: Mapping[str, bytes], name: str) -> bytes:
+    """The party's id; raises BadInput listing the names."""
+    if name not in ids:
+        raise BadInput("--party", f"{name!r} is not in {community}; names are: {', '.join(sorted(ids))}")
+    return ids[name]
+
+
+def signer_of(options: Options, community: str, name: str, party: bytes, key: Path | None) -> Signer:
+    """The key in the file, or the one that this server keeps for the party; raises BadInput."""
+    if key is not None:
+        return load_signer(read_private(key))
+    hosted = options.home.party_keys(community).get(party)
+    if hosted is None:
+        raise BadInput("--key", f"this server holds no key of {name}; give the file of theirs")
+    return hosted

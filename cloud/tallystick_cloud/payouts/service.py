@@ -1,0 +1,261 @@
+"""A payout run from proposal to bank: proposed, released by a second person, written, sent, paid or returned.
+
+It never pays what the books do not owe, and a step done twice changes nothing the second time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import Connection
+from tallystick_protocol.codes import LogType
+from tallystick_protocol.errors import InvariantError
+from tallystick_protocol.ids import sha256
+
+from tallystick_cloud.errors import NotFound
+from tallystick_cloud.ledger import journals
+from tallystick_cloud.ledger.model import Line
+from tallystick_cloud.log import service as log
+from tallystick_cloud.parties.store import names_by_id
+
+from . import checks, model, store
+from .bankfile import file_of
+from .checks import Run
+from .errors import PayoutRefused
+from .model import Outcome, Payout, Plan, RunState
+from .pain001 import BankParty, write
+from .store import StoredPayout, StoredRun
+
+SENDABLE = frozenset({RunState.SENT, RunState.SETTLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """`key`: the same again is the same run. `collector` None: the only one that owes anything."""
+
+    key: str
+    proposer: bytes
+    collector: bytes | None
+    execution_day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signed yes as it came, and its hash."""
+
+    envelope: bytes
+    h: bytes
+
+
+def propose(
+    conn: Connection, community: str, asked: Proposal, now_ms: int, settled: Mapping[Line, int] | None = None
+) -> Run:
+    """A run over everything that a collector owes. `settled` limits it to what statements closed with.
+
+    Raises PayoutRefused, BadInput or NotSecondPerson; then nothing is stored.
+    """
+    store.lock(conn, community)
+    again = store.find_key(conn, community, asked.key)
+    if again is not None:
+        return _same(conn, community, again, asked)
+    owed, names = store.owed(conn, community), names_by_id(conn, community)
+    collector = checks.collector_of(owed, asked.collector, names)
+    checks.check_handler(conn, community, asked.proposer, collector, names)
+    checks.check_day(asked.execution_day, now_ms)
+    checks.check_no_open_run(conn, community, collector, names)
+    accounts = store.accounts(conn, community, now_ms)
+    debtor = checks.debtor_of(names[collector], accounts.get(collector))
+    number = store.next_number(conn, community)
+    seed = model.run_seed(community, collector, number, debtor, asked.execution_day, now_ms)
+    facts = model.Facts(store.terms(conn, community), names, accounts, settled)
+    plan = model.plan([one for one in owed if one.holder == collector], facts, seed)
+    if not plan.payouts:
+        raise PayoutRefused("payout run", f"has nothing to pay; {checks.held_in_words(plan.held)}")
+    row = _run_row(community, asked, collector, number, debtor, plan, seed, now_ms)
+    store.insert_run(conn, row, [_payout_row(community, row, at, one) for at, one in enumerate(plan.payouts)])
+    return show(conn, community, number)
+
+
+def show(conn: Connection, community: str, number: int) -> Run:
+    """Raises NotFound."""
+    found = store.find_number(conn, community, number)
+    if found is None:
+        raise NotFound("payout run", f"{number} does not exist in {community}; list them with `tallystick payout show`")
+    return _view(conn, community, found)
+
+
+def show_all(conn: Connection, community: str) -> list[Run]:
+    """The newest first."""
+    return [_view(conn, community, one) for one in store.runs(conn, community)]
+
+
+def approve(
+    conn: Connection, community: str, number: int, party: bytes, now_ms: int, signed: Signed | None = None
+) -> Run:
+    """The yes of a second person; released when every contract in it has the one it asks for.
+
+    Raises NotSecondPerson, or PayoutRefused when books or accounts have changed since the proposal.
+    """
+    store.lock(conn, community)
+    run = show(conn, community, number)
+    checks.check_second(conn, community, run, party)
+    if party in run.approvers:
+        return run
+    if run.stored.state is not RunState.PROPOSED:
+        raise PayoutRefused(f"payout run {number}", f"is {run.stored.state.value}; only a proposed one is released")
+    checks.check_still_true(conn, community, run, now_ms)
+    row: dict[str, object] = {"run": run.stored.id, "party": party, "community": community, "at_ms": now_ms}
+    if signed is not None:
+        (leaf,) = log.append(conn, community, [log.Entry(LogType.APPROVAL, signed.h)], now_ms)
+        row |= {"envelope": signed.envelope, "leaf": leaf}
+    store.insert_approval(conn, row)
+    if not show(conn, community, number).missing:
+        store.move_run(conn, run.stored.id, RunState.APPROVED, approved_ms=now_ms)
+    return show(conn, community, number)
+
+
+def bank_file(conn: Connection, community: str, number: int, now_ms: int) -> bytes:
+    """The run's pain.001; the first call moves it to `written`, every later one gives the same bytes."""
+    store.lock(conn, community)
+    run = show(conn, community, number)
+    match run.stored.state:
+        case RunState.PROPOSED:
+            raise PayoutRefused(f"payout run {number}", f"is not released; {'; '.join(run.missing)}")
+        case RunState.CANCELLED:
+            raise PayoutRefused(f"payout run {number}", "is cancelled; propose a new one")
+        case RunState.APPROVED:
+            checks.check_still_true(conn, community, run, now_ms)
+            data = write(file_of(run))
+            store.move_run(conn, run.stored.id, RunState.WRITTEN, written_ms=now_ms, file_hash=sha256(data))
+        case RunState.WRITTEN | RunState.SENT | RunState.SETTLED:
+            data = write(file_of(run))
+            if sha256(data) != run.stored.file_hash:
+                raise InvariantError(f"the bank file of payout run {number} is not the one that was written first")
+    return data
+
+
+def mark_sent(conn: Connection, community: str, number: int, party: bytes, now_ms: int) -> Run:
+    """The bank has the file: payable -> payout in transit, one journal per payout. It cannot be undone."""
+    store.lock(conn, community)
+    run = show(conn, community, number)
+    checks.check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
+    if run.stored.state in SENDABLE:
+        return run
+    if run.stored.state is not RunState.WRITTEN:
+        raise PayoutRefused(f"payout run {number}", f"is {run.stored.state.value}; write its bank file first")
+    _post(conn, community, run.payouts, "sent", now_ms)
+    store.mark_payouts(conn, [one.id for one in run.payouts], sent_ms=now_ms)
+    store.move_run(conn, run.stored.id, RunState.SENT, sent_ms=now_ms)
+    return show(conn, community, number)
+
+
+def confirm(
+    conn: Connection, community: str, number: int, outcome: Outcome, now_ms: int, payouts: Sequence[bytes] | None = None
+) -> Run:
+    """What the bank did: paid, or returned to be owed again. `payouts` None: all that have no outcome yet."""
+    store.lock(conn, community)
+    run = show(conn, community, number)
+    if run.stored.state not in SENDABLE:
+        raise PayoutRefused(f"payout run {number}", f"is {run.stored.state.value}; mark it as sent first")
+    chosen = [one for one in run.payouts if (one.outcome is None if payouts is None else one.id in payouts)]
+    if payouts is not None and len(chosen) != len(set(payouts)):
+        raise NotFound("payout", f"is not in run {number}; `tallystick payout show {number}` lists them")
+    moving = [one for one in chosen if one.outcome != outcome.value]
+    for one in moving:
+        if one.outcome == Outcome.RETURNED.value:
+            raise PayoutRefused(f"payout to {one.creditor.name}", "came back before; the next run pays it again")
+    _post(conn, community, moving, outcome.value, now_ms)
+    store.mark_payouts(conn, [one.id for one in moving], outcome=outcome.value, outcome_ms=now_ms)
+    if run.stored.state is RunState.SENT and all(one.outcome for one in store.payouts_of(conn, run.stored)):
+        store.move_run(conn, run.stored.id, RunState.SETTLED, closed_ms=now_ms)
+    return show(conn, community, number)
+
+
+def cancel(conn: Connection, community: str, number: int, party: bytes, now_ms: int) -> Run:
+    """End a run that no bank has seen. Raises PayoutRefused once it is sent."""
+    store.lock(conn, community)
+    run = show(conn, community, number)
+    checks.check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
+    if run.stored.state is RunState.CANCELLED:
+        return run
+    if run.stored.state in SENDABLE:
+        raise PayoutRefused(f"payout run {number}", "is at the bank; record what comes back as returned")
+    store.move_run(conn, run.stored.id, RunState.CANCELLED, closed_ms=now_ms)
+    return show(conn, community, number)
+
+
+def _same(conn: Connection, community: str, run: StoredRun, asked: Proposal) -> Run:
+    collector = asked.collector or run.collector
+    if (collector, asked.proposer, asked.execution_day.isoformat()) != (
+        run.collector,
+        run.proposer,
+        run.execution_day,
+    ):
+        raise PayoutRefused("key", f"{asked.key!r} named run {run.number} with other content; use a new key")
+    return _view(conn, community, run)
+
+
+def _view(conn: Connection, community: str, run: StoredRun) -> Run:
+    payouts = tuple(store.payouts_of(conn, run))
+    said = store.approvers(conn, run.id)
+    missing = checks.missing(payouts, store.terms(conn, community), run, said) if run.state is RunState.PROPOSED else ()
+    return Run(run, payouts, model.held_of(run.held), tuple(sorted(said)), missing)
+
+
+def _run_row(
+    community: str,
+    asked: Proposal,
+    collector: bytes,
+    number: int,
+    debtor: BankParty,
+    plan: Plan,
+    seed: bytes,
+    now_ms: int,
+) -> dict[str, object]:
+    return {
+        "id": model.run_id(seed, plan.payouts),
+        "community": community,
+        "number": number,
+        "key": asked.key,
+        "collector": collector,
+        "debtor": debtor.name,
+        "debtor_iban": debtor.iban,
+        "unit": plan.payouts[0].owed.unit,
+        "execution_day": asked.execution_day.isoformat(),
+        "state": RunState.PROPOSED.value,
+        "proposer": asked.proposer,
+        "proposed_ms": now_ms,
+        "held": model.held_json(plan.held),
+    }
+
+
+def _payout_row(community: str, run: Mapping[str, object], position: int, one: Payout) -> dict[str, object]:
+    return {
+        "id": one.id,
+        "community": community,
+        "run": run["id"],
+        "position": position,
+        "party": one.owed.party,
+        "account": one.owed.account.value,
+        "chain": one.owed.chain,
+        "unit": one.owed.unit,
+        "contract": one.contract,
+        "entitlement": one.owed.nano,
+        "cents": one.cents,
+        "creditor": one.creditor.name,
+        "creditor_iban": one.creditor.iban,
+    }
+
+
+def _post(conn: Connection, community: str, payouts: Sequence[StoredPayout], what: str, now_ms: int) -> None:
+    entries = []
+    for one in payouts:
+        match what:
+            case "sent":
+                lines = model.sent_lines(one.owed, one.cents)
+            case Outcome.PAID:
+                lines = model.paid_lines(one.owed, one.cents)
+            case _:
+                lines = model.returned_lines(one.owed, one.cents, was_paid=one.outcome == Outcome.PAID.value)
+        entries.append(journals.Entry(f"payout:{one.id.hex()}:{what}", f"payout-{what}", one.id, lines))
+    journals.post(conn, community, entries, now_ms)
