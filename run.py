@@ -198,20 +198,18 @@ def check(arguments: list[str]) -> int:
 
 def bench(arguments: list[str]) -> int:
     install(with_tests=True)
-    folder = ROOT / "tests" / "bench"
-    known = sorted(p.stem.removeprefix("bench_") for p in folder.glob("bench_*.py"))
-    chosen, rest = ([arguments[0]], arguments[1:]) if arguments else (known, [])
+    known = {p.stem.removeprefix("bench_"): p for p in sorted((ROOT / "tests" / "bench").glob("*.py"))}
+    chosen, rest = ([arguments[0]], arguments[1:]) if arguments else (list(known), [])
     if not set(chosen) <= set(known):
         give_up(f"no bench named {chosen[0]!r}; there are: {', '.join(known)}")
-    passed = [run(str(PYTHON), f"tests/bench/bench_{name}.py", *rest) for name in chosen]
+    passed = [run(str(PYTHON), str(known[name].relative_to(ROOT)), *rest) for name in chosen]
     return 0 if all(passed) else 1
 
 
 def orders(arguments: list[str]) -> int:
     install(with_tests=True)
     count = value_of("COUNT", arguments, default="2000")
-    os.environ["TALLYSTICK_ORDERS"] = count
-    return become(str(PYTHON), "-m", "pytest", "-s", "-m", "orders or not orders", "tests/laws/ledger")
+    return become(str(PYTHON), "tests/laws/ledger/orders.py", count)
 
 
 def crash(arguments: list[str]) -> int:
