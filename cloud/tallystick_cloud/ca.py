@@ -52,6 +52,12 @@ class Authority:
     def pem(self) -> bytes:
         return self.certificate.public_bytes(Encoding.PEM)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The hosts it may make server certificates for, as given when it was created."""
+        found = self.certificate.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees
+        return tuple(text for each in found or () if (text := _host(each)) != GATEWAY_DOMAIN)
+
     def client(self, csr_pem: bytes, gid: bytes, now: datetime) -> Certificate:
         """A 90-day client certificate CN = gid hex for the CSR's key; raises BadInput for a bad CSR."""
         return self._client(_read_csr(csr_pem).public_key(), gid.hex(), now, CLIENT_DAYS)
@@ -214,6 +220,13 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
+
+
+def _host(permitted: x509.GeneralName) -> str:
+    value = permitted.value
+    if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
+        return str(value.network_address)
+    return str(value)
 
 
 def _constraint(name: str) -> x509.GeneralName:

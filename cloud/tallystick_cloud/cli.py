@@ -42,6 +42,6 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = found.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (serve, community, contract, site, period, payout, summary):
+    for module in (serve, community, contract, site, period, payout, summary, broker):
         module.add(commands)
     return found

@@ -3,7 +3,7 @@
 It never creates anything but in `create`, and never widens a file's mode.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,10 +22,7 @@ from tallystick_cloud.ports import Entropy
 from tallystick_cloud.schema import community
 
 CLIENT_NAME = "aggregator"  # common name of the certificate that the broker's access list knows
-NAMES = (
-    "localhost",
-    "127.0.0.1",
-)  # what the gateway port's certificate is for, and all the CA may name beside gateways
+NAMES = ("localhost", "127.0.0.1")  # servers on this machine, which the CA may always name
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,8 @@ class Home:
         return load_authority(self.tls)
 
     def server_files(self, now: datetime) -> tuple[Path, Path]:
-        return server_files(self.authority(), self.tls, NAMES, now)
+        authority = self.authority()
+        return server_files(authority, self.tls, authority.names, now)
 
     def client_files(self, now: datetime) -> tuple[Path, Path]:
         """(certificate, key) of the aggregator's own client at a broker."""
@@ -80,13 +78,19 @@ class Home:
         return Aggregator(contexts, self.authority(), entropy)
 
 
-def create(home: Home, now: datetime) -> None:
-    """The folder, its CA and an empty database; harmless when they are there already."""
+def create(home: Home, now: datetime, names: Sequence[str] = ()) -> None:
+    """The folder, its CA and an empty database; harmless when they are there already.
+
+    `names`: hosts beside this machine that the CA may make server certificates for. Raises BadInput for one that
+    an existing CA may not name.
+    """
     home.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.keys.mkdir(mode=0o700, exist_ok=True)
     if not (home.tls / "ca.pem").exists():
         home.tls.mkdir(mode=0o700, exist_ok=True)
-        create_authority(home.tls, NAMES, now)
+        create_authority(home.tls, (*NAMES, *names), now)
+    elif missing := set(names) - set(home.authority().names):
+        raise BadInput("--name", f"{min(missing)} cannot be added to an authority that exists; make a new folder")
     database = home.database()
     try:
         database.write_now(upgrade)

@@ -29,13 +29,14 @@ PORT, GATEWAY_PORT = 8080, 8443
 
 
 def add(commands: Commands) -> None:
-    command(
+    made = command(
         commands,
         "init",
         init,
         "Make an aggregator's folder: certificate authority, keys folder, empty database.",
-        "  tallystick init --data /var/lib/tallystick\n",
+        "  tallystick init --data /var/lib/tallystick\n  tallystick init --data D --name tally.example\n",
     )
+    made.add_argument("--name", action="append", default=[], metavar="HOST", help="also a host of its servers")
     found = command(
         commands,
         "serve",
@@ -56,7 +57,7 @@ def add(commands: Commands) -> None:
 
 def init(parsed: argparse.Namespace) -> int:
     home = home_of(parsed)
-    create(home, real_utc())
+    create(home, real_utc(), parsed.name)
     print(f"aggregator ready in {home.data}; next: tallystick community import town.toml --data {home.data}")
     return 0
 

@@ -1,0 +1,69 @@
+"""`tallystick broker-config`: everything a Mosquitto 2 needs to carry this aggregator's gateways.
+
+It never starts or stops a broker; a changed revocation list counts when the broker is started anew.
+"""
+
+import argparse
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+
+from tallystick_cloud.broker import ACL, PORT, BrokerPlan, mosquitto_conf
+from tallystick_cloud.ca import server_files
+from tallystick_cloud.clock import real_utc
+from tallystick_cloud.commands.common import Commands, Options, command, opened
+from tallystick_cloud.errors import BadInput
+from tallystick_cloud.schema import gateway
+
+FOLDER_MODE = 0o755  # the broker's own user must come in; the one secret in it is 0600
+EXAMPLES = """\
+  tallystick broker-config --data /var/lib/tallystick --out /etc/mosquitto/tallystick
+  tallystick broker-config --data D --out broker --port 8884 --address 0.0.0.0 --user mosquitto
+"""
+
+
+def add(commands: Commands) -> None:
+    found = command(commands, "broker-config", write, "Write mosquitto.conf, access list and certificates.", EXAMPLES)
+    found.add_argument("--out", type=Path, metavar="DIR", required=True, help="where the files go")
+    found.add_argument("--port", type=int, default=PORT, help=f"TLS port of the broker (default {PORT})")
+    found.add_argument("--address", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    found.add_argument("--user", help="whom the broker runs as when root starts it (default: mosquitto's own)")
+
+
+def write(parsed: argparse.Namespace) -> int:
+    if not 1 <= parsed.port <= 65_535:
+        raise BadInput("--port", f"is {parsed.port}; a port is from 1 to 65535")
+    if any(character.isspace() for character in f"{parsed.address}{parsed.user or ''}{parsed.out.resolve()}"):
+        raise BadInput("--out", "address, user and path may have no blanks in mosquitto.conf; choose others")
+    options = opened(parsed)
+    try:
+        plan = BrokerPlan(parsed.out.resolve(), parsed.port, parsed.address, parsed.user)
+        revoked = write_files(options, plan)
+    finally:
+        options.database.close()
+    print(f"broker files in {plan.folder} ({revoked} revoked certificates)")
+    print(f"next: mosquitto -c {plan.folder}/mosquitto.conf")
+    return 0
+
+
+def write_files(options: Options, plan: BrokerPlan) -> int:
+    """All files; certificate and key stay until they are about to expire. Returns how many certificates are revoked."""
+    plan.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    authority, now = options.aggregator.authority, real_utc()
+    serials = options.database.read_now(_revoked)
+    server_files(authority, plan.folder, authority.names, now)
+    (plan.folder / "ca.pem").write_bytes(authority.pem)
+    (plan.folder / "revoked.pem").write_bytes(authority.revocation_list(serials, now))
+    (plan.folder / "acl").write_text(ACL)
+    (plan.folder / "mosquitto.conf").write_text(mosquitto_conf(plan))
+    return len(serials)
+
+
+def _revoked(conn: Connection) -> list[int]:
+    """Serial numbers of the certificates of gateways that are revoked."""
+    rows = conn.execute(
+        select(gateway.c.certificate_serial).where(
+            gateway.c.state == "revoked", gateway.c.certificate_serial.is_not(None)
+        )
+    )
+    return [int.from_bytes(serial, "big") for serial in rows.scalars()]
