@@ -46,7 +46,8 @@ def cut(
     `points` come in the order of their pagination and hold every reading from the last one at or before `last` on
     (more do not matter). `edges` rise. With `last` None cutting begins at the first reading.
     The total at an edge is the reading there, else linear between its neighbours, floored. When the neighbours are more
-    than `max_gap_ms` apart (a number, or what a contract said at the time where the hole begins) nothing is known between them: one slice from the last known total to the next, marked.
+    than `max_gap_ms` apart (a number, or what holds at the time where the hole begins) nothing is known between them:
+    one slice from the last known total to the next, marked.
     Only intervals with a reading at or after their end are cut, so cutting in one go equals cutting as readings come.
     A reading at or before an earlier one's time is passed over: its counts are in the total of the next one.
     Raises BadValue when a total falls or the reading before `last` is missing.

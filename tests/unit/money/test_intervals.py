@@ -20,6 +20,11 @@ def test_between_readings_the_total_is_linear_and_floored() -> None:
     assert state == Cut(1800, 18)
 
 
+def test_a_floor_is_taken_of_the_exact_line() -> None:
+    slices, _ = cut([Point(1, 7), Point(1001, 700_007)], None, [900], GAP)
+    assert slices == [IntervalSlice(1, 900, 7, 7 + 700_000 * 899 // 1000)]
+
+
 def test_only_complete_intervals_are_cut() -> None:
     assert cut([Point(0, 0), Point(899, 9)], None, EDGES, GAP) == ([], Cut(0, 0))
 

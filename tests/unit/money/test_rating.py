@@ -1,5 +1,7 @@
 """What a use costs and who gets it, case by case."""
 
+from dataclasses import replace
+
 import pytest
 from support.money import (
     BANK,
@@ -200,6 +202,12 @@ def test_a_cap_is_shared_by_all_payers_and_assets() -> None:
     assert [share_of(r, BANK) for r in rate([version], CHAIN, uses, {})] == [750_000_000, 250_000_000]
 
 
+def test_a_lifetime_cap_does_not_begin_again() -> None:
+    version = contract(cycles(flat("1.50")), loan("1"), rest())
+    uses = [event(0), event(1, at_ms=T0 + 400 * 24 * HOUR)]
+    assert [share_of(r, BANK) for r in rate([version], CHAIN, uses, {})] == [750_000_000, 250_000_000]
+
+
 def test_a_cap_per_period_begins_again() -> None:
     step = Step(((BANK, 1),), cap=Exact.of(1), cap_per=Scope.PERIOD, counter="rent")
     version = contract(cycles(flat("1.50")), step, rest())
@@ -240,6 +248,21 @@ def test_a_new_version_never_changes_an_old_use() -> None:
     uses = hours([1000, 1000, 1000])
     assert [r.fee for r in rate([old, new], CHAIN, uses, {})] == [300_000_000, 300_000_000, 500_000_000]
     assert fees(old, uses[:2]) == [r.fee for r in rate([old, new], CHAIN, uses[:2], {})]
+
+
+def test_a_new_version_does_not_bill_what_an_old_cap_forgave() -> None:
+    change = T0 + 2 * HOUR
+    old = contract(energy(flat("1"), cap=Exact.of(3)))
+    new = contract(energy(flat("1"), cap=Exact.of(9)), version=2, prev=CHAIN, effective_from_ms=change)
+    uses = hours([4000, 4000, 4000])
+    assert [r.fee for r in rate([old, new], CHAIN, uses, {})] == [3 * EUR, 0, EUR]
+
+
+def test_uses_count_in_the_order_of_their_metered_ends() -> None:
+    long = replace(event(0), end_ms=T0 + 9 * HOUR)
+    short = event(1, payer=HADDAD)
+    assert canonical([long, short]) == [short, long]
+    assert short.position[0] < long.position[0]
 
 
 def test_holes_are_priced_by_the_gap_rule() -> None:
