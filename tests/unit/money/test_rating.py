@@ -235,6 +235,13 @@ def test_fixed_and_floor_per_period_do_not_see_slices() -> None:
     assert sums[0] == sums[1] == sums[2] == {KOFLER: 2 * EUR, FUND: EUR, ELENA: 9 * EUR}
 
 
+def test_a_floor_per_period_is_reached_first_and_then_waits_for_the_portion() -> None:
+    floored = Step(((FUND, 1),), portion=ratio(1, 10), floor=Exact.of("0.50"), per=Scope.PERIOD)
+    version = contract(energy(flat("1")), floored, rest())
+    rated = rate([version], CHAIN, hours([300, 300, 4400, 1000]), {})
+    assert [share_of(r, FUND) for r in rated] == [300_000_000, 200_000_000, 0, 100_000_000]
+
+
 def test_amounts_per_use_leave_the_minimum_alone() -> None:
     version = contract(cycles(minimum=Exact.of(5)), Step(((KOFLER, 1),), fixed=Exact.of("0.20")), rest())
     rated = rate([version], CHAIN, [event(0), minimum_usage(CHAIN, version, CONTI, period_of(version, T0))], {})
