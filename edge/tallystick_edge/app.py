@@ -14,6 +14,7 @@ from pathlib import Path
 from tallystick_edge import __version__
 from tallystick_edge.config import EdgeConfig, TransportKind
 from tallystick_edge.core import Core, Known
+from tallystick_edge.desk import Desk
 from tallystick_edge.enrolment import Enrolment, client_context, enrol, has_claim, load_enrolment
 from tallystick_edge.errors import ConfigError, EdgeError, EnrolmentError, JournalError, UplinkError
 from tallystick_edge.identity import Identity, load_identity
@@ -54,7 +55,7 @@ class App:
             plans = make_plan(self._config)
             path = self._config.data / JOURNAL_FILE
             core = Core(path, identity.signer, plans, self._clock, self._entropy, SOFTWARE)
-            core.on_change = self._on_change
+            core.on_sealed = core.desk.on_urgent = self._on_change
             try:
                 async with self._tasks(identity, core):
                     await self._stopped.wait()
@@ -64,7 +65,7 @@ class App:
 
     @asynccontextmanager
     async def _tasks(self, identity: Identity, core: Core) -> AsyncIterator[None]:
-        drivers = make_drivers(self._config, self._clock, core)
+        drivers = make_drivers(self._config, self._clock, core.desk)
         async with asyncio.TaskGroup() as group:
             running = [group.create_task(self._drive(name, driver, core), name=name) for name, driver in drivers]
             running += [
@@ -85,7 +86,7 @@ class App:
             self._uplink.sealed()
 
     async def _drive(self, name: str, driver: Driver, core: Core) -> None:
-        sink = CarefulSink(core)
+        sink = CarefulSink(core.desk)
         while True:
             try:
                 await driver.run(sink)
@@ -100,7 +101,7 @@ class App:
             self._changed.clear()
             try:
                 core.flush()
-                if core.urgent_seal:
+                if core.desk.urgent_seal:
                     core.seal()
             except JournalError as error:
                 log.error("%s", error)
@@ -207,21 +208,21 @@ def make_drivers(config: EdgeConfig, clock: Clock, replay: ReplayStore) -> Seque
 
 
 class CarefulSink:
-    """Gives samples to the core; a bug met there costs one sample and a line in the log, not the driver."""
+    """Gives samples to the desk; a bug met there costs one sample and a line in the log, not the driver."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
 
     def sample(self, s: Sample) -> None:
         try:
-            self._core.sample(s)
+            self._desk.sample(s)
         except Exception:  # a task border: drivers are promised that a sink never raises
             log.exception("a sample of %s was refused", s.meter)
 
     def fault(self, f: Fault) -> None:
         log.warning("meter %s: %s: %s", f.meter, f.reason, f.detail)
         try:
-            self._core.fault(f)
+            self._desk.fault(f)
         except Exception:  # a task border, as above
             log.exception("a fault of %s was refused", f.meter)
 

@@ -169,12 +169,24 @@ class Journal:
         (count,) = self._db.execute("SELECT count(*) FROM batch WHERE status = 0").fetchone()
         return int(count)
 
-    def upload(self, epoch: int, seq: int) -> bytes:
-        """The stored upload; JournalError when there is none."""
-        found = self._db.execute("SELECT upload FROM batch WHERE epoch = ? AND seq = ?", (epoch, seq)).fetchone()
-        if found is None:
-            raise JournalError(f"batch {epoch}/{seq} is not in the journal")
-        return bytes(found[0])
+    def upload(self, epoch: int, seq: int) -> bytes | None:
+        """The stored upload; None when the card cannot read it any more."""
+        query = "SELECT upload FROM batch WHERE epoch = ? AND seq = ?"
+        try:
+            found = self._db.execute(query, (epoch, seq)).fetchone()
+        except sqlite3.DatabaseError:  # a damaged page: the rest of the file may be whole
+            return None
+        return None if found is None else bytes(found[0])
+
+    def lose(self, epoch: int, seq: int) -> None:
+        """Give up a batch that cannot be read; Hello declares it from now on."""
+        with self._transaction() as db:
+            db.execute("UPDATE batch SET status = 2 WHERE epoch = ? AND seq = ?", (epoch, seq))
+
+    def lost(self, epoch: int) -> list[StoredBatch]:
+        """Batches of this epoch that were given up (a new epoch supersedes only older ones)."""
+        query = "SELECT epoch, seq, hash FROM batch WHERE epoch = ? AND status = 2 ORDER BY seq"
+        return [StoredBatch(*row) for row in self._db.execute(query, (epoch,))]
 
     def hash_of(self, epoch: int, seq: int) -> bytes | None:
         """hash(x) of an own batch, None when this journal never held it."""

@@ -62,6 +62,7 @@ class Books:
         self.parts: list[Part] = []
         self.hellos: list[Hello] = []
         self.duplicates = 0
+        self.lost: list[tuple[int, int]] = []
 
     def admit(self, spki: bytes) -> None:
         if self.key is None:
@@ -71,6 +72,10 @@ class Books:
         opened = cose.open_envelope(envelope, cose.ContentType.HELLO, lambda _: self.key)
         hello = Hello.decode(opened.payload)
         self.hellos.append(hello)
+        for lost in hello.lost:
+            if (lost.epoch, lost.from_seq) == (self.epoch, self.next):
+                self.next, self.head = lost.to_seq + 1, lost.hash
+                self.lost.append((lost.from_seq, lost.to_seq))
         return self.state(hello.nonce)
 
     def state(self, nonce: bytes | None, signer: Ed25519Signer | None = None) -> bytes:

@@ -36,8 +36,7 @@ class SendHello:
 class SendBatch:
     """Send a stored batch."""
 
-    epoch: int
-    seq: int
+    batch: StoredBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +98,10 @@ class Sync:
         """A connection stands: greet first, whatever was under way is not any more."""
         self._greet()
 
+    def lost(self) -> None:
+        """A batch cannot be read any more: greet again, the Hello declares it."""
+        self._greet()
+
     def deadline_ms(self) -> int | None:
         """When `due` has something to do although nothing arrived; None = only when something arrives."""
         if self._phase is Phase.SENDING and not self._under_way:
@@ -132,7 +135,7 @@ class Sync:
         if fresh and not self._under_way:
             self._wait_for_answer(now_ms)
         self._under_way.update((each.epoch, each.seq) for each in fresh)
-        return [SendBatch(each.epoch, each.seq) for each in fresh]
+        return [SendBatch(each) for each in fresh]
 
     def on_state(self, state: State, chain: Chain, hash_of: Callable[[int, int], bytes | None]) -> list[Effect]:
         """A State whose signature and gid were checked. Without this boot's nonce it only triggers resending."""

@@ -15,6 +15,7 @@ from tallystick_protocol.hello import State
 from tallystick_edge.core import Core
 from tallystick_edge.errors import UplinkError
 from tallystick_edge.items import GATEWAY_CHANNEL, Happening
+from tallystick_edge.journal import StoredBatch
 from tallystick_edge.ports import Entropy
 from tallystick_edge.uplink.backoff import Backoff
 from tallystick_edge.uplink.sync import (
@@ -151,12 +152,21 @@ class Uplink:
         text = f"command {command.cmd_seq} ({command.type.name.lower()}): {reason.name.lower()}"
         return [Tell("command-refused", text)]
 
+    async def _send(self, batch: StoredBatch, session: Session) -> None:
+        data = self._core.upload(batch)
+        if data is None:
+            log.error("batch %d/%d cannot be read, it is declared lost: check the card", batch.epoch, batch.seq)
+            self._sync.lost()
+            self._wake.set()
+        elif self._sync.is_sending:
+            await session.send_batch(batch.epoch, batch.seq, data)
+
     async def _do(self, effect: Effect, session: Session) -> None:
         match effect:
             case SendHello():
                 await session.send_hello(self._core.hello())
             case SendBatch():
-                await session.send_batch(effect.epoch, effect.seq, self._core.upload(effect.epoch, effect.seq))
+                await self._send(effect.batch, session)
             case Finalise():
                 pass  # done with the receipt in hand
             case Reopen():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ class Gateway:
         for _ in range(seconds // 5):
             self.clock.ms += 5_000
             self.energy_mwh += power_w * 5_000 // 3_600
-            self.core.sample(sample(self.clock.ms, self.energy_mwh // 1_000, power_w))
+            self.core.desk.sample(sample(self.clock.ms, self.energy_mwh // 1_000, power_w))
 
     def wash(self) -> None:
         for power_w, seconds in wash_30():
@@ -79,7 +80,7 @@ class Gateway:
         context = client_context(enrolment, self.data, self.identity)
         transport = HttpsTransport(enrolment.info.server, self.identity.gid.hex(), context, lambda: 0)
         uplink = Uplink(self.core, transport, enrolment.trust, FAST, self.entropy)
-        self.core.on_change = uplink.sealed
+        self.core.on_sealed = uplink.sealed
         task = asyncio.create_task(uplink.run())
         try:
             yield uplink
@@ -298,6 +299,19 @@ async def test_a_state_replayed_from_another_boot_starts_no_epoch(gateway: Gatew
     async with gateway.online():
         await until(lambda: len(books.hellos) >= 3)
     assert gateway.core.chain.epoch == 1
+
+
+async def test_a_batch_the_card_cannot_read_any_more_is_declared_and_the_next_ones_go_on(gateway: Gateway) -> None:
+    for _ in range(4):
+        gateway.run(500, 60)
+        gateway.core.seal()
+    with closing(sqlite3.connect(gateway.data / "journal.sqlite")) as db, db:
+        db.execute("UPDATE batch SET upload = zeroblob(500) WHERE seq IN (2, 3)")
+    await gateway.deliver()
+    books = gateway.aggregator.books
+    assert list(books.batches) == [(1, 1), (1, 4)]
+    assert books.lost == [(2, 2), (3, 3)] or books.lost == [(2, 3)]
+    assert books.channels[1].billed == gateway.energy_mwh // 1_000 - 1_000  # totals carry the money
 
 
 def test_the_claim_file_is_never_shown(gateway: Gateway) -> None:

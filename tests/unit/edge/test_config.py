@@ -1,0 +1,205 @@
+"""Configuration and claim files: what is right is read exactly, what is wrong is named with file, key and next step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tallystick_edge.claim_file import load_claim
+from tallystick_edge.cli import main
+from tallystick_edge.config import LineKind, Parity, TransportKind
+from tallystick_edge.config_toml import load_config
+from tallystick_edge.errors import ConfigError
+from tallystick_edge.plan import make_plan
+from tallystick_protocol.claim import new_claim
+
+GOOD = """\
+version = 1
+[gateway]
+name = "cellar"
+data = "data"
+flush_s = 0.5
+[uplink]
+transport = "https"
+claim = "claim.toml"
+[[line]]
+id = "rs485"
+kind = "rtu"
+device = "/dev/ttyUSB0"
+baud = 19200
+parity = "E"
+[[adapter]]
+id = "radio"
+kind = "bluetooth"
+[[meter]]
+id = "washer-1"
+line = "rs485"
+unit = 11
+profile = "eastron-sdm120"
+every_s = 5
+[[meter.channel]]
+number = 1
+register = "energy_import"
+[[use]]
+channel = 11
+meter = "washer-1"
+kind = "wash"
+power = "power"
+energy = "energy_import"
+start_w = 15
+end_w = 8
+end_after_s = 120
+billable_wh = 60
+[[use.programme]]
+name = "30"
+heat_wh = 0
+"""
+
+BAD = [
+    ('version = 1\n', 'version = 9\n', "version", "install the agent that knows 9"),
+    ('name = "cellar"\n', '', "gateway.name", "is missing"),
+    ('name = "cellar"', 'name = "The Cellar"', "gateway.name", "use 1 to 32 of a-z"),
+    ('transport = "https"', 'transport = "carrier-pigeon"', "uplink.transport", 'one of "https", "mqtt"'),
+    ('baud = 19200', 'baud = "fast"', "line[1].baud", "write a whole number from 300"),
+    ('baud = 19200', 'baud = true', "line[1].baud", "write a whole number"),
+    ('baud = 19200', 'bauds = 19200', "line[1].bauds", "is not a key this version knows"),
+    ('device = "/dev/ttyUSB0"', 'host = "x"', "line[1].device", "is missing"),
+    ('line = "rs485"', 'line = "rs232"', "meter[1].line", "write one of rs485"),
+    ('line = "rs485"', '', "meter[1].line", "either line (and unit) or adapter"),
+    ('unit = 11', 'unit = 300', "meter[1].unit", "from 1 to 247"),
+    ('every_s = 5', 'every_s = 0.00001', "meter[1].every_s", "seconds from 0.1"),
+    ('number = 1\n', 'number = 11\n', "meter.channel", "uses 11 twice"),
+    ('end_w = 8', 'end_w = 20', "use[1].end_w", "smaller end_w"),
+    ('heat_wh = 0', 'heat_wh = 5', "use[1].programme[1].heat_wh", "start the list with heat_wh = 0"),
+    ('meter = "washer-1"', 'meter = "washer-9"', "use[1].meter", "write one of washer-1"),
+    ('[gateway]', '[gateway', "file", "is not TOML"),
+]  # fmt: skip
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "edge.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_good_file_is_read_exactly(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, GOOD))
+    assert (config.name, config.data, config.flush_ms) == ("cellar", tmp_path / "data", 500)
+    assert config.uplink.transport is TransportKind.HTTPS
+    assert config.uplink.claim == tmp_path / "claim.toml"
+    [line] = config.lines
+    assert (line.kind, line.baud, line.parity) == (LineKind.RTU, 19_200, Parity.EVEN)
+    assert config.meters[0].every_ms == 5_000
+    assert config.uses[0].end_after_ms == 120_000
+
+
+@pytest.mark.parametrize(("right", "wrong", "key", "says"), BAD, ids=[f"{b[2]}:{b[1]!r}" for b in BAD])
+def test_a_wrong_file_names_file_key_reason_and_next_step(
+    tmp_path: Path, right: str, wrong: str, key: str, says: str
+) -> None:
+    assert right in GOOD
+    path = write(tmp_path, GOOD.replace(right, wrong, 1))
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert caught.value.key == key
+    assert says in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "Next: " in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="check the path"):
+        load_config(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "says"),
+    [
+        ('profile = "eastron-sdm120"', 'profile = "unknown-9"', "there are:"),
+        ('register = "energy_import"', 'register = "energy"', "use one of"),
+        ('power = "power"', 'power = "voltage"', "name a register in W or Wh"),
+        ('\nenergy = "energy_import"', '\nenergy = "energy_total"', "add [[meter.channel]]"),
+    ],
+)
+def test_a_plan_that_does_not_fit_its_profile_is_refused(tmp_path: Path, right: str, wrong: str, says: str) -> None:
+    assert right in GOOD
+    config = load_config(write(tmp_path, GOOD.replace(right, wrong, 1)))
+    with pytest.raises(ConfigError) as caught:
+        make_plan(config)
+    assert says in str(caught.value)
+
+
+def test_a_bind_key_is_never_printed(tmp_path: Path) -> None:
+    secret = "231d39c1d7cc1ab1aee224cd096db93"  # one digit short
+    meter = f'[[meter]]\nid = "water"\nadapter = "radio"\naddress = "A4:C1:38:5A:10:0E"\nkey = "{secret}"\n'
+    text = GOOD.replace("[[use]]", meter + 'profile = "bthome-v2"\nevery_s = 5\n[[use]]')
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(tmp_path, text))
+    assert secret not in str(caught.value)
+    config = load_config(write(tmp_path, text.replace(secret, secret + "2")))
+    assert secret not in repr(config)
+
+
+CLAIM = new_claim(bytes(range(16)))
+CLAIM_TOML = f"""\
+version = 1
+server = "https://tally.example:8443"
+claim = "{CLAIM}"
+site = "Via Roma 12"
+ca_pem = '''
+-----BEGIN CERTIFICATE-----
+AAAA
+-----END CERTIFICATE-----
+'''
+[mqtt]
+host = "broker.example"
+"""
+
+
+def test_a_claim_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "claim.toml"
+    path.write_text(CLAIM_TOML)
+    file = load_claim(path)
+    assert (file.info.server, file.info.mqtt_host, file.info.mqtt_port) == (
+        "https://tally.example:8443",
+        "broker.example",
+        8883,
+    )
+
+
+def test_a_mistyped_claim_names_the_group_and_not_the_claim(tmp_path: Path) -> None:
+    path = tmp_path / "claim.toml"
+    wrong = CLAIM[:5] + ("B" if CLAIM[5] != "B" else "C") + CLAIM[6:]
+    path.write_text(CLAIM_TOML.replace(CLAIM, wrong))
+    with pytest.raises(ConfigError, match="group 2") as caught:
+        load_claim(path)
+    assert wrong not in str(caught.value)
+
+
+def test_a_claim_over_plain_http_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "claim.toml"
+    path.write_text(CLAIM_TOML.replace("https://", "http://"))
+    with pytest.raises(ConfigError, match="https://tally"):
+        load_claim(path)
+
+
+def test_check_config_says_what_was_understood(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, GOOD)
+    assert main(["check-config", "--config", str(path), "--json"]) == 0
+    assert '"channels": 1' in capsys.readouterr().out
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_refusal_is_one_line_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--config", str(write(tmp_path, GOOD))]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "start the agent" in error
+
+
+def test_every_command_helps_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("run", "enrol", "status", "read", "probe", "check-config"):
+        with pytest.raises(SystemExit) as caught:
+            main([name, "--help"])
+        assert caught.value.code == 0
+        assert f"example: tallystick-edge {name}" in " ".join(capsys.readouterr().out.split())

@@ -1,0 +1,160 @@
+"""The journal: what returned is there after a restart, all of a flush or nothing, and clear refusals."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from support.edge import moment
+from tallystick_edge.errors import InvariantError, JournalError, JournalFull
+from tallystick_edge.items import GaugeReading, Happening, Reading
+from tallystick_edge.journal import Chain, Flush, Journal, SealedBatch
+from tallystick_edge.metering.channel import ChannelState
+from tallystick_edge.usage.wash import Phase, WashState
+from tallystick_protocol.codes import EventCode, MeterState, Reason
+
+PREV = bytes(range(32))
+READING = Reading(1, moment(5_000), 0, -5, 105, MeterState.OK, "4711", Reason.BEGIN, 7)
+GAUGE = GaugeReading(2, moment(6_000), -40)
+EVENT = Happening(
+    11,
+    moment(7_000),
+    EventCode.EXCHANGE,
+    total=3,
+    use=1,
+    programme="30",
+    samples_hash=bytes(32),
+    reason=Reason.STALE,
+    exchange=("A", 5, None, 0),
+    ref=bytes(32),
+    clock=(b"boot-1", 5, 6),
+    personal=True,
+    number=9,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.sqlite"
+
+
+def batch(seq: int, epoch: int = 1, size: int = 100) -> SealedBatch:
+    return SealedBatch(epoch, seq, seq.to_bytes(32, "big"), 1_000 + seq, bytes(size))
+
+
+def test_a_flush_is_there_after_opening_again(path: Path) -> None:
+    journal = Journal.open(path, PREV)
+    channel = ChannelState(1, 0, -5, 105, moment(5_000), "4711", 3, 2, 1)
+    machine = WashState(Phase.RUNNING, 3, 4)
+    journal.flush(Flush([READING, GAUGE, EVENT], [channel], {11: machine}, {"AA": (5, bytes(32))}))
+    journal.close()
+    loaded = Journal.open(path, PREV).load()
+    assert loaded.pending == [READING, GAUGE, EVENT]
+    assert loaded.channels == {1: channel}
+    assert loaded.machines == {11: machine}
+    assert loaded.replay == {"AA": (5, bytes(32))}
+
+
+def test_a_new_journal_chains_from_the_key(path: Path) -> None:
+    assert Journal.open(path, PREV).load().chain == Chain(1, 1, PREV)
+
+
+def test_synchronous_is_full_and_the_log_is_a_wal(path: Path) -> None:
+    journal = Journal.open(path, PREV)
+    assert journal._db.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert journal._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_seal_replaces_what_was_pending(path: Path) -> None:
+    journal = Journal.open(path, PREV)
+    journal.flush(Flush([READING]))
+    journal.seal([batch(1)], [ChannelState(1, pagination=1)], Chain(1, 2, bytes(32)))
+    loaded = journal.load()
+    assert loaded.pending == []
+    assert loaded.chain == Chain(1, 2, bytes(32))
+    assert [each.seq for each in journal.waiting(8)] == [1]
+    assert journal.upload(1, 1) == bytes(100)
+
+
+def test_a_number_that_is_taken_undoes_the_whole_seal(path: Path) -> None:
+    journal = Journal.open(path, PREV)
+    journal.flush(Flush([READING]))
+    journal.seal([batch(1)], [], Chain(1, 2, bytes(32)))
+    journal.flush(Flush([GAUGE]))
+    with pytest.raises(JournalError):
+        journal.seal([batch(1)], [ChannelState(5)], Chain(1, 3, bytes(32)))
+    loaded = journal.load()
+    assert loaded.pending == [GAUGE]
+    assert loaded.chain.next_seq == 2
+    assert loaded.channels == {}
+
+
+def test_a_receipt_makes_final_and_only_what_waited(path: Path) -> None:
+    journal = Journal.open(path, PREV)
+    journal.seal([batch(1), batch(2), batch(3)], [], Chain(1, 4, bytes(32)))
+    assert journal.finalise(1, 1, 2, b"receipt") == 2
+    assert journal.finalise(1, 1, 2, b"receipt") == 0
+    assert [each.seq for each in journal.waiting(8)] == [3]
+    last = journal.last_final()
+    assert last is not None
+    assert last.seq == 2
+
+
+def test_a_new_epoch_supersedes_what_waited_and_never_goes_back(path: Path) -> None:
+    journal = Journal.open(path, PREV)
+    journal.seal([batch(1)], [], Chain(1, 2, bytes(32)))
+    journal.start_epoch(Chain(3, 1, PREV), [EVENT], [], {})
+    assert journal.waiting(8) == []
+    assert journal.load().pending == [EVENT]
+    with pytest.raises(InvariantError):
+        journal.start_epoch(Chain(3, 1, PREV), [], [], {})
+
+
+def test_a_full_disk_is_said_and_leaves_everything_as_it_was(path: Path) -> None:
+    journal = Journal.open(path, PREV)
+    pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
+    journal._db.execute(f"PRAGMA max_page_count = {pages + 2}")
+    journal.flush(Flush([READING]))
+    with pytest.raises(JournalFull):
+        journal.seal([batch(1, size=40_000)], [], Chain(1, 2, bytes(32)))
+    assert journal.load().pending == [READING]
+    journal._db.execute("PRAGMA max_page_count = 100000")
+    journal.seal([batch(1, size=40_000)], [], Chain(1, 2, bytes(32)))
+
+
+def test_a_journal_of_a_newer_agent_is_refused(path: Path) -> None:
+    Journal.open(path, PREV).close()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 2")
+    db.close()
+    with pytest.raises(JournalError, match="newer agent"):
+        Journal.open(path, PREV)
+
+
+def test_a_file_that_is_no_journal_is_refused(path: Path) -> None:
+    path.write_bytes(b"not a database, not at all" * 100)
+    with pytest.raises(JournalError, match="Next: check the disk"):
+        Journal.open(path, PREV)
+
+
+def test_damaged_rows_are_refused_and_not_guessed(path: Path) -> None:
+    journal = Journal.open(path, PREV)
+    journal._db.execute("INSERT INTO pending (items) VALUES (x'00ff')")
+    with pytest.raises(JournalError, match="damaged bytes"):
+        journal.load()
+
+
+def test_old_evidence_is_dropped_but_never_what_waits(path: Path) -> None:
+    journal = Journal.open(path, PREV)
+    journal.seal([batch(1), batch(2)], [], Chain(1, 3, bytes(32)))
+    journal.finalise(1, 1, 1, b"receipt")
+    assert journal.forget(10**13) == 1
+    assert [each.seq for each in journal.waiting(8)] == [2]
+
+
+def test_command_numbers_only_rise(path: Path) -> None:
+    journal = Journal.open(path, PREV)
+    journal.command_taken(5)
+    journal.command_taken(4)
+    assert journal.chain().last_command == 5
