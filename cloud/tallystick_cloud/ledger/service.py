@@ -122,6 +122,7 @@ class _Chain:
         self._kind = kind
         self._scope = counter_scope(chain, kind)
         self._versions = versions
+        self._moves: Mapping[tuple[bytes, bytes], tuple[int, int]] = {}
         self._cause = cause
         self.moved: list[Amounts] = []
 
@@ -161,6 +162,7 @@ class _Chain:
         while (more := store.keys_of_uses(self._conn, later.uses) | keys) != keys:
             keys = more
             later = store.later(self._conn, keys, first)
+        self._moves = later.moves
         now = store.counters(self._conn, keys - later.before.keys())
         opening = {key: row.value for key, row in now.items()} | dict(later.before)
         rows = store.rated_uses(self._conn, later.uses)
@@ -178,7 +180,7 @@ class _Chain:
                 if one.usage.use_id in new:
                     row = {"counter": key, "position": at, "community": self._community}
                     fresh_rows.append({**row, "use_id": one.usage.use_id, "before": before, "after": after})
-                else:
+                elif self._moves.get((key, one.usage.use_id)) != (before, after):
                     moved_rows.append({"k": key, "p": at, "b": before, "a": after})
         store.insert_use_counters(self._conn, fresh_rows)
         store.move_use_counters(self._conn, moved_rows)

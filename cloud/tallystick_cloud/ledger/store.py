@@ -28,7 +28,7 @@ _COUNTERS = select(counter.c.counter, counter.c.value, counter.c.position).where
     counter.c.counter.in_(bindparam("keys", expanding=True))
 )
 _LATER = (
-    select(use_counter.c.counter, use_counter.c.use_id, use_counter.c.before)
+    select(use_counter.c.counter, use_counter.c.use_id, use_counter.c.before, use_counter.c.after)
     .where(use_counter.c.counter.in_(bindparam("keys", expanding=True)), use_counter.c.position > bindparam("p"))
     .order_by(use_counter.c.position)
 )
@@ -81,15 +81,18 @@ class Later:
 
     uses: frozenset[bytes]
     before: Mapping[bytes, int]
+    moves: Mapping[tuple[bytes, bytes], tuple[int, int]]  # (counter, use) -> (before, after) as stored
 
 
 def later(conn: Connection, keys: Iterable[bytes], position: bytes) -> Later:
     found: set[bytes] = set()
     before: dict[bytes, int] = {}
-    for key, use_id, value in conn.execute(_LATER, {"keys": list(keys), "p": position}):
+    moves: dict[tuple[bytes, bytes], tuple[int, int]] = {}
+    for key, use_id, value, after in conn.execute(_LATER, {"keys": list(keys), "p": position}):
         found.add(bytes(use_id))
         before.setdefault(bytes(key), value)
-    return Later(frozenset(found), before)
+        moves[bytes(key), bytes(use_id)] = value, after
+    return Later(frozenset(found), before, moves)
 
 
 def keys_of_uses(conn: Connection, ids: Iterable[bytes]) -> set[bytes]:
