@@ -41,4 +41,5 @@ def words_of(code: str) -> AlarmWords:
     found = WORDS.get(code)
     if found is not None:
         return found
-    return AlarmWords(code.removeprefix(QUARANTINE).replace("-", " ").capitalize())
+    plain = code.removeprefix(QUARANTINE).replace("-", " ")
+    return AlarmWords(f"Set aside: {plain}" if code.startswith(QUARANTINE) else plain.capitalize())

@@ -56,7 +56,9 @@ document.querySelector<HTMLFormElement>("form.theme")?.addEventListener("submit"
   button?.setAttribute("title", next);
   dispatchEvent(new CustomEvent("theme"));
 });
-matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => dispatchEvent(new CustomEvent("theme")));
+for (const query of ["(prefers-color-scheme: light)", "(prefers-contrast: more)", "print"]) {
+  matchMedia(query).addEventListener("change", () => dispatchEvent(new CustomEvent("theme")));
+}
 
 // Search results close when focus leaves them.
 const search = byId<HTMLInputElement>("search");

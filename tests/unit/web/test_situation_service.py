@@ -1,0 +1,137 @@
+"""The use cases of the situation room over real tables: what is counted, who takes an alarm, who is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Connection, select, update
+from support.city_seed import MINUTE, Seed, add_alarm, add_batch, add_use, gid_of, party_id, seed_city, seed_people
+from tallystick_cloud import schema
+from tallystick_cloud.city import service
+from tallystick_cloud.city.errors import AlarmTaken, NoSuchAlarm
+from tallystick_cloud.city.model import GatewayState
+from tallystick_cloud.db import Database
+from tallystick_cloud.errors import NotFound
+
+SEED = Seed(gateways=4, uses=0, alarms=0)
+NOW = SEED.now_ms
+EURO = 1_000_000_000
+
+
+@pytest.fixture
+def conn() -> Iterator[Connection]:
+    database = Database("sqlite:///:memory:")
+    with database.engine.begin() as found:
+        schema.metadata.create_all(found)
+        seed_city(found, SEED)
+        yield found
+    database.close()
+
+
+def test_figures_are_those_of_the_ledger(conn: Connection) -> None:
+    before = service.look(conn, SEED.community, NOW)
+    add_use(conn, SEED, 1, 0, NOW - MINUTE, 3 * EURO)
+    add_use(conn, SEED, 2, 1, NOW - 2 * MINUTE, 2 * EURO)
+    add_use(conn, SEED, 3, 1, NOW - 30 * 60 * MINUTE, 7 * EURO)
+    add_use(conn, SEED, 4, 1, NOW - MINUTE, 9 * EURO, kind="shadow")
+    after = service.look(conn, SEED.community, NOW)
+    assert after.today.uses == before.today.uses + 2
+    assert after.today.shadow_uses == 1
+    assert after.today.fees_nano == before.today.fees_nano + 5 * EURO
+    assert sum(one.nano for one in after.shares) == after.today.fees_nano
+    assert after.today.imbalance_nano == 0
+    assert sum(one.fees_nano for one in after.buckets) == 5 * EURO, "30 hours ago is not in the last 24"
+    assert [one.uses for one in after.gateways] == [1, 1, 0, 0]
+
+
+def test_a_book_that_does_not_balance_is_shown(conn: Connection) -> None:
+    add_use(conn, SEED, 1, 0, NOW - MINUTE, 3 * EURO)
+    balance = schema.balance
+    conn.execute(update(balance).where(balance.c.account == "receivable").values(amount=balance.c.amount + 5))
+    assert service.look(conn, SEED.community, NOW).today.imbalance_nano == 5
+
+
+def test_only_the_standing_rating_of_a_use_counts(conn: Connection) -> None:
+    add_use(conn, SEED, 1, 0, NOW - MINUTE, 3 * EURO)
+    rating = schema.use_rating
+    row = conn.execute(select(rating)).one()._asdict()
+    conn.execute(rating.insert(), {**row, "revision": 2, "fee": EURO})
+    found = service.look(conn, SEED.community, NOW)
+    assert found.gateways[0].fees_nano == EURO
+    assert found.gateways[0].uses == 1
+
+
+def test_the_slowest_batch_is_named_and_a_clock_ahead_is_no_time(conn: Connection) -> None:
+    add_batch(conn, SEED, 90_001, 2, NOW - 90_000, 80_000)
+    found = service.look(conn, SEED.community, NOW).today.slowest
+    assert found is not None
+    assert (found.took_ms, found.gateway) == (80_000, "gw-003")
+
+
+def test_an_unknown_community_says_what_to_do(conn: Connection) -> None:
+    with pytest.raises(NotFound, match="community import"):
+        service.look(conn, "nowhere", NOW)
+
+
+def test_an_alarm_is_taken_once_and_again_by_the_same_person_is_the_same(conn: Connection) -> None:
+    number = add_alarm(conn, SEED, 0, "tamper", "critical", "open", 0)
+    mine, theirs = party_id(SEED.community, "City control room"), party_id(SEED.community, "Giulia Ferrari")
+    assert service.take(conn, SEED.community, number, mine, NOW).taken_by == "City control room"
+    assert service.take(conn, SEED.community, number, mine, NOW + 5).taken_by == "City control room"
+    with pytest.raises(AlarmTaken, match="somebody else"):
+        service.take(conn, SEED.community, number, theirs, NOW)
+    taken = conn.execute(select(schema.alarm.c.taken_by, schema.alarm.c.taken_ms)).one()
+    assert (taken.taken_by, taken.taken_ms) == (mine, NOW)
+
+
+def test_an_alarm_that_is_over_or_foreign_is_refused_and_nothing_changes(conn: Connection) -> None:
+    number = add_alarm(conn, SEED, 0, "tamper", "critical", "open", 0)
+    mine = party_id(SEED.community, "City control room")
+    other = Seed(community="otherton", name="Otherton", gateways=0)
+    seed_people(conn, other)
+    for community, alarm in ((SEED.community, number + 1), ("otherton", number)):
+        with pytest.raises(NoSuchAlarm):
+            service.take(conn, community, alarm, mine, NOW)
+    conn.execute(schema.alarm.update().values(cleared_ms=NOW))
+    with pytest.raises(AlarmTaken, match="over already"):
+        service.take(conn, SEED.community, number, mine, NOW)
+    assert conn.execute(select(schema.alarm.c.taken_by)).scalar_one() is None
+
+
+def test_alarms_are_worst_first_then_newest_and_never_too_old(conn: Connection) -> None:
+    add_alarm(conn, SEED, 0, "gap", "warning", "a", 5)
+    add_alarm(conn, SEED, 1, "tamper", "critical", "b", 40 * 24 * 60)
+    add_alarm(conn, SEED, 2, "card-restored", "info", "c", 0)
+    add_alarm(conn, SEED, 3, "gap", "warning", "d", 1)
+    assert [one.text for one in service.look(conn, SEED.community, NOW).alarms] == ["b", "d", "a", "c"]
+
+
+def test_a_test_alarm_does_not_reach_the_operators(conn: Connection) -> None:
+    add_alarm(conn, SEED, 0, "gap", "warning", "a", 5)
+    conn.execute(schema.alarm.update().values(test=True))
+    assert service.look(conn, SEED.community, NOW).alarms == ()
+
+
+def test_silence_raises_one_alarm_and_being_heard_ends_it(conn: Connection) -> None:
+    assert service.watch_contacts(conn, SEED.community, NOW) == 1
+    assert service.watch_contacts(conn, SEED.community, NOW) == 0
+    found = service.look(conn, SEED.community, NOW)
+    assert [(one.code, one.gateway) for one in found.alarms] == [("no-contact", "gw-004")]
+    assert [one.state for one in found.gateways] == [
+        GatewayState.ONLINE, GatewayState.ONLINE, GatewayState.LATE, GatewayState.OFFLINE,
+    ]  # fmt: skip
+    contact = schema.gateway_contact
+    heard = contact.update().where(contact.c.gid == gid_of(SEED.community, 3)).values(last_seen_ms=NOW)
+    conn.execute(heard)
+    assert service.watch_contacts(conn, SEED.community, NOW + 1) == 1
+    assert service.look(conn, SEED.community, NOW + 1).alarms == ()
+
+
+def test_search_finds_by_part_of_name_kind_site_and_number(conn: Connection) -> None:
+    assert [one.id for one in service.find(conn, SEED.community, "DRYER", NOW).assets] == ["asset-1"]
+    assert service.find(conn, SEED.community, "dryer", NOW).assets[0].gateway == "gw-002"
+    assert len(service.find(conn, SEED.community, "house 3", NOW).gateways) == 1
+    number = gid_of(SEED.community, 2).hex()[:6]
+    assert [one.name for one in service.find(conn, SEED.community, number, NOW).gateways] == ["gw-003"]
+    assert service.find(conn, SEED.community, "%", NOW) == service.Found((), ())
