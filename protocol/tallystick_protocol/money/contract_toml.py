@@ -55,41 +55,36 @@ def load_contract(
         raise table.fail("version", f"must be {FILE_VERSION}, the version of this file format")
     refs = tuple(_party(item, parties) for item in table.tables("party"))
     known = {ref.name: ref.id for ref in refs}
-    unit, zone = table.text("unit"), table.text("zone")
-    offsets = table.built("zone", lambda: offsets_of(zone))
+    unit = table.text("unit")
     tariff = tariff_of(table.table("tariff"), unit)
     assets = tuple(_asset(item, known) for item in table.tables("asset"))
     split = steps_of(table.tables("split"), known, unit)
-    collector = table.text("collector")
+    terms = _terms(table.table("terms"), unit)
+    notice = _notice(table.table("notice"), tariff)
+    head = _head(table, known)
+    table.done()
+    body = {"parties": refs, "assets": assets, "tariff": tariff, "split": split, "terms": terms, "notice": notice}
+    return _contract(table, nonce=nonce, prev=prev, version=version, unit=unit, **head, **body)
+
+
+def _head(table: Table, known: Mapping[str, PartyId]) -> dict[str, object]:
+    """The fields above the first table."""
+    zone, collector = table.text("zone"), table.text("collector")
+    offsets = table.built("zone", lambda: offsets_of(zone))
     if collector not in known:
         raise table.fail("collector", f"{collector!r} is not a party of this contract: add a [[party]] with this name")
-    values = {
+    return {
         "name": table.text("name"),
         "community": table.text("community"),
+        "zone": zone,
         "state": table.word("state", ContractState, ContractState.SHADOW),
         "mode": table.word("mode", Mode, Mode.PRINCIPAL),
+        "collector": known[collector],
         "change_rule": table.text("change_rule", "all"),
         "decision_ref": table.text("decision_ref") if table.has("decision_ref") else None,
         "effective_from_ms": _moment(table, "effective_from", offsets),
         "effective_to_ms": _moment(table, "effective_to", offsets) if table.has("effective_to") else None,
-        "terms": _terms(table.table("terms"), unit),
-        "notice": _notice(table.table("notice"), tariff),
     }
-    table.done()
-    return _contract(
-        table,
-        nonce=nonce,
-        prev=prev,
-        version=version,
-        unit=unit,
-        zone=zone,
-        collector=known[collector],
-        parties=refs,
-        assets=assets,
-        tariff=tariff,
-        split=split,
-        **values,
-    )
 
 
 def _parsed(text: str) -> Table:
