@@ -80,7 +80,7 @@ def test_a_route_that_says_too_little_cannot_be_registered() -> None:
         (untyped, "GET", "/a", {Role.PUBLIC}),
     ):
         with pytest.raises(ValueError, match="/a"):
-            table.route(method, path, roles=roles)(handler)  # type: ignore[type-var]
+            table.route(method, path, roles=roles)(handler)
     table.route("GET", "/a", roles={Role.PUBLIC})(spoken)
     with pytest.raises(ValueError, match="twice"):
         table.route("GET", "/a", roles={Role.PUBLIC})(spoken)

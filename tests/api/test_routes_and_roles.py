@@ -19,6 +19,7 @@ from tallystick_cloud.http.route import Port, Route
 
 Client = TestClient[web.Request, web.Application]
 REFUSED = (401, 403)
+NOTHING: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,7 @@ async def test_things_of_another_community_cannot_be_named(app: CityApp, people:
 async def test_gateway_port_answers_without_certificate_only_what_is_public(app: CityApp, gateways: Client) -> None:
     session = headers(app.session(Role.COMMUNITY_MANAGER, HOME.community))
     for route in [one for one in app.table if Port.GATEWAY in one.ports]:
-        for sent in ({}, session):
+        for sent in (NOTHING, session):
             got = await status(gateways, route, path_of(route, HOME.community), sent)
             is_public = Role.PUBLIC in route.roles
             assert (got not in REFUSED) is is_public, f"{route.method} {route.path}: {got}"

@@ -36,7 +36,7 @@ def opened(browser: Browser, city: CityServer, path: str, size: str, scheme: str
     width, height = SIZES[size]
     context = browser.new_context(
         viewport={"width": width, "height": height},
-        color_scheme=scheme,
+        color_scheme="dark" if scheme == "dark" else "light",
         bypass_csp=True,
         **more,  # type: ignore[arg-type]
     )

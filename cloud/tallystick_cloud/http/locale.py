@@ -5,7 +5,7 @@ It never reads a clock and never computes an amount; floats are not used, nano a
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from gettext import NullTranslations
 from pathlib import Path
@@ -61,11 +61,11 @@ class Wording:
 
     def money(self, nano: int) -> str:
         """Nano of a unit with two decimals, half up: 9,137.35."""
-        return str(format_decimal(Decimal(nano).scaleb(NANO_EXPONENT), format="#,##0.00", locale=self.locale))
+        return self._decimal(Decimal(nano).scaleb(NANO_EXPONENT), 2)
 
     def cents(self, nano: int) -> str:
         """A price below a unit in hundredths with two decimals: 18.76."""
-        return str(format_decimal(Decimal(nano).scaleb(NANO_EXPONENT + 2), format="#,##0.00", locale=self.locale))
+        return self._decimal(Decimal(nano).scaleb(NANO_EXPONENT + 2), 2)
 
     def when(self, ms: int) -> datetime:
         """A stamp in the city's zone."""
@@ -108,4 +108,5 @@ class Wording:
         return self.count(ms // _DAY), "d"
 
     def _decimal(self, number: Decimal, places: int) -> str:
-        return str(format_decimal(number, format=f"#,##0.{'0' * places}", locale=self.locale))
+        rounded = number.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+        return str(format_decimal(rounded, format=f"#,##0.{'0' * places}", locale=self.locale))

@@ -90,13 +90,8 @@ def test_a_point_without_a_sealed_batch_near_is_a_gap_not_a_zero() -> None:
 def test_cents_shown_sum_to_the_rounded_total_and_stay_within_one_cent(parts: list[int]) -> None:
     total = sum(parts)
     cents = in_cents(parts, total)
-    rounded = (total + CENT_NANO // 2) // CENT_NANO
-    assert sum(cents) == rounded or sum(cents) > rounded >= sum(cents) - len(parts)
-    if parts:
-        assert all(
-            0 <= cent * CENT_NANO - part // CENT_NANO * CENT_NANO <= CENT_NANO
-            for cent, part in zip(cents, parts, strict=True)
-        )
+    assert sum(cents) == (total + CENT_NANO // 2) // CENT_NANO
+    assert all(cent - part // CENT_NANO in (0, 1) for cent, part in zip(cents, parts, strict=True))
 
 
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=4), st.integers(1, 10**12)), max_size=12))
@@ -171,15 +166,11 @@ def test_an_unknown_language_falls_back_to_english(accept: str, language: str) -
 
 def test_numbers_money_and_times_are_written_for_the_city() -> None:
     assert ROME.count(184_765) == "184,765"
-    assert ROME.money(9_137_345_000_000) == "9,137.34"
+    assert ROME.money(9_137_345_000_000) == "9,137.35"
     assert ROME.cents(187_600_000) == "18.76"
     at = int(datetime(2026, 7, 1, 22, 5, 9, tzinfo=UTC).timestamp()) * 1000
-    assert (ROME.clock(at), ROME.time(at), ROME.date(at), ROME.zone_name(at)) == (
-        "00:05:09",
-        "00:05",
-        "2 Jul 2026",
-        "CEST",
-    )
+    assert (ROME.clock(at), ROME.time(at)) == ("00:05:09", "00:05")
+    assert (ROME.date(at), ROME.zone_name(at)) == ("2 Jul 2026", "CEST")
     assert ROME.moment(at, at + 86_400_000) == "2 Jul 00:05"
 
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from support.city_seed import Seed, add_use
 from support.city_server import StartedClock, prepare
-from tallystick_cloud.city import live
+from tallystick_cloud.city import live, service
 from tallystick_cloud.city.live import QUEUE_MAX, Hub, Room, TooManyViewers, Viewer
 from tallystick_cloud.clock import real_utc_ms
 from tallystick_cloud.db import Database
@@ -92,7 +92,7 @@ async def test_many_viewers_cost_one_look_per_tick(
 ) -> None:
     found, _, _ = hub
     looks = 0
-    real = live.look
+    real = service.look
 
     def counted(*arguments: object) -> object:
         nonlocal looks
