@@ -23,6 +23,7 @@ from tallystick_cloud.ledger.api import ledger_routes
 from tallystick_cloud.log.api import log_routes
 from tallystick_cloud.migrations import upgrade
 from tallystick_cloud.mqtt import MqttFront, TlsFiles, broker_at
+from tallystick_cloud.payouts.api import payout_routes
 from tallystick_cloud.uplink import Uplink
 
 PORT, GATEWAY_PORT = 8080, 8443
@@ -89,6 +90,7 @@ async def _serve(parsed: argparse.Namespace, options: Options) -> None:
                 gateway_routes(uplink),
                 log_routes(options.database, first),
                 ledger_routes(options.database),
+                payout_routes(options.database, options.clock),
             ),
             port=parsed.port,
             gateway_port=parsed.gateway_port,

@@ -114,10 +114,15 @@ def approve(
     return show(conn, community, number)
 
 
-def bank_file(conn: Connection, community: str, number: int, now_ms: int) -> bytes:
-    """The run's pain.001; the first call moves it to `written`, every later one gives the same bytes."""
+def bank_file(conn: Connection, community: str, number: int, now_ms: int, party: bytes | None = None) -> bytes:
+    """The run's pain.001; the first call moves it to `written`, every later one gives the same bytes.
+
+    `party`: who asks; None for whoever runs the server, who can read the database anyway.
+    """
     store.lock(conn, community)
     run = show(conn, community, number)
+    if party is not None:
+        checks.check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
     match run.stored.state:
         case RunState.PROPOSED:
             raise PayoutRefused(f"payout run {number}", f"is not released; {'; '.join(run.missing)}")
