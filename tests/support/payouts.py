@@ -88,7 +88,7 @@ class Payouts:
         self.books = books
         self.community = books.community
         self.ids = books.database.read_now(ids_by_name, self.community)
-        self.chains = books.database.read_now(_chains)
+        self.chains = books.database.read_now(chains_of)
         self._posted = 0
 
     def earn(self, owed: Mapping[str, int], contract: str = "Washes", now_ms: int = T0, holder: str = "Coop") -> None:
@@ -134,7 +134,7 @@ class Payouts:
         return self.books.database.write_now(service.mark_sent, self.community, number, self.ids[by], now_ms)
 
 
-def _chains(conn: Connection) -> dict[str, bytes]:
+def chains_of(conn: Connection) -> dict[str, bytes]:
     rows = conn.execute(select(schema.contract_version.c.name, schema.contract_version.c.chain))
     return {name: bytes(chain) for name, chain in rows}
 

@@ -58,7 +58,8 @@ def as_text(run: Run, names: Names) -> str:
     """A few lines: head, a line per payout, a line per thing held back, what comes next."""
     stored = run.stored
     head = f"payout run {stored.number} of {names[stored.collector]}: {stored.state.value}, "
-    lines = [f"{head}{epc.decimal(run.cents)} {stored.unit} to {len(run.payouts)} payees on {stored.execution_day}"]
+    payees = f"{len(run.payouts)} payee{'' if len(run.payouts) == 1 else 's'}"
+    lines = [f"{head}{epc.decimal(run.cents)} {stored.unit} to {payees} on {stored.execution_day}"]
     for one in run.payouts:
         outcome = "" if one.outcome is None else f"  {one.outcome}"
         amount = epc.decimal(one.cents)

@@ -1,0 +1,117 @@
+"""The command line of payouts against a real folder: from a proposal to a file on disk."""
+
+import json
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import pain_xsd
+from support.payouts import DRYING, EURO, TOWN, WASHING, chains_of
+from tallystick_cloud.cli import main
+from tallystick_cloud.home import Home
+from tallystick_cloud.ledger import journals
+from tallystick_cloud.ledger.model import Account, Line
+from tallystick_cloud.parties.store import ids_by_name
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """An aggregator's folder in which Bank is owed EUR 40.005."""
+    (tmp_path / "town.toml").write_text(TOWN)
+    (tmp_path / "washes.toml").write_text(WASHING)
+    (tmp_path / "drying.toml").write_text(DRYING)
+    folder = tmp_path / "data"
+    assert main(["init", "--data", str(folder)]) == 0
+    claims = str(tmp_path / "claims")
+    town = ["community", "import", str(tmp_path / "town.toml"), "--claims", claims, "--server", "https://localhost:1"]
+    assert main([*town, "--data", str(folder)]) == 0
+    database = Home(folder).database()
+    ids, chain = database.read_now(ids_by_name, "lindenhof"), database.read_now(chains_of)["Washes"]
+    owed = 40 * EURO + 5_000_000
+    lines = {
+        Line(ids["Coop"], Account.PAYABLE, ids["Bank"], chain, "EUR"): -owed,
+        Line(ids["Coop"], Account.RECEIVABLE, ids["Anna"], chain, "EUR"): owed,
+    }
+    database.write_now(journals.post, "lindenhof", [journals.Entry("k", "test", bytes(32), lines)], 1)
+    database.close()
+    return folder
+
+
+def soon() -> str:
+    return (datetime.now(UTC) + timedelta(days=3)).date().isoformat()
+
+
+def test_from_a_proposal_to_the_bank(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def tally(*words: str) -> dict[str, Any]:
+        capsys.readouterr()
+        assert main(["payout", *words, "--json", "--data", str(data)]) == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    run = tally("run", "--party", "Coop", "--on", soon())
+    assert (run["state"], run["total_cents"]) == ("proposed", "4000")
+    assert run["payouts"][0]["remainder_nano"] == "5000000"
+    assert tally("approve", "1", "--party", "Maria", "--yes")["approved_by"] == ["Maria"]
+    out = tmp_path / "payout.xml"
+    tally("file", "1", "--out", str(out))
+    first = out.read_bytes()
+    assert pain_xsd.wrong_in(first) == []
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    tally("file", "1", "--out", str(out))
+    tally("file", "1", "--out", str(tmp_path / "again.xml"))
+    assert (tmp_path / "again.xml").read_bytes() == first == out.read_bytes()
+    assert tally("sent", "1", "--party", "Coop", "--yes")["state"] == "sent"
+    assert tally("paid", "1", "--yes")["state"] == "settled"
+    assert main(["summary", "--data", str(data)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "--party", "Nobody", "--on", "2099-01-01"], "--party: 'Nobody' is not in lindenhof; names are"),
+        (["run", "--party", "Coop", "--on", "soon"], "--on: is 'soon'; write YYYY-MM-DD"),
+        (["run", "--party", "Coop", "--on", "2001-01-01"], "execution day"),
+        (["run", "--party", "Anna", "--on", "2099-01-01"], "Anna may not handle payouts"),
+        (["show", "7"], "7 does not exist"),
+        (["sent", "1", "--party", "Coop"], "--yes: is missing"),
+        (["approve", "1", "--party", "Maria"], "payout run: 1 does not exist"),
+    ],
+)
+def test_a_refusal_names_the_field_and_the_next_step(
+    data: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    assert main(["payout", *words, "--data", str(data)]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_show_says_in_words_what_is_missing_and_next(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["payout", "show", "--data", str(data)]) == 0
+    assert "no payout run yet" in capsys.readouterr().out
+    assert main(["payout", "run", "--party", "Coop", "--on", soon(), "--data", str(data)]) == 0
+    said = capsys.readouterr().out
+    assert "payout run 1 of Coop: proposed, 40.00 EUR to 1 payee on" in said
+    assert "missing: a second person must approve it" in said
+    assert "next: tallystick payout approve 1" in said
+
+
+def test_a_file_that_is_something_else_is_never_overwritten(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["payout", "run", "--party", "Coop", "--on", soon(), "--data", str(data)])
+    main(["payout", "approve", "1", "--party", "Maria", "--yes", "--data", str(data)])
+    out = tmp_path / "letter.txt"
+    out.write_text("dear bank")
+    assert main(["payout", "file", "1", "--out", str(out), "--data", str(data)]) == 1
+    assert "is not this run's file; name another" in capsys.readouterr().err
+    assert out.read_text() == "dear bank"
+    main(["payout", "show", "1", "--data", str(data)])
+    assert ": approved," in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("word", ["run", "show", "approve", "file", "sent", "paid", "cancel"])
+def test_each_help_has_examples(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["payout", word, "--help"])
+    assert f"tallystick payout {word}" in capsys.readouterr().out.split("examples:")[1]
