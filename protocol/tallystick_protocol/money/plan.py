@@ -56,6 +56,8 @@ class Plan:
         self.split_scopes = tuple(counter.scope for counter in self.waterfall.counters)
         self.use_form = UsageForm(tariff.form.value)
         self._moves = tuple(not curve.is_plain or self.counts_money or bool(self.split_scopes) for curve in self.curves)
+        bare = tariff.form is Form.INTERVAL and len(self.curves) == 1 and not self._moves[0]
+        self.flat = self.curves[0].slopes[0] if bare else -1  # nano per count where nothing else matters
         self._is_simple = self.week is None and not self.programmes
         self._period = Period(0, 0)
         self._keys: dict[tuple[PartyId, int, int], tuple[H32, ...]] = {}

@@ -84,7 +84,11 @@ def rate(versions: Versions, chain: H32, usages: Iterable[Usage], counters: Mapp
 
 
 def _by_start(versions: Sequence[Contract]) -> Callable[[Usage], Contract]:
+    only = versions[0] if len(versions) == 1 and versions[0].effective_to_ms is None else None
+
     def find(usage: Usage) -> Contract:
+        if only is not None and only.effective_from_ms <= usage.start_ms:
+            return only
         found = version_at(versions, usage.start_ms)
         if found is None:
             raise UsageError("use.start_ms", f"no version of the contract is in force at {usage.start_ms} ms")
@@ -100,6 +104,9 @@ def _rate_one(plan: Plan, usage: Usage, moved: dict[H32, int], counters: Mapping
             raise UsageError("use", reason)
         if usage.aborted:
             return Rated(usage, 0, (), (), plan.waterfall.nothing, usage.programme)
+    elif plan.flat >= 0:
+        fee = (usage.to_total - usage.from_total) * plan.flat
+        return Rated(usage, fee, (), (), _shares(plan, usage, fee, []), plan.names[0])
     band = plan.band(usage)
     name = plan.names[band] if band >= 0 else None
     if not plan.moves(band):
@@ -120,6 +127,8 @@ def _rate_one(plan: Plan, usage: Usage, moved: dict[H32, int], counters: Mapping
 def _shares(plan: Plan, usage: Usage, fee: int, values: list[int]) -> tuple[tuple[PartyId, int], ...]:
     """The shares in contract order; moves the split's counters in `values`."""
     waterfall = plan.waterfall
+    if waterfall.is_alone:
+        return ((waterfall.beneficiaries[0], fee),)
     shares = waterfall.divide(fee, usage.use_id, usage.form is UsageForm.EVENT, values)
     return tuple(zip(waterfall.beneficiaries, shares, strict=True))
 
