@@ -22,7 +22,7 @@ TICK_S = 0.4
 """Shortest time between two looks at the database for one community: a few per second at most."""
 IDLE_S = 2.0
 """A look without any event, because gateways also fall silent; and a sign of life for every viewer."""
-SHARE_OF_TIME = 10
+SHARE_OF_TIME = 5
 """A look that takes t is followed by a pause of at least SHARE_OF_TIME * t: a large city is looked at less often."""
 QUEUE_MAX = 8
 """Messages a viewer may lag behind, about three seconds; then it gets the newest state instead."""

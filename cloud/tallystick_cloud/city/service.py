@@ -38,6 +38,14 @@ class Found:
     gateways: tuple[Gateway, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Alarms of silence to raise, and keys of those to clear."""
+
+    silent: tuple[NewAlarm, ...]
+    heard: tuple[str, ...]
+
+
 def place(conn: Connection, community: str) -> Community:
     """The community; raises NotFound for an unknown one."""
     found = store.find_community(conn, community)
@@ -94,25 +102,28 @@ def take(conn: Connection, community: str, alarm_id: int, party: bytes, now_ms: 
     return next(one for one in _alarms(conn, community) if one.id == alarm_id)
 
 
-def watch_contacts(conn: Connection, community: str, now_ms: int) -> int:
-    """Raise an alarm for each gateway that fell silent, clear it for each that is heard again; returns changes."""
+def contact_changes(conn: Connection, community: str, now_ms: int) -> Changes:
+    """Which gateways fell silent and have no alarm, and which alarms of silence are over; only reads."""
+    silent, heard = [], []
     open_keys = {row.subject_key for row in store.open_alarms(conn, community) if row.code == NO_CONTACT}
-    changes = 0
     for one in store.gateways(conn, community):
         key = f"{NO_CONTACT}:{one.gid.hex()}"
         is_silent = one.last_seen_ms is not None and state_of(one.last_seen_ms, False, now_ms) is GatewayState.OFFLINE
         if is_silent and key not in open_keys:
-            raise_alarm(conn, community, _silence(one, key), now_ms)
-            changes += 1
+            silent.append(NewAlarm(NO_CONTACT, Severity.WARNING, "two heartbeats missed", key, gid=one.gid))
         if not is_silent and key in open_keys:
-            clear_alarm(conn, community, key, now_ms)
-            changes += 1
-    return changes
+            heard.append(key)
+    return Changes(tuple(silent), tuple(heard))
 
 
-def _silence(one: store.GatewayRow, key: str) -> NewAlarm:
-    text = "two heartbeats missed"
-    return NewAlarm(NO_CONTACT, Severity.WARNING, text, key, gid=one.gid)
+def watch_contacts(conn: Connection, community: str, now_ms: int) -> int:
+    """Raise an alarm for each gateway that fell silent, clear it for each that is heard again; returns changes."""
+    changes = contact_changes(conn, community, now_ms)
+    for new in changes.silent:
+        raise_alarm(conn, community, new, now_ms)
+    for key in changes.heard:
+        clear_alarm(conn, community, key, now_ms)
+    return len(changes.silent) + len(changes.heard)
 
 
 def _today(

@@ -8,7 +8,7 @@ import logging
 from sqlalchemy import Connection, select
 
 from tallystick_cloud import schema
-from tallystick_cloud.city.service import watch_contacts
+from tallystick_cloud.city.service import contact_changes, watch_contacts
 from tallystick_cloud.db import Database
 from tallystick_cloud.ports import Clock, Events
 
@@ -36,7 +36,8 @@ class ContactWatch:
         """One beat; writes only when something changed."""
         now_ms = self._clock.utc_ms()
         for community in await self._database.read(_communities):
-            if await self._database.read(watch_contacts, community, now_ms):
+            changes = await self._database.read(contact_changes, community, now_ms)
+            if changes.silent or changes.heard:
                 await self._database.write(watch_contacts, community, now_ms)
                 self._events.publish("alarm", {"community": community})
 

@@ -128,6 +128,15 @@ def test_silence_raises_one_alarm_and_being_heard_ends_it(conn: Connection) -> N
     assert service.look(conn, SEED.community, NOW + 1).alarms == ()
 
 
+def test_pages_and_the_watch_only_read_until_something_is_to_be_written(conn: Connection) -> None:
+    conn.exec_driver_sql("PRAGMA query_only=ON")
+    service.look(conn, SEED.community, NOW)
+    service.find(conn, SEED.community, "gw", NOW)
+    changes = service.contact_changes(conn, SEED.community, NOW)
+    assert [one.gid for one in changes.silent] == [gid_of(SEED.community, 3)]
+    conn.exec_driver_sql("PRAGMA query_only=OFF")
+
+
 def test_search_finds_by_part_of_name_kind_site_and_number(conn: Connection) -> None:
     assert [one.id for one in service.find(conn, SEED.community, "DRYER", NOW).assets] == ["asset-1"]
     assert service.find(conn, SEED.community, "dryer", NOW).assets[0].gateway == "gw-002"
