@@ -144,9 +144,10 @@ def _accumulate(state: WashState, rule: WashRule, sample: WashSample) -> WashSta
     heat = used_mwh if heating else 0
     if gap:
         heat = max(0, used_mwh - MOTOR_MW * (elapsed or 0) // HOUR_MS)
-    span = 0 if gap or elapsed is None else elapsed
+    rested = gap and _rested(rule, used_mwh, elapsed or 0)
+    span = 0 if (gap and not rested) or elapsed is None else elapsed
     low = sample.power_mw < rule.end_mw
-    low_before = low and state.low_at is not None and not gap
+    low_before = low and state.low_at is not None and (rested or not gap)
     return replace(
         state,
         last=sample,
@@ -157,6 +158,11 @@ def _accumulate(state: WashState, rule: WashRule, sample: WashSample) -> WashSta
         samples_hash=_chain(state.samples_hash, sample),
         gap_seen=state.gap_seen or gap,
     )
+
+
+def _rested(rule: WashRule, used_mwh: int, elapsed_ms: int) -> bool:
+    """Whether the counter says that the machine stood still in a gap: then restarts do not delay the end of a use."""
+    return used_mwh * HOUR_MS <= rule.end_mw * elapsed_ms
 
 
 def _billable(state: WashState, rule: WashRule, at: Moment) -> Step:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import given
 from hypothesis import strategies as st
 from support.edge import BOOT_2, T0, WASH_RULE, Machine, moment, wash_30, wash_60
@@ -14,7 +16,7 @@ ENDED, ABORTED = EventCode.USE_ENDED, EventCode.USE_ABORTED
 WHOLE = [STARTED, BILLABLE, ENDED]
 
 
-def play(machine: Machine, programme, rest_s: int = 180) -> None:
+def play(machine: Machine, programme: Sequence[tuple[int, int]], rest_s: int = 180) -> None:
     for watts, seconds in programme:
         machine.run(watts, seconds)
     machine.run(2, rest_s)
@@ -143,6 +145,18 @@ def test_standby_during_a_long_outage_is_no_wash() -> None:
     assert machine.codes == []
 
 
+def test_restarts_while_the_machine_rests_do_not_hide_the_next_wash() -> None:
+    machine = Machine()
+    play(machine, wash_30(), rest_s=60)
+    for number in range(4):
+        machine.boot = bytes([number]) * 6
+        machine.unseen(0, 60)
+        machine.run(0, 30)
+    play(machine, wash_60())
+    assert machine.codes == WHOLE + WHOLE
+    assert [each.programme for each in machine.events if each.code is ENDED] == ["30", "60"]
+
+
 def test_closing_a_restored_card_aborts_the_open_use_and_nothing_else() -> None:
     machine = Machine()
     machine.run(2_050, 60)
@@ -160,7 +174,10 @@ def test_the_samples_hash_changes_with_any_sample() -> None:
     assert one.events[-1].samples_hash != other.events[-1].samples_hash
 
 
-@given(st.lists(st.tuples(st.sampled_from([0, 5, 10, 35, 160, 2_050]), st.integers(5, 200), st.booleans()), max_size=40))
+spans = st.tuples(st.sampled_from([0, 5, 10, 35, 160, 2_050]), st.integers(5, 200), st.booleans())
+
+
+@given(st.lists(spans, max_size=40))
 def test_whatever_happens_uses_are_whole_and_counted_once(story: list[tuple[int, int, bool]]) -> None:
     machine = Machine()
     for watts, seconds, seen in story:
