@@ -24,6 +24,7 @@ from tallystick_cloud.http.route import RouteTable
 from tallystick_cloud.http.sessions import new_session
 from tallystick_cloud.ledger.api import ledger_routes
 from tallystick_cloud.log.api import log_routes
+from tallystick_cloud.payouts.api import payout_routes
 from tallystick_cloud.ports import Entropy
 from tallystick_cloud.uplink import Uplink
 
@@ -75,7 +76,10 @@ def city_app(folder: Path) -> Iterator[CityApp]:
     certificate, key = home.server_files(real_utc())
     setup = Setup(
         database, clock, hub, pages,
-        domain_routes=(gateway_routes(uplink), log_routes(database, HOME.community), ledger_routes(database)),
+        domain_routes=(
+            gateway_routes(uplink), log_routes(database, HOME.community), ledger_routes(database),
+            payout_routes(database, clock),
+        ),
         gateway_tls=gateway_tls(certificate, key, aggregator.authority.pem.decode()),
         is_demo=True,
     )  # fmt: skip
