@@ -11,7 +11,7 @@ from random import Random
 from tallystick_sim.curve import HEATING_PHASES, MINUTE_MS, Phase, Programme
 
 MJ_PER_WH = 3_600_000  # one watt for one millisecond is one millijoule
-REST_MIN_MS = 6 * MINUTE_MS  # shorter rests would let two washes look like one to a gateway that was down
+REST_MIN_MS = 8 * MINUTE_MS  # shorter rests would let two washes look like one to a gateway that was down
 
 
 @dataclass(frozen=True, slots=True)

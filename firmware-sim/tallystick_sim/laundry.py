@@ -11,7 +11,7 @@ from tallystick_sim.appliance import MJ_PER_WH, REST_MIN_MS, Appliance, Habit
 from tallystick_sim.curve import DRY, MINUTE_MS, WASH_30, WASH_60, Phase, Programme
 
 WASH_HABIT = Habit((WASH_30, WASH_60, WASH_30), (REST_MIN_MS, REST_MIN_MS + 3 * MINUTE_MS), aborted_percent=15)
-DRY_HABIT = Habit((DRY,), (REST_MIN_MS, 9 * MINUTE_MS))
+DRY_HABIT = Habit((DRY,), (REST_MIN_MS, REST_MIN_MS + 3 * MINUTE_MS))
 # Hot water: the "power" of a draw is its flow in ml per second, so an appliance's millijoules are 1/1000 ml.
 DRAW_HABIT = Habit(
     (
