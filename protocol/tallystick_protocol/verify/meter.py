@@ -1,0 +1,199 @@
+"""Tenth step: each settled use is what a gateway signed: its end, its total, its programme, under the right scale.
+It never guesses: a use without its signed part is erased (and the file says where), decided by people, or a misfit.
+"""
+
+from tallystick_protocol.batch import Batch
+from tallystick_protocol.codes import EventCode, EvidenceLevel, ResolutionAction, StorageClass, TimeQuality
+from tallystick_protocol.cover import Cover
+from tallystick_protocol.errors import ProtocolError
+from tallystick_protocol.ids import H32, ZERO_H32, channel_hash, use_id
+from tallystick_protocol.money.contract import Contract
+from tallystick_protocol.money.units import counts_per
+from tallystick_protocol.records import Descriptor
+from tallystick_protocol.settled_use import Use
+from tallystick_protocol.verify import words
+from tallystick_protocol.verify.case import Account, Case, Seen, ensure, is_minimum
+from tallystick_protocol.verify.coverage import closed_by
+from tallystick_protocol.verify.keys import gateway_key
+from tallystick_protocol.verify.report import Check, Misfit
+
+_BILLING = frozenset({EventCode.USE_BILLABLE, EventCode.USE_ENDED, EventCode.USE_ABORTED})
+_LEVELS = {StorageClass.FILE: EvidenceLevel.GATEWAY_FILE, StorageClass.HARDWARE: EvidenceLevel.GATEWAY_HARDWARE}
+
+Events = dict[tuple[H32, int], list[Seen]]
+
+
+def check_meter(case: Case) -> Check:
+    """Compare every event use with the events in the opened parts; raises Misfit."""
+    events = _events(case)
+    lost: dict[bytes, int] = {}
+    used: set[tuple[H32, int]] = set()
+    compared = decided = 0
+    for account in case.verified():
+        for use in account.leaves.uses.values():
+            _check_scale(case, account, use)
+            if is_minimum(use) or use.slices is not None or use.replaces is not None:
+                continue
+            seen = events.get((use.channel_hash, use.number), [])
+            used.add((use.channel_hash, use.number))
+            billing = sorted((one for one in seen if one.event.code in _BILLING), key=lambda one: one.event.number)
+            if billing:
+                _compare(case, account, use, billing[0], seen)
+                compared += 1
+            elif _is_decided(case, account, use):
+                decided += 1
+            else:
+                gid = _descriptor(case, use.channel_hash).gid
+                lost[gid] = lost.get(gid, 0) + 1
+                _check_erased(case, use, gid, lost[gid])
+    _check_all_used(case, events, used)
+    case.erased_uses = sum(lost.values())
+    return Check(
+        "meters", True, _text(compared, decided, case.erased_uses), {"compared": compared, "erased": case.erased_uses}
+    )
+
+
+def _text(compared: int, decided: int, erased: int) -> str:
+    text = f"{words.count(compared, 'use')} as the gateway signed them: end, count and programme"
+    if decided:
+        text += f"; {decided} billed by a decision of people"
+    return text + (f"; {erased} erased, of which only the settled line stands" if erased else "")
+
+
+def _events(case: Case) -> Events:
+    events: Events = {}
+    numbers: dict[tuple[H32, int], Seen] = {}
+    for opened in case.parts:
+        part, batch = opened.part, opened.batch.body
+        if part is None or not isinstance(batch, Batch):
+            continue
+        channel = channel_hash(batch.gid, part.channel)
+        known = {item.h for item in case.descriptors.get(channel, [])}
+        fits = part.descriptor == ZERO_H32 or part.descriptor in known
+        ensure(
+            fits,
+            f"part {opened.index} of {opened.batch.name}",
+            "was measured under a description that is not in the file",
+        )
+        for event in part.events:
+            seen = Seen(event, opened.batch, part.descriptor)
+            twice = numbers.setdefault((channel, event.number), seen)
+            ensure(twice is seen, opened.batch.name, f"signs event {event.number} of a channel a second time")
+            if event.use is not None:
+                events.setdefault((channel, event.use), []).append(seen)
+    return events
+
+
+def _check_all_used(case: Case, events: Events, used: set[tuple[H32, int]]) -> None:
+    for (channel, number), seen in events.items():
+        if (channel, number) not in used and any(one.event.code in _BILLING for one in seen):
+            name = f"use {number} of {case.asset_of(channel)}"
+            raise Misfit(
+                name, f"was signed by the gateway ({seen[0].batch.name}), but no settlement in the file bills it"
+            )
+
+
+def _compare(case: Case, account: Account, use: Use, billing: Seen, seen: list[Seen]) -> None:
+    name, event = case.use_name(use), billing.event
+    ensure(billing.batch.leaf < account.item.leaf, name, f"was logged after {account.name}, which bills it")
+    total = event.total if event.total is not None else use.to_total
+    ensure(use.to_total == total, name, f"was settled up to count {use.to_total}, the gateway signed {total}")
+    ensure(
+        use.programme == event.programme,
+        name,
+        f"was settled as {use.programme!r}, the gateway signed {event.programme!r}",
+    )
+    if event.quality is not TimeQuality.U:
+        ended = f"was settled as ended {words.moment(use.end_ms)}, the gateway signed {words.moment(event.t_ms)}"
+        ensure(use.end_ms == event.t_ms, name, ended)
+    aborted = event.code is EventCode.USE_ABORTED
+    if aborted:
+        ensure(use.fee == 0 and use.from_total == use.to_total, name, "was aborted, and is billed all the same")
+    case.aborted[use_id(use.channel_hash, use.number)] = aborted
+    _check_start(name, use, billing, seen)
+    _check_level(case, name, use, billing)
+    cover = account.leaves.cover_of(use.channel_hash)
+    if cover is not None:
+        _check_in_cover(name, cover, billing)
+
+
+def _check_start(name: str, use: Use, billing: Seen, seen: list[Seen]) -> None:
+    """The begin, where the started event is shown (it is personal: only the payer sees it)."""
+    started = next((one.event for one in seen if one.event.code is EventCode.USE_STARTED), None)
+    counts = billing.event.code is not EventCode.USE_ABORTED
+    lowest = use.to_total - counts
+    if started is not None:
+        if TimeQuality.U not in (started.quality, billing.event.quality):
+            begun = min(started.t_ms, billing.event.t_ms)
+            text = f"was settled as begun {words.moment(use.start_ms)}, the gateway signed {words.moment(begun)}"
+            ensure(use.start_ms == begun, name, text)
+        lowest = started.total if started.total is not None else lowest
+    if started is not None:
+        ensure(use.from_total >= lowest, name, f"was settled from count {use.from_total}, the gateway signed {lowest}")
+
+
+def _check_level(case: Case, name: str, use: Use, billing: Seen) -> None:
+    best = _LEVELS[gateway_key(case, billing.batch).storage]
+    ensure(use.level <= best, name, f"claims evidence level {use.level}, the gateway's key allows {best}")
+
+
+def _check_in_cover(name: str, cover: Cover, billing: Seen) -> None:
+    batch = billing.batch.body
+    if isinstance(batch, Batch):
+        last = next((span.last for span in cover.batches if span.epoch == batch.epoch), None)
+        inside = batch.seq <= last if last is not None else batch.epoch < cover.batches[0].epoch
+        ensure(inside, name, f"comes from {billing.batch.name}, which the settlement does not cover")
+
+
+def _is_decided(case: Case, account: Account, use: Use) -> bool:
+    """Whether people decided to bill this span."""
+    cover = account.leaves.cover_of(use.channel_hash)
+    if cover is None:
+        return False
+    return any(
+        r.action is ResolutionAction.BILL and r.from_total <= use.from_total and use.to_total <= r.to_total
+        for _, r in closed_by(case, account, cover)
+    )
+
+
+def _check_erased(case: Case, use: Use, gid: bytes, lost: int) -> None:
+    erased = sum(o.part is None and isinstance(o.batch.body, Batch) and o.batch.body.gid == gid for o in case.parts)
+    why = "is billed, but no part that a gateway signed says so, and the file names no erased part for it"
+    ensure(lost <= erased, case.use_name(use), why)
+
+
+def _descriptor(case: Case, channel: H32) -> Descriptor:
+    found = case.descriptors.get(channel)
+    body = found[-1].body if found else None
+    if not isinstance(body, Descriptor):
+        raise Misfit(f"channel {words.short(channel)}", "is billed, but no description of it is in the file")
+    return body
+
+
+def _check_scale(case: Case, account: Account, use: Use) -> None:
+    """The channel is one the contract prices, and one count of it means what the contract says."""
+    if is_minimum(use):
+        return
+    name = case.use_name(use)
+    ensure(use.version < len(account.versions), name, "applies a contract version that the settlement does not list")
+    contract = account.versions[use.version].contract
+    _descriptor(case, use.channel_hash)
+    priced = False
+    for item in case.descriptors[use.channel_hash]:
+        if isinstance(item.body, Descriptor):
+            _check_description(item.body, contract)
+            priced = priced or contract.asset_terms(item.body.asset, item.body.quantity) is not None
+    ensure(priced, name, f"is of an asset that {contract.name!r} does not price")
+
+
+def _check_description(descriptor: Descriptor, contract: Contract) -> None:
+    name = f"description of {descriptor.asset}, channel {descriptor.channel}"
+    tariff = contract.tariff
+    try:
+        ratio = counts_per(tariff.price_unit, descriptor.unit, descriptor.exponent)
+    except ProtocolError as error:
+        raise Misfit(name, f"does not fit the contract: {error.reason}") from None
+    agreed = tariff.counts_per_unit.n * ratio.denominator == ratio.numerator * tariff.counts_per_unit.d
+    counts, prices = (descriptor.exponent, descriptor.unit), (tariff.count_exponent, tariff.count_unit)
+    why = f"counts in 10^{counts[0]} {counts[1]}, the contract prices 10^{prices[0]} {prices[1]}: the scale was bent"
+    ensure(agreed, name, why)

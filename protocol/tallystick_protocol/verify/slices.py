@@ -1,0 +1,150 @@
+"""Joined interval uses: a payer's slices against the signed readings, and what others can check without them.
+A curve is for its payer alone: a party to the split sees sums, and the sums must follow from the counters.
+"""
+
+from itertools import pairwise
+
+from tallystick_protocol.batch import Batch
+from tallystick_protocol.codes import EventCode, MeterState, TimeQuality
+from tallystick_protocol.counter_line import Counter
+from tallystick_protocol.errors import ProtocolError
+from tallystick_protocol.ids import H32, channel_hash, use_id
+from tallystick_protocol.money.calendar import edges
+from tallystick_protocol.money.contract import version_at
+from tallystick_protocol.money.intervals import Cut, Point, cut
+from tallystick_protocol.money.plan import plan_of
+from tallystick_protocol.money.rating import Usage, UsageForm
+from tallystick_protocol.part import Segment
+from tallystick_protocol.settled_use import Slice, Use
+from tallystick_protocol.verify import words
+from tallystick_protocol.verify.case import Account, Case, ensure, first_missing
+from tallystick_protocol.verify.report import Check, Misfit
+
+EDGES_MAX = 1_000_000  # two years of minutes
+_EXPLAINS = frozenset({EventCode.WRAP, EventCode.RESET, EventCode.EXCHANGE})
+
+
+def usages_of_slices(case: Case, account: Account, use: Use) -> list[tuple[Usage, tuple[int, ...]]]:
+    """A joined use's slices as the price sees them, with the counters before each; raises Misfit."""
+    name = case.use_name(use)
+    slices = _slices(account, use)
+    missing = first_missing(slices, use.slices.n if use.slices else 0)
+    ensure(missing is None, name, f"is made of slices, and slice {missing} is not in the file")
+    rows = []
+    for _, one in sorted(slices.items()):
+        ensure(len(one.before) == len(use.counters), name, "has a slice with other counters than the use")
+        here = use_id(use.channel_hash, one.from_total)
+        usage = Usage(
+            use_id=here,
+            channel_hash=use.channel_hash,
+            number=one.from_total,
+            start_ms=one.start_ms,
+            end_ms=one.end_ms,
+            from_total=one.from_total,
+            to_total=one.to_total,
+            asset="",
+            payer=case.party,
+            form=UsageForm.INTERVAL,
+            gap=one.gap,
+        )
+        rows.append((usage, one.before))
+    ensure(
+        sum(u.to_total - u.from_total for u, _ in rows) == use.to_total - use.from_total,
+        name,
+        "has slices of another sum",
+    )
+    return rows
+
+
+def check_readings(case: Case) -> Check:
+    """Cut the signed readings again and compare with the slices (scope own); raises Misfit."""
+    compared = 0
+    for account in case.verified():
+        channels: dict[H32, list[tuple[Use, Slice]]] = {}
+        for index, use in account.leaves.uses.items():
+            for one in account.leaves.slices.get(index, {}).values():
+                channels.setdefault(use.channel_hash, []).append((use, one))
+        for channel, rows in channels.items():
+            compared += _check_channel(case, account, channel, sorted(rows, key=lambda row: row[1].start_ms))
+    text = f"{words.count(compared, 'slice')} cut again from the readings that the gateway signed"
+    return Check("readings", True, text, {"slices": compared})
+
+
+def _slices(account: Account, use: Use) -> dict[int, Slice]:
+    for index, known in account.leaves.uses.items():
+        if known is use:
+            return account.leaves.slices.get(index, {})
+    return {}
+
+
+def _check_channel(case: Case, account: Account, channel: H32, rows: list[tuple[Use, Slice]]) -> int:
+    name = case.asset_of(channel)
+    points = _points(case, channel)
+    first, last = rows[0][1], rows[-1][1]
+    contracts = [version.contract for version in account.versions]
+    in_force = version_at(contracts, first.start_ms)
+    if in_force is None:
+        raise Misfit(name, "was priced when no version of the contract was in force")
+    ensure(bool(points), name, "is billed by its readings, and none of them is in the file")
+    most = (last.end_ms - first.start_ms) // min(contract.terms.interval_ms for contract in contracts)
+    ensure(most <= EDGES_MAX, name, "was settled over more intervals than can be checked at once")
+    marks = edges(contracts, first.start_ms, last.end_ms)
+    try:
+        again, _ = cut(points, Cut(first.start_ms, first.from_total), marks, in_force.terms.max_gap_ms)
+    except ProtocolError as error:
+        raise Misfit(name, f"its readings cannot be cut again ({error})") from None
+    found = [(one.start_ms, one.end_ms, one.from_total, one.to_total, one.gap) for _, one in rows]
+    expected = [(one.start_ms, one.end_ms, one.from_total, one.to_total, one.gap) for one in again]
+    for mine, theirs in zip(found, expected, strict=False):
+        signed = f"from {words.moment(theirs[0])} the gateway counted {theirs[2]} to {theirs[3]}"
+        ensure(mine == theirs, name, f"{signed}, settled was {mine[2]} to {mine[3]}")
+    ensure(len(found) <= len(expected), name, "was settled further than its readings in the file go")
+    return len(found)
+
+
+def _points(case: Case, channel: H32) -> list[Point]:
+    """The readings with time, in the order of their pagination; a new generation needs the event that explains it."""
+    segments: list[Segment] = []
+    explained = False
+    for opened in case.parts:
+        batch, part = opened.batch.body, opened.part
+        if part is None or not isinstance(batch, Batch) or channel_hash(batch.gid, part.channel) != channel:
+            continue
+        segments += part.segments
+        explained = explained or any(event.code in _EXPLAINS for event in part.events)
+    segments.sort(key=lambda segment: segment.pagination)
+    name = case.asset_of(channel)
+    for before, after in pairwise(segments):
+        if after.generation != before.generation:
+            ensure(explained, name, "began to count anew, and no event in the file says why (exchange, reset or wrap)")
+    return [
+        Point(reading.t_ms, reading.total)
+        for segment in segments
+        for reading in segment.readings()
+        if reading.state is MeterState.OK and reading.quality is not TimeQuality.U
+    ]
+
+
+def check_sums(case: Case, account: Account, uses: list[Use], counters: dict[H32, Counter]) -> None:
+    """What a party to the split can check of joined uses: plain prices, sums by counter, caps, and rounding bounds."""
+    for use in uses:
+        contract = account.versions[use.version].contract
+        name, plan = case.use_name(use), plan_of(contract, account.chain)
+        for key, _ in use.counters:
+            ensure(key in counters, name, f"moves counter {words.short(key)}, but the settlement does not commit to it")
+        if use.slices is None or plan.counts_money:
+            continue
+        ensure(
+            use.programme in plan.names, name, f"is priced in band {use.programme!r}, which the contract does not have"
+        )
+        curve = plan.curves[plan.names.index(use.programme or "")]
+        if curve.is_plain:
+            fee = (use.to_total - use.from_total) * curve.slopes[0]
+            unit = account.settlement.unit
+            why = f"costs {words.amount(fee, unit)} by the contract, {words.amount(use.fee, unit)} was settled"
+            ensure(use.fee == fee, name, why)
+        if not plan.waterfall.counters:
+            expected = plan.waterfall.divide(use.fee, use_id(use.channel_hash, use.number), False, [])
+            bound = use.slices.n * len(contract.split)
+            near = all(abs(share - e) <= bound for (_, share), e in zip(use.shares, expected, strict=True))
+            ensure(near, name, "is shared otherwise than the contract says")
