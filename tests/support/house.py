@@ -5,6 +5,7 @@ The files are those a person writes; everything is real but the electricity.
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from support.mosquitto import Mosquitto
+from tallystick_cloud.cli import main
 from tallystick_cloud.db import Database, sqlite_url
 from tallystick_cloud.ledger.audit import audit
 from tallystick_cloud.ledger.summary import Summary, summary
@@ -179,29 +182,27 @@ class House:
     def data(self) -> tuple[str, ...]:
         return ("--data", str(self.folder / "data"), *(() if self.db is None else ("--db", self.db)))
 
-    async def tallystick(self, *words: str) -> str:
-        """Run one command of the aggregator; its output."""
-        process = await asyncio.create_subprocess_exec(
-            *PROGRAM,
-            "tallystick_cloud",
-            *words,
-            *self.data,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        assert process.returncode == 0, err.decode()
-        return out.decode()
+    def tallystick(self, *words: str) -> None:
+        """Run one command of the aggregator; raises AssertionError when it is refused."""
+        assert main([*words, *self.data]) == 0, f"refused: tallystick {' '.join(words)}"
 
-    async def found(self, gateway_port: int, broker: str | None = None) -> None:
+    def found(self, gateway_port: int, broker: str | None = None) -> None:
         """Make the aggregator's folder and the community; `broker`: HOST:PORT for the claim files."""
         since = (datetime.now(UTC) - timedelta(days=30)).strftime("%Y-%m-%d")
         (self.folder / "town.toml").write_text(TOWN)
         (self.folder / "energy.toml").write_text(ENERGY.replace("SINCE", since))
-        await self.tallystick("init")
+        self.tallystick("init")
         mqtt = () if broker is None else ("--mqtt", broker)
         where = ("--claims", str(self.folder / "claims"), "--server", f"https://localhost:{gateway_port}")
-        await self.tallystick("community", "import", str(self.folder / "town.toml"), *where, *mqtt)
+        self.tallystick("community", "import", str(self.folder / "town.toml"), *where, *mqtt)
+
+    def broker(self, port: int) -> Mosquitto:
+        """A broker with the files of `tallystick broker-config`, not started yet."""
+        files = self.folder / "broker"
+        # Started by root, a broker becomes a user who may not read this folder, unless told otherwise.
+        user = ("--user", "root") if os.geteuid() == 0 else ()
+        self.tallystick("broker-config", "--out", str(files), "--port", str(port), *user)
+        return Mosquitto(files / "mosquitto.conf", port, self.folder / "broker.log")
 
     async def serve(self, gateway_port: int, *more: str) -> None:
         """Start the aggregator; returns when both ports are open."""
