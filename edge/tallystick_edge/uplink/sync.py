@@ -104,8 +104,10 @@ class Sync:
 
     def deadline_ms(self) -> int | None:
         """When `due` has something to do although nothing arrived; None = only when something arrives."""
+        if self._hold_until_ms:
+            return self._hold_until_ms
         if self._phase is Phase.SENDING and not self._under_way:
-            return self._hold_until_ms or None
+            return None
         return self._deadline_ms
 
     def due(self, waiting: Sequence[StoredBatch], now_ms: int) -> list[Effect]:

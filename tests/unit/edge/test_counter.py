@@ -9,14 +9,20 @@ from hypothesis import strategies as st
 from support.edge import BOOT_2, COUNTER, moment
 from tallystick_edge.journal_rows import decode_channel, encode_channel
 from tallystick_edge.metering.channel import ChannelState
-from tallystick_edge.metering.counter import CONFIRM_COUNT, Metered, Seen, meter
+from tallystick_edge.metering.counter import CONFIRM_COUNT, CounterRule, Metered, Seen, meter
 from tallystick_edge.metering.silence import gap
 from tallystick_protocol.codes import EventCode, Reason, TimeQuality
 
 EVERY = 5_000
 
 
-def feed(values: list[int], state: ChannelState | None = None, rule=COUNTER, serial: str | None = "A", start_ms: int = 0):
+def feed(
+    values: list[int],
+    state: ChannelState | None = None,
+    rule: CounterRule = COUNTER,
+    serial: str | None = "A",
+    start_ms: int = 0,
+) -> tuple[ChannelState, list[Metered]]:
     state = state or ChannelState(1)
     steps: list[Metered] = []
     for index, value in enumerate(values):

@@ -1,4 +1,4 @@
-"""A small gateway loads only what it uses: no SQLAlchemy ever, aiohttp only for HTTPS, each proved in a fresh process."""
+"""A small gateway loads only what it uses: no SQLAlchemy ever, aiohttp only for HTTPS; proved in fresh processes."""
 
 from __future__ import annotations
 

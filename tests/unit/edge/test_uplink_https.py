@@ -95,7 +95,7 @@ class Gateway:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(SOON_S):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - a condition of another program
             await asyncio.sleep(0.01)
 
 

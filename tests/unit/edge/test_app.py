@@ -1,0 +1,172 @@
+"""The agent as a whole, in this process and as one of its own: devices apart, a clean end, one agent per folder."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.edge import sample
+from tallystick_edge import app as app_module
+from tallystick_edge.app import App, DataLock
+from tallystick_edge.clock import SystemEntropy, system_clock
+from tallystick_edge.config_toml import load_config
+from tallystick_edge.errors import ConfigError, EdgeError, JournalError
+from tallystick_edge.journal import Flush, Journal
+from tallystick_edge.ports import Driver, Sink
+
+CONFIG = """\
+version = 1
+[gateway]
+name = "test"
+data = "data"
+flush_s = 0.05
+[uplink]
+transport = "mqtt"
+claim = "claim.toml"
+[[line]]
+id = "line"
+kind = "tcp"
+host = "127.0.0.1"
+port = 9
+[[meter]]
+id = "washer"
+line = "line"
+unit = 1
+profile = "eastron-sdm120"
+every_s = 1
+[[meter.channel]]
+number = 1
+register = "energy_import"
+"""
+
+
+class Steady:
+    """A driver whose meter answers."""
+
+    async def run(self, sink: Sink) -> None:
+        value = 1_000
+        while True:
+            value += 1
+            sink.sample(replace(sample(value * 1_000, value, 0), values={"energy_import": value}))
+            await asyncio.sleep(0.01)
+
+
+class Broken:
+    """A driver that dies again and again."""
+
+    def __init__(self) -> None:
+        self.starts = 0
+
+    async def run(self, sink: Sink) -> None:
+        self.starts += 1
+        raise OSError("the adapter is gone")
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Path:
+    path = tmp_path / "edge.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+def use_drivers(monkeypatch: pytest.MonkeyPatch, *drivers: Driver) -> None:
+    named: Sequence[tuple[str, Driver]] = [(f"driver {index}", driver) for index, driver in enumerate(drivers)]
+    monkeypatch.setattr(app_module, "make_drivers", lambda *_: named)
+    monkeypatch.setattr(app_module, "DRIVER_AGAIN_MS", 20)
+
+
+async def run_for(config_file: Path, seconds: float) -> None:
+    app = App(load_config(config_file), system_clock(), SystemEntropy())
+    asyncio.get_running_loop().call_later(seconds, app.stop)
+    await app.run()
+
+
+async def test_one_dead_device_never_stops_another(config_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Broken()
+    use_drivers(monkeypatch, broken, Steady())
+    await run_for(config_file, 0.5)
+    journal = Journal.open(config_file.parent / "data" / "journal.sqlite", bytes(32))
+    assert broken.starts > 3
+    value = journal.load().channels[1].value
+    assert value is not None
+    assert value > 1_010
+
+
+async def test_metering_and_sealing_go_on_without_an_enrolment(
+    config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_drivers(monkeypatch, Steady())
+    await run_for(config_file, 0.3)
+    journal = Journal.open(config_file.parent / "data" / "journal.sqlite", bytes(32))
+    assert journal.load().pending == []  # sealed at the end
+    assert journal.waiting_count() >= 1
+
+
+async def test_a_commit_that_fails_is_survived_by_opening_the_journal_again(
+    config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_drivers(monkeypatch, Steady())
+    failures = iter([True, False, True])
+    real = Journal.flush
+
+    def flaky(self: Journal, flush: Flush) -> None:
+        if next(failures, False):
+            raise JournalError("disk I/O error")
+        real(self, flush)
+
+    monkeypatch.setattr(Journal, "flush", flaky)
+    monkeypatch.setattr(app_module, "STORE_AGAIN_MS", 10)
+    await run_for(config_file, 0.6)
+    assert next(failures, None) is None
+    journal = Journal.open(config_file.parent / "data" / "journal.sqlite", bytes(32))
+    assert journal.waiting_count() >= 1
+
+
+def test_a_second_agent_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    with DataLock(tmp_path), pytest.raises(EdgeError, match="another agent runs"), DataLock(tmp_path):
+        pass
+    with DataLock(tmp_path):
+        pass
+
+
+def test_sigterm_ends_cleanly_and_status_reads_what_is_there(config_file: Path) -> None:
+    command = [sys.executable, "-m", "tallystick_edge"]
+    options = ["--config", str(config_file)]
+    with subprocess.Popen([*command, "run", *options], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "runs with 1 drivers" in line:
+                break
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+        assert process.wait(20) == 0
+    assert "ended cleanly" in rest
+    assert "Traceback" not in rest
+    status = subprocess.run([*command, "status", *options, "--json"], capture_output=True, text=True, check=True)
+    said = json.loads(status.stdout)
+    assert (said["epoch"], said["enrolled"], said["waiting"]) == (1, False, 0)
+    for name in ("proof.pem", "tls.pem"):
+        assert (config_file.parent / "data" / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_enrol_without_a_claim_says_what_to_do(config_file: Path) -> None:
+    command = [sys.executable, "-m", "tallystick_edge", "enrol", "--config", str(config_file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "put the site's claim.toml there" in done.stderr
+
+
+@pytest.mark.parametrize("setting", ["fast", "60,1", "0,1,1", "60,-1,1", "100000,1,1"])
+def test_a_clock_setting_that_is_none_is_refused(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "TALLYSTICK_CLOCK", setting)
+    with pytest.raises(ConfigError, match="TALLYSTICK_CLOCK"):
+        system_clock()
+
