@@ -90,7 +90,7 @@ def wash(
     return [personal(channel, [started]), money(channel, events=[billable, ended])]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class SimGateway:
     """Keys, chain and randomness of one gateway."""
 

@@ -38,3 +38,13 @@ def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Books]:
         found = open_books(url)
         yield found
         found.database.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'cloud.db'}"
+        return
+    with postgres.database(request.getfixturevalue("postgres_server")) as url:
+        yield url
