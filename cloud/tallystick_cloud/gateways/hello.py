@@ -44,8 +44,11 @@ def hello(
     if said.gid != gid:
         raise BadValue("hello.gid", "is another gateway's than the connection's")
     context = aggregator.of(head.community)
+    before = head
     for lost in said.lost:
-        head = _declare_lost(conn, head, lost, opened.hash, now_ms)
+        head = _declare_lost(conn, head, lost, now_ms)
+    if head is not before:
+        log.append(conn, head.community, [log.Entry(LogType.FORK, opened.hash)], now_ms)
     _note_contact(conn, head, said, transport, now_ms)
     return Greeted(gid, head.community, signed_state(conn, context, head, said.nonce, now_ms))
 
@@ -57,11 +60,10 @@ def _key(keys: list[Key], kid: Kid) -> PublicKey | None:
     return None
 
 
-def _declare_lost(conn: Connection, head: Head, lost: LostBatches, h: bytes, now_ms: int) -> Head:
+def _declare_lost(conn: Connection, head: Head, lost: LostBatches, now_ms: int) -> Head:
     """Open the span of lost batches when it begins at our next; a replay finds another next and changes nothing."""
     if (lost.epoch, lost.from_seq) != (head.epoch, head.next_seq):
         return head
-    log.append(conn, head.community, [log.Entry(LogType.FORK, h)], now_ms)
     detail = f"batches {lost.from_seq} to {lost.to_seq} of epoch {lost.epoch}"
     row = {"community": head.community, "gid": head.gid, "state": "open", "reason": "lost", "opened_ms": now_ms}
     conn.execute(insert(exception), row)

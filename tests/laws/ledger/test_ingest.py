@@ -242,6 +242,17 @@ def test_lost_batch_costs_nobody_money_because_totals_carry_it(books: Books) -> 
     assert books.audit() == []
 
 
+def test_two_lost_spans_in_one_hello_are_one_leaf(books: Books) -> None:
+    gateway = gateway_at(books)
+    gateway.seal([])
+    first = LostBatches(1, 1, 1, gateway.prev)
+    gateway.seal([])
+    state = books.hello(gateway, lost=(first, LostBatches(1, 2, 2, gateway.prev)))
+    assert state.next == 3
+    assert len([row for row in books.rows(schema.log_leaf) if row["type"] == 7]) == 1
+    assert len(books.rows(schema.exception)) == 2
+
+
 def test_fork_keeps_both_and_bills_neither_twice(books: Books) -> None:
     gateway = gateway_at(books)
     books.seal_and_send(gateway, wash(2, 1, 1, 1, T0, T0 + HOUR))

@@ -1,0 +1,132 @@
+"""Contracts by signatures: who may propose and approve, when a version is live, and that old ones stay."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from support.books import DAY, T0, TOWN, Books, open_books
+from support.uploads import Randomness
+from tallystick_cloud import schema
+from tallystick_cloud.contracts import service
+from tallystick_cloud.contracts.errors import ContractRefused
+from tallystick_cloud.contracts.store import book
+from tallystick_protocol import cose
+from tallystick_protocol.errors import ProtocolError
+from tallystick_protocol.ids import H32, PartyId
+from tallystick_protocol.keys import P256Signer
+from tallystick_protocol.money.contract import Contract, ContractState
+from tallystick_protocol.records import Approval
+
+
+@pytest.fixture
+def books() -> Iterator[Books]:
+    found = open_books(town=TOWN.replace('[[contract]]\nfile = "energy.toml"\nstate = "live"\n', ""))
+    yield found
+    found.database.close()
+
+
+def party(books: Books, name: str) -> PartyId:
+    return PartyId(next(row["id"] for row in books.rows(schema.party) if row["name"] == name))  # type: ignore[arg-type]
+
+
+def first(books: Books) -> tuple[bytes, Contract]:
+    (row,) = books.rows(schema.contract_version)
+    return row["h"], Contract.decode(row["payload"])  # type: ignore[arg-type,return-value]
+
+
+def second(books: Books, **changes: object) -> Contract:
+    h, contract = first(books)
+    values = {"nonce": b"n" * 16, "prev": H32(h), "version": 2, "effective_from_ms": T0 + DAY, **changes}
+    return replace(contract, **values)  # type: ignore[arg-type]
+
+
+def propose(books: Books, contract: Contract, name: str = "Coop", signer: P256Signer | None = None) -> service.Standing:
+    key = signer or books.founded.hosted[party(books, name)]
+    envelope = cose.sign(key, cose.ContentType.CONTRACT, contract.encode())
+    return books.database.write_now(service.propose, books.aggregator.of("lindenhof"), envelope, T0)
+
+
+def approve(books: Books, h: bytes, name: str, yes: bool = True, claims: str | None = None) -> service.Standing:
+    said = Approval(Randomness(name).bytes(16), H32(h), party(books, claims or name), yes)
+    envelope = cose.sign(books.founded.hosted[party(books, name)], cose.ContentType.APPROVAL, said.encode())
+    return books.database.write_now(service.approve, books.aggregator.of("lindenhof"), envelope, T0)
+
+
+OTHERS = ("Repairer", "Bank", "Fund", "Anna", "Ben")
+
+
+def test_version_is_a_draft_until_the_last_party_says_yes(books: Books) -> None:
+    standing = propose(books, second(books))
+    assert standing.state is ContractState.DRAFT
+    for name in OTHERS:
+        assert standing.state is ContractState.DRAFT
+        standing = approve(books, standing.h, name)
+    assert (standing.state, standing.missing) == (ContractState.LIVE, ())
+    found = books.database.read_now(book, "lindenhof").of_channel("washer", "cycles")
+    assert found.at(T0 + DAY - 1).version.h == first_of(books)  # type: ignore[union-attr]
+    assert found.at(T0 + DAY).version.h == standing.h  # type: ignore[union-attr]
+
+
+def first_of(books: Books) -> bytes:
+    return next(row["h"] for row in books.rows(schema.contract_version) if row["version"] == 1)  # type: ignore[return-value]
+
+
+def test_one_no_keeps_it_a_draft(books: Books) -> None:
+    standing = propose(books, second(books))
+    for name in OTHERS[:-1]:
+        approve(books, standing.h, name)
+    assert approve(books, standing.h, "Ben", yes=False).state is ContractState.DRAFT
+
+
+def test_shadow_version_needs_nobodys_yes(books: Books) -> None:
+    assert propose(books, second(books, state=ContractState.SHADOW)).state is ContractState.SHADOW
+
+
+def test_proposing_and_approving_twice_changes_nothing(books: Books) -> None:
+    contract = second(books)
+    standing = propose(books, contract)
+    approve(books, standing.h, "Ben")
+    before = books.dump()
+    propose(books, contract)
+    approve(books, standing.h, "Ben", yes=False)
+    assert books.dump() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"community": "elsewhere"}, "contract.community"),
+        ({"prev": H32(bytes(32))}, "is not a version here"),
+        ({"version": 3}, "not the newest version"),
+    ],
+)
+def test_version_that_does_not_follow_is_refused(books: Books, changes: dict[str, object], words: str) -> None:
+    before_contract = second(books, **changes)
+    before = books.dump()
+    with pytest.raises(ContractRefused, match=words):
+        propose(books, before_contract)
+    assert books.dump() == before
+
+
+def test_strangers_signature_is_refused(books: Books) -> None:
+    before = books.dump()
+    with pytest.raises(ProtocolError):
+        propose(books, second(books), signer=P256Signer.generate())
+    assert books.dump() == before
+
+
+def test_nobody_says_yes_for_another(books: Books) -> None:
+    standing = propose(books, second(books))
+    before = books.dump()
+    with pytest.raises(ContractRefused, match="not the one who signed"):
+        approve(books, standing.h, "Anna", claims="Ben")
+    with pytest.raises(ContractRefused, match="is not proposed here"):
+        approve(books, bytes(32), "Anna")
+    assert books.dump() == before
+
+
+def test_contracts_and_approvals_are_logged(books: Books) -> None:
+    before = len(books.rows(schema.log_leaf))
+    standing = propose(books, second(books))
+    approve(books, standing.h, "Ben")
+    assert [row["type"] for row in books.rows(schema.log_leaf)][before:] == [2, 8]
