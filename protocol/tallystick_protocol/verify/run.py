@@ -22,9 +22,9 @@ from tallystick_protocol.verify.slices import check_readings
 from tallystick_protocol.verify.statements import check_statements
 
 STEPS: Sequence[tuple[str, Callable[[Case], Check]]] = (
-    ("signatures", check_keys),
     ("log", check_log),
     ("witnesses", check_witnesses),
+    ("signatures", check_keys),
     ("pieces", check_pieces),
     ("agreement", check_agreement),
     ("chains", check_chains),
