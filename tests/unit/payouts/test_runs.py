@@ -98,6 +98,9 @@ def test_what_comes_back_is_owed_again_and_paid_by_the_next_run(town: Payouts, w
     back = next(one.id for one in run.payouts if one.creditor.name == "Bank")
     confirm(service.confirm, town.community, 1, Outcome.RETURNED, T0, [back])
     assert town.owed("Bank") == 40 * EURO
+    assert town.owed("Bank", account=Account.PAYOUT_IN_TRANSIT) == 0
+    others = 14 * EURO + 3 * CENT
+    assert town.owed("Coop", account=Account.BANK) == (others if was_paid else 0)
     assert town.books.audit() == []
     again = town.propose(key="two")
     assert [(one.creditor.name, one.cents) for one in again.payouts] == [("Bank", 4000)]
