@@ -41,6 +41,10 @@ class Aggregator:
         """Become one of the demo's people. Raises AggregatorError."""
         await self._get(f"/demo/{persona}")
 
+    async def text(self, path: str) -> str:
+        """What is at `path`, as text. Raises AggregatorError."""
+        return (await self._get(path)).decode(errors="replace")
+
     async def json(self, path: str) -> Mapping[str, Any]:
         """The JSON object at `path`. Raises AggregatorError."""
         body = await self._get(path)

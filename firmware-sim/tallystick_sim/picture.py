@@ -3,12 +3,14 @@ A pure drawing of values; it never asks for them and never writes to the termina
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 NANO_PER_CENT = 10_000_000
-STORY_LINES = 12  # what fits a terminal of 24 lines beside the rest; the page in the browser shows more
+STORY_LINES = 14  # what fits a usual terminal beside the rest; the page in the browser shows more
 LABEL_WIDTH = 12
+STORY_INDENT = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,10 @@ def figures_line(figures: Figures) -> str:
     )
 
 
+def _wrapped(text: str, indent: int, width: int) -> list[str]:
+    return textwrap.wrap(text, width, subsequent_indent=" " * indent, drop_whitespace=True) or [""]
+
+
 def draw(picture: Picture, width: int) -> list[str]:
     """The whole screen, every line cut to `width` characters."""
     space = max(1, width - len(picture.title) - len(picture.town_time))
@@ -63,7 +69,8 @@ def draw(picture: Picture, width: int) -> list[str]:
     lines += ["", f"{'Gateways':<{LABEL_WIDTH}}" + "   ".join(f"{n}: {s}" for n, s in picture.gateways.items())]
     lines.append(f"{'So far':<{LABEL_WIDTH}}{figures_line(picture.figures)}")
     shares = " · ".join(f"{party} {euros(nano)}" for party, nano in picture.figures.splits_nano.items())
-    lines += [f"{'Split':<{LABEL_WIDTH}}{shares or 'nothing yet'}", ""]
-    lines += [story_line(second, sentence) for second, sentence in picture.story[-STORY_LINES:]]
+    lines += [*_wrapped(f"{'Split':<{LABEL_WIDTH}}{shares or 'nothing yet'}", LABEL_WIDTH, width), ""]
+    told = [_wrapped(story_line(second, sentence), STORY_INDENT, width) for second, sentence in picture.story]
+    lines += [line for story in told for line in story][-STORY_LINES:]
     lines += ["", picture.footer]
     return [line if len(line) <= width else line[: width - 1] + "…" for line in lines]

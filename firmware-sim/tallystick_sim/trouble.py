@@ -17,9 +17,11 @@ LATE_MS = 600  # real; twice what the agents wait for an answer, so it arrives i
 CUT_S = 6.0  # real; at 60x six minutes without a network, several batches
 DOWN_S = 1.5  # real; a reboot
 RECOVERY_TIMEOUT_S = 25.0
+LATE_ALARM_TIMEOUT_S = 4.0  # the guard may also have dropped the answer before it could be taken for another's
 POLL_S = 0.2
 CUT_OFF, KILLED = Gateway.CELLAR, Gateway.ATTIC
 LATE_METER = WASHERS[0].name
+ALARMS = "/situation/alarms.csv?alarms=all"
 
 
 class Kind(StrEnum):
@@ -74,15 +76,17 @@ class Troublemaker:
         self._tell(f"trouble: {what}")
         await self._town.ask("late", meter=LATE_METER, ms=LATE_MS)
         played = await self._until(self._late_was_played)
-        await asyncio.sleep(LATE_MS / 1000)
-        ended = "the answer was thrown away, the meter read again, the other meters on the line went on"
+        told = played and await self._until(lambda: self._alarm_says(LATE_METER, "stale"), LATE_ALARM_TIMEOUT_S)
+        ended = "the answer was thrown away" + (", the operator told" if told else "") + ", the meter read again"
         self._end(Kind.LATE_ANSWER, what, ended if played else "nobody asked that meter", played)
 
     async def replayed_advert(self) -> None:
         what = "somebody sends a recorded advert of the water sensor again"
         self._tell(f"trouble: {what}")
         await self._town.ask("replay")
-        self._end(Kind.REPLAYED_ADVERT, what, "its packet counter was old, so it was not counted", True)
+        told = await self._until(lambda: self._alarm_says("hot-water", "replayed"))
+        ended = "its packet counter was old: not counted, and the operator told"
+        self._end(Kind.REPLAYED_ADVERT, what, ended if told else "nobody noticed", told)
 
     async def network_cut(self) -> None:
         site = self._town.gateways[CUT_OFF]
@@ -121,8 +125,15 @@ class Troublemaker:
     async def _late_was_played(self) -> bool:
         return bool((await self._town.ask("played", meter=LATE_METER, fault="late"))["count"])
 
-    async def _until(self, condition: Callable[[], Awaitable[bool]]) -> bool:
-        deadline = time.monotonic() + RECOVERY_TIMEOUT_S
+    async def _alarm_says(self, asset: str, word: str) -> bool:
+        """Whether an alarm about `asset` has come all the way: noticed by the agent, signed, sent, booked, shown."""
+        lines = (await self._town.outside.text(ALARMS)).splitlines()
+        return any(f"{asset}:" in line and word in line for line in lines)
+
+    async def _until(
+        self, condition: Callable[[], Awaitable[bool]], timeout_s: float = RECOVERY_TIMEOUT_S
+    ) -> bool:
+        deadline = time.monotonic() + timeout_s
         while not await condition():
             if time.monotonic() > deadline:
                 return False
