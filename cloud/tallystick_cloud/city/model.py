@@ -24,13 +24,14 @@ CENT_NANO = 10_000_000
 class Period(StrEnum):
     """How far back the chart looks; it is in the address of the page."""
 
+    TWO_HOURS = "2h"
     SIX_HOURS = "6h"
     DAY = "24h"
 
     @property
     def buckets(self) -> int:
         """How many points that is."""
-        return {Period.SIX_HOURS: 72, Period.DAY: 288}[self]
+        return {Period.TWO_HOURS: 24, Period.SIX_HOURS: 72, Period.DAY: 288}[self]
 
 
 class GatewayState(StrEnum):
@@ -199,6 +200,13 @@ def buckets_of(
         known = count > 0 or any(number + step in sealed for step in range(ahead + 1))
         found.append(Bucket(number * BUCKET_MS, count, fees, known))
     return tuple(found)
+
+
+def fitting_period(buckets: Sequence[Bucket]) -> Period:
+    """What is shown when nobody chose: two hours while no more is known, else six."""
+    known = [index for index, one in enumerate(buckets) if one.known]
+    is_young = not known or len(buckets) - known[0] <= Period.TWO_HOURS.buckets
+    return Period.TWO_HOURS if is_young else Period.SIX_HOURS
 
 
 def main_shares(shares: Sequence[Share]) -> tuple[Share, ...]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, StringConstraints
 from tallystick_cloud.city import service, view
 from tallystick_cloud.city.live import Hub, TooManyViewers
 from tallystick_cloud.city.map_svg import Measure, draw
-from tallystick_cloud.city.model import Alarm, Gateway, GatewayState, Period, Situation
+from tallystick_cloud.city.model import Alarm, Gateway, GatewayState, Period, Situation, fitting_period
 from tallystick_cloud.city.sparkline import sparkline
 from tallystick_cloud.db import Database
 from tallystick_cloud.http.authz import Principal, Role
@@ -97,7 +97,7 @@ def _room_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
     @table.route("GET", "/situation", roles=VIEWERS, gives="text/html", tag="pages")
     async def situation_room(
         call: Call,
-        period: Period = Period.SIX_HOURS,
+        period: Period | None = None,
         alarms: AlarmFilter = AlarmFilter.UNOWNED,
         map: Measure = Measure.STATE,
         chart: ChartForm = ChartForm.LINE,
@@ -105,7 +105,8 @@ def _room_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
         """The city now: counters, map, open alarms, use and value, and where the fees went."""
         s = await database.read(service.look, _place(call), clock.utc_ms())
         w = pages.wording(call.request, s.community.zone)
-        buckets = view.window(s, period)
+        shown = period or fitting_period(s.buckets)
+        buckets = view.window(s, shown)
         marks = view.marks(s, w, map)
         return pages.page(
             call,
@@ -121,8 +122,8 @@ def _room_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
             unplaced=len(s.gateways) - len(marks),
             chart_svg=sparkline(buckets, w),
             hours=view.hours(buckets, w),
-            boot=_boot(s, w, period, map, alarms, getattr(clock, "factor", 1)),
-            period=period.value,
+            boot=_boot(s, w, shown, map, alarms, getattr(clock, "factor", 1)),
+            period=shown.value,
             filter=alarms.value,
             measure=map.value,
             form=chart.value,
