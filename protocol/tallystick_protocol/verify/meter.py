@@ -110,25 +110,26 @@ def _compare(case: Case, account: Account, use: Use, billing: Seen, seen: list[S
     if aborted:
         ensure(use.fee == 0 and use.from_total == use.to_total, name, "was aborted, and is billed all the same")
     case.aborted[use_id(use.channel_hash, use.number)] = aborted
-    _check_start(name, use, billing, seen)
+    _check_start(case, name, use, billing, seen)
     _check_level(case, name, use, billing)
     cover = account.leaves.cover_of(use.channel_hash)
     if cover is not None:
         _check_in_cover(name, cover, billing)
 
 
-def _check_start(name: str, use: Use, billing: Seen, seen: list[Seen]) -> None:
+def _check_start(case: Case, name: str, use: Use, billing: Seen, seen: list[Seen]) -> None:
     """The begin, where the started event is shown (it is personal: only the payer sees it)."""
     started = next((one.event for one in seen if one.event.code is EventCode.USE_STARTED), None)
     counts = billing.event.code is not EventCode.USE_ABORTED
     lowest = use.to_total - counts
     if started is not None:
+        mine = not case.policy.subjects or started.subject is None or started.subject in case.policy.subjects
+        ensure(mine, name, "was begun under a pseudonym that is not one of yours")
         if TimeQuality.U not in (started.quality, billing.event.quality):
             begun = min(started.t_ms, billing.event.t_ms)
             text = f"was settled as begun {words.moment(use.start_ms)}, the gateway signed {words.moment(begun)}"
             ensure(use.start_ms == begun, name, text)
         lowest = started.total if started.total is not None else lowest
-    if started is not None:
         ensure(use.from_total >= lowest, name, f"was settled from count {use.from_total}, the gateway signed {lowest}")
 
 
