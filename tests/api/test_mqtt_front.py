@@ -1,6 +1,7 @@
 """The MQTT front against a real Mosquitto with mutual TLS: receipts, identity, and what the broker may not do."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -15,19 +16,23 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from support import mosquitto
 from support.books import T0, Books, open_books
+from support.mosquitto import Mosquitto, need
 from support.uploads import SimGateway, wash
 from tallystick_cloud import schema
-from tallystick_cloud.clock import SystemClock, real_utc
+from tallystick_cloud.broker import BrokerPlan
+from tallystick_cloud.clock import SystemClock, SystemEntropy, real_utc
+from tallystick_cloud.commands.broker import write_files
+from tallystick_cloud.errors import BadInput
 from tallystick_cloud.home import Home
-from tallystick_cloud.mqtt import MqttFront
+from tallystick_cloud.mqtt import MqttFront, TlsFiles, broker_at, question_of
 from tallystick_cloud.ports import NoEvents
 from tallystick_cloud.uplink import Uplink
 from tallystick_protocol import cose
 from tallystick_protocol.codes import ReceiptStatus
 from tallystick_protocol.hello import State
 from tallystick_protocol.receipt import Receipt
+from tallystick_sim.ports import any_free
 
 ANSWER_S = 15.0
 
@@ -36,7 +41,7 @@ ANSWER_S = 15.0
 class Line:
     """A broker, the books, and an aggregator listening there."""
 
-    broker: mosquitto.Broker
+    port: int
     books: Books
     folder: Path
 
@@ -44,8 +49,8 @@ class Line:
         context = ssl.create_default_context(cadata=self.books.aggregator.authority.pem.decode())
         context.load_cert_chain(certificate)
         return aiomqtt.Client(
-            self.broker.host,
-            self.broker.port,
+            "localhost",
+            self.port,
             identifier=name,
             protocol=aiomqtt.ProtocolVersion.V311,
             tls_context=context,
@@ -63,28 +68,27 @@ class Line:
 
 @pytest.fixture
 def line(tmp_path: Path) -> Iterator[Line]:
-    if mosquitto.binary() is None:
-        if mosquitto.required():
-            pytest.fail("Mosquitto is required here (TALLYSTICK_REQUIRE_SERVICES=1) and not installed")
-        pytest.skip("Mosquitto is not installed")
-    books = open_books()
+    need()
+    books, port, user = open_books(), any_free(), "root" if os.geteuid() == 0 else None
     authority = books.aggregator.authority
     tls = tmp_path / "keys" / "ca"
     tls.mkdir(parents=True)
     (tls / "ca.pem").write_bytes(authority.pem)
     (tls / "ca.key").touch(0o600)
     (tls / "ca.key").write_bytes(authority.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    certificate, key = Home(tmp_path).server_files(real_utc())
-    with mosquitto.broker(tmp_path, tls / "ca.pem", certificate, key) as found:
-        yield Line(found, books, tmp_path)
+    write_files(authority, [], BrokerPlan(tmp_path / "broker", port, user=user), real_utc())
+    broker = Mosquitto(tmp_path / "broker" / "mosquitto.conf", port, tmp_path / "broker.log")
+    broker.start()
+    yield Line(port, books, tmp_path)
+    broker.stop()
     books.database.close()
 
 
 @asynccontextmanager
 async def listening(line: Line) -> AsyncIterator[None]:
     uplink = Uplink(line.books.database, line.books.aggregator, SystemClock(), real_utc, NoEvents())
-    url = urlsplit(f"mqtts://{line.broker.host}:{line.broker.port}")
-    task = asyncio.create_task(MqttFront.at(url, Home(line.folder), uplink, real_utc()).run())
+    broker = broker_at(urlsplit(f"mqtts://localhost:{line.port}"), Home(line.folder), real_utc())
+    task = asyncio.create_task(MqttFront(broker, uplink, SystemEntropy()).run())
     await asyncio.sleep(0.5)
     try:
         yield
@@ -153,7 +157,49 @@ async def test_garbage_changes_nothing_and_the_next_message_is_answered(line: Li
 
 async def test_client_without_our_certificate_is_not_let_in(line: Line) -> None:
     context = ssl.create_default_context(cadata=line.books.aggregator.authority.pem.decode())
-    client = aiomqtt.Client(line.broker.host, line.broker.port, tls_context=context, timeout=3)
+    client = aiomqtt.Client("localhost", line.port, tls_context=context, timeout=1)
     with pytest.raises(aiomqtt.MqttError):
         async with client:
             await client.publish("ts/1/x/up/batch", b"x", qos=1)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://localhost:8883", "write mqtts://HOST"),
+        ("mqtts://", "write mqtts://HOST"),
+        ("mqtts://localhost:port", "no valid port"),
+        ("mqtt://broker.example:1883", "plain is for loopback only"),
+    ],
+)
+def test_address_that_is_no_brokers_is_refused_with_what_to_write(tmp_path: Path, url: str, reason: str) -> None:
+    with pytest.raises(BadInput, match=reason) as refused:
+        broker_at(urlsplit(url), Home(tmp_path), real_utc())
+    assert refused.value.field == "--mqtt"
+
+
+def test_files_of_another_authority_are_refused_by_option(tmp_path: Path) -> None:
+    there = tmp_path / "there.pem"
+    there.write_text("no certificate")
+    missing = TlsFiles(there, there, tmp_path / "key.pem")
+    with pytest.raises(BadInput, match=r"--mqtt-key: .* is not a file"):
+        broker_at(urlsplit("mqtts://localhost"), Home(tmp_path), real_utc(), missing)
+    with pytest.raises(BadInput, match="--mqtt-certificate: cannot be used"):
+        broker_at(urlsplit("mqtts://localhost"), Home(tmp_path), real_utc(), TlsFiles(there, there, there))
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "ts/1/00112233445566778899AABBCCDDEEFF/up/batch",
+        "ts/1/00112233445566778899aabbccddeeff/up/enrol",
+        "ts/1/00112233445566778899aabbccddeeff/down/batch",
+        "ts/2/00112233445566778899aabbccddeeff/up/batch",
+        "ts/1/0011/up/batch",
+        "ts/1/gateway/up/batch",
+        "ts/1",
+    ],
+)
+def test_topics_that_are_none_of_ours_ask_nothing(topic: str) -> None:
+    assert question_of("ts/1/00112233445566778899aabbccddeeff/up/batch", b"x") is not None
+    assert question_of(topic, b"x") is None

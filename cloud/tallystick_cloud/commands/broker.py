@@ -4,14 +4,16 @@ It never starts or stops a broker; a changed revocation list counts when the bro
 """
 
 import argparse
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, select
 
 from tallystick_cloud.broker import ACL, PORT, BrokerPlan, mosquitto_conf
-from tallystick_cloud.ca import server_files
+from tallystick_cloud.ca import Authority, server_files
 from tallystick_cloud.clock import real_utc
-from tallystick_cloud.commands.common import Commands, Options, command, opened
+from tallystick_cloud.commands.common import Commands, command, opened
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.schema import gateway
 
@@ -38,25 +40,23 @@ def write(parsed: argparse.Namespace) -> int:
     options = opened(parsed)
     try:
         plan = BrokerPlan(parsed.out.resolve(), parsed.port, parsed.address, parsed.user)
-        revoked = write_files(options, plan)
+        revoked = options.database.read_now(_revoked)
+        write_files(options.aggregator.authority, revoked, plan, real_utc())
     finally:
         options.database.close()
-    print(f"broker files in {plan.folder} ({revoked} revoked certificates)")
+    print(f"broker files in {plan.folder} ({len(revoked)} revoked certificates)")
     print(f"next: mosquitto -c {plan.folder}/mosquitto.conf")
     return 0
 
 
-def write_files(options: Options, plan: BrokerPlan) -> int:
-    """All files; certificate and key stay until they are about to expire. Returns how many certificates are revoked."""
+def write_files(authority: Authority, revoked: Sequence[int], plan: BrokerPlan, now: datetime) -> None:
+    """All files; certificate and key stay until they are about to expire. `revoked`: serial numbers."""
     plan.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-    authority, now = options.aggregator.authority, real_utc()
-    serials = options.database.read_now(_revoked)
     server_files(authority, plan.folder, authority.names, now)
     (plan.folder / "ca.pem").write_bytes(authority.pem)
-    (plan.folder / "revoked.pem").write_bytes(authority.revocation_list(serials, now))
+    (plan.folder / "revoked.pem").write_bytes(authority.revocation_list(revoked, now))
     (plan.folder / "acl").write_text(ACL)
     (plan.folder / "mosquitto.conf").write_text(mosquitto_conf(plan))
-    return len(serials)
 
 
 def _revoked(conn: Connection) -> list[int]:
