@@ -36,3 +36,4 @@ class Head:
     hello_nonce: bytes | None
     forks: int
     fork_ms: int | None
+    level: int = 1  # evidence level of its key: 1 in a file, 2 in hardware

@@ -4,6 +4,8 @@ It never changes an envelope; a head moves only under its lock, the first of eve
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
@@ -21,18 +23,24 @@ from tallystick_cloud.schema import (
 
 from .model import Head, Key
 
-_HEAD = select(
-    gateway_head.c.gid,
-    gateway_head.c.community,
-    gateway_head.c.epoch,
-    gateway_head.c.next_seq,
-    gateway_head.c.head,
-    gateway_head.c.last_command,
-    gateway_head.c.hello_nonce,
-    gateway_head.c.forks,
-    gateway_head.c.fork_ms,
-).where(gateway_head.c.gid == bindparam("g"))
-_HEAD_LOCKED = _HEAD.with_for_update()
+_HEAD = (
+    select(
+        gateway_head.c.gid,
+        gateway_head.c.community,
+        gateway_head.c.epoch,
+        gateway_head.c.next_seq,
+        gateway_head.c.head,
+        gateway_head.c.last_command,
+        gateway_head.c.hello_nonce,
+        gateway_head.c.forks,
+        gateway_head.c.fork_ms,
+        gateway.c.storage_class,
+    )
+    .join(gateway, gateway.c.gid == gateway_head.c.gid)
+    .where(gateway_head.c.gid == bindparam("g"))
+)
+_HEAD_LOCKED = _HEAD.with_for_update(of=gateway_head)
+_LEVELS = {"file": 1, "hardware": 2}  # protocol.md, Principles: evidence level per use
 _KEYS = select(gateway_key).where(gateway_key.c.gid == bindparam("g"))
 
 _COUNT = (
@@ -61,13 +69,15 @@ def move_head(conn: Connection, head: Head) -> None:
 
 
 def lock_head(conn: Connection, gid: bytes) -> Head | None:
-    row = conn.execute(_HEAD_LOCKED, {"g": gid}).one_or_none()
-    return None if row is None else Head(*row)
+    return _head(conn.execute(_HEAD_LOCKED, {"g": gid}).one_or_none())
 
 
 def read_head(conn: Connection, gid: bytes) -> Head | None:
-    row = conn.execute(_HEAD, {"g": gid}).one_or_none()
-    return None if row is None else Head(*row)
+    return _head(conn.execute(_HEAD, {"g": gid}).one_or_none())
+
+
+def _head(row: Any) -> Head | None:
+    return None if row is None else replace(Head(*row[:-1]), level=_LEVELS[row[-1]])
 
 
 def update_head(conn: Connection, gid: bytes, values: Mapping[str, object]) -> None:

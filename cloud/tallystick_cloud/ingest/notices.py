@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
-from tallystick_protocol.codes import EventCode
+from tallystick_protocol.codes import EventCode, Reason
 from tallystick_protocol.part import Event
 
 from tallystick_cloud.alarms import Alarm, Severity, clear_alarm, raise_alarm
@@ -26,6 +26,11 @@ _WORDS: Mapping[EventCode, tuple[str, Severity, str]] = {
     EventCode.STORE_FULL: ("store-full", Severity.CRITICAL, "the gateway's store is full; free its card"),
     EventCode.TAMPER: ("tamper", Severity.CRITICAL, "the meter reports tampering; go and look"),
 }
+_REFUSED: Mapping[Reason, tuple[str, Severity, str]] = {
+    Reason.REPLAYED: ("replay-refused", Severity.WARNING, "an old message came again and was refused"),
+    Reason.SERIAL_UNEXPECTED: ("wrong-meter", Severity.WARNING, "another meter answers in its place; nothing is read"),
+}
+"""Readings set aside for these reasons are nobody's accident: somebody should go and look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +52,17 @@ def tell(
         row = rows.get(note.channel)
         if note.event.code is EventCode.STORE_FREE:
             clear_alarm(conn, head.community, f"store-full:{head.gid.hex()}:0", now_ms)
-        words = _WORDS.get(note.event.code)
+        words = _words(note.event)
         if words is not None:
             raise_alarm(conn, head.community, _of_event(head, row, note, *words), now_ms)
     for trouble in troubles.values():
         raise_alarm(conn, head.community, _of_trouble(head, trouble), now_ms)
+
+
+def _words(event: Event) -> tuple[str, Severity, str] | None:
+    if event.code is EventCode.QUARANTINED and event.reason in _REFUSED:
+        return _REFUSED[event.reason]
+    return _WORDS.get(event.code)
 
 
 def _of_event(head: Head, row: Any, note: Note, code: str, severity: Severity, text: str) -> Alarm:

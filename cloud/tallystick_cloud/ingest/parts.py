@@ -20,7 +20,8 @@ from tallystick_cloud.gateways.store import descriptor_hashes
 from tallystick_cloud.ledger.model import FreshUse
 
 from . import notices, reuse, store
-from .work import EXPLAINS_GENERATION, ChannelWork, Trouble, work_of
+from .channel_row import values_of, work_of
+from .work import EXPLAINS_GENERATION, ChannelWork, Origin, Trouble
 
 GATEWAY_CHANNEL = 0
 
@@ -49,11 +50,11 @@ def post_parts(conn: Connection, head: Head, opened: OpenedUpload, h: bytes, now
     posted = Posted()
     if not opened.parts:
         return posted
-    bench = _Bench(conn, head, h)
+    bench = _Bench(conn, head, h, now_ms)
     troubles = bench.take(opened.parts)
     for position, (sealed, part) in enumerate(zip(opened.sealed, opened.parts, strict=True)):
         _store(posted, head, opened, h, position, sealed, part, troubles.get(position))
-    bench.write(posted, troubles, now_ms)
+    bench.write(posted, troubles)
     return posted
 
 
@@ -89,10 +90,12 @@ def _store(
 class _Bench:
     """The channels that one batch works in."""
 
-    def __init__(self, conn: Connection, head: Head, h: bytes) -> None:
+    def __init__(self, conn: Connection, head: Head, h: bytes, now_ms: int) -> None:
         self._conn = conn
         self._head = head
         self._h = h
+        self._now_ms = now_ms
+        self._channel_of: dict[int, bytes] = {}
         self._rows = store.channels_of(conn, head.gid)
         self._book = contracts.book(conn, head.community)
         self._works: dict[int, ChannelWork] = {}
@@ -111,6 +114,8 @@ class _Bench:
                 case BadPart(reason, detail):
                     troubles[position] = Trouble(reason, detail)
                 case Part():
+                    if part.channel in self._rows:
+                        self._channel_of[position] = bytes(self._rows[part.channel].channel_hash)
                     trouble = self._unfit(part)
                     if trouble is None:
                         readable.append((position, part))
@@ -145,7 +150,7 @@ class _Bench:
             row = self._rows[number]
             begun = [use for (h, _), use in self._open.items() if h == row.channel_hash]
             terms = self._book.of_channel(row.asset, row.quantity)
-            found = self._works[number] = work_of(row, terms, begun, self._h, level=1)
+            found = self._works[number] = work_of(row, terms, begun, Origin(self._h, self._head.level, self._now_ms))
         return found
 
     def _segments(self, readable: Sequence[tuple[int, Part]], troubles: dict[int, Trouble]) -> None:
@@ -177,7 +182,7 @@ class _Bench:
             if trouble is not None:
                 troubles[position] = trouble
 
-    def write(self, posted: Posted, troubles: dict[int, Trouble], now_ms: int) -> None:
+    def write(self, posted: Posted, troubles: dict[int, Trouble]) -> None:
         """Channels, open uses, exceptions and alarms."""
         rows = []
         posted.versions = self._book.by_h()
@@ -185,14 +190,14 @@ class _Bench:
             work = self._works[number]
             posted.uses += work.uses
             posted.readings += work.readings
-            rows += [self._exception(trouble, work.channel_hash, None, "open", now_ms) for trouble in work.exceptions]
+            rows += [self._exception(trouble, work.channel_hash, None, "open") for trouble in work.exceptions]
             self._write_open(work)
-        changed = [work.values() for work in self._works.values() if work.changed]
+        changed = [values_of(work) for work in self._works.values() if work.changed]
         store.update_channels(self._conn, changed)
         for position, trouble in sorted(troubles.items()):
-            rows.append(self._exception(trouble, None, position, "quarantined", now_ms))
+            rows.append(self._exception(trouble, self._channel_of.get(position), position, "quarantined"))
         store.insert_exceptions(self._conn, rows)
-        notices.tell(self._conn, self._head, self._rows, self._notes, troubles, now_ms)
+        notices.tell(self._conn, self._head, self._rows, self._notes, troubles, self._now_ms)
 
     def _write_open(self, work: ChannelWork) -> None:
         for use in work.open_uses.values():
@@ -207,7 +212,7 @@ class _Bench:
                 store.update_open_use(self._conn, work.channel_hash, use.number, {"state": use.state})
 
     def _exception(
-        self, trouble: Trouble, channel_hash: bytes | None, position: int | None, state: str, now_ms: int
+        self, trouble: Trouble, channel_hash: bytes | None, position: int | None, state: str
     ) -> dict[str, object]:
         return {
             "community": self._head.community,
@@ -221,5 +226,5 @@ class _Bench:
             "to_use": trouble.use,
             "batch": self._h,
             "position": position,
-            "opened_ms": now_ms,
+            "opened_ms": self._now_ms,
         }

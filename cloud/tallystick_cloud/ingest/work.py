@@ -3,10 +3,7 @@
 It never reads a database; whatever it cannot bill it sets aside with a reason, and the chain goes on.
 """
 
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from tallystick_protocol.codes import EventCode, MeterState, Reason, TimeQuality
 from tallystick_protocol.ids import H32, PartyId, use_id
@@ -19,6 +16,7 @@ from tallystick_protocol.part import Event, Segment, SegmentReading
 from tallystick_cloud.contracts.model import ChannelContracts, Found
 from tallystick_cloud.ledger.model import FreshUse, Kind
 
+DAY_MS = 86_400_000
 TAIL_MAX = 4096  # readings kept after the last edge: days without any contract; older ones are evidence only
 EXPLAINS_GENERATION = frozenset({EventCode.WRAP, EventCode.RESET, EventCode.EXCHANGE})
 
@@ -49,6 +47,15 @@ class OpenUse:
     is_done: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Of what is worked in: the batch, its gateway's evidence level, and when it came."""
+
+    batch: bytes
+    level: int
+    now_ms: int
+
+
 @dataclass(slots=True)
 class ChannelWork:
     """A channel while one upload is worked in; `finish` says what is new."""
@@ -73,8 +80,7 @@ class ChannelWork:
     last_edge_ms: int | None
     tail: list[Point]
     contracts: ChannelContracts
-    batch: bytes
-    level: int
+    origin: Origin
     open_uses: dict[int, OpenUse] = field(default_factory=dict)
     uses: list[FreshUse] = field(default_factory=list)
     exceptions: list[Trouble] = field(default_factory=list)
@@ -150,6 +156,8 @@ class ChannelWork:
         """Billable, ended or aborted: the first two bill what is not billed yet, an abort before is free."""
         use, total = event.use or 0, event.total or 0
         begun = self.open_uses.get(use)
+        if begun is None and use <= self.last_use and event.reason is Reason.RESTORED:
+            return None  # a restored card closes what it remembers as open; the books know how it went on
         if begun is None and use <= self.last_use:
             return Trouble(Reason.NUMBER_REUSED, f"use {use} is closed; the last was {self.last_use}", use=use)
         if self.last_total is not None and total < self.last_total:
@@ -210,9 +218,14 @@ class ChannelWork:
             span = usage.from_total, usage.to_total
             self.exceptions.append(Trouble(Reason.NO_CONTRACT, why, *span, usage.number))
             return
+        late_days = (self.origin.now_ms - usage.end_ms) // DAY_MS
+        if late_days > version.contract.terms.late_days:
+            detail = f"came {late_days} days late, the contract allows {version.contract.terms.late_days}"
+            self.exceptions.append(Trouble(Reason.TOO_LATE, detail, usage.from_total, usage.to_total, usage.number))
+            return
         kind = Kind.LIVE if version.live else Kind.SHADOW
         h, chain = H32(version.h), H32(version.chain)
-        self.uses.append(FreshUse(usage, h, chain, kind, self.gid, subject, self.level, self.batch))
+        self.uses.append(FreshUse(usage, h, chain, kind, self.gid, subject, self.origin.level, self.origin.batch))
 
     def cut_intervals(self) -> None:
         """Cut what readings surround, and keep the readings that the next cut needs."""
@@ -259,62 +272,3 @@ class ChannelWork:
         self.tail = self.tail[first:]
         if len(self.tail) > TAIL_MAX:
             self.tail = [self.tail[0], *self.tail[-TAIL_MAX + 1 :]]
-
-    def values(self) -> dict[str, object]:
-        """The row's new values, as `store.update_channels` takes them."""
-        return {
-            "h": self.channel_hash,
-            "_first_total": self.first_total,
-            "_billed_total": self.billed_total,
-            "_last_use": self.last_use,
-            "_last_total": self.last_total,
-            "_last_reading_ms": self.last_reading_ms,
-            "_last_pagination": self.last_pagination,
-            "_last_event": self.last_event,
-            "_generation": self.generation,
-            "_base": self.base,
-            "_serial": self.serial,
-            "_last_edge_ms": self.last_edge_ms,
-            "_tail": json.dumps([[point.t_ms, point.total] for point in self.tail]),
-        }
-
-
-def work_of(row: Any, contracts: ChannelContracts, open_rows: Iterable[Any], batch: bytes, level: int) -> ChannelWork:
-    """The channel as its row says."""
-    begun = {
-        one.number: OpenUse(
-            one.number,
-            one.start_ms,
-            bytes(one.boot),
-            one.start_uptime_ms,
-            None if one.subject is None else bytes(one.subject),
-            one.state,
-            one.from_total,
-        )
-        for one in open_rows
-    }
-    return ChannelWork(
-        channel_hash=H32(bytes(row.channel_hash)),
-        gid=bytes(row.gid),
-        number=row.channel,
-        asset=row.asset,
-        meter=row.meter,
-        quantity=row.quantity,
-        is_event=row.form == "event",
-        first_total=row.first_total,
-        billed_total=row.billed_total,
-        last_use=row.last_use,
-        last_total=row.last_total,
-        last_reading_ms=row.last_reading_ms,
-        last_pagination=row.last_pagination,
-        last_event=row.last_event,
-        generation=row.generation,
-        base=row.base,
-        serial=row.serial,
-        last_edge_ms=row.last_edge_ms,
-        tail=[Point(t_ms, total) for t_ms, total in json.loads(row.tail)],
-        contracts=contracts,
-        batch=batch,
-        level=level,
-        open_uses=begun,
-    )

@@ -12,7 +12,8 @@ from tallystick_protocol.money.rating import counters_of
 
 from tallystick_cloud.contracts.store import versions_of
 from tallystick_cloud.ledger.model import Kind, shares_of
-from tallystick_cloud.ledger.service import counter_scope, usage_of
+from tallystick_cloud.ledger.rows import usage_of
+from tallystick_cloud.ledger.service import counter_scope
 from tallystick_cloud.ledger.summary import channel_ledgers
 from tallystick_cloud.schema import balance, counter, posting, use, use_counter, use_rating
 from tallystick_cloud.schema import community as communities

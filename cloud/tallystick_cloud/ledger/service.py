@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import Connection
 from tallystick_protocol.ids import H32, PartyId, sha256
 from tallystick_protocol.money.contract import Contract
-from tallystick_protocol.money.rating import Rated, Usage, UsageForm, counter_keys, rate
+from tallystick_protocol.money.rating import Rated, Usage, counter_keys, rate
 
 from tallystick_cloud.contracts.model import Version
+from tallystick_cloud.ledger.rows import rating_row, usage_of, use_row
 
 from . import store
 from .model import (
@@ -22,10 +23,8 @@ from .model import (
     amounts,
     check_rated,
     check_zero,
-    counters_json,
     difference,
     position_of,
-    shares_json,
     shares_of,
     total,
 )
@@ -192,9 +191,9 @@ class _Chain:
 
     def _store_new(self, rated: Sequence[Rated], new: Mapping[bytes, FreshUse]) -> tuple[list[_Row], list[Booked]]:
         mine = [(one, new[one.usage.use_id]) for one in rated if one.usage.use_id in new]
-        store.insert_uses(self._conn, [self._use_row(fresh) for _, fresh in mine])
+        store.insert_uses(self._conn, [use_row(self._community, fresh, self._cause.now_ms) for _, fresh in mine])
         journal = self._post_new(mine) if self._kind is Kind.LIVE else None
-        rows = [self._rating_row(one, 1, None, journal) for one, _ in mine]
+        rows = [rating_row(self._community, one, 1, None, journal, self._cause.now_ms) for one, _ in mine]
         return rows, [Booked(fresh, one, fresh=True) for one, fresh in mine]
 
     def _post_new(self, mine: Sequence[tuple[Rated, FreshUse]]) -> int | None:
@@ -222,8 +221,9 @@ class _Chain:
         causes = sorted((position_of(one.usage), one.usage.use_id) for one in fresh)
         rows = []
         for (one, was), job in zip(changed, journals, strict=True):
+            number = next(ids) if job.lines else None
             cause = next(use_id for at, use_id in reversed(causes) if at < position_of(one.usage))
-            rows.append(self._rating_row(one, was.revision + 1, cause, next(ids) if job.lines else None))
+            rows.append(rating_row(self._community, one, was.revision + 1, cause, number, self._cause.now_ms))
         return rows, [Booked(None, one, fresh=False) for one, _ in changed]
 
     def _amounts(self, usage: Usage, contract: bytes, fee: int, shares: Iterable[tuple[bytes, int]]) -> Amounts:
@@ -256,69 +256,9 @@ class _Chain:
             "posting_period": period,
         }
 
-    def _rating_row(self, one: Rated, revision: int, cause: bytes | None, journal: int | None) -> dict[str, object]:
-        return {
-            "use_id": one.usage.use_id,
-            "revision": revision,
-            "community": self._community,
-            "fee": one.fee,
-            "shares": shares_json(one.shares),
-            "counters": counters_json(one.before),
-            "cause": cause,
-            "journal": journal,
-            "rated_ms": self._cause.now_ms,
-        }
-
-    def _use_row(self, fresh: FreshUse) -> dict[str, object]:
-        usage = fresh.usage
-        return {
-            "use_id": usage.use_id,
-            "community": self._community,
-            "channel_hash": usage.channel_hash,
-            "gid": fresh.gid,
-            "number": usage.number,
-            "form": usage.form.value,
-            "kind": fresh.kind.value,
-            "asset": usage.asset,
-            "start_ms": usage.start_ms,
-            "end_ms": usage.end_ms,
-            "from_total": usage.from_total,
-            "to_total": usage.to_total,
-            "position": position_of(usage),
-            "contract": fresh.contract,
-            "chain": fresh.chain,
-            "payer": usage.payer,
-            "subject": fresh.subject,
-            "programme": usage.programme,
-            "aborted": usage.aborted,
-            "gap": usage.gap,
-            "level": fresh.level,
-            "recorded_ms": self._cause.now_ms,
-            "batch": fresh.batch,
-        }
-
 
 def _differs(one: Rated, was: _Old | None) -> bool:
     return was is not None and (one.fee, one.shares) != (was.fee, was.shares)
-
-
-def usage_of(row: Any) -> Usage:
-    """The use of a row, as the price sees it."""
-    return Usage(
-        use_id=H32(bytes(row.use_id)),
-        channel_hash=H32(bytes(row.channel_hash)),
-        number=row.number,
-        start_ms=row.start_ms,
-        end_ms=row.end_ms,
-        from_total=row.from_total,
-        to_total=row.to_total,
-        asset=row.asset,
-        payer=PartyId(bytes(row.payer)),
-        programme=row.programme,
-        form=UsageForm(row.form),
-        aborted=bool(row.aborted),
-        gap=bool(row.gap),
-    )
 
 
 def _old(row: Any) -> _Old:

@@ -1,0 +1,73 @@
+"""A channel's row in the database and the work on it, one way and back.
+
+It never decides anything.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from tallystick_protocol.ids import H32
+from tallystick_protocol.money.intervals import Point
+
+from tallystick_cloud.contracts.model import ChannelContracts
+from tallystick_cloud.ingest.work import ChannelWork, OpenUse, Origin
+
+
+def work_of(row: Any, contracts: ChannelContracts, open_rows: Iterable[Any], origin: Origin) -> ChannelWork:
+    """The channel as its row says."""
+    begun = {
+        one.number: OpenUse(
+            one.number,
+            one.start_ms,
+            bytes(one.boot),
+            one.start_uptime_ms,
+            None if one.subject is None else bytes(one.subject),
+            one.state,
+            one.from_total,
+        )
+        for one in open_rows
+    }
+    return ChannelWork(
+        channel_hash=H32(bytes(row.channel_hash)),
+        gid=bytes(row.gid),
+        number=row.channel,
+        asset=row.asset,
+        meter=row.meter,
+        quantity=row.quantity,
+        is_event=row.form == "event",
+        first_total=row.first_total,
+        billed_total=row.billed_total,
+        last_use=row.last_use,
+        last_total=row.last_total,
+        last_reading_ms=row.last_reading_ms,
+        last_pagination=row.last_pagination,
+        last_event=row.last_event,
+        generation=row.generation,
+        base=row.base,
+        serial=row.serial,
+        last_edge_ms=row.last_edge_ms,
+        tail=[Point(t_ms, total) for t_ms, total in json.loads(row.tail)],
+        contracts=contracts,
+        origin=origin,
+        open_uses=begun,
+    )
+
+
+def values_of(work: ChannelWork) -> dict[str, object]:
+    """The row's new values, as `store.update_channels` takes them."""
+    return {
+        "h": work.channel_hash,
+        "_first_total": work.first_total,
+        "_billed_total": work.billed_total,
+        "_last_use": work.last_use,
+        "_last_total": work.last_total,
+        "_last_reading_ms": work.last_reading_ms,
+        "_last_pagination": work.last_pagination,
+        "_last_event": work.last_event,
+        "_generation": work.generation,
+        "_base": work.base,
+        "_serial": work.serial,
+        "_last_edge_ms": work.last_edge_ms,
+        "_tail": json.dumps([[point.t_ms, point.total] for point in work.tail]),
+    }
