@@ -21,6 +21,8 @@ def N_(text: str) -> str:
 WORDS = {
     "no-contact": AlarmWords(N_("No contact"), N_("Check power, then network at the site.")),
     "reading-set-aside": AlarmWords(N_("Reading set aside")),
+    "replay-refused": AlarmWords(N_("Replay refused"), N_("Look for a strange transmitter near the sensor.")),
+    "wrong-meter": AlarmWords(N_("Another meter answers"), N_("Compare its serial with the plan.")),
     "gap": AlarmWords(N_("Gap in the readings"), N_("Check the meter's cable and power.")),
     "meter-exchanged": AlarmWords(N_("Meter exchanged")),
     "meter-reset": AlarmWords(N_("Meter began anew")),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, select, update
+from sqlalchemy import BigInteger, Connection, and_, case, func, literal_column, select, update
 from sqlalchemy.engine import Row
 
 from tallystick_cloud import schema
@@ -15,6 +15,8 @@ from tallystick_cloud.city.model import BUCKET_MS, Community, Place, Share, Slow
 FIND_MAX = 20
 """Rows of one kind that a search shows; more is a reason to type another letter."""
 LIKE_ESCAPE = "\\"
+_BUCKET = literal_column(str(BUCKET_MS), BigInteger)
+"""Written into the statement: PostgreSQL takes two bound values in SELECT and GROUP BY for two expressions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ def uses_since(conn: Connection, community: str, since_ms: int) -> list[tuple[by
 def uses_by_bucket(conn: Connection, community: str, since_ms: int) -> dict[int, tuple[int, int]]:
     """Bucket number -> (live uses, their fees), by metered end."""
     use = schema.use.c
-    bucket = (use.end_ms - use.end_ms % BUCKET_MS).label("bucket")
+    bucket = (use.end_ms - use.end_ms % _BUCKET).label("bucket")
     rows = conn.execute(
         select(bucket, func.count(), _fees())
         .select_from(schema.use.outerjoin(schema.use_rating, _standing_rating()))
@@ -139,7 +141,7 @@ def uses_by_bucket(conn: Connection, community: str, since_ms: int) -> dict[int,
 def sealed_buckets(conn: Connection, community: str, since_ms: int) -> frozenset[int]:
     """Bucket numbers in which some gateway sealed a batch that we hold."""
     batch = schema.batch.c
-    bucket = (batch.created_ms - batch.created_ms % BUCKET_MS).label("bucket")
+    bucket = (batch.created_ms - batch.created_ms % _BUCKET).label("bucket")
     rows = conn.execute(
         select(bucket)
         .where(batch.community == community, batch.received_ms >= since_ms, batch.created_ms >= since_ms)
@@ -151,18 +153,22 @@ def sealed_buckets(conn: Connection, community: str, since_ms: int) -> frozenset
 def postings_since(conn: Connection, community: str, since_ms: int, unit: str) -> tuple[int, list[Share]]:
     """(fees charged, what each party got of them), from the journals recorded since then; both sides are equal."""
     journal, posting, party = schema.journal.c, schema.posting.c, schema.party.c
+    is_fee = posting.account == "receivable"
     rows = conn.execute(
-        select(posting.account == "receivable", party.name, func.sum(posting.amount))
+        select(
+            party.name,
+            func.sum(case((is_fee, posting.amount), else_=0)),
+            func.sum(case((is_fee, 0), else_=posting.amount)),
+        )
         .select_from(
             schema.posting.join(schema.journal, journal.id == posting.journal).outerjoin(
                 schema.party, party.id == posting.party
             )
         )
         .where(journal.community == community, journal.recorded_ms >= since_ms, posting.unit == unit)
-        .group_by(posting.account == "receivable", party.name)
+        .group_by(party.name)
     ).all()
-    fees = sum(int(row[2]) for row in rows if row[0])
-    return fees, [Share(row[1] or "", -int(row[2])) for row in rows if not row[0]]
+    return sum(int(row[1]) for row in rows), [Share(row[0] or "", -int(row[2])) for row in rows if row[2]]
 
 
 def imbalance_nano(conn: Connection, community: str) -> int:
@@ -193,10 +199,11 @@ def find_assets(conn: Connection, community: str, text: str) -> list[AssetRow]:
     asset, site, channel, gateway = schema.asset, schema.site, schema.channel, schema.gateway
     pattern = contains(text)
     metered = (
-        select(channel.c.asset, func.min(channel.c.gid).label("gid"))
-        .where(channel.c.community == community)
-        .group_by(channel.c.asset)
-        .subquery()
+        select(channel.c.gid)
+        .where(channel.c.community == community, channel.c.asset == asset.c.id)
+        .order_by(channel.c.gid)
+        .limit(1)
+        .scalar_subquery()
     )
     rows = conn.execute(
         select(
@@ -204,12 +211,11 @@ def find_assets(conn: Connection, community: str, text: str) -> list[AssetRow]:
             asset.c.name,
             asset.c.kind,
             site.c.name.label("site"),
-            metered.c.gid,
+            gateway.c.gid,
             gateway.c.name.label("gateway"),
         )
         .outerjoin(site, and_(site.c.community == asset.c.community, site.c.id == asset.c.site))
-        .outerjoin(metered, metered.c.asset == asset.c.id)
-        .outerjoin(gateway, gateway.c.gid == metered.c.gid)
+        .outerjoin(gateway, gateway.c.gid == metered)
         .where(asset.c.community == community)
         .where(
             func.lower(asset.c.name).like(pattern, escape=LIKE_ESCAPE)

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from sqlalchemy import Connection, select, update
-from support.city_seed import MINUTE, Seed, add_alarm, add_batch, add_use, gid_of, party_id, seed_city, seed_people
+from support.city_seed import MINUTE, Seed, add_alarm, add_batch, add_use, gid_of, party_id, seed_people
 from tallystick_cloud import schema
 from tallystick_cloud.city import service
 from tallystick_cloud.city.errors import AlarmTaken, NoSuchAlarm
 from tallystick_cloud.city.model import GatewayState
-from tallystick_cloud.db import Database
 from tallystick_cloud.errors import NotFound
 
 SEED = Seed(gateways=4, uses=0, alarms=0)
 NOW = SEED.now_ms
 EURO = 1_000_000_000
-
-
-@pytest.fixture
-def conn() -> Iterator[Connection]:
-    database = Database("sqlite:///:memory:")
-    with database.engine.begin() as found:
-        schema.metadata.create_all(found)
-        seed_city(found, SEED)
-        yield found
-    database.close()
 
 
 def test_figures_are_those_of_the_ledger(conn: Connection) -> None:
@@ -129,12 +116,14 @@ def test_silence_raises_one_alarm_and_being_heard_ends_it(conn: Connection) -> N
 
 
 def test_pages_and_the_watch_only_read_until_something_is_to_be_written(conn: Connection) -> None:
-    conn.exec_driver_sql("PRAGMA query_only=ON")
+    is_sqlite = conn.dialect.name == "sqlite"
+    conn.exec_driver_sql("PRAGMA query_only=ON" if is_sqlite else "SET TRANSACTION READ ONLY")
     service.look(conn, SEED.community, NOW)
     service.find(conn, SEED.community, "gw", NOW)
     changes = service.contact_changes(conn, SEED.community, NOW)
     assert [one.gid for one in changes.silent] == [gid_of(SEED.community, 3)]
-    conn.exec_driver_sql("PRAGMA query_only=OFF")
+    if is_sqlite:
+        conn.exec_driver_sql("PRAGMA query_only=OFF")
 
 
 def test_search_finds_by_part_of_name_kind_site_and_number(conn: Connection) -> None:
