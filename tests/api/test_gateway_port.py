@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from support import postgres
 from support.books import ENERGY, TOWN, WASHES
 from support.uploads import SimGateway, wash
 from tallystick_protocol import cose
@@ -37,6 +38,7 @@ class Server:
     web: str
     gateways: str
     claims: Path
+    database: tuple[str, ...]
 
     def claim(self, site: str) -> str:
         return str(tomllib.loads((self.claims / f"{site}.toml").read_text())["claim"])
@@ -52,23 +54,38 @@ def run(*words: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Iterator[tuple[str, ...]]:
+    """The words that name the database on the command line."""
+    if request.param == "sqlite":
+        yield ()
+        return
+    if postgres.binaries() is None:
+        if postgres.required():
+            pytest.fail("PostgreSQL is required here (TALLYSTICK_REQUIRE_SERVICES=1) and not installed")
+        pytest.skip("PostgreSQL is not installed")
+    with postgres.cluster() as cluster, postgres.database(cluster) as url:
+        yield ("--db", url)
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, database: tuple[str, ...]) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("server")
     (folder / "town.toml").write_text(TOWN)
     (folder / "washes.toml").write_text(WASHES)
     (folder / "energy.toml").write_text(ENERGY)
     data = str(folder / "data")
-    run("init", "--data", data)
+    run("init", "--data", data, *database)
     claims = ("--claims", str(folder / "claims"), "--server", "https://localhost:1")
-    run("community", "import", str(folder / "town.toml"), *claims, "--data", data)
+    run("community", "import", str(folder / "town.toml"), *claims, "--data", data, *database)
     words = [sys.executable, "-m", "tallystick_cloud", "serve", "--data", data, "--port", "0", "--gateway-port", "0"]
+    words += database
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
         try:
             assert child.stdout is not None
             web = child.stdout.readline().removeprefix("people: ").strip()
             gateways = child.stdout.readline().removeprefix("gateways: ").strip()
-            yield Server(folder / "data", web, gateways, folder / "claims")
+            yield Server(folder / "data", web, gateways, folder / "claims", database)
         finally:
             child.terminate()
             child.wait(20)
@@ -221,7 +238,16 @@ async def test_command_list_is_empty_at_first(server: Server, enrolled: Enrolled
 
 
 def test_summary_from_the_command_line_counts_what_was_sent(server: Server, enrolled: Enrolled) -> None:
-    words = [sys.executable, "-m", "tallystick_cloud", "summary", "--json", "--data", str(server.data)]
+    words = [
+        sys.executable,
+        "-m",
+        "tallystick_cloud",
+        "summary",
+        "--json",
+        "--data",
+        str(server.data),
+        *server.database,
+    ]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import pytest
 from sqlalchemy import select, update
-from support.books import HOUR, T0, Books
+from support.books import DAY, HOUR, T0, Books
 from support.uploads import SimGateway, event, money, personal, segment, wash
 from tallystick_cloud import schema
 from tallystick_cloud.ledger.audit import audit
@@ -359,6 +359,34 @@ def test_use_that_spans_batches_is_billed_once_at_its_billable_point(books: Book
     assert books.rows(schema.open_use) == []
 
 
+def test_restored_card_closes_a_use_that_the_books_closed_already(books: Books) -> None:
+    gateway = gateway_at(books)
+    books.seal_and_send(gateway, wash(2, 1, 1, 1, T0, T0 + HOUR))
+    closed = event(4, T0 + 2 * HOUR, EventCode.USE_ABORTED, use=1, total=0, reason=Reason.RESTORED)
+    assert books.seal_and_send(gateway, [money(2, events=[closed])]).receipt.quarantined == ()
+    assert (len(books.rows(schema.use)), fees(books)) == (1, 1_850_000_000)
+
+
+def test_use_that_comes_later_than_the_contract_allows_waits_for_a_person(books: Books) -> None:
+    gateway = gateway_at(books)
+    ninety = T0 + HOUR + 90 * DAY
+    books.seal_and_send(gateway, wash(2, 1, 1, 1, T0, T0 + HOUR), ninety)
+    assert len(books.rows(schema.use)) == 1
+    books.seal_and_send(gateway, wash(2, 4, 2, 2, T0, T0 + HOUR), ninety + DAY)
+    (exception,) = books.rows(schema.exception)
+    assert (exception["reason"], exception["from_total"], exception["to_total"]) == ("too-late", 1, 2)
+    assert len(books.rows(schema.use)) == 1
+    assert books.audit() == []
+
+
+def test_evidence_level_follows_the_storage_of_the_key(books: Books) -> None:
+    gateway = gateway_at(books)
+    books.seal_and_send(gateway, wash(2, 1, 1, 1, T0, T0 + HOUR))
+    books.run(lambda conn: conn.execute(update(schema.gateway).values(storage_class="hardware")))
+    books.seal_and_send(gateway, wash(2, 4, 2, 2, T0 + 2 * HOUR, T0 + 3 * HOUR))
+    assert sorted(int(row["level"]) for row in books.rows(schema.use)) == [1, 2]  # type: ignore[call-overload]
+
+
 def test_counts_without_events_stay_open_with_a_reason(books: Books) -> None:
     gateway = gateway_at(books)
     books.seal_and_send(gateway, wash(2, 1, 1, 1, T0, T0 + HOUR))
@@ -437,3 +465,25 @@ def test_books_are_found_wrong_when_a_row_is_changed(books: Books) -> None:
             assert audit(conn) != []
             conn.rollback()
     assert books.database.read_now(lambda conn: len(conn.execute(select(schema.use)).all())) == 5
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        (Reason.REPLAYED, "replay-refused"),
+        (Reason.SERIAL_UNEXPECTED, "wrong-meter"),
+        (Reason.STALE, "reading-set-aside"),
+    ],
+)
+def test_what_a_gateway_refused_becomes_one_alarm_and_no_money(either: Books, reason: Reason, code: str) -> None:
+    gateway = gateway_at(either)
+    either.seal_and_send(gateway, [readings(1, 1_000)])
+    before = (fees(either), len(either.rows(schema.use)), channel(either, 1)["billed_total"])
+    for number in (1, 2):
+        told = event(number, T0 + number * HOUR, EventCode.QUARANTINED, reason=reason)
+        outcome = either.seal_and_send(gateway, [money(1, events=[told])])
+        assert outcome.receipt.status is ReceiptStatus.ACCEPTED
+    assert (fees(either), len(either.rows(schema.use)), channel(either, 1)["billed_total"]) == before
+    (alarm,) = either.rows(schema.alarm)
+    assert (alarm["code"], alarm["times"]) == (code, 2)
+    assert either.audit() == []
