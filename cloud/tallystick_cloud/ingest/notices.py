@@ -60,9 +60,8 @@ def tell(
 
 
 def _words(event: Event) -> tuple[str, Severity, str] | None:
-    if event.code is EventCode.QUARANTINED and event.reason in _REFUSED:
-        return _REFUSED[event.reason]
-    return _WORDS.get(event.code)
+    refused = None if event.reason is None else _REFUSED.get(event.reason)
+    return refused if event.code is EventCode.QUARANTINED and refused is not None else _WORDS.get(event.code)
 
 
 def _of_event(head: Head, row: Any, note: Note, code: str, severity: Severity, text: str) -> Alarm:

@@ -196,6 +196,16 @@ def test_total_that_falls_is_never_billed(books: Books) -> None:
     assert books.audit() == []
 
 
+def test_segment_that_begins_with_known_readings_counts_only_the_new_ones(books: Books) -> None:
+    gateway = gateway_at(books)
+    books.seal_and_send(gateway, [readings(1, 1_000)])
+    outcome = books.seal_and_send(gateway, [readings(1, 1_000, count=25)])
+    assert outcome.receipt.quarantined == ()
+    assert sum(int(row["readings"]) for row in books.rows(schema.batch)) == 25  # type: ignore[call-overload]
+    assert sum(int(row["to_total"]) - int(row["from_total"]) for row in books.rows(schema.use)) == 1_200  # type: ignore[call-overload]
+    assert books.audit() == []
+
+
 def test_older_generation_is_a_replay(books: Books) -> None:
     gateway = gateway_at(books)
     first = money(1, [segment(1, [(T0, 5), (T0 + QUARTER, 9)], base=1_000, generation=3, serial="S1")])
