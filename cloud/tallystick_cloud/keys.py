@@ -1,4 +1,4 @@
-"""The community's keys on disk: root above all, log, receipts and states, commands; one 0600 file each.
+"""The community's keys on disk: root above all, log, receipts, commands, settlements; one 0600 file each.
 
 It never prints a key, never overwrites one and never reads a file that others may read.
 """
@@ -13,18 +13,19 @@ from tallystick_protocol.keys import Ed25519Signer, load_signer
 
 from .errors import KeyStoreError
 
-ROLES = ("root", "log", "receipt", "command")
+ROLES = ("root", "log", "receipt", "command", "settlement")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True, slots=True)
 class CommunityKeys:
-    """root signs descriptors, key events and contracts' proposals; receipt signs receipts and states."""
+    """root signs descriptors, key events and contracts' proposals; receipt also states; settlement also decisions."""
 
     root: Ed25519Signer
     log: Ed25519Signer
     receipt: Ed25519Signer
     command: Ed25519Signer
+    settlement: Ed25519Signer
 
 
 def write_private(path: Path, content: bytes) -> None:

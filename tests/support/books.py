@@ -263,7 +263,7 @@ def dump(conn: Connection, tables: Sequence[Table] | None = None) -> str:
 
 
 def context_for(name: str, origin: str) -> Context:
-    keys = CommunityKeys(*(Ed25519Signer.generate() for _ in range(4)))
+    keys = CommunityKeys(*(Ed25519Signer.generate() for _ in range(5)))
     return Context(name, origin, log_id(keys.log.spki), keys)
 
 

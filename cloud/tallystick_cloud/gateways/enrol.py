@@ -131,6 +131,7 @@ def key_grants(context: Context) -> tuple[KeyGrant, ...]:
         KeyGrant(keys.log.spki, ("checkpoint",)),
         KeyGrant(keys.receipt.spki, ("receipt", "state")),
         KeyGrant(keys.command.spki, ("command", *(int(kind) for kind in CommandType))),
+        KeyGrant(keys.settlement.spki, ("settlement", "resolution")),
     )
 
 

@@ -33,6 +33,7 @@ from .gateways import (
     part,
 )
 from .loglines import checkpoint, key_event, log_head, log_leaf
+from .payouts import payout, payout_approval, payout_run
 from .people import (
     access,
     asset,
@@ -46,7 +47,17 @@ from .people import (
     site,
 )
 from .people import community_table as community
-from .payouts import payout, payout_approval, payout_run
+from .settlements import (
+    cosignature,
+    payer_tag,
+    resolution,
+    settled_use,
+    settlement,
+    settlement_leaf,
+    settlement_slice,
+    statement,
+    witness,
+)
 
 __all__ = [
     "access",
@@ -61,6 +72,7 @@ __all__ = [
     "command",
     "community",
     "contract_version",
+    "cosignature",
     "counter",
     "descriptor",
     "exception",
@@ -80,16 +92,24 @@ __all__ = [
     "party",
     "party_account",
     "party_key",
+    "payer_tag",
     "payout",
     "payout_approval",
     "payout_run",
     "period_close",
     "posting",
     "posting_period",
+    "resolution",
     "role_grant",
     "session",
+    "settled_use",
+    "settlement",
+    "settlement_leaf",
+    "settlement_slice",
     "site",
+    "statement",
     "use",
     "use_counter",
     "use_rating",
+    "witness",
 ]

@@ -15,6 +15,7 @@ community_table = Table(
     text("zone"),
     text("unit"),
     text("log_origin"),  # a name the community owns
+    number("witnesses_needed", null=True),  # how many of its witnesses a checkpoint needs; null: none
     number("latitude_e7", null=True),
     number("longitude_e7", null=True),
     number("created_ms"),

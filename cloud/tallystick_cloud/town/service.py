@@ -39,6 +39,7 @@ ROLE_KINDS: Mapping[str, tuple[Grant, ...]] = {
     "log": ("checkpoint",),
     "receipt": ("receipt", "state"),
     "command": ("command", *(int(kind) for kind in CommandType)),
+    "settlement": ("settlement", "resolution"),
 }
 
 
@@ -80,6 +81,7 @@ def _log_roles(conn: Connection, context: Context, entropy: Entropy, now_ms: int
     """The community's own keys enter its log first, so that every later leaf has a key in force."""
     keys = context.keys
     signers = {"root": keys.root, "log": keys.log, "receipt": keys.receipt, "command": keys.command}
+    signers["settlement"] = keys.settlement
     for role, signer in signers.items():
         event = records.key_event(
             conn, context.community, keys.root, entropy, role, signer.spki, StorageClass.FILE, 0, ROLE_KINDS[role]

@@ -180,6 +180,7 @@ def upgrade() -> None:
         sa.Column("zone", sa.Text(), nullable=False),
         sa.Column("unit", sa.Text(), nullable=False),
         sa.Column("log_origin", sa.Text(), nullable=False),
+        sa.Column("witnesses_needed", sa.BigInteger(), nullable=True),
         sa.Column("latitude_e7", sa.BigInteger(), nullable=True),
         sa.Column("longitude_e7", sa.BigInteger(), nullable=True),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
@@ -647,9 +648,148 @@ def upgrade() -> None:
         sa.Column("rated_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("use_id", "revision", name=op.f("pk_use_rating")),
     )
+    op.create_table(
+        "cosignature",
+        sa.Column("community", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("line", sa.Text(), nullable=False),
+        sa.Column("signed_s", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("community", "size", "name", name=op.f("pk_cosignature")),
+    )
+    op.create_table(
+        "payer_tag",
+        sa.Column("chain", sa.LargeBinary(), nullable=False),
+        sa.Column("payer", sa.LargeBinary(), nullable=False),
+        sa.Column("period_ms", sa.BigInteger(), nullable=False),
+        sa.Column("community", sa.Text(), nullable=False),
+        sa.Column("tag", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("chain", "payer", "period_ms", name=op.f("pk_payer_tag")),
+        sa.UniqueConstraint("tag", name=op.f("uq_payer_tag_tag")),
+    )
+    op.create_table(
+        "resolution",
+        sa.Column("h", sa.LargeBinary(), nullable=False),
+        sa.Column("community", sa.Text(), nullable=False),
+        sa.Column("chain", sa.LargeBinary(), nullable=False),
+        sa.Column("channel_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("open_id", sa.BigInteger(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("from_total", sa.BigInteger(), nullable=False),
+        sa.Column("to_total", sa.BigInteger(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("prev", sa.LargeBinary(), nullable=True),
+        sa.Column("envelope", sa.LargeBinary(), nullable=False),
+        sa.Column("leaf", sa.BigInteger(), nullable=False),
+        sa.Column("party", sa.LargeBinary(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("settlement", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("h", name=op.f("pk_resolution")),
+        sa.UniqueConstraint("chain", "channel_hash", "open_id", name=op.f("uq_resolution_chain_channel_hash_open_id")),
+    )
+    op.create_index(op.f("ix_resolution_channel_hash"), "resolution", ["channel_hash"], unique=False)
+    op.create_table(
+        "settled_use",
+        sa.Column("use_id", sa.LargeBinary(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("community", sa.Text(), nullable=False),
+        sa.Column("chain", sa.LargeBinary(), nullable=False),
+        sa.Column("settlement", sa.LargeBinary(), nullable=False),
+        sa.Column("leaf", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.LargeBinary(), nullable=False),
+        sa.Column("fee", sa.BigInteger(), nullable=False),
+        sa.Column("shares", sa.Text(), nullable=False),
+        sa.Column("counters", sa.Text(), nullable=False),
+        sa.Column("part", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("use_id", "number", name=op.f("pk_settled_use")),
+    )
+    op.create_index(op.f("ix_settled_use_chain_position"), "settled_use", ["chain", "position"], unique=False)
+    op.create_index(op.f("ix_settled_use_settlement_leaf"), "settled_use", ["settlement", "leaf"], unique=False)
+    op.create_table(
+        "settlement",
+        sa.Column("h", sa.LargeBinary(), nullable=False),
+        sa.Column("community", sa.Text(), nullable=False),
+        sa.Column("chain", sa.LargeBinary(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("prev", sa.LargeBinary(), nullable=True),
+        sa.Column("unit", sa.Text(), nullable=False),
+        sa.Column("from_ms", sa.BigInteger(), nullable=False),
+        sa.Column("to_ms", sa.BigInteger(), nullable=False),
+        sa.Column("envelope", sa.LargeBinary(), nullable=False),
+        sa.Column("leaf", sa.BigInteger(), nullable=False),
+        sa.Column("closed_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("h", name=op.f("pk_settlement")),
+        sa.UniqueConstraint("chain", "number", name=op.f("uq_settlement_chain_number")),
+    )
+    op.create_index(op.f("ix_settlement_community_to_ms"), "settlement", ["community", "to_ms"], unique=False)
+    op.create_table(
+        "settlement_leaf",
+        sa.Column("settlement", sa.LargeBinary(), nullable=False),
+        sa.Column("tree", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("community", sa.Text(), nullable=False),
+        sa.Column("h", sa.LargeBinary(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=True),
+        sa.Column("data", sa.LargeBinary(), nullable=True),
+        sa.Column("party", sa.LargeBinary(), nullable=True),
+        sa.Column("ref", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("settlement", "tree", "position", name=op.f("pk_settlement_leaf")),
+    )
+    op.create_index(op.f("ix_settlement_leaf_party"), "settlement_leaf", ["party"], unique=False)
+    op.create_index(op.f("ix_settlement_leaf_ref"), "settlement_leaf", ["ref"], unique=False)
+    op.create_table(
+        "settlement_slice",
+        sa.Column("settlement", sa.LargeBinary(), nullable=False),
+        sa.Column("use", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("community", sa.Text(), nullable=False),
+        sa.Column("h", sa.LargeBinary(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=True),
+        sa.Column("data", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("settlement", "use", "position", name=op.f("pk_settlement_slice")),
+    )
+    op.create_table(
+        "statement",
+        sa.Column("h", sa.LargeBinary(), nullable=False),
+        sa.Column("community", sa.Text(), nullable=False),
+        sa.Column("chain", sa.LargeBinary(), nullable=False),
+        sa.Column("settlement", sa.LargeBinary(), nullable=False),
+        sa.Column("party", sa.LargeBinary(), nullable=False),
+        sa.Column("prev", sa.LargeBinary(), nullable=True),
+        sa.Column("opening", sa.BigInteger(), nullable=False),
+        sa.Column("closing", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("h", name=op.f("pk_statement")),
+        sa.UniqueConstraint("settlement", "party", name=op.f("uq_statement_settlement_party")),
+    )
+    op.create_index(op.f("ix_statement_community_party"), "statement", ["community", "party"], unique=False)
+    op.create_table(
+        "witness",
+        sa.Column("community", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("spki", sa.LargeBinary(), nullable=False),
+        sa.Column("added_ms", sa.BigInteger(), nullable=False),
+        sa.Column("removed_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("community", "name", name=op.f("pk_witness")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("witness")
+    op.drop_index(op.f("ix_statement_community_party"), table_name="statement")
+    op.drop_table("statement")
+    op.drop_table("settlement_slice")
+    op.drop_index(op.f("ix_settlement_leaf_ref"), table_name="settlement_leaf")
+    op.drop_index(op.f("ix_settlement_leaf_party"), table_name="settlement_leaf")
+    op.drop_table("settlement_leaf")
+    op.drop_index(op.f("ix_settlement_community_to_ms"), table_name="settlement")
+    op.drop_table("settlement")
+    op.drop_index(op.f("ix_settled_use_settlement_leaf"), table_name="settled_use")
+    op.drop_index(op.f("ix_settled_use_chain_position"), table_name="settled_use")
+    op.drop_table("settled_use")
+    op.drop_index(op.f("ix_resolution_channel_hash"), table_name="resolution")
+    op.drop_table("resolution")
+    op.drop_table("payer_tag")
+    op.drop_table("cosignature")
     op.drop_table("use_rating")
     op.drop_index(op.f("ix_use_counter_use_id"), table_name="use_counter")
     op.drop_table("use_counter")
