@@ -175,7 +175,7 @@ def rebuilt(built: Built, **rows: Any) -> Built:
 
 @dataclass
 class View:
-    """What goes into a file besides the honest rule; `erased` are use numbers (machine, number) whose parts are gone."""
+    """What goes into a file besides the honest rule; `erased` are uses (machine, number) whose parts are gone."""
 
     periods: tuple[int, ...] = (0, 1)
     erased: frozenset[tuple[int, int]] = frozenset()

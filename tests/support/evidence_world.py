@@ -139,7 +139,7 @@ class Machine:
 
 
 def laundry(version: int = 1, prev: H32 | None = None, **more: Any) -> Contract:
-    """Two wash programmes, the third warm wash of a payer's month is cheaper; half repays a loan, the rest is shared."""
+    """Two programmes, the third warm wash of a payer's month is cheaper; half repays a loan, the rest is shared."""
     cold = Band("cold", (m.price("1.20"),), programmes=("30",))
     warm = Band("warm", (m.price("1.60", 2), m.price("1.400000001")), programmes=("60",))
     if version > 1:

@@ -7,18 +7,24 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from support import protocol_samples as s
-from tallystick_protocol import cbor, cose, merkle, records, tiles
+from tallystick_protocol import cbor, cose, merkle, records, salted_tree, tiles
 from tallystick_protocol.batch import Batch, open_upload
 from tallystick_protocol.checkpoint import log_id, open_checkpoint, verify_cosignature
 from tallystick_protocol.claim import fingerprint8, parse_claim
 from tallystick_protocol.command import Command
+from tallystick_protocol.counter_line import Counter
+from tallystick_protocol.cover import Cover
 from tallystick_protocol.enrol import EnrolAnswer, EnrolRequest
+from tallystick_protocol.evidence import Evidence
 from tallystick_protocol.hello import Hello, State
 from tallystick_protocol.ids import H32, channel_hash, gid_from_spki, use_id
 from tallystick_protocol.keys import PublicKey, public_key_of
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.part import Part
 from tallystick_protocol.receipt import Receipt
+from tallystick_protocol.settled_use import Slice, Use
+from tallystick_protocol.settlement import Settlement
+from tallystick_protocol.statement import Statement
 
 Given = Mapping[str, Any]
 Gives = dict[str, Any]
@@ -113,6 +119,13 @@ def _message(decode: Callable[[bytes], Any]) -> Reader:
     return lambda data, _: {"again": decode(data).encode()}
 
 
+def _salted(data: bytes, given: Given) -> Gives:
+    tree = salted_tree.Tree(given["n"], H32(bytes.fromhex(given["root"])))
+    leaf = salted_tree.Leaf(bytes.fromhex(given["salt"]), data)
+    salted_tree.verify_leaf(tree, given["index"], leaf, [bytes.fromhex(h) for h in given["path"]])
+    return {}
+
+
 READERS: dict[str, Reader] = {
     "cbor": lambda data, _: {"again": cbor.encode(cbor.decode(data))},
     "envelope": _envelope,
@@ -133,6 +146,15 @@ READERS: dict[str, Reader] = {
     "spki": _spki,
     "ids": _ids,
     "claim": lambda data, _: {"bytes": parse_claim(data.decode()).hex()},
+    "tree": _message(salted_tree.Tree.decode),
+    "leaf": _salted,
+    "settlement": _message(Settlement.decode),
+    "cover": _message(Cover.decode),
+    "counter": _message(Counter.decode),
+    "use": _message(Use.decode),
+    "slice": _message(Slice.decode),
+    "statement": _message(Statement.decode),
+    "evidence": _message(Evidence.decode),
     "log-leaf": _leaf,
     "root": _root,
     "inclusion": _inclusion,
@@ -159,4 +181,12 @@ CDDL_RULES = {
     "enrol-answer": "EnrolAnswer",
     "contract": "Contract",
     "log-leaf": "LogEntry",
+    "tree": "Tree",
+    "settlement": "Settlement",
+    "cover": "Cover",
+    "counter": "Counter",
+    "use": "Use",
+    "slice": "Slice",
+    "statement": "Statement",
+    "evidence": "Evidence",
 }

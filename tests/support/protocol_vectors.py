@@ -13,6 +13,7 @@ from support import protocol_samples as s
 from support import protocol_vectors_contract as contract
 from support import protocol_vectors_log as under
 from support import protocol_vectors_messages as messages
+from support import settlement_vectors as settled
 from support.vector_case import Case
 
 FOLDER = Path(__file__).resolve().parents[2] / "protocol" / "vectors"
@@ -39,6 +40,9 @@ def all_files() -> dict[str, str]:
         "hello": messages.hellos(),
         "records": messages.records(),
         "enrol": messages.enrolments(),
+        "settlement": settled.trees() + settled.leaves() + settled.settlements(),
+        "settled": settled.covers() + settled.counters() + settled.uses() + settled.statements(),
+        "evidence": settled.evidence(),
         "contract": contract.contracts(),
     }
     return {f"{name}.json": _file(items) for name, items in cases.items()}

@@ -10,14 +10,21 @@ from tallystick_protocol import codes, records
 from tallystick_protocol.batch import Batch
 from tallystick_protocol.command import Command
 from tallystick_protocol.cose import ContentType
+from tallystick_protocol.counter_line import Counter
+from tallystick_protocol.cover import BatchSpan, Cover, Open
 from tallystick_protocol.enrol import EnrolAnswer, EnrolRequest
+from tallystick_protocol.evidence import Evidence
 from tallystick_protocol.hello import ChannelState, Hello, State
 from tallystick_protocol.money.contract import Contract, Terms
 from tallystick_protocol.money.split import Step
 from tallystick_protocol.money.tariff import Band, Tariff
 from tallystick_protocol.part import Event, Gauge, Part, Raw, Segment
 from tallystick_protocol.receipt import Receipt
+from tallystick_protocol.salted_tree import Tree
 from tallystick_protocol.schema import MapMessage, RowMessage
+from tallystick_protocol.settled_use import Slice, Use
+from tallystick_protocol.settlement import Settlement
+from tallystick_protocol.statement import Statement
 
 TEXT = (files("tallystick_protocol") / "tallystick.cddl").read_text(encoding="utf-8")
 SCHEMA = Schema(TEXT)
@@ -43,8 +50,21 @@ MAPS: list[tuple[str, type[MapMessage]]] = [
     ("Band", Band),
     ("Step", Step),
     ("Terms", Terms),
+    ("Settlement", Settlement),
+    ("Use", Use),
+    ("Statement", Statement),
+    ("Evidence", Evidence),
 ]
-ROWS: list[tuple[str, type[RowMessage]]] = [("ChannelState", ChannelState), ("KeyGrant", records.KeyGrant)]
+ROWS: list[tuple[str, type[RowMessage]]] = [
+    ("ChannelState", ChannelState),
+    ("KeyGrant", records.KeyGrant),
+    ("Tree", Tree),
+    ("Cover", Cover),
+    ("BatchSpan", BatchSpan),
+    ("Open", Open),
+    ("Counter", Counter),
+    ("Slice", Slice),
+]
 TABLES: list[tuple[str, type[IntEnum]]] = [
     ("time-quality", codes.TimeQuality),
     ("meter-state", codes.MeterState),
@@ -58,6 +78,10 @@ TABLES: list[tuple[str, type[IntEnum]]] = [
     ("key-action", codes.KeyAction),
     ("resolution-action", codes.ResolutionAction),
     ("command-type", codes.CommandType),
+    ("use-kind", codes.UseKind),
+    ("evidence-level", codes.EvidenceLevel),
+    ("line-kind", codes.LineKind),
+    ("scope", codes.Scope),
 ]
 
 
