@@ -108,25 +108,30 @@ def seed_people(conn: Connection, seed: Seed) -> None:
 
 
 def seed_gateways(conn: Connection, seed: Seed, rng: random.Random) -> None:
-    """Sites, gateways, last contacts and one asset each; the last two are late and silent."""
-    kinds = ("washing-machine", "dryer", "hot-water", "heat meter")
+    """All gateways; the last two are late and silent."""
     for number in range(seed.gateways):
-        site, gid = f"site-{number + 1:03d}", gid_of(seed.community, number)
-        angle_e7 = [int(seed.spread_e7 * rng.uniform(-1, 1) * k) for k in (0.42, 1.2)]
-        where = {"latitude_e7": 460_670_000 + angle_e7[0], "longitude_e7": 111_210_000 + angle_e7[1]}
-        base = {"community": seed.community, "created_ms": 0}
-        conn.execute(insert(schema.site), {**base, **where, "id": site, "name": f"House {number + 1}", "plan": "[]"})
-        enrolled = {"certificate_serial": None, "certificate_expires_ms": None, "enrolled_ms": 0}
-        row = {"gid": gid, "community": seed.community, "site": site, "name": f"gw-{number + 1:03d}", **enrolled}
-        made = {"serial": f"S{number}", "software": "0.1.0", "storage_class": "file", "state": "active"}
-        conn.execute(insert(schema.gateway), {**row, **made})
         silent = {seed.gateways - 2: 20 * MINUTE, seed.gateways - 1: 55 * MINUTE}.get(number, number * 800)
-        contact = {"gid": gid, "community": seed.community, "batches": 0, "readings": 0, "transport": "https"}
-        conn.execute(insert(schema.gateway_contact), {**contact, "last_seen_ms": seed.now_ms - silent})
-        kind = kinds[number % len(kinds)]
-        asset = {"id": f"asset-{number}", "name": f"{kind.capitalize()} {number + 1}", "kind": kind, "site": site}
-        conn.execute(insert(schema.asset), {**base, **asset, "essential": False})
-        conn.execute(insert(schema.channel), _channel(seed, gid, f"asset-{number}"))
+        add_gateway(conn, seed, rng, number, silent)
+
+
+def add_gateway(conn: Connection, seed: Seed, rng: random.Random, number: int, silent: int) -> None:
+    """A site with its gateway, last contact and one asset."""
+    kinds = ("washing-machine", "dryer", "hot-water", "heat meter")
+    site, gid = f"site-{number + 1:03d}", gid_of(seed.community, number)
+    angle_e7 = [int(seed.spread_e7 * rng.uniform(-1, 1) * k) for k in (0.42, 1.2)]
+    where = {"latitude_e7": 460_670_000 + angle_e7[0], "longitude_e7": 111_210_000 + angle_e7[1]}
+    base = {"community": seed.community, "created_ms": 0}
+    conn.execute(insert(schema.site), {**base, **where, "id": site, "name": f"House {number + 1}", "plan": "[]"})
+    enrolled = {"certificate_serial": None, "certificate_expires_ms": None, "enrolled_ms": 0}
+    row = {"gid": gid, "community": seed.community, "site": site, "name": f"gw-{number + 1:03d}", **enrolled}
+    made = {"serial": f"S{number}", "software": "0.1.0", "storage_class": "file", "state": "active"}
+    conn.execute(insert(schema.gateway), {**row, **made})
+    contact = {"gid": gid, "community": seed.community, "batches": 0, "readings": 0, "transport": "https"}
+    conn.execute(insert(schema.gateway_contact), {**contact, "last_seen_ms": seed.now_ms - silent})
+    kind = kinds[number % len(kinds)]
+    asset = {"id": f"asset-{number}", "name": f"{kind.capitalize()} {number + 1}", "kind": kind, "site": site}
+    conn.execute(insert(schema.asset), {**base, **asset, "essential": False})
+    conn.execute(insert(schema.channel), _channel(seed, gid, f"asset-{number}"))
 
 
 def _channel(seed: Seed, gid: bytes, asset: str) -> dict[str, object]:

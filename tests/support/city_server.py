@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, update
-from support.city_seed import Seed, add_alarm, add_use, gid_of, seed_city
+from support.city_seed import Seed, add_alarm, add_gateway, add_use, gid_of, seed_city
 from tallystick_cloud import schema
 from tallystick_cloud.app import Addresses, Setup, run
 from tallystick_cloud.city.live import Hub
@@ -75,6 +76,8 @@ def obey(database: Database, hub: Hub, clock: StartedClock, seed: Seed) -> None:
             case "alarm":
                 text = "the door of the cabinet is open"
                 database.write_now(add_alarm, now, 1, "tamper", "critical", text, 0)
+            case "enrol":
+                database.write_now(add_gateway, now, random.Random(1), number, 0)
             case "hear":
                 database.write_now(hear_all, now)
         hub.publish("test", {"community": seed.community})

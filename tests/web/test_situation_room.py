@@ -53,6 +53,16 @@ def test_a_new_alarm_appears_at_its_rank_and_is_announced_once(browser: Browser,
     page.context.close()
 
 
+def test_a_gateway_that_enrols_appears_on_the_open_map(browser: Browser, town: CityServer) -> None:
+    page = enter(browser, town)
+    expect(page.locator("#conn")).to_have_text("Live", timeout=5000)
+    assert page.locator("#sites > g").count() == 6
+    town.say("enrol")
+    expect(page.locator("#sites > g")).to_have_count(7, timeout=4000)
+    expect(page.locator('[data-k="online"]')).to_have_text(re.compile(" of 7$"))
+    page.context.close()
+
+
 def test_take_keeps_the_focus_on_the_alarm_and_everybody_sees_who_has_it(browser: Browser, town: CityServer) -> None:
     page, other = enter(browser, town), enter(browser, town, "/situation?alarms=all")
     expect(page.locator("#conn")).to_have_text("Live", timeout=5000)
