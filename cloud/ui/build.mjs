@@ -34,6 +34,11 @@ for (const [path, made] of Object.entries(result.metafile.outputs)) {
 }
 writeFileSync(`${out}/manifest.json`, JSON.stringify(manifest, null, 1));
 
+// What is shipped of others is shipped with its licence.
+const shipped = ["htmx.org", "uplot", "@fontsource-variable/inter"];
+const licence = (name) => `${name}\n\n${readFileSync(`node_modules/${name}/LICENSE`, "utf8")}`;
+writeFileSync(`${out}/THIRD-PARTY.txt`, shipped.map(licence).join(`\n${"-".repeat(72)}\n`));
+
 // Served compressed without work per request: aiohttp sends NAME.gz to whoever accepts it.
 for (const name of readdirSync(out)) {
   if (/\.(js|css|svg)$/.test(name)) writeFileSync(`${out}/${name}.gz`, gzipSync(readFileSync(`${out}/${name}`), { level: 9 }));

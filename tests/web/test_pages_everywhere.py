@@ -54,7 +54,7 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(
     browser: Browser, city: CityServer, path: str, size: str, scheme: str
 ) -> None:
     if not AXE.exists():
-        pytest.fail("axe-core is missing: run `python cloud/hatch_build.py`")
+        pytest.fail("axe-core is missing: run `python cloud/hatch_build.py --check`")
     with opened(browser, city, path, size, scheme) as page:
         page.add_script_tag(path=str(AXE))
         found = page.evaluate("rules => axe.run({runOnly: {type: 'tag', values: rules}})", RULES)
