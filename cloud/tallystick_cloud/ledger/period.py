@@ -16,6 +16,7 @@ from tallystick_cloud.contracts.store import book as contract_book
 from tallystick_cloud.errors import Conflict
 from tallystick_cloud.ledger.model import FreshUse, Kind
 from tallystick_cloud.ledger.service import Booked, Cause, book, counter_scope
+from tallystick_cloud.ledger.store import lock_chains
 from tallystick_cloud.schema import period_close, posting_period
 
 
@@ -32,6 +33,7 @@ def close(conn: Connection, community: str, at_ms: int, now_ms: int) -> list[Clo
     chains: dict[bytes, list[Version]] = {}
     for version in contract_book(conn, community).versions:
         chains.setdefault(version.chain, []).append(version)
+    lock_chains(conn, chains)  # nobody posts to the posting period while it is being closed
     closed = []
     for chain in sorted(chains):
         contract = version_at([version.contract for version in chains[chain]], at_ms)

@@ -50,8 +50,11 @@ _MOVE_COUNTER = (
 )
 _JOURNAL = insert(journal).returning(journal.c.id, sort_by_parameter_order=True)
 _POSTING = insert(posting)
-_PERIOD = select(posting_period.c.id).where(
-    posting_period.c.community == bindparam("c"), posting_period.c.closed_ms.is_(None)
+_PERIOD = (
+    select(posting_period.c.id)
+    .where(posting_period.c.community == bindparam("c"), posting_period.c.closed_ms.is_(None))
+    .order_by(posting_period.c.id.desc())
+    .limit(1)
 )
 
 
@@ -134,7 +137,7 @@ def upsert_counters(conn: Connection, rows: list[dict[str, object]]) -> None:
 
 
 def open_period(conn: Connection, community: str, now_ms: int) -> int:
-    """The open posting period; the first use of a community opens the first."""
+    """The open posting period; the first is opened with the community."""
     found = conn.execute(_PERIOD, {"c": community}).scalar_one_or_none()
     if found is not None:
         return int(found)

@@ -26,6 +26,7 @@ from tallystick_cloud.context import Context
 from tallystick_cloud.contracts import service as contracts
 from tallystick_cloud.errors import BadInput, Conflict
 from tallystick_cloud.gateways import claims, records
+from tallystick_cloud.ledger.store import open_period
 from tallystick_cloud.log import service as log
 from tallystick_cloud.parties import store as parties
 from tallystick_cloud.ports import Entropy
@@ -56,6 +57,7 @@ def found(conn: Connection, context: Context, town: Town, entropy: Entropy, now_
     if conn.execute(select(communities.c.id).where(communities.c.id == town.id)).first() is not None:
         raise Conflict("community.id", f"{town.id!r} exists; give the new one another id")
     _insert_community(conn, town, now_ms)
+    open_period(conn, town.id, now_ms)
     log.create(conn, town.id, now_ms)
     _log_roles(conn, context, entropy, now_ms)
     ids, hosted = _parties(conn, context, town, entropy, now_ms)

@@ -2,17 +2,21 @@
 
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection, select
 from support.books import DAY, ENERGY, HOUR, T0, TOWN, WASHES, Books, open_books
-from support.uploads import SimGateway, money, segment, wash
+from support.uploads import Randomness, SimGateway, money, segment, wash
 from tallystick_cloud import schema
 from tallystick_cloud.errors import Conflict
 from tallystick_cloud.ledger.balances import as_of, balances
 from tallystick_cloud.ledger.period import close
+from tallystick_cloud.town.service import agree
 from tallystick_protocol.codes import ReceiptStatus
+from tallystick_protocol.ids import H32
 from tallystick_protocol.money.calendar import Period
+from tallystick_protocol.money.contract import Contract, ContractState
 
 NOVEMBER_END = T0 + 30 * DAY
 LIFETIME_CAP = 2_500_000_000
@@ -55,15 +59,15 @@ def standing(books: Books) -> dict[bytes, dict[str, object]]:
     return found
 
 
-def bank_shares(books: Books) -> list[int]:
-    """Of the party with the capped step, over all standing ratings."""
+def bank_shares(books: Books, uses: set[object] | None = None) -> list[int]:
+    """Of the party with the capped step, over all standing ratings (of these uses)."""
     bank = next(row["id"] for row in books.rows(schema.party) if row["name"] == "Bank")
     assert isinstance(bank, bytes)
     return [
         int(amount)
         for row in standing(books).values()
         for party, amount in json.loads(str(row["shares"]))
-        if party == bank.hex()
+        if party == bank.hex() and (uses is None or row["use_id"] in uses)
     ]
 
 
@@ -166,6 +170,40 @@ def test_shadow_contract_prices_and_posts_nothing() -> None:
     assert books.rows(schema.posting) == []
     assert books.rows(schema.balance) == []
     assert books.audit() == []
+
+
+def test_trying_a_contract_uses_up_no_cap() -> None:
+    town = TOWN.replace('file = "washes.toml"\nstate = "live"', 'file = "washes.toml"\nstate = "shadow"')
+    books = open_books(town=town)
+    gateway = SimGateway("cellar")
+    books.enrol(gateway, "cellar")
+    for number in range(1, 4):
+        start = T0 + number * 2 * HOUR
+        books.seal_and_send(gateway, wash(2, number * 3 - 2, number, number, start, start + HOUR))
+    go_live(books, T0 + DAY)
+    for number in range(4, 9):
+        start = T0 + DAY + number * 2 * HOUR
+        books.seal_and_send(gateway, wash(2, number * 3 - 2, number, number, start, start + HOUR))
+    live = {row["use_id"] for row in books.rows(schema.use) if row["kind"] == "live"}
+    assert len(live) == 5
+    assert sum(bank_shares(books, live)) == LIFETIME_CAP
+    assert books.audit() == []
+
+
+def go_live(books: Books, from_ms: int) -> None:
+    """The next version of the washes contract, live by everybody's signature."""
+    row = next(row for row in books.rows(schema.contract_version) if row["name"] == "Washes")
+    old = Contract.decode(row["payload"])  # type: ignore[arg-type]
+    new = replace(
+        old,
+        prev=H32(row["h"]),
+        version=2,
+        state=ContractState.LIVE,
+        effective_from_ms=from_ms,  # type: ignore[arg-type]
+    )
+    context = books.aggregator.of("lindenhof")
+    standing = books.run(agree, context, new, books.founded.hosted, Randomness("live"), T0)
+    assert standing.state is ContractState.LIVE  # type: ignore[attr-defined]
 
 
 def test_what_was_known_at_a_moment_stays_known() -> None:
