@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, StringConstraints
 
 from tallystick_cloud.city import service, view
+from tallystick_cloud.city.api import VIEWERS, api_routes
 from tallystick_cloud.city.live import Hub, TooManyViewers
 from tallystick_cloud.city.map_svg import Measure, draw
 from tallystick_cloud.city.model import Alarm, Gateway, GatewayState, Period, Situation, fitting_period
@@ -23,8 +24,6 @@ from tallystick_cloud.http.pages import Look, Pages, csv_response, see_other
 from tallystick_cloud.http.route import Call, RouteTable
 from tallystick_cloud.ports import Clock
 
-VIEWERS = frozenset({Role.CITY_OPERATOR, Role.COMMUNITY_MANAGER, Role.INSTALLER, Role.SERVICER, Role.AUDITOR})
-"""Who may see the whole community at once: amounts in sum, no person's use."""
 HANDLERS = frozenset({Role.CITY_OPERATOR, Role.COMMUNITY_MANAGER, Role.INSTALLER, Role.SERVICER})
 """Who takes alarms; an auditor looks on."""
 Query = Annotated[str, StringConstraints(max_length=80)]
@@ -51,36 +50,12 @@ class TakeForm(BaseModel):
     back: str = "/situation"
 
 
-class CountsOut(BaseModel):
-    """Gateways per state."""
-
-    online: int
-    late: int
-    fault: int
-    offline: int
-
-
-class SituationOut(BaseModel):
-    """The figures of the situation room; amounts in nano of the unit, as text."""
-
-    community: str
-    at_ms: int
-    batches_today: int
-    readings_today: int
-    uses_today: int
-    fees_today_nano: str
-    imbalance_nano: str
-    log_size: int
-    log_root: str
-    gateways: CountsOut
-    open_alarms: int
-
-
 def city_routes(database: Database, pages: Pages, clock: Clock, hub: Hub) -> RouteTable:
     """Everything of this folder."""
     table = RouteTable()
-    for part in (_room_routes, _export_routes, _list_routes, _api_routes):
+    for part in (_room_routes, _export_routes, _list_routes):
         table.include(part(database, pages, clock))
+    table.include(api_routes(database, clock))
     table.include(_live_routes(database, pages, clock, hub))
     return table
 
@@ -231,30 +206,6 @@ def _list_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
             return web.Response(text=pages.fragment("_found.html", w, **values), content_type="text/html")
         look = Look(place.id, place.name, place.zone)
         return pages.page(call, "find.html", look, title=w.gettext("Find"), **values)
-
-    return table
-
-
-def _api_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
-    table = RouteTable()
-
-    @table.route("GET", "/v1/communities/{community}/situation", roles=VIEWERS, tag="city")
-    async def situation(call: Call, community: str) -> SituationOut:
-        """The figures of the situation room."""
-        s = await database.read(service.look, community, clock.utc_ms())
-        return SituationOut(
-            community=s.community.id,
-            at_ms=s.now_ms,
-            batches_today=s.today.batches,
-            readings_today=s.today.readings,
-            uses_today=s.today.uses,
-            fees_today_nano=str(s.today.fees_nano),
-            imbalance_nano=str(s.today.imbalance_nano),
-            log_size=s.today.log_size,
-            log_root=s.today.log_root.hex(),
-            gateways=CountsOut(**{state.value: s.count(state) for state in GatewayState}),
-            open_alarms=len(s.alarms),
-        )
 
     return table
 
