@@ -15,7 +15,7 @@ from tallystick_protocol.checkpoint import Checkpoint, add_cosignature, log_id, 
 from tallystick_protocol.codes import EventCode, KeyAction, LogType, Sensitivity, StorageClass, TimeQuality
 from tallystick_protocol.cose import ContentType
 from tallystick_protocol.evidence_draft import LOG_TYPES
-from tallystick_protocol.ids import H32, PartyId, channel_hash, gid_from_spki
+from tallystick_protocol.ids import H32, Gid, PartyId, channel_hash, gid_from_spki
 from tallystick_protocol.keys import P256Signer, Signer, public_key_of
 from tallystick_protocol.money.contract import AssetTerms, Contract, PartyRef, RatingPeriod, Terms
 from tallystick_protocol.money.numbers import Exact, Ratio
@@ -98,9 +98,9 @@ class Log:
 class Machine:
     """A gateway with one washing machine: seals batches that chain."""
 
-    def __init__(self, number: int, signer: P256Signer, descriptor: H32) -> None:
+    def __init__(self, number: int, signer: P256Signer, descriptor: H32, gid: Gid) -> None:
         self.number, self.signer, self.descriptor = number, signer, descriptor
-        self.gid = gid_from_spki(signer.spki)
+        self.gid = gid
         self.channel = channel_hash(self.gid, CYCLES)
         self.sealed: list[Sealed] = []
         self.events = self.uses = self.total = 0
@@ -215,7 +215,7 @@ def found(
                           "test", H32(fixed("profile", 32)), f"washer-{number}")  # fmt: skip
         envelope = cose.sign(ROOT, ContentType.DESCRIPTOR, made.encode())
         log.add(envelope)
-        machines.append(Machine(number, signer, cose.parse(envelope).hash))
+        machines.append(Machine(number, signer, cose.parse(envelope).hash, gid))
     versions = _agree(log, contracts or [laundry()], silent)
     if contracts is None:
         versions += _agree(log, [laundry(2, versions[0][0])], silent)

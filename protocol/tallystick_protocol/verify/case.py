@@ -65,7 +65,9 @@ class Item:
             case Descriptor() as descriptor:
                 return f"description of {descriptor.asset}, channel {descriptor.channel}"
             case Settlement() as settlement:
-                return f"settlement {words.day(settlement.from_ms)} to {words.day(settlement.to_ms)}"
+                offsets = [seconds * 1000 for _, seconds in settlement.offsets] or [0]
+                first, last = settlement.from_ms + offsets[0], settlement.to_ms + offsets[-1]
+                return f"settlement {words.day(first)} to {words.day(last)}"
             case Resolution() as resolution:
                 return f"decision about open span {resolution.open_id}"
             case Approval() as approval:

@@ -141,15 +141,12 @@ def _check_cover(case: Case, account: Account, cover: Cover) -> int:
     waived = [(r.from_total, r.to_total) for _, r in closed if r.action is ResolutionAction.WAIVE]
     after = [(o.from_total, o.to_total) for o in cover.opens]
     billed = [(use.from_total, use.to_total) for use in uses]
-    sums = _sum(totals), _sum(billed), _sum(waived), _sum(after)
-    ensure(
-        sums[0] == sums[1] + sums[2] + sums[3],
-        where,
-        f"does not add up: {sums[0]} counted, but {sums[1]} billed + {sums[2]} waived + {sums[3]} open",
-    )
     if all(use.slices is None for use in uses):
         _check_spans(where, "counts", totals, billed + waived + after)
         _check_numbers(where, cover, opens, uses, closed)
+    sums = _sum(totals), _sum(billed), _sum(waived), _sum(after)
+    why = f"does not add up: {sums[0]} counted, but {sums[1]} billed + {sums[2]} waived + {sums[3]} open"
+    ensure(sums[0] == sums[1] + sums[2] + sums[3], where, why)
     return sums[1]
 
 
@@ -188,10 +185,21 @@ def _check_spans(where: str, what: str, left: list[Span], right: list[Span]) -> 
     expected, found = _merged(where, what, left), _merged(where, what, right)
     if expected == found:
         return
-    missing = next((span for span in expected if span not in found), expected[-1] if expected else (0, 0))
-    raise Misfit(
-        where, f"{what} {missing[0]} to {missing[1]} are not all billed, waived or open: one is missing or added"
-    )
+    lost, more = _without(expected, found), _without(found, expected)
+    if lost:
+        why = f"{what} {lost[0][0]} to {lost[0][1]} are not billed, not waived and not open: something is missing"
+    else:
+        why = f"{what} {more[0][0]} to {more[0][1]} are billed or open, but were never counted: something was added"
+    raise Misfit(where, why)
+
+
+def _without(left: list[Span], right: list[Span]) -> list[Span]:
+    """What of merged spans is not in other merged spans."""
+    rest = list(left)
+    for low, high in right:
+        cut = [((a, min(b, low)), (max(a, high), b)) for a, b in rest]
+        rest = [span for pair in cut for span in pair if span[0] < span[1]]
+    return rest
 
 
 def _merged(where: str, what: str, spans: list[Span]) -> list[Span]:
