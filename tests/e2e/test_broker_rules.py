@@ -39,6 +39,7 @@ ANSWER_S = 10.0  # for what must come
 QUIET_S = 0.7  # for what must not: an answer takes some 30 ms here
 MINUTE = 60_000
 OPEN_ACL = "pattern readwrite #\n"
+pytestmark = pytest.mark.timeout(90)
 
 
 @dataclass
