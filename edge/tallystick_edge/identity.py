@@ -6,10 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.ids import Gid, gid_from_spki
 from tallystick_protocol.keys import P256Signer
@@ -33,6 +29,11 @@ class Identity:
 
     def csr(self) -> bytes:
         """A certificate request (PEM) of the TLS key for CN = gid in hex."""
+        from cryptography import x509  # needed once in a gateway's life, and 2 MiB
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+        from cryptography.x509.oid import NameOID
+
         key = serialization.load_pem_private_key(self.tls_key.read_bytes(), password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise EdgeError(f"{self.tls_key}: not a P-256 key. Next: move it away, a new one is made at the next start")

@@ -82,44 +82,27 @@ class Happening:
 Item: TypeAlias = Reading | GaugeReading | Happening
 Row: TypeAlias = "list[object]"
 Swap: TypeAlias = "tuple[str | None, int, str | None, int]"  # old serial, old final, new serial, new first
-_READING, _GAUGE, _HAPPENING = 0, 1, 2
+_GAUGE, _HAPPENING = 1, 2
 
 
-def to_row(item: Item) -> Row:
-    """An item as a list that the strict CBOR encoder takes."""
-    at: Row = [item.at.boot, item.at.uptime_ms, item.at.utc_ms, int(item.at.quality)]
+def to_row(item: GaugeReading | Happening) -> Row:
+    """A gauge reading or event as a list that the strict CBOR encoder takes; its moment is kept beside it."""
     match item:
-        case Reading():
-            mark = None if item.mark is None else int(item.mark)
-            head: Row = [_READING, item.channel, at, item.generation, item.base, item.value]
-            return [*head, int(item.state), item.serial, mark, item.use]
         case GaugeReading():
-            return [_GAUGE, item.channel, at, item.value, item.use]
+            return [_GAUGE, item.channel, item.value, item.use]
         case Happening():
             reason = None if item.reason is None else int(item.reason)
-            head = [_HAPPENING, item.channel, at, int(item.code), item.total, item.use, item.programme]
+            head: Row = [_HAPPENING, item.channel, int(item.code), item.total, item.use, item.programme]
             exchange, clock = item.exchange and list(item.exchange), item.clock and list(item.clock)
             return [*head, item.samples_hash, reason, exchange, item.ref, clock, item.personal, item.number]
 
 
-def from_row(row: object) -> Item:
+def from_row(row: Row, at: Moment) -> GaugeReading | Happening:
     """The inverse of `to_row`; the journal's own bytes, so anything else is InvariantError."""
     match row:
-        case [int(kind), int(channel), [bytes(boot), int(uptime), int(utc), int(quality)], *rest]:
-            return _from(kind, channel, Moment(boot, uptime, utc, TimeQuality(quality)), rest)
-        case _:
-            raise InvariantError("a pending item of the journal has an unknown shape")
-
-
-def _from(kind: int, channel: int, at: Moment, rest: list[object]) -> Item:
-    match kind, rest:
-        case (0, [int(generation), int(base), int(value), int(state), serial, mark, use]):
-            reason = None if mark is None else Reason(cast(int, mark))
-            text, number = cast("str | None", serial), cast("int | None", use)
-            return Reading(channel, at, generation, base, value, MeterState(state), text, reason, number)
-        case (1, [int(value), use]):
+        case [1, int(channel), int(value), use]:
             return GaugeReading(channel, at, value, cast("int | None", use))
-        case (2, [int(code), total, use, programme, samples, why, exchange, ref, clock, bool(personal), number]):
+        case [2, int(channel), int(code), total, use, programme, samples, why, exchange, ref, clock, bool(personal), n]:
             return Happening(
                 channel,
                 at,
@@ -133,7 +116,7 @@ def _from(kind: int, channel: int, at: Moment, rest: list[object]) -> Item:
                 ref=cast("bytes | None", ref),
                 clock=None if clock is None else cast("tuple[bytes, int, int]", tuple(cast(Row, clock))),
                 personal=personal,
-                number=cast("int | None", number),
+                number=cast("int | None", n),
             )
         case _:
-            raise InvariantError(f"a pending item of the journal has an unknown shape (kind {kind})")
+            raise InvariantError("a pending item of the journal has an unknown shape")

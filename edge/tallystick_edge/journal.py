@@ -4,23 +4,19 @@ What a method returns from is on the disk (WAL, synchronous=FULL); after any fai
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
-from importlib import resources
 from pathlib import Path
 
 from tallystick_edge import journal_rows as rows
 from tallystick_edge.errors import InvariantError, JournalError, JournalFull
-from tallystick_edge.items import Item
-from tallystick_edge.metering.channel import ChannelState
+from tallystick_edge.items import Item, Reading
+from tallystick_edge.journal_schema import prepare
+from tallystick_edge.metering.channel import ChannelState, after
 from tallystick_edge.usage.wash import WashState
 
-SCHEMA_VERSION = 1
-PAGE_BYTES = 4096
-STORE_BYTES_MAX = 8 * 1024**3  # 20 meters of 6 MB per meter-year for decades; leaves room on a 16 GB card
-WAL_BYTES_MAX = 4 * 1024**2  # truncate the log file after a checkpoint, a card has better uses for it
 BUSY_MS = 5_000  # another process only ever reads (`status`)
 
 
@@ -89,6 +85,9 @@ class Journal:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self._durable: dict[int, ChannelState] = {}
+        self._flush_id = 0
+        self.load()
 
     @classmethod
     def open(cls, path: Path, first_prev: bytes) -> Journal:
@@ -96,7 +95,7 @@ class Journal:
         try:
             connection = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None)
             try:
-                _prepare(connection, path, first_prev)
+                prepare(connection, path, first_prev)
             except BaseException:
                 connection.close()
                 raise
@@ -110,15 +109,17 @@ class Journal:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        before = dict(self._durable), self._flush_id
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                self._db.execute("COMMIT")
             except BaseException:
+                self._durable, self._flush_id = before
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
         except sqlite3.Error as error:
             kind = JournalFull if "full" in str(error) else JournalError
             raise kind(f"journal: {error}. Next: it is opened again; free the disk if this repeats") from error
@@ -126,23 +127,34 @@ class Journal:
     def load(self) -> Loaded:
         """All snapshots and pending items; reads only."""
         with self._transaction() as db:
-            chain = Chain(*db.execute("SELECT epoch, next_seq, head, last_command, log_view FROM chain").fetchone())
-            channels = [rows.decode_channel(blob) for (blob,) in db.execute("SELECT state FROM channel")]
+            chain = self._chain(db)
+            found = db.execute("SELECT number, through, state FROM channel").fetchall()
             machines = {n: rows.decode_wash(blob) for n, blob in db.execute("SELECT channel, state FROM machine")}
-            pending = [
-                item
-                for (blob,) in db.execute("SELECT items FROM pending ORDER BY id")
-                for item in rows.decode_items(blob)
-            ]
+            pending = [(i, rows.decode_items(blob)) for i, blob in db.execute("SELECT * FROM pending ORDER BY id")]
             replay = {a: (c, d) for a, c, d in db.execute("SELECT address, counter, digest FROM replay")}
-        return Loaded(chain, {each.number: each for each in channels}, machines, pending, replay)
+        self._durable = {number: rows.decode_channel(blob) for number, _, blob in found}
+        through = {number: flushed for number, flushed, _ in found}
+        for flushed, items in pending:
+            self._move_on(item for item in items if flushed > through.get(item.channel, 0))
+        self._flush_id = max([0, *through.values(), *(flushed for flushed, _ in pending)])
+        return Loaded(chain, dict(self._durable), machines, [item for _, items in pending for item in items], replay)
+
+    def _move_on(self, items: Iterable[Item]) -> None:
+        """What `load` would give after these items, without the channels' rows."""
+        for item in items:
+            if isinstance(item, Reading):
+                state = self._durable.get(item.channel) or ChannelState(item.channel)
+                self._durable[item.channel] = after(state, item)
 
     def flush(self, flush: Flush) -> None:
-        """Group commit: all of it or nothing."""
+        """Group commit: all of it or nothing. A channel's row is written only when its readings do not tell it."""
         with self._transaction() as db:
+            self._flush_id += 1
+            self._move_on(flush.items)
+            untold = [each for each in flush.channels if self._durable.get(each.number) != each]
             if flush.items:
-                db.execute("INSERT INTO pending (items) VALUES (?)", (rows.encode_items(flush.items),))
-            _save_states(db, flush.channels, flush.machines)
+                db.execute("INSERT INTO pending VALUES (?, ?)", (self._flush_id, rows.encode_items(flush.items)))
+            self._save_states(db, untold, flush.machines)
             db.executemany(
                 "INSERT OR REPLACE INTO replay VALUES (?, ?, ?)",
                 [(address, counter, digest) for address, (counter, digest) in flush.replay.items()],
@@ -157,7 +169,7 @@ class Journal:
                 [(b.epoch, b.seq, b.hash, b.created_ms, BatchStatus.WAITING, b.upload) for b in batches],
             )
             db.execute("DELETE FROM pending")
-            _save_states(db, channels, {})
+            self._save_states(db, [*_joined(self._durable, channels).values()], {})
 
     def waiting(self, count_max: int) -> list[StoredBatch]:
         """Batches without a final receipt, oldest first."""
@@ -231,9 +243,24 @@ class Journal:
             db.execute("UPDATE batch SET status = 2 WHERE status = 0")
             db.execute("DELETE FROM pending")
             if items:
-                db.execute("INSERT INTO pending (items) VALUES (?)", (rows.encode_items(items),))
-            _save_states(db, channels, machines)
+                self._flush_id += 1
+                db.execute("INSERT INTO pending VALUES (?, ?)", (self._flush_id, rows.encode_items(items)))
+            self._save_states(db, channels, machines)
             _save_chain(db, chain)
+
+    def _save_states(
+        self, db: sqlite3.Connection, channels: Sequence[ChannelState], machines: Mapping[int, WashState]
+    ) -> None:
+        through = self._flush_id
+        db.executemany(
+            "INSERT OR REPLACE INTO channel VALUES (?, ?, ?)",
+            [(each.number, through, rows.encode_channel(each)) for each in channels],
+        )
+        db.executemany(
+            "INSERT OR REPLACE INTO machine VALUES (?, ?)",
+            [(channel, rows.encode_wash(each)) for channel, each in machines.items()],
+        )
+        self._durable.update((each.number, each) for each in channels)
 
     def command_taken(self, number: int) -> None:
         """Remember a command's number before its effect."""
@@ -259,23 +286,6 @@ class Journal:
         return Chain(*db.execute("SELECT epoch, next_seq, head, last_command, log_view FROM chain").fetchone())
 
 
-def _prepare(db: sqlite3.Connection, path: Path, first_prev: bytes) -> None:
-    db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-    mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-    if mode != "wal":
-        raise JournalError(f"{path}: this disk cannot do WAL (it offers {mode}). Next: put the data folder elsewhere")
-    db.execute("PRAGMA synchronous = FULL")  # NORMAL lost acknowledged rows in 43 % of simulated power cuts
-    db.execute(f"PRAGMA max_page_count = {STORE_BYTES_MAX // PAGE_BYTES}")
-    db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > SCHEMA_VERSION:
-        raise JournalError(f"{path}: written by a newer agent (schema {version}). Next: install that agent again")
-    if version == 0:
-        schema = resources.files("tallystick_edge").joinpath("schema_v1.sql").read_text("utf-8")
-        insert = f"INSERT INTO chain VALUES (1, 1, 1, x'{first_prev.hex()}', 0, NULL);"
-        db.executescript(f"BEGIN IMMEDIATE; {schema} {insert} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-
-
 def _advance(db: sqlite3.Connection, before: Chain, after: Chain) -> None:
     if after.epoch != before.epoch or after.next_seq < before.next_seq:
         raise InvariantError("a seal moves the chain on inside its epoch")
@@ -286,12 +296,5 @@ def _save_chain(db: sqlite3.Connection, chain: Chain) -> None:
     db.execute("UPDATE chain SET epoch = ?, next_seq = ?, head = ?", (chain.epoch, chain.next_seq, chain.head))
 
 
-def _save_states(
-    db: sqlite3.Connection, channels: Sequence[ChannelState], machines: Mapping[int, WashState]
-) -> None:
-    db.executemany(
-        "INSERT OR REPLACE INTO channel VALUES (?, ?)", [(each.number, rows.encode_channel(each)) for each in channels]
-    )
-    db.executemany(
-        "INSERT OR REPLACE INTO machine VALUES (?, ?)", [(n, rows.encode_wash(each)) for n, each in machines.items()]
-    )
+def _joined(durable: Mapping[int, ChannelState], changed: Sequence[ChannelState]) -> dict[int, ChannelState]:
+    return {**durable, **{each.number: each for each in changed}}

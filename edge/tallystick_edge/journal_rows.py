@@ -3,28 +3,88 @@ It opens nothing; bytes that do not fit raise JournalError, because then the sto
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from typing import cast
 
 from tallystick_protocol import cbor
-from tallystick_protocol.codes import Reason, TimeQuality
+from tallystick_protocol.codes import MeterState, Reason, TimeQuality
 from tallystick_protocol.errors import ProtocolError
 
 from tallystick_edge.errors import InvariantError, JournalError
-from tallystick_edge.items import Item, Moment, from_row, to_row
+from tallystick_edge.items import Item, Moment, Reading, from_row, to_row
 from tallystick_edge.metering.channel import ChannelState, Suspect
 from tallystick_edge.usage.wash import Phase, WashSample, WashState
 
 VERSION = 1
+ZLIB_LEVEL = 1  # rows of one flush are much alike: a third of the size for 2 us a value
 ROW_BYTES_MAX = 16 * 1024 * 1024  # one flush holds at most the app's buffer limit, about 100 bytes an item
 
 
 def encode_items(items: Sequence[Item]) -> bytes:
-    return cbor.encode([VERSION, [to_row(item) for item in items]])
+    """Items with their moments and serials in tables: samples of one meter share theirs, and cards wear by bytes."""
+    moments = list(dict.fromkeys(item.at for item in items))
+    texts = list(dict.fromkeys(item.serial for item in items if isinstance(item, Reading) and item.serial is not None))
+    at = {moment: index for index, moment in enumerate(moments)}
+    serial = {text: index for index, text in enumerate(texts)}
+    table = [_moment(moment) for moment in moments]
+    rows = [_row(item, at[item.at], serial) for item in items]
+    return zlib.compress(cbor.encode([VERSION, table, texts, rows]), ZLIB_LEVEL)
 
 
 def decode_items(data: bytes) -> list[Item]:
-    return [from_row(row) for row in cast("list[object]", _versioned(data, 1)[0])]
+    match _versioned(_unpacked(data), 3):
+        case [list(table), list(texts), list(found)]:
+            moments = [_to_moment(each) for each in table]
+            return [_item(row, moments, cast("list[str]", texts)) for row in found]
+        case _:
+            raise JournalError("pending items have an unknown shape: run `tallystick-edge status` and keep the file")
+
+
+def _unpacked(data: bytes) -> bytes:
+    unpacker = zlib.decompressobj()
+    try:
+        plain = unpacker.decompress(data, ROW_BYTES_MAX)
+    except zlib.error as error:
+        raise JournalError(f"the journal holds damaged bytes ({error}): keep the file, start with a new one") from None
+    if not unpacker.eof:
+        raise JournalError("the journal holds damaged bytes (cut short): keep the file, start with a new one")
+    return plain
+
+
+def _row(item: Item, at: int, serials: dict[str, int]) -> list[object]:
+    """A reading is [at, channel, generation, base, value], and after it only what is not as usual."""
+    if not isinstance(item, Reading):
+        return [at, to_row(item)]
+    head: list[object] = [at, item.channel, item.generation, item.base, item.value]
+    serial = None if item.serial is None else serials[item.serial]
+    mark = None if item.mark is None else int(item.mark)
+    tail: list[object] = [serial, item.use, mark, int(item.state)]
+    usual: list[object] = [None, None, None, 0]
+    while tail and tail[-1] == usual[len(tail) - 1]:
+        tail.pop()
+    return head + tail
+
+
+def _item(row: object, moments: list[Moment], serials: list[str]) -> Item:
+    match row:
+        case [int(at), list(other)]:
+            return from_row(other, moments[at])
+        case [int(at), int(channel), int(generation), int(base), int(value), *tail]:
+            serial, use, mark, state = cast("list[int | None]", [*tail, None, None, None, None][:4])
+            return Reading(
+                channel,
+                moments[at],
+                generation,
+                base,
+                value,
+                MeterState(state or 0),
+                None if serial is None else serials[serial],
+                None if mark is None else Reason(mark),
+                use,
+            )
+        case _:
+            raise InvariantError("a pending item of the journal has an unknown shape")
 
 
 def encode_channel(state: ChannelState) -> bytes:

@@ -1,4 +1,4 @@
--- The gateway's journal, version 1. Blobs are deterministic CBOR; all times are UTC milliseconds.
+-- The gateway's journal, version 1. Blobs are deterministic CBOR (`pending`: deflated); times are UTC milliseconds.
 CREATE TABLE chain (                      -- one row: where the signed chain stands
     id           INTEGER PRIMARY KEY CHECK (id = 1),
     epoch        INTEGER NOT NULL,
@@ -7,16 +7,17 @@ CREATE TABLE chain (                      -- one row: where the signed chain sta
     last_command INTEGER NOT NULL,
     log_view     BLOB                                          -- [log, size, root] of the largest checked checkpoint
 ) STRICT;
-CREATE TABLE channel (                    -- what each channel goes on from
-    number INTEGER PRIMARY KEY,
-    state  BLOB NOT NULL
+CREATE TABLE channel (                    -- what each channel goes on from, as of flush `through`: the good
+    number  INTEGER PRIMARY KEY,          -- readings of later flushes in `pending` move it on when it is loaded
+    through INTEGER NOT NULL,
+    state   BLOB    NOT NULL
 ) STRICT;
 CREATE TABLE machine (                    -- snapshot of each usage state machine, by its cycles channel
     channel INTEGER PRIMARY KEY,
     state   BLOB NOT NULL
 ) STRICT;
-CREATE TABLE pending (                    -- one row per flush: items not sealed yet
-    id    INTEGER PRIMARY KEY AUTOINCREMENT,
+CREATE TABLE pending (                    -- one row per flush: items not sealed yet; numbered by the agent, never reused
+    id    INTEGER PRIMARY KEY,
     items BLOB NOT NULL
 ) STRICT;
 CREATE TABLE batch (                      -- sealed batches, kept as evidence after their receipt

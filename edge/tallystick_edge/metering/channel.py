@@ -3,11 +3,11 @@ It is a value; changing it is the deciders' work, keeping it is the journal's.""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tallystick_protocol.codes import Reason
 
-from tallystick_edge.items import Moment
+from tallystick_edge.items import Moment, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +42,16 @@ class ChannelState:
     def total(self) -> int:
         """Base + last good value; the base alone before the first reading."""
         return self.base + (self.value or 0)
+
+
+def after(state: ChannelState, reading: Reading) -> ChannelState:
+    """The state once `reading` was accepted: what metering makes of it, and what the journal gives back."""
+    return replace(
+        state,
+        generation=reading.generation,
+        base=reading.base,
+        value=reading.value,
+        at=reading.at,
+        serial=reading.serial,
+        suspect=None,
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from tallystick_protocol.codes import EventCode, MeterState, Reason
 
 from tallystick_edge.items import Happening, Item, Moment, Reading
-from tallystick_edge.metering.channel import ChannelState, Suspect
+from tallystick_edge.metering.channel import ChannelState, Suspect, after
 
 CONFIRM_COUNT = 5  # values that must follow each other before a new level is believed: a glitch is 1 or 2 polls long
 SLACK_MS = 5_000  # an answer is stamped when it arrives: two stamps may be this much closer than the two measurements
@@ -78,11 +78,10 @@ def _allowed(rule: CounterRule, now: Moment, before: Moment) -> int | None:
 
 def _accept(state: ChannelState, seen: Seen, mark: Reason | None) -> Metered:
     serial = seen.serial or state.serial
-    after = replace(state, value=seen.value, at=seen.at, serial=serial, suspect=None)
     reading = Reading(
         state.number, seen.at, state.generation, state.base, seen.value, seen.state, serial=serial, mark=mark
     )
-    return Metered(after, reading)
+    return Metered(after(state, reading), reading)
 
 
 def _rebase(state: ChannelState, seen: Seen, base: int, event: Happening, mark: Reason) -> Metered:

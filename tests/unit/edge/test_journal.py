@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from support.edge import moment
 from tallystick_edge.errors import InvariantError, JournalError, JournalFull
 from tallystick_edge.items import GaugeReading, Happening, Reading
 from tallystick_edge.journal import Chain, Flush, Journal, SealedBatch
-from tallystick_edge.metering.channel import ChannelState
+from tallystick_edge.metering.channel import ChannelState, Suspect
 from tallystick_edge.usage.wash import Phase, WashState
 from tallystick_protocol.codes import EventCode, MeterState, Reason
 
@@ -87,7 +88,7 @@ def test_a_number_that_is_taken_undoes_the_whole_seal(path: Path) -> None:
     loaded = journal.load()
     assert loaded.pending == [GAUGE]
     assert loaded.chain.next_seq == 2
-    assert loaded.channels == {}
+    assert set(loaded.channels) == {1}
 
 
 def test_a_receipt_makes_final_and_only_what_waited(path: Path) -> None:
@@ -158,3 +159,35 @@ def test_command_numbers_only_rise(path: Path) -> None:
     journal.command_taken(5)
     journal.command_taken(4)
     assert journal.chain().last_command == 5
+
+
+def test_readings_move_their_channel_on_without_a_row_of_its_own(path: Path) -> None:
+    journal = Journal.open(path, PREV)
+    first = ChannelState(1, 0, -5, 105, READING.at, "4711")
+    journal.flush(Flush([READING], [first]))
+    assert journal._db.execute("SELECT count(*) FROM channel").fetchone() == (0,)
+    assert Journal.open(path, PREV).load().channels == {1: first}
+
+
+def test_a_row_that_says_more_than_its_readings_wins_over_older_ones(path: Path) -> None:
+    journal = Journal.open(path, PREV)
+    aside = ChannelState(1, 0, -5, 105, READING.at, "4711", suspect=Suspect(Reason.FELL, 1, 1, moment(6_000), 1))
+    journal.flush(Flush([READING], [aside]))
+    journal.flush(Flush([EVENT], [aside]))
+    assert Journal.open(path, PREV).load().channels == {1: aside}
+    later = replace(READING, at=moment(9_000), value=106)
+    journal.flush(Flush([later], [ChannelState(1, 0, -5, 106, later.at, "4711")]))
+    assert Journal.open(path, PREV).load().channels[1].suspect is None
+
+
+def test_a_flush_that_found_the_disk_full_forgets_nothing_when_it_is_tried_again(path: Path) -> None:
+    journal = Journal.open(path, PREV)
+    aside = ChannelState(1, 0, 0, 5, moment(0), None, suspect=Suspect(Reason.FELL, 1, 1, moment(6_000), 1))
+    many = [replace(READING, value=105 + index, at=moment(index)) for index in range(3_000)]
+    pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
+    journal._db.execute(f"PRAGMA max_page_count = {pages + 1}")
+    with pytest.raises(JournalFull):
+        journal.flush(Flush(many, [aside]))
+    journal._db.execute("PRAGMA max_page_count = 100000")
+    journal.flush(Flush([EVENT], [aside]))
+    assert Journal.open(path, PREV).load().channels == {1: aside}
