@@ -10,7 +10,7 @@ from tallystick_protocol.codes import LogType, Scope
 from tallystick_protocol.errors import BadValue
 from tallystick_protocol.evidence import ERASED, PART_KEY, SLICE_KEY, Evidence, LoggedObject, Piece, Proof
 from tallystick_protocol.ids import H32, PartyId
-from tallystick_protocol.salted_tree import SALT_BYTES, SaltedTree
+from tallystick_protocol.salted_tree import SALT_BYTES, Leaf, SaltedTree
 
 Prove = Callable[[int], Sequence[H32]]
 
@@ -51,6 +51,9 @@ class EvidenceDraft:
         self._pieces: list[tuple[int, int | None, int, int, bytes, bytes, tuple[H32, ...]]] = []
         self._opened: dict[tuple[int, int | None, int, int], int] = {}
 
+    def __len__(self) -> int:
+        return len(self._objects)
+
     def add(self, envelope: bytes, leaf: int) -> int:
         """A signed object and its leaf index; returns its number."""
         parsed = cose.parse(envelope)
@@ -73,13 +76,19 @@ class EvidenceDraft:
 
     def open_leaf(self, settlement: int, key: int, index: int, tree: SaltedTree) -> int:
         """A leaf of a settlement's tree at wire key 5, 7, 10 or 12."""
-        leaf = tree.leaves[index]
-        return self._open(settlement, None, key, index, leaf.salt, leaf.data, tree.path(index))
+        return self.open_kept(settlement, key, index, tree.leaves[index], tree.path(index))
+
+    def open_kept(self, settlement: int, key: int, index: int, leaf: Leaf, path: Sequence[H32]) -> int:
+        """The same from one kept leaf and its audit path, where other leaves of the tree are erased."""
+        return self._open(settlement, None, key, index, leaf.salt, leaf.data, tuple(path))
 
     def open_slice(self, use: int, index: int, slices: SaltedTree) -> int:
         """A slice of a joined use whose leaf is piece `use`."""
-        leaf = slices.leaves[index]
-        return self._open(0, use, SLICE_KEY, index, leaf.salt, leaf.data, slices.path(index))
+        return self.open_kept_slice(use, index, slices.leaves[index], slices.path(index))
+
+    def open_kept_slice(self, use: int, index: int, leaf: Leaf, path: Sequence[H32]) -> int:
+        """The same from one kept leaf and its audit path."""
+        return self._open(0, use, SLICE_KEY, index, leaf.salt, leaf.data, tuple(path))
 
     def finish(self, note: bytes, prove: Prove, echoes: Sequence[int] = (), consistency: Prove | None = None) -> bytes:
         """The file. `prove(leaf)` is a leaf's audit path to the checkpoint in `note`.

@@ -75,7 +75,8 @@ class Account:
 class Books:
     """All that one settlement is made of. `versions` in the order of their chain, whose first names it.
 
-    `uses` are in canonical order; `counters` and `accounts` are what the settlement before left.
+    `uses` are in canonical order; `counters` and `accounts` are what the settlement before left. A counter stays
+    `late_ms` after its period, because uses of that period may come so late.
     """
 
     versions: Sequence[Version]
@@ -87,6 +88,7 @@ class Books:
     counters: Mapping[H32, CounterOpening] = field(default_factory=dict)
     accounts: Mapping[PartyId, Account] = field(default_factory=dict)
     inputs: tuple[H32, ...] = ()
+    late_ms: int = 0
 
     @property
     def chain(self) -> H32:
@@ -264,7 +266,7 @@ def close_counters(books: Books) -> list[Counter]:
     rows = {key: Counter(key, period, _opening(books, key), value) for key, (period, value) in moved.items()}
     for key, opening in books.counters.items():
         period = opening.period
-        if key not in rows and (period is None or period.to_ms > books.from_ms):
+        if key not in rows and (period is None or period.to_ms + books.late_ms > books.from_ms):
             span = None if period is None else (period.from_ms, period.to_ms)
             rows[key] = Counter(key, span, opening.value, opening.value)
     return [rows[key] for key in sorted(rows)]
@@ -312,7 +314,7 @@ def _lines_of(one: RatedUse, lines: dict[PartyId, list[Line]]) -> None:
 
 def _joined(books: Books, party: PartyId, lines: Sequence[Line]) -> tuple[Line, ...]:
     """Lines of slices under the id of the settled use they were joined into; the order of first mention stays."""
-    heads = _heads(books)
+    heads = heads_of(books)
     sums: dict[tuple[LineKind, H32], int] = {}
     for line in lines:
         key = (line.kind, heads.get(line.ref, line.ref))
@@ -320,7 +322,7 @@ def _joined(books: Books, party: PartyId, lines: Sequence[Line]) -> tuple[Line, 
     return tuple(Line(kind, ref, amount) for (kind, ref), amount in sums.items())
 
 
-def _heads(books: Books) -> dict[H32, H32]:
+def heads_of(books: Books) -> dict[H32, H32]:
     """use id of an interval slice -> use id of the settled use, which has the number of its first slice."""
     by_hash = {version.h: version.contract for version in books.versions}
     first: dict[tuple[object, ...], H32] = {}

@@ -1,0 +1,113 @@
+"""Makes a party's evidence file for a period: one checkpoint, everything signed that it needs, its own pieces opened.
+
+It never decides what is true; the verifier does, on the party's own computer.
+"""
+
+from sqlalchemy import Connection
+from tallystick_protocol import cose
+from tallystick_protocol.codes import Scope
+from tallystick_protocol.errors import InvariantError
+from tallystick_protocol.ids import H32
+from tallystick_protocol.note import Note
+from tallystick_protocol.settled_use import Use
+from tallystick_protocol.settlement import Settlement
+
+from tallystick_cloud.context import Context
+from tallystick_cloud.contracts.store import versions_of
+from tallystick_cloud.log import store as log_store
+from tallystick_cloud.log.prover import Prover
+from tallystick_cloud.settlement import store as settlements
+from tallystick_cloud.settlement.model import Stored, TreeKey
+
+from . import store
+from .errors import NoEvidence
+from .gather import Gathering
+from .model import Chain, Made, Wanted, cut_chain, scope_of
+
+
+def evidence(conn: Connection, context: Context, wanted: Wanted) -> Made:
+    """The file. Raises NoEvidence when nothing settled concerns the party then, or no checkpoint covers it yet."""
+    chains = _chains(conn, context.community, wanted)
+    scopes = {scope for _, scope in chains}
+    scope = wanted.scope or (Scope.CONTRACT if Scope.CONTRACT in scopes else Scope.OWN)
+    mine = [chain for chain, one in chains if one is scope]
+    if not mine:
+        raise NoEvidence("evidence", f"of scope {scope.name.lower()}: nothing settled then concerns this party")
+    gathering = Gathering(conn, context.community, wanted.party, scope)
+    for chain in mine:
+        gathering.chain(chain)
+    size, note = _checkpoint(conn, context.community, gathering.top)
+    prover = Prover([H32(h) for h in log_store.leaf_hashes(conn, context.community, 0, size)])
+    data = gathering.draft.finish(note, prover.inclusion, sorted(gathering.echoes), prover.consistency)
+    names = tuple(sorted({list(chain.contracts.values())[-1].name for chain in mine}))
+    shown = [chain.shown[-1] for chain in mine]
+    span = min(one.from_ms for one in shown), max(one.to_ms for one in shown)
+    return Made(data, wanted.party, scope, names, *span, len(gathering.draft))
+
+
+def _chains(conn: Connection, community: str, wanted: Wanted) -> list[tuple[Chain, Scope]]:
+    """Every contract chain with a settlement that holds the moment and concerns the party."""
+    found = []
+    seen: set[bytes] = set()
+    for stored in settlements.of_community(conn, community):
+        if stored.chain in seen or (wanted.chain is not None and stored.chain != wanted.chain):
+            continue
+        seen.add(stored.chain)
+        chain = _chain(conn, stored.chain, wanted.at_ms)
+        if chain is None:
+            continue
+        scope = scope_of(chain.id, list(chain.contracts.values()), wanted.party)
+        if scope is Scope.CONTRACT or _has_statement(conn, chain.shown[-1], wanted.party):
+            found.append((chain, scope))
+    return found
+
+
+def _chain(conn: Connection, chain: H32, at_ms: int) -> Chain | None:
+    every = settlements.of_chain(conn, chain)
+    index = next((at for at, one in enumerate(every) if one.from_ms <= at_ms < one.to_ms), None)
+    if index is None:
+        return None
+    base, shown = cut_chain(every, index, _oldest(conn, every, index))
+    contracts = {H32(h): version.contract for h, version in versions_of(conn, chain).items()}
+    listed = _signed(shown[-1]).contracts
+    return Chain(chain, {h: contracts[h] for h in listed}, base, shown)
+
+
+def _signed(stored: Stored) -> Settlement:
+    return Settlement.decode(cose.parse(stored.envelope).payload)
+
+
+def _oldest(conn: Connection, every: list[Stored], index: int) -> int:
+    """The earliest settlement that corrections reach back to, through each other."""
+    places = {one.h: at for at, one in enumerate(every)}
+    oldest = at = index
+    while at >= oldest:
+        for row in settlements.leaves(conn, every[at].h, TreeKey.USES):
+            replaces = None if row.data is None else Use.decode(row.data).replaces
+            if replaces is not None:
+                oldest = min(oldest, places[replaces.settlement])
+        at -= 1
+    return oldest
+
+
+def _has_statement(conn: Connection, stored: Stored, party: bytes) -> bool:
+    return any(bytes(row.party) == party for row in settlements.statements_of(conn, stored.h))
+
+
+def _checkpoint(conn: Connection, community: str, top: int) -> tuple[int, bytes]:
+    """The newest checkpoint that enough witnesses signed, else the newest; with every witness's line."""
+    lines = store.cosignatures(conn, community)
+    needed = store.witnesses_needed(conn, community)
+    notes = store.notes(conn, community, top)
+    if not notes:
+        raise NoEvidence("checkpoint", "none covers the settlement yet; the next one is signed within a minute")
+    seen = next(((size, note) for size, note in notes if len(lines.get(size, ())) >= needed), notes[0])
+    return seen[0], with_lines(seen[1], lines.get(seen[0], []))
+
+
+def with_lines(note: bytes, lines: list[str]) -> bytes:
+    """The note with the lines of witnesses after the log's own."""
+    joined = note + "".join(line + "\n" for line in lines).encode()
+    if Note.decode(joined).text != Note.decode(note).text:
+        raise InvariantError("a witness's line changed the text of a checkpoint")
+    return joined

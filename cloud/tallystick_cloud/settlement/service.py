@@ -1,0 +1,177 @@
+"""Closes a period of a contract: everything in it is committed to, signed, logged and kept with its salts.
+
+It never settles a period twice or out of order, and never changes a settlement.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+from tallystick_protocol import cose
+from tallystick_protocol.codes import LineKind, LogType
+from tallystick_protocol.counter_line import Counter
+from tallystick_protocol.errors import InvariantError
+from tallystick_protocol.ids import H32, PartyId
+from tallystick_protocol.money import settle
+from tallystick_protocol.money.calendar import Period, period_of
+from tallystick_protocol.money.contract import Contract, version_at
+from tallystick_protocol.statement import CENT_NANO, Line
+
+from tallystick_cloud.context import Context
+from tallystick_cloud.contracts import store as contracts
+from tallystick_cloud.contracts.model import Version
+from tallystick_cloud.errors import NotFound
+from tallystick_cloud.ledger import period as ledger_period
+from tallystick_cloud.ledger.store import lock_chains
+from tallystick_cloud.log import service as log
+from tallystick_cloud.ports import Entropy
+
+from . import facts, keep, store
+from .errors import SettlementRefused
+from .model import Closed, Stored, TreeKey
+from .uses import Gathered, gather
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """Who settles: the community with its keys, and chance for salts, nonces and tags."""
+
+    context: Context
+    entropy: Entropy
+
+
+def close(conn: Connection, office: Office, at_ms: int, now_ms: int, chain: bytes | None = None) -> list[Closed]:
+    """Settle, for every contract or one, the rating period that holds `at_ms`; again it changes nothing.
+
+    Raises Conflict when the period is not over, NotFound for an unknown chain, SettlementRefused for a gap.
+    """
+    community = office.context.community
+    ledger_period.close(conn, community, at_ms, now_ms)
+    chains: dict[bytes, list[Version]] = {}
+    for version in contracts.book(conn, community).versions:
+        chains.setdefault(version.chain, []).append(version)
+    if chain is not None and chain not in chains:
+        raise NotFound("contract", f"{chain.hex()} has no version in force in {community}")
+    wanted = sorted(chains) if chain is None else [chain]
+    lock_chains(conn, wanted)
+    closed = []
+    for one in wanted:
+        contract = version_at([version.contract for version in chains[one]], at_ms)
+        before = store.last(conn, one)
+        if contract is not None:
+            closed.append(_close_chain(conn, office, chains[one], period_of(contract, at_ms), before, now_ms))
+    return closed
+
+
+def _close_chain(
+    conn: Connection,
+    office: Office,
+    versions: list[Version],
+    period: Period,
+    before: Stored | None,
+    now_ms: int,
+) -> Closed:
+    chain = H32(versions[0].chain)
+    name = versions[-1].contract.name
+    if before is not None and period.to_ms <= before.to_ms:
+        return _again(conn, chain, period, name)
+    listed = [one for one in versions if one.contract.effective_from_ms < period.to_ms]
+    gathered = gather(conn, office.context.community, chain, _by_h(versions), period.to_ms, office.entropy)
+    decided = store.undone_resolutions(conn, chain, period.to_ms)
+    contracts_listed = [one.contract for one in listed]
+    community = office.context.community
+    covers = facts.covers(conn, community, chain, contracts_listed, before, gathered, decided)
+    from_ms = period.from_ms if before is None else before.to_ms
+    books = settle.Books(
+        versions=[settle.Version(H32(one.h), one.contract) for one in listed],
+        from_ms=from_ms,
+        to_ms=period.to_ms,
+        uses=gathered.rated,
+        covers=covers,
+        prev=None if before is None else before.h,
+        counters=_counters_before(conn, before),
+        accounts=_accounts(conn, chain, contracts_listed, before, period.to_ms),
+        late_ms=max(contract.terms.late_days for contract in contracts_listed) * DAY_MS,
+    )
+    built = settle.build(books, office.entropy.bytes)
+    _check_late_uses(gathered, listed)
+    stored = _sign_and_log(conn, office, chain, before, built, now_ms)
+    keep.keep(conn, community, stored, books, built, gathered)
+    store.carry_out(conn, [bytes(one.h) for one in decided], stored.h)
+    opens = sum(len(cover.opens) for cover in built.covers)
+    return Closed(stored, name, len(built.uses), opens, len(built.statements), again=False)
+
+
+def _again(conn: Connection, chain: H32, period: Period, name: str) -> Closed:
+    for one in store.of_chain(conn, chain):
+        if one.from_ms < period.to_ms <= one.to_ms:
+            return Closed(one, name, 0, 0, 0, again=True)
+    first = store.of_chain(conn, chain)[0]
+    reason = f"ends before the first settlement of {name!r} began; what was used then is in settlement {first.number}"
+    raise SettlementRefused("period", reason)
+
+
+def _by_h(versions: Iterable[Version]) -> Mapping[bytes, Contract]:
+    return {one.h: one.contract for one in versions}
+
+
+def _check_late_uses(gathered: Gathered, listed: Iterable[Version]) -> None:
+    known = {one.h for one in listed}
+    if any(one.version not in known for one in gathered.rated):
+        raise InvariantError("a use is priced by a version that is not in force in its period")
+
+
+def _counters_before(conn: Connection, before: Stored | None) -> dict[H32, settle.CounterOpening]:
+    if before is None:
+        return {}
+    found = {}
+    for row in store.leaves(conn, before.h, TreeKey.COUNTERS):
+        if row.data is None:
+            raise InvariantError("a counter was erased, though it names nobody")
+        counter = Counter.decode(row.data)
+        period = None if counter.period is None else Period(*counter.period)
+        found[counter.key] = settle.CounterOpening(period, counter.closing)
+    return found
+
+
+def _accounts(
+    conn: Connection, chain: H32, versions: Iterable[Contract], before: Stored | None, to_ms: int
+) -> dict[PartyId, settle.Account]:
+    """Every party of the contract has a statement each time, so that statements chain without a gap."""
+    past = {} if before is None else {bytes(row.party): row for row in store.statements_of(conn, before.h)}
+    lines = _payout_lines(conn, chain, None if before is None else before.to_ms, to_ms)
+    parties = {party.id for contract in versions for party in contract.parties}
+    parties |= {PartyId(party) for party in past} | set(lines)
+    accounts = {}
+    for party in parties:
+        row = past.get(party)
+        prev, opening = (None, 0) if row is None else (H32(bytes(row.h)), row.closing)
+        accounts[party] = settle.Account(prev, opening, tuple(lines.get(party, ())))
+    return accounts
+
+
+def _payout_lines(conn: Connection, chain: H32, from_ms: int | None, to_ms: int) -> dict[PartyId, list[Line]]:
+    """Payouts that were sent since the last settlement, and those that came back."""
+    low = from_ms or 0
+    found: dict[PartyId, list[Line]] = {}
+    for row in store.payouts_between(conn, chain, from_ms, to_ms):
+        mine = found.setdefault(PartyId(bytes(row.party)), [])
+        if row.sent_ms is not None and low <= row.sent_ms < to_ms:
+            mine.append(Line(LineKind.PAYOUT, H32(bytes(row.id)), -row.cents * CENT_NANO))
+        if row.outcome == "returned" and low <= row.outcome_ms < to_ms:
+            mine.append(Line(LineKind.PAYMENT, H32(bytes(row.id)), row.cents * CENT_NANO))
+    return found
+
+
+def _sign_and_log(
+    conn: Connection, office: Office, chain: H32, before: Stored | None, built: settle.Built, now_ms: int
+) -> Stored:
+    signed = built.settlement
+    envelope = cose.sign(office.context.keys.settlement, cose.ContentType.SETTLEMENT, signed.encode())
+    h = cose.parse(envelope).hash
+    (leaf,) = log.append(conn, office.context.community, [log.Entry(LogType.SETTLEMENT, h)], now_ms)
+    number = 1 if before is None else before.number + 1
+    span = (signed.from_ms, signed.to_ms)
+    return Stored(h, chain, number, signed.prev, signed.unit, *span, envelope, leaf, now_ms)
