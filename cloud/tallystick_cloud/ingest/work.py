@@ -129,9 +129,7 @@ class ChannelWork:
             self.tail.append(Point(reading.t_ms, reading.total))
 
     def take_event(self, event: Event) -> Trouble | None:
-        """Events after the last number, in order; at or below it they are evidence (the caller looks for reuse)."""
-        if event.number <= self.last_event:
-            return None
+        """An event with a number above the last; the caller knows what to do with the others."""
         self.changed = True
         self.last_event = event.number
         match event.code:
