@@ -55,6 +55,7 @@ class ModbusLink:
             self._client = client = _client(self.config, self._trace_packet, self._trace_pdu, self._trace_connect)
             client.set_max_no_responses(NEVER)
             connected = await client.connect()
+            self._heed_cancellation()
         except (OSError, ValueError, termios.error) as error:
             self.close()
             raise LineDown(f"{where(self.config)}: {error}") from error
@@ -66,6 +67,14 @@ class ModbusLink:
         self._unanswered = 0
         self.down.clear()
         self.up.set()
+
+    def _heed_cancellation(self) -> None:
+        """Up to Python 3.11 `asyncio.wait_for`, which pymodbus connects by, can swallow a cancellation that comes
+        with the refusal; unheeded, the agent would never end."""
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            self.close()
+            raise asyncio.CancelledError
 
     def close(self) -> None:
         """Hang up; harmless when not connected."""
