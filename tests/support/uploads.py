@@ -75,8 +75,16 @@ def personal(channel: int, events: Sequence[Event]) -> Part:
     return Part(channel, ZERO_H32, Sensitivity.PERSONAL, events=tuple(events))
 
 
-def event(number: int, t_ms: int, code: EventCode, *, boot: bytes = BOOT, **more: object) -> Event:
-    return Event(number, Uptime(boot, t_ms), t_ms, TimeQuality.S, code, **more)  # type: ignore[arg-type]
+def event(
+    number: int,
+    t_ms: int,
+    code: EventCode,
+    *,
+    boot: bytes = BOOT,
+    quality: TimeQuality = TimeQuality.S,
+    **more: object,
+) -> Event:
+    return Event(number, Uptime(boot, t_ms), t_ms, quality, code, **more)  # type: ignore[arg-type]
 
 
 def wash(

@@ -11,7 +11,10 @@ from tallystick_protocol.ids import H32
 from tallystick_protocol.money.intervals import Point
 
 from tallystick_cloud.contracts.model import ChannelContracts
-from tallystick_cloud.ingest.work import ChannelWork, OpenUse, Origin
+from tallystick_cloud.ingest.model import OpenUse, Origin, Timeless
+from tallystick_cloud.ingest.work import ChannelWork
+
+_TIMED = 2  # numbers of a tail's entry that has a time
 
 
 def work_of(row: Any, contracts: ChannelContracts, open_rows: Iterable[Any], origin: Origin) -> ChannelWork:
@@ -28,6 +31,7 @@ def work_of(row: Any, contracts: ChannelContracts, open_rows: Iterable[Any], ori
         )
         for one in open_rows
     }
+    tail = json.loads(row.tail)
     return ChannelWork(
         channel_hash=H32(bytes(row.channel_hash)),
         gid=bytes(row.gid),
@@ -47,7 +51,10 @@ def work_of(row: Any, contracts: ChannelContracts, open_rows: Iterable[Any], ori
         base=row.base,
         serial=row.serial,
         last_edge_ms=row.last_edge_ms,
-        tail=[Point(t_ms, total) for t_ms, total in json.loads(row.tail)],
+        tail=[Point(*found) for found in tail if len(found) == _TIMED],
+        timeless=[
+            Timeless(total, bytes.fromhex(boot), at) for total, boot, at in (f for f in tail if len(f) != _TIMED)
+        ],
         contracts=contracts,
         origin=origin,
         open_uses=begun,
@@ -69,5 +76,11 @@ def values_of(work: ChannelWork) -> dict[str, object]:
         "_base": work.base,
         "_serial": work.serial,
         "_last_edge_ms": work.last_edge_ms,
-        "_tail": json.dumps([[point.t_ms, point.total] for point in work.tail]),
+        "_tail": json.dumps(_tail(work)),
     }
+
+
+def _tail(work: ChannelWork) -> list[list[object]]:
+    """[t_ms, total] for readings with a time, [total, boot, uptime_ms] for those that wait for theirs."""
+    timed: list[list[object]] = [[point.t_ms, point.total] for point in work.tail]
+    return timed + [[one.total, one.boot.hex(), one.uptime_ms] for one in work.timeless]

@@ -14,7 +14,7 @@ from tallystick_protocol.part import Event
 from tallystick_cloud.alarms import Alarm, Severity, clear_alarm, raise_alarm
 from tallystick_cloud.gateways.model import Head
 
-from .work import Trouble
+from .model import Trouble
 
 _WORDS: Mapping[EventCode, tuple[str, Severity, str]] = {
     EventCode.QUARANTINED: ("reading-set-aside", Severity.INFO, "a reading was set aside and is not billed"),

@@ -21,7 +21,8 @@ from tallystick_cloud.ledger.model import FreshUse
 
 from . import notices, reuse, store
 from .channel_row import values_of, work_of
-from .work import EXPLAINS_GENERATION, ChannelWork, Origin, Trouble
+from .model import Origin, Trouble
+from .work import EXPLAINS_GENERATION, ChannelWork
 
 GATEWAY_CHANNEL = 0
 
@@ -95,6 +96,7 @@ class _Bench:
         self._head = head
         self._h = h
         self._now_ms = now_ms
+        self._offsets: dict[bytes, int] = {}
         self._channel_of: dict[int, bytes] = {}
         self._rows = store.channels_of(conn, head.gid)
         self._book = contracts.book(conn, head.community)
@@ -123,6 +125,7 @@ class _Bench:
                         troubles[position] = trouble
                 case _:
                     assert_never(part)
+        self._clocks(readable)
         self._segments(readable, troubles)
         self._events(readable, troubles)
         for number in sorted(self._works):
@@ -151,7 +154,18 @@ class _Bench:
             begun = [use for (h, _), use in self._open.items() if h == row.channel_hash]
             terms = self._book.of_channel(row.asset, row.quantity)
             found = self._works[number] = work_of(row, terms, begun, Origin(self._h, self._head.level, self._now_ms))
+            found.know_time(self._offsets)
         return found
+
+    def _clocks(self, readable: Sequence[tuple[int, Part]]) -> None:
+        """Corrections of the gateway's clock come first: they give time to what was read before them."""
+        for _, part in readable:
+            for event in part.events:
+                if event.clock is not None and part.channel == GATEWAY_CHANNEL:
+                    self._offsets[event.clock.boot] = event.clock.offset_ms
+        if self._offsets:
+            for number in self._rows:
+                self._work(number)
 
     def _segments(self, readable: Sequence[tuple[int, Part]], troubles: dict[int, Trouble]) -> None:
         """Segments of a channel in the order of their paginations, whatever the order of the parts."""

@@ -9,7 +9,7 @@ from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.part import Event, Part
 
 from . import store
-from .work import Trouble
+from .model import Trouble
 
 PARTS_MAX = 4096  # parts of one channel that are searched: months of a busy machine
 

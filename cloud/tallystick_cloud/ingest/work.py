@@ -3,6 +3,7 @@
 It never reads a database; whatever it cannot bill it sets aside with a reason, and the chain goes on.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tallystick_protocol.codes import EventCode, MeterState, Reason, TimeQuality
@@ -14,46 +15,12 @@ from tallystick_protocol.money.rating import Usage, UsageForm
 from tallystick_protocol.part import Event, Segment, SegmentReading
 
 from tallystick_cloud.contracts.model import ChannelContracts, Found
+from tallystick_cloud.ingest.model import UNKNOWN_MS, OpenUse, Origin, Timeless, Trouble
 from tallystick_cloud.ledger.model import FreshUse, Kind
 
 DAY_MS = 86_400_000
 TAIL_MAX = 4096  # readings kept after the last edge: days without any contract; older ones are evidence only
 EXPLAINS_GENERATION = frozenset({EventCode.WRAP, EventCode.RESET, EventCode.EXCHANGE})
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """A part, or something in it, that is set aside; totals and uses name the span where it is known."""
-
-    reason: Reason
-    detail: str
-    from_total: int | None = None
-    to_total: int | None = None
-    use: int | None = None
-
-
-@dataclass(slots=True)
-class OpenUse:
-    """A use that was begun and is not billed yet."""
-
-    number: int
-    start_ms: int
-    boot: bytes
-    uptime_ms: int
-    subject: bytes | None
-    state: str  # started | billable
-    from_total: int | None = None
-    is_new: bool = False
-    is_done: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Of what is worked in: the batch, its gateway's evidence level, and when it came."""
-
-    batch: bytes
-    level: int
-    now_ms: int
 
 
 @dataclass(slots=True)
@@ -79,6 +46,7 @@ class ChannelWork:
     serial: str | None
     last_edge_ms: int | None
     tail: list[Point]
+    timeless: list[Timeless]
     contracts: ChannelContracts
     origin: Origin
     open_uses: dict[int, OpenUse] = field(default_factory=dict)
@@ -86,6 +54,18 @@ class ChannelWork:
     exceptions: list[Trouble] = field(default_factory=list)
     readings: int = 0
     changed: bool = False
+    offsets: Mapping[bytes, int] = field(default_factory=dict)  # boot -> UTC minus uptime in ms
+
+    def know_time(self, offsets: Mapping[bytes, int]) -> None:
+        """Clocks were corrected: what waits for the time of these boots gets it."""
+        self.offsets = offsets
+        waiting = self.timeless
+        if any(one.boot in offsets for one in waiting):
+            self.changed = True
+            for one in waiting:
+                if one.boot in offsets:
+                    self._place(one.uptime_ms + offsets[one.boot], one.total)
+            self.timeless = [one for one in waiting if one.boot not in offsets]
 
     def take_segment(self, segment: Segment, explained: bool) -> Trouble | None:
         """Readings after the last pagination; at or below it they are evidence and change nothing."""
@@ -115,18 +95,35 @@ class ChannelWork:
         self.serial = segment.serial or self.serial
         for reading in fresh:
             if reading.state is MeterState.OK:
-                self._point(reading)
+                self._point(reading, segment.at.boot)
 
-    def _point(self, reading: SegmentReading) -> None:
+    def _point(self, reading: SegmentReading, boot: bytes) -> None:
         self.last_total = reading.total
-        if self.is_event or reading.quality is TimeQuality.U:
-            return  # a total without time still counts: the next reading with time closes the span
-        self.last_reading_ms = max(reading.t_ms, self.last_reading_ms or 0)
+        if self.is_event:
+            return
         if self.first_total is None:
             self.first_total = self.billed_total = reading.total
-            self.last_edge_ms = reading.t_ms
-        if not self.tail or reading.t_ms > self.tail[-1].t_ms:
-            self.tail.append(Point(reading.t_ms, reading.total))
+        if reading.quality is not TimeQuality.U:
+            self._place(reading.t_ms, reading.total)
+        elif boot in self.offsets:
+            self._place(reading.uptime_ms + self.offsets[boot], reading.total)
+        else:
+            self.timeless = [*self.timeless[-TAIL_MAX + 1 :], Timeless(reading.total, boot, reading.uptime_ms)]
+
+    def _place(self, t_ms: int, total: int) -> None:
+        """A total at a known time. What still waits lies before it: its counts are in this total."""
+        self.timeless = []
+        self.last_reading_ms = max(t_ms, self.last_reading_ms or 0)
+        if self.last_edge_ms is None:
+            self.last_edge_ms = t_ms
+        if not self.tail or t_ms > self.tail[-1].t_ms:
+            self.tail.append(Point(t_ms, total))
+
+    def _time(self, event: Event) -> int:
+        """When it happened; UNKNOWN_MS when nobody knows yet."""
+        if event.quality is not TimeQuality.U:
+            return event.t_ms
+        return event.at.ms + self.offsets[event.at.boot] if event.at.boot in self.offsets else UNKNOWN_MS
 
     def take_event(self, event: Event) -> Trouble | None:
         """An event with a number above the last; the caller knows what to do with the others."""
@@ -146,7 +143,7 @@ class ChannelWork:
             return Trouble(Reason.NUMBER_REUSED, f"use {use} began again; the last was {self.last_use}", use=use)
         self.last_use = max(self.last_use, use)
         self.open_uses[use] = OpenUse(
-            use, event.t_ms, event.at.boot, event.at.ms, event.subject, "started", event.total, is_new=True
+            use, self._time(event), event.at.boot, event.at.ms, event.subject, "started", event.total, is_new=True
         )
         return None
 
@@ -160,13 +157,13 @@ class ChannelWork:
             return Trouble(Reason.NUMBER_REUSED, f"use {use} is closed; the last was {self.last_use}", use=use)
         if self.last_total is not None and total < self.last_total:
             return Trouble(Reason.FELL, f"total {total} after {self.last_total}: a total never falls", use=use)
-        begun = begun or OpenUse(use, event.t_ms, event.at.boot, event.at.ms, None, "started", is_new=True)
+        begun = begun or OpenUse(use, UNKNOWN_MS, event.at.boot, event.at.ms, None, "started", is_new=True)
         self.open_uses[use] = begun
         self.last_use = max(self.last_use, use)
         if self.first_total is None:
             self.first_total = self.billed_total = total - (event.code is not EventCode.USE_ABORTED)
         self.last_total = total
-        self.last_reading_ms = max(event.t_ms, self.last_reading_ms or 0)
+        self.last_reading_ms = max(self._time(event), self.last_reading_ms or 0)
         if begun.state == "started":
             self._bill(begun, event, total)
         begun.state = "billable"
@@ -183,6 +180,12 @@ class ChannelWork:
             self.exceptions.append(Trouble(Reason.USE_UNEXPLAINED, detail, billed, start))
         start = max(billed, start)
         self.billed_total = max(billed, total)
+        end_ms = self._time(event)
+        if end_ms == UNKNOWN_MS:
+            detail = f"use {begun.number} happened before the gateway knew the time"
+            self.exceptions.append(Trouble(Reason.UNKNOWN_TIME, detail, start, total, begun.number))
+            return
+        begun.start_ms = end_ms if begun.start_ms == UNKNOWN_MS else min(begun.start_ms, end_ms)
         found = self.contracts.at(begun.start_ms)
         if found is None:
             if total > start:
@@ -196,8 +199,8 @@ class ChannelWork:
             use_id=use_id(self.channel_hash, begun.number),
             channel_hash=self.channel_hash,
             number=begun.number,
-            start_ms=min(begun.start_ms, event.t_ms),
-            end_ms=event.t_ms,
+            start_ms=begun.start_ms,
+            end_ms=self._time(event),
             from_total=start,
             to_total=total,
             asset=self.asset,

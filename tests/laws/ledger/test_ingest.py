@@ -5,16 +5,16 @@ from hashlib import sha256
 import pytest
 from sqlalchemy import select, update
 from support.books import DAY, HOUR, T0, Books
-from support.uploads import SimGateway, event, money, personal, segment, wash
+from support.uploads import BOOT, SimGateway, event, money, personal, segment, wash
 from tallystick_cloud import schema
 from tallystick_cloud.ledger.audit import audit
 from tallystick_protocol import cbor, cose
 from tallystick_protocol.batch import SealedPart, Upload
-from tallystick_protocol.codes import EventCode, Reason, ReceiptStatus, Sensitivity
+from tallystick_protocol.codes import EventCode, Reason, ReceiptStatus, Sensitivity, TimeQuality
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.hello import LostBatches
 from tallystick_protocol.ids import H32
-from tallystick_protocol.part import Part
+from tallystick_protocol.part import ClockFix, Part
 
 MINUTE = 60_000
 QUARTER = 15 * MINUTE
@@ -395,6 +395,65 @@ def test_evidence_level_follows_the_storage_of_the_key(books: Books) -> None:
     books.run(lambda conn: conn.execute(update(schema.gateway).values(storage_class="hardware")))
     books.seal_and_send(gateway, wash(2, 4, 2, 2, T0 + 2 * HOUR, T0 + 3 * HOUR))
     assert sorted(int(row["level"]) for row in books.rows(schema.use)) == [1, 2]  # type: ignore[call-overload]
+
+
+def timeless(first: int, rows: list[tuple[int, int]]) -> Part:
+    """Readings by uptime: the gateway did not know the time."""
+    return money(1, [segment(first, rows, serial="S1", quality=TimeQuality.U)])
+
+
+def corrected(number: int, offset_ms: int) -> Part:
+    fix = ClockFix(BOOT, offset_ms, 1_000)
+    return money(0, events=[event(number, HOUR, EventCode.CLOCK_CORRECTED, clock=fix)])
+
+
+def spans(books: Books) -> list[tuple[int, int, int]]:
+    rows = sorted(books.rows(schema.use), key=lambda row: row["position"])  # type: ignore[arg-type,return-value]
+    return [(int(row["end_ms"]), int(row["from_total"]), int(row["to_total"])) for row in rows]  # type: ignore[call-overload]
+
+
+def test_readings_without_time_get_it_from_the_clocks_correction(books: Books) -> None:
+    gateway = gateway_at(books)
+    rows = [(index * 5 * MINUTE, 1_000 + index * 50) for index in range(7)]
+    books.seal_and_send(gateway, [timeless(1, rows)])
+    assert books.rows(schema.use) == []
+    assert (channel(books, 1)["first_total"], channel(books, 1)["last_total"]) == (1_000, 1_300)
+    books.seal_and_send(gateway, [corrected(1, T0), readings(8, 1_350, count=6, start=T0 + 35 * MINUTE)])
+    assert spans(books) == [
+        (T0 + QUARTER, 1_000, 1_150),
+        (T0 + 2 * QUARTER, 1_150, 1_300),
+        (T0 + 3 * QUARTER, 1_300, 1_450),
+        (T0 + 4 * QUARTER, 1_450, 1_600),
+    ]
+    assert books.audit() == []
+
+
+def test_time_that_is_never_known_costs_no_counts(books: Books) -> None:
+    gateway = gateway_at(books)
+    books.seal_and_send(gateway, [timeless(1, [(0, 1_000), (MINUTE, 1_400)])])
+    books.seal_and_send(gateway, [readings(3, 1_500, count=4, start=T0)])
+    assert spans(books) == [(T0 + QUARTER, 1_000, 1_650)]
+    assert books.audit() == []
+
+
+def test_wash_before_the_time_was_known_waits_with_a_reason(books: Books) -> None:
+    gateway = gateway_at(books)
+    begun = event(1, MINUTE, EventCode.USE_STARTED, quality=TimeQuality.U, use=1)
+    done = event(2, 2 * MINUTE, EventCode.USE_BILLABLE, quality=TimeQuality.U, use=1, total=1, programme="60")
+    books.seal_and_send(gateway, [personal(2, [begun]), money(2, events=[done])])
+    (exception,) = books.rows(schema.exception)
+    assert (exception["reason"], exception["from_total"], exception["to_total"]) == ("unknown-time", 0, 1)
+    assert books.rows(schema.use) == []
+    assert books.audit() == []
+
+
+def test_wash_is_billed_when_the_correction_comes_with_it(books: Books) -> None:
+    gateway = gateway_at(books)
+    begun = event(1, MINUTE, EventCode.USE_STARTED, quality=TimeQuality.U, use=1)
+    done = event(2, 2 * MINUTE, EventCode.USE_BILLABLE, quality=TimeQuality.U, use=1, total=1, programme="60")
+    books.seal_and_send(gateway, [personal(2, [begun]), money(2, events=[done]), corrected(1, T0)])
+    (use,) = books.rows(schema.use)
+    assert (use["start_ms"], use["end_ms"], fees(books)) == (T0 + MINUTE, T0 + 2 * MINUTE, 1_850_000_000)
 
 
 def test_counts_without_events_stay_open_with_a_reason(books: Books) -> None:
