@@ -11,7 +11,8 @@ from tallystick_edge.drivers.modbus import ModbusDriver
 from tallystick_edge.sample import Fault, Sample
 
 LINE = LineConfig("line", LineKind.TCP, host="127.0.0.1", port=9)  # discard: nobody listens there
-METER = MeterConfig("meter", "eastron-sdm120", 1_000, line="line", unit=1, channels=(ChannelConfig(1, "energy_import"),))
+CHANNEL = ChannelConfig(1, "energy_import")
+METER = MeterConfig("meter", "eastron-sdm120", 1_000, line="line", unit=1, channels=(CHANNEL,))
 TURNS = 30  # turns of the loop from the start to long after the refusal
 END_S = 5
 
