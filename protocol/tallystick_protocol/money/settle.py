@@ -170,7 +170,10 @@ def settle_uses(versions: Sequence[Version], uses: Iterable[RatedUse], random: R
 
 
 def _group(contract: Contract, chain: H32, one: RatedUse) -> tuple[object, ...]:
-    """What makes one settled use: the use itself, or (channel, version, band, price step, rating period, kind)."""
+    """What makes one settled use: the use itself, or (channel, version, band, price step, rating period, kind).
+
+    Of what replaces a leaf the price step is left out: a late use may have moved it, and one leaf replaces one leaf.
+    """
     usage = one.rated.usage
     if usage.form is not UsageForm.INTERVAL:
         return (usage.channel_hash, usage.number)
@@ -180,7 +183,7 @@ def _group(contract: Contract, chain: H32, one: RatedUse) -> tuple[object, ...]:
         usage.channel_hash,
         one.version,
         one.rated.band,
-        price_step(plan, one.rated),
+        price_step(plan, one.rated) if one.was is None else -1,
         period.from_ms,
         one.kind,
         one.tag,

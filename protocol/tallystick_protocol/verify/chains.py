@@ -110,9 +110,8 @@ def _check_continued(where: str, before: Cover, cover: Cover) -> None:
     """from(n+1) = to(n) for batches: no batch is covered twice and none is skipped."""
     last, first = before.batches[-1], cover.batches[0]
     if first.epoch == last.epoch:
-        again = first.first == last.last + 1 or (first.first, first.last) == (last.first, last.last)
-        ensure(
-            again, where, f"skips or repeats batches between {last.epoch}/{last.last} and {first.epoch}/{first.first}"
-        )
+        stood_still = first == last or (first.first, first.last, first.h) == (last.last, last.last, last.h)
+        why = f"skips or repeats batches between {last.epoch}/{last.last} and {first.epoch}/{first.first}"
+        ensure(first.first == last.last + 1 or stood_still, where, why)
     else:
         ensure(first.epoch > last.epoch, where, "goes back to an earlier epoch of its gateway")

@@ -168,7 +168,7 @@ def _check_numbers(
 ) -> None:
     """Use numbers are contiguous: each is billed, open or closed by a decision, once."""
     left = [(o.from_use, o.to_use) for o in opens] + [(cover.from_use, cover.to_use)]
-    numbers = {use.number for use in uses}
+    numbers = {use.number for use in uses if not _is_decision(use, closed)}
     right = [(number - 1, number) for number in sorted(numbers)]
     right += [(o.from_use, o.to_use) for o in cover.opens]
     for was, _ in closed:
@@ -178,6 +178,15 @@ def _check_numbers(
             spans += [(low, number - 1), (number, high)]
         right += spans
     _check_spans(where, "use numbers", left, right)
+
+
+def _is_decision(use: Use, closed: list[tuple[Open, Resolution]]) -> bool:
+    """Whether people decided to bill counts that had no use number: the decision's use brings one of its own."""
+    for was, decision in closed:
+        inside = decision.from_total <= use.from_total and use.to_total <= decision.to_total
+        if decision.action is ResolutionAction.BILL and inside and not was.from_use < use.number <= was.to_use:
+            return True
+    return False
 
 
 def _check_spans(where: str, what: str, left: list[Span], right: list[Span]) -> None:

@@ -12,7 +12,7 @@ from tallystick_protocol.money.contract import Contract, ContractState, version_
 from tallystick_protocol.money.plan import Counter as Meaning
 from tallystick_protocol.money.plan import plan_of
 from tallystick_protocol.money.rating import Rated, Usage, UsageForm, counters_of, rate
-from tallystick_protocol.money.settle import RatedUse, settle_uses
+from tallystick_protocol.money.settle import RatedUse, Was, settle_uses
 from tallystick_protocol.money.zone import offsets_of
 from tallystick_protocol.settled_use import Use
 from tallystick_protocol.verify import words
@@ -192,7 +192,10 @@ def _opening(account: Account, counters: dict[H32, Counter], key: H32) -> int:
 
 
 def _take_back(case: Case, account: Account, uses: Sequence[Use], starts: dict[H32, int]) -> None:
-    """Corrected uses are rated anew: their old effect leaves the counters first."""
+    """Corrected uses are rated anew: their old effect leaves the counters first.
+
+    A correction therefore brings every later use of its counters along, also those whose price stays.
+    """
     for use in uses:
         old = replaced(case, account, use)
         if old is None:
@@ -245,6 +248,7 @@ def _own(case: Case, account: Account) -> None:
     ends: dict[H32, int] = {}
     meanings: dict[H32, Meaning] = {}
     rated: dict[int, list[Rated]] = {}
+    undone = _own_effects(case, account, uses)
     work = sorted(
         (
             (usage, place, committed)
@@ -260,7 +264,8 @@ def _own(case: Case, account: Account) -> None:
         same = [meaning.key for meaning in expected] == [key for key, _ in uses[place].counters]
         ensure(same, name, "moves other counters than the contract says for you: this use may be another payer's")
         starts = {
-            m.key: _before(account, counters, m, value, ends) for m, value in zip(expected, committed, strict=True)
+            m.key: _before(account, counters, m, value, ends) + (undone.pop(m.key, 0) if m.payer is not None else 0)
+            for m, value in zip(expected, committed, strict=True)
         }
         (one,) = rate(lambda _, rules=contract: rules, account.chain, [usage], starts)  # type: ignore[misc]
         for meaning, (key, after) in zip(expected, one.after, strict=True):
@@ -274,6 +279,26 @@ def _own(case: Case, account: Account) -> None:
     _check_closings(account, counters, meanings, ends)
 
 
+def _own_effects(case: Case, account: Account, uses: Sequence[Use]) -> dict[H32, int]:
+    """What corrected uses, and slices, had moved own price counters by, negative: it leaves them first."""
+    effects: dict[H32, int] = {}
+    for use in uses:
+        old = replaced(case, account, use)
+        if old is None or use.replaces is None:
+            continue
+        home = next(one for one in case.accounts if one.item.h == use.replaces.settlement)
+        contract = _contract_of(home, old)
+        for usage, committed in _pieces(case, home, old):
+            meanings = counters_of(contract, account.chain, usage)
+            ensure(len(meanings) == len(committed), case.use_name(old), "moves other counters than the contract says")
+            values = {meaning.key: value for meaning, value in zip(meanings, committed, strict=True)}
+            (one,) = rate(lambda _, rules=contract: rules, account.chain, [usage], values)  # type: ignore[misc]
+            for meaning, (key, was), (_, after) in zip(meanings, one.before, one.after, strict=True):
+                if meaning.payer is not None:
+                    effects[key] = effects.get(key, 0) + was - after
+    return effects
+
+
 def _pieces(case: Case, account: Account, use: Use) -> list[tuple[Usage, tuple[int, ...]]]:
     """A use, or its slices, each with the counters that the settlement commits to."""
     if use.slices is None:
@@ -282,8 +307,13 @@ def _pieces(case: Case, account: Account, use: Use) -> list[tuple[Usage, tuple[i
 
 
 def _before(
-    account: Account, counters: dict[H32, Counter], meaning: Meaning, committed: int, ends: dict[H32, int]
+    account: Account,
+    counters: dict[H32, Counter],
+    meaning: Meaning,
+    committed: int,
+    ends: dict[H32, int],
 ) -> int:
+    """What a counter stood at: the split's as committed, one's own as the uses before left it."""
     if meaning.payer is None:
         return committed
     if meaning.key in ends:
@@ -320,7 +350,8 @@ def _compare(case: Case, account: Account, use: Use, one: Rated, committed: dict
 def _compare_group(case: Case, account: Account, use: Use, rated: Sequence[Rated]) -> None:
     """What was settled is what the rules give: counters before, fee, shares, band, span."""
     h = account.versions[use.version].h
-    again = settle_uses(account.versions, [RatedUse(one, h, use.tag, use.kind) for one in rated], bytes)
+    was = None if use.replaces is None else Was(use.replaces, 0, ())
+    again = settle_uses(account.versions, [RatedUse(one, h, use.tag, use.kind, was=was) for one in rated], bytes)
     name = case.use_name(use)
     ensure(len(again) == 1, name, "joins readings of different prices, bands or periods")
     found, unit = again[0].use, account.settlement.unit

@@ -15,7 +15,7 @@ from tallystick_protocol.money.intervals import Cut, Point, cut
 from tallystick_protocol.money.plan import plan_of
 from tallystick_protocol.money.rating import Usage, UsageForm
 from tallystick_protocol.part import Segment
-from tallystick_protocol.settled_use import Slice, Use
+from tallystick_protocol.settled_use import Replaced, Slice, Use
 from tallystick_protocol.verify import words
 from tallystick_protocol.verify.case import Account, Case, ensure, first_missing
 from tallystick_protocol.verify.report import Check, Misfit
@@ -62,12 +62,28 @@ def check_readings(case: Case) -> Check:
     for account in case.verified():
         channels: dict[H32, list[tuple[Use, Slice]]] = {}
         for index, use in account.leaves.uses.items():
+            if use.replaces is not None:
+                _check_same_spans(case, account, index, use.replaces)
+                continue
             for one in account.leaves.slices.get(index, {}).values():
                 channels.setdefault(use.channel_hash, []).append((use, one))
         for channel, rows in channels.items():
             compared += _check_channel(case, account, channel, sorted(rows, key=lambda row: row[1].start_ms))
     text = f"{words.count(compared, 'slice')} cut again from the readings that the gateway signed"
     return Check("readings", True, text, {"slices": compared})
+
+
+def _check_same_spans(case: Case, account: Account, index: int, replaces: Replaced) -> None:
+    """A correction of joined readings prices the same slices anew: it never cuts others."""
+    now = account.leaves.slices.get(index, {})
+    home = case.leaves.get(replaces.settlement)
+    was = {} if home is None else home.slices.get(replaces.leaf, {})
+    same = [_span(one) for _, one in sorted(now.items())] == [_span(one) for _, one in sorted(was.items())]
+    ensure(same, case.use_name(account.leaves.uses[index]), "corrects readings by cutting them otherwise than before")
+
+
+def _span(one: Slice) -> tuple[int, int, int, int, bool]:
+    return one.start_ms, one.end_ms, one.from_total, one.to_total, one.gap
 
 
 def _slices(account: Account, use: Use) -> dict[int, Slice]:
@@ -93,7 +109,7 @@ def _check_channel(case: Case, account: Account, channel: H32, rows: list[tuple[
         again, _ = cut(points, Cut(first.start_ms, first.from_total), marks, in_force.terms.max_gap_ms)
     except ProtocolError as error:
         raise Misfit(name, f"its readings cannot be cut again ({error})") from None
-    found = [(one.start_ms, one.end_ms, one.from_total, one.to_total, one.gap) for _, one in rows]
+    found = [_span(one) for _, one in rows]
     expected = [(one.start_ms, one.end_ms, one.from_total, one.to_total, one.gap) for one in again]
     for mine, theirs in zip(found, expected, strict=False):
         signed = f"from {words.moment(theirs[0])} the gateway counted {theirs[2]} to {theirs[3]}"
