@@ -7,10 +7,14 @@ import argparse
 import json
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from tallystick_cloud.commands.common import Commands, Options, command, group, opened
+from tallystick_cloud.context import Context
 from tallystick_cloud.home import create_community_keys
 from tallystick_cloud.keys import write_private
-from tallystick_cloud.town.service import found
+from tallystick_cloud.town.model import Town
+from tallystick_cloud.town.service import Founded, found
 from tallystick_cloud.town.toml import load_town
 
 TOWN_EXAMPLE = """\
@@ -80,14 +84,20 @@ def import_town(parsed: argparse.Namespace) -> int:
     options = opened(parsed)
     try:
         context = options.home.context(town.id, town.log_origin, create_community_keys(options.home, town.id))
-        made = options.database.write_now(found, context, town, options.entropy, options.clock.utc_ms())
-        options.home.store_party_keys(town.id, made.hosted)
+        made = options.database.write_now(_found, options, context, town)
     finally:
         options.database.close()
     for site, claim in made.claims.items():
         write_claim(options, parsed.claims / f"{site}.toml", parsed.server, parsed.mqtt, site, claim)
     print(f"{town.id}: {len(town.parties)} parties, {len(town.assets)} assets, {len(made.claims)} claims")
     return 0
+
+
+def _found(conn: Connection, options: Options, context: Context, town: Town) -> Founded:
+    """Hosted keys are on disk before anything is committed that only they can sign."""
+    made = found(conn, context, town, options.entropy, options.clock.utc_ms())
+    options.home.store_party_keys(town.id, made.hosted)
+    return made
 
 
 def write_claim(options: Options, path: Path, server: str, mqtt: str | None, site: str, claim: str) -> None:
