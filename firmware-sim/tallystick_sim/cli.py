@@ -10,11 +10,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tallystick_sim.appliance import REST_MIN_MS
 from tallystick_sim.clock import ClockSettingError, clock_of_environment
+from tallystick_sim.curve import MINUTE_MS
 
 UNIX_PATH_BYTES_MAX = 90  # Linux allows 107 for a socket's path; the names below it need some
 SECONDS_MIN, SECONDS_MAX = 10, 3_600  # below ten seconds there is no time for four troubles
 HEADLESS_SECONDS = 45.0
+REST_MAX_MINUTES = 600
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     laundry = commands.add_parser("laundry", help="a laundry's meters on real ports, with a control line")
     laundry.add_argument("--folder", type=_short_folder, required=True, help="where sockets and serial lines appear")
     laundry.add_argument("--seed", default="first light", help="the same seed gives the same washes")
+    laundry.add_argument("--rest", type=_rest, default=REST_MIN_MS, help="least minutes between washes (default 8)")
     laundry.set_defaults(run=_laundry)
     demo = commands.add_parser("demo", help="a small town: aggregator, two gateways, a laundry, and four troubles")
     demo.add_argument("--headless", action="store_true", help="plain lines, no browser; ends by itself")
@@ -44,6 +48,13 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", default="first light", help="the same seed gives the same washes")
     demo.set_defaults(run=_demo)
     return parser
+
+
+def _rest(text: str) -> int:
+    least = REST_MIN_MS // MINUTE_MS
+    if not text.isascii() or not text.isdigit() or not least <= int(text) <= REST_MAX_MINUTES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {REST_MAX_MINUTES}")
+    return int(text) * MINUTE_MS
 
 
 def _seconds(text: str) -> float:
@@ -83,6 +94,6 @@ def _short_folder(text: str) -> Path:
 def _laundry(given: argparse.Namespace) -> int:
     from tallystick_sim.laundry_process import LaundryProcess
 
-    process = LaundryProcess(clock_of_environment(), given.seed, given.folder)
+    process = LaundryProcess(clock_of_environment(), given.seed, given.rest, given.folder)
     asyncio.run(process.run(given.folder / "control"))
     return 0

@@ -10,7 +10,7 @@ from random import Random
 from tallystick_sim.appliance import MJ_PER_WH, REST_MIN_MS, Appliance, Habit
 from tallystick_sim.curve import DRY, MINUTE_MS, WASH_30, WASH_60, Phase, Programme
 
-WASH_HABIT = Habit((WASH_30, WASH_60, WASH_30), (REST_MIN_MS, REST_MIN_MS + 3 * MINUTE_MS), aborted_percent=15)
+REST_SPREAD_MS = 3 * MINUTE_MS
 DRY_HABIT = Habit((DRY,), (REST_MIN_MS, REST_MIN_MS + 3 * MINUTE_MS))
 # Hot water: the "power" of a draw is its flow in ml per second, so an appliance's millijoules are 1/1000 ml.
 DRAW_HABIT = Habit(
@@ -42,10 +42,14 @@ class Truth:
 
 
 class Laundry:
-    """`washers` names the machines; the doors are closed (registers stand still) until `open`."""
+    """`washers` names the machines; the doors are closed (registers stand still) until `open`.
 
-    def __init__(self, washers: tuple[str, ...], seed: str) -> None:
-        self.washers = {name: Appliance(name, WASH_HABIT, Random(f"{seed}/{name}")) for name in washers}
+    `rest_ms`: the shortest rest between two washes of a machine, in domain time."""
+
+    def __init__(self, washers: tuple[str, ...], seed: str, rest_ms: int = REST_MIN_MS) -> None:
+        rests = (rest_ms, rest_ms + REST_SPREAD_MS)
+        wash = Habit((WASH_30, WASH_60, WASH_30), rests, aborted_percent=15)
+        self.washers = {name: Appliance(name, wash, Random(f"{seed}/{name}")) for name in washers}
         self.dryer = Appliance("dryer", DRY_HABIT, Random(f"{seed}/dryer"))
         self.water = Appliance("water", DRAW_HABIT, Random(f"{seed}/water"))
         self.base = Appliance("base", BASE_LOAD_HABIT, Random(f"{seed}/base"))

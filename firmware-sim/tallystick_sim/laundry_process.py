@@ -23,9 +23,9 @@ LATE_MS_MAX = 10_000  # real time; longer is a dead meter, not a late answer
 class LaundryProcess:
     """Answers the control line: where, open, close, truth, late {meter, ms}, played {meter, fault}, replay."""
 
-    def __init__(self, clock: ScaledClock, seed: str, folder: Path) -> None:
+    def __init__(self, clock: ScaledClock, seed: str, rest_ms: int, folder: Path) -> None:
         self._clock = clock
-        self._laundry = Laundry(tuple(w.name for w in WASHERS), seed)
+        self._laundry = Laundry(tuple(w.name for w in WASHERS), seed, rest_ms)
         self._devices = Devices(self._laundry, clock.utc_ms, folder)
 
     async def run(self, control: Path) -> None:

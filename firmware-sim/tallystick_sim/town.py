@@ -44,9 +44,11 @@ class GatewaySite:
 
 
 class Town:
-    """`data` must be a folder of our own; `web_port` is wished for, the next free one is taken."""
+    """`data` must be a folder of our own; `web_port` is wished for, the next free one is taken.
 
-    def __init__(self, data: Path, clock: ScaledClock, seed: str, web_port: int) -> None:
+    `rest_minutes`: the shortest rest between two washes of a machine, in domain time."""
+
+    def __init__(self, data: Path, clock: ScaledClock, seed: str, web_port: int, rest_minutes: int = 8) -> None:
         self.data = data
         self.clock = clock
         self.wished_port = web_port
@@ -56,7 +58,8 @@ class Town:
         self._control = Path(self._sockets.name) / "control"
         self._logs = data / "logs"
         self._logs.mkdir(parents=True, exist_ok=True)
-        laundry = (sys.executable, "-m", "tallystick_sim", "laundry", "--folder", self._sockets.name, "--seed", seed)
+        choices = ("--folder", self._sockets.name, "--seed", seed, "--rest", str(rest_minutes))
+        laundry = (sys.executable, "-m", "tallystick_sim", "laundry", *choices)
         self.laundry = self._child("laundry", laundry)
         ports = ("--port", str(self.web_port), "--gateway-port", str(self._gateway_port))
         self.aggregator = self._child("aggregator", (*self._tallystick("serve"), *ports, "--demo"))

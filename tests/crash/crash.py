@@ -30,6 +30,9 @@ DAY_MS, MORNING_MS = 86_400_000, 21_600_000
 ALIVE_S = (0.2, 2.0)  # how long a victim may work before it is killed: from "still starting" to "in full swing"
 DEAD_S = (0.0, 1.0)
 READY_TIMEOUT_S = 60.0
+# A gateway that is down for the whole rest between two washes cannot tell them apart, and no gateway could: at 60x a
+# second of real time without samples is a minute, so the rests are longer than the outages that these kills make.
+REST_MINUTES = 20
 LIVE_AFTER_RESTORE_S = 4.0
 AGGREGATOR = "aggregator"
 
@@ -52,7 +55,8 @@ class CrashRun:
     def __init__(self, data: Path, seed: str) -> None:
         now = real_ms()
         self.random = Random(seed)
-        self.town = Town(data, ScaledClock(FACTOR, now, now // DAY_MS * DAY_MS + MORNING_MS), seed, web_port=18_080)
+        clock = ScaledClock(FACTOR, now, now // DAY_MS * DAY_MS + MORNING_MS)
+        self.town = Town(data, clock, seed, web_port=18_080, rest_minutes=REST_MINUTES)
         self.outcome = Outcome(0)
 
     async def open(self) -> None:
