@@ -148,6 +148,7 @@ def _covers(world: w.World, before: Built | None, from_ms: int, to_ms: int) -> l
         span = BatchSpan(1, min(first, last.batch.seq), last.batch.seq, last.h)
         head = _key_head(world, machine)
         from_total, from_use = (was.to_total, was.to_use) if was else (0, 0)
+        to_total = max(from_total, to_total)
         covers.append(Cover(machine.channel, from_total, to_total, from_use, to_use, (span,), machine.descriptor, head,
                             opens))  # fmt: skip
     return covers
