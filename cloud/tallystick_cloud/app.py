@@ -28,7 +28,9 @@ from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.http.route import Call, Port, RouteTable
 from tallystick_cloud.http.serve import bind
 from tallystick_cloud.http.sessions import DatabaseDoorkeeper, demo_routes, session_routes
+from tallystick_cloud.owner.pages import owner_routes
 from tallystick_cloud.ports import Clock
+from tallystick_cloud.uses.pages import use_routes
 
 VERSION = "0.1.0"
 HOST = "127.0.0.1"
@@ -70,6 +72,8 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(asset_routes())
     table.include(session_routes(setup.database, setup.pages, real_utc_ms))
     table.include(city_routes(setup.database, setup.pages, setup.clock, setup.hub))
+    table.include(owner_routes(setup.database, setup.pages, setup.clock))
+    table.include(use_routes(setup.database, setup.pages, setup.clock))
     if setup.is_demo:
         table.include(demo_routes(setup.database, setup.pages, real_utc_ms))
     for routes in setup.domain_routes:

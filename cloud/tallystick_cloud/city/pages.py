@@ -19,8 +19,9 @@ from tallystick_cloud.city.sparkline import sparkline
 from tallystick_cloud.db import Database
 from tallystick_cloud.http.authz import Principal, Role
 from tallystick_cloud.http.errors import Busy, Forbidden
+from tallystick_cloud.http.first_page import first_page
 from tallystick_cloud.http.locale import Wording
-from tallystick_cloud.http.pages import Look, Pages, csv_response, see_other
+from tallystick_cloud.http.pages import Look, Pages, csv_response, roles_of, see_other
 from tallystick_cloud.http.route import Call, RouteTable
 from tallystick_cloud.ports import Clock
 
@@ -66,8 +67,9 @@ def _room_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
     @table.route("GET", "/", roles={Role.PUBLIC}, gives="text/html", status=303, tag="pages")
     async def home(call: Call) -> web.StreamResponse:
         """The first page of whoever calls."""
-        signed_in = call.principal.session is not None
-        return see_other("/situation" if signed_in else "/demo/operator" if pages.is_demo else "/sign-in")
+        if call.principal.session is None:
+            return see_other("/demo/operator" if pages.is_demo else "/sign-in")
+        return see_other(first_page(roles_of(call.principal)))
 
     @table.route("GET", "/situation", roles=VIEWERS, gives="text/html", tag="pages")
     async def situation_room(

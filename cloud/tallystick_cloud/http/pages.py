@@ -15,6 +15,7 @@ from aiohttp import web
 from tallystick_cloud.http.authz import Principal, Role
 from tallystick_cloud.http.errors import Problem, SignInNeeded
 from tallystick_cloud.http.locale import Wording, negotiate
+from tallystick_cloud.http.rail import SIGHT, rail
 from tallystick_cloud.http.route import Call
 from tallystick_cloud.ports import Clock
 
@@ -95,7 +96,8 @@ class Pages:
             now_ms=now_ms,
             clock_factor=getattr(self._clock, "factor", 1),
             is_demo=self.is_demo,
-            roles=sorted(role.value for role in roles_of(principal)),
+            rail=rail(roles_of(principal)),
+            may_find=bool(SIGHT & roles_of(principal)),
             **values,
         )
         response = web.Response(text=html, content_type="text/html", status=status)

@@ -14,6 +14,7 @@ from tallystick_cloud import schema
 from tallystick_cloud.db import Database
 from tallystick_cloud.http.authz import ANONYMOUS, MEMBERS, Principal, PrincipalKind, Role
 from tallystick_cloud.http.errors import Forbidden, NotFound, SignInNeeded
+from tallystick_cloud.http.first_page import first_page
 from tallystick_cloud.http.identity import (
     COOKIE,
     SECRET_BYTES,
@@ -33,8 +34,12 @@ PERSONAS = {
     "manager": Role.COMMUNITY_MANAGER,
     "installer": Role.INSTALLER,
     "auditor": Role.AUDITOR,
+    "owner": Role.OWNER,
+    "lender": Role.FINANCIER,
+    "repairer": Role.SERVICER,
+    "user": Role.USER,
 }
-"""Who there is a page for; the others come with their pages."""
+"""Who the demo can be looked at as."""
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 YEAR_S = 365 * 24 * 3600
 
@@ -137,7 +142,7 @@ def demo_routes(database: Database, pages: Pages, real_now_ms: RealNow) -> Route
         if role is None:
             raise NotFound(f"no persona {persona}", next_step=f"Try one of: {', '.join(PERSONAS)}.")
         row = await database.write(start_demo_session, role, real_now_ms())
-        return _with_cookie(see_other("/situation"), row, call.request)
+        return _with_cookie(see_other(first_page({role})), row, call.request)
 
     return table
 

@@ -1,0 +1,53 @@
+"""Amounts exactly as the books hold them: two decimals as money is read, and what is below a cent after them.
+
+It never rounds, so that what a person adds up on a page agrees to the last digit with the page's own sum."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from babel.numbers import get_decimal_symbol
+
+from tallystick_cloud.http.locale import Wording
+
+NANO_PER_UNIT, NANO_PER_CENT = 10**9, 10**7
+_BELOW_CENT_DIGITS = 7
+MINUS = "\u2212"
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """`main` has two decimals and the sign, `rest` the digits below a cent (empty when there are none)."""
+
+    main: str
+    rest: str
+    is_negative: bool
+
+    def __str__(self) -> str:
+        return self.main + self.rest
+
+
+def exact(nano: int, w: Wording, *, signed: bool = False) -> Amount:
+    """Nano of a unit in the reader's language; `signed` writes a plus too."""
+    cents, below = divmod(abs(nano), NANO_PER_CENT)
+    sign = MINUS if nano < 0 else "+" if signed and nano > 0 else ""
+    main = f"{sign}{w.count(cents // 100)}{get_decimal_symbol(w.locale)}{cents % 100:02d}"
+    return Amount(main, f"{below:0{_BELOW_CENT_DIGITS}d}".rstrip("0"), nano < 0)
+
+
+def plain(nano: int) -> str:
+    """The same for files: a point, no grouping, at least two decimals, exact."""
+    whole, rest = divmod(abs(nano), NANO_PER_UNIT)
+    return f"{'-' if nano < 0 else ''}{whole}.{f'{rest:09d}'.rstrip('0'):0<2}"
+
+
+def widths(values: Iterable[int], whole: int) -> list[tuple[int, int]]:
+    """(x, width) of the parts of a bar `whole` units long, which they fill exactly; amounts are not negative."""
+    parts = list(values)
+    total = sum(parts)
+    found, x, running = [], 0, 0
+    for part in parts:
+        running += part
+        end = whole * running // total if total else 0
+        found.append((x, end - x))
+        x = end
+    return found

@@ -1,0 +1,44 @@
+"""The links at the edge of every page: what somebody of these roles can open.
+
+It never opens a page to anybody: each route states its own roles, and a test holds the two against each other."""
+
+from collections.abc import Set
+from dataclasses import dataclass
+
+from tallystick_cloud.http.authz import Role
+
+SIGHT = frozenset({Role.CITY_OPERATOR, Role.COMMUNITY_MANAGER, Role.INSTALLER, Role.SERVICER, Role.AUDITOR})
+EARNERS = frozenset({Role.OWNER, Role.SERVICER, Role.FINANCIER, Role.COMMUNITY_MANAGER})
+HOLDERS = EARNERS | {Role.USER}
+READERS = HOLDERS | {Role.AUDITOR}
+
+
+@dataclass(frozen=True, slots=True)
+class RailLink:
+    """`icon` is a symbol of the shell; `roles` those that the page lets in."""
+
+    path: str
+    name: str
+    icon: str
+    roles: frozenset[Role]
+
+
+def N_(text: str) -> str:
+    """Marks a text for translation; it is translated where it is shown."""
+    return text
+
+
+LINKS = (
+    RailLink("/situation", N_("Situation room"), "i-map", SIGHT),
+    RailLink("/gateways", N_("Gateways"), "i-gateways", SIGHT),
+    RailLink("/owner", N_("My earnings"), "i-money", EARNERS),
+    RailLink("/uses", N_("My uses"), "i-uses", frozenset({Role.USER})),
+    RailLink("/statements", N_("Statements"), "i-statement", HOLDERS),
+    RailLink("/contracts", N_("Contracts"), "i-contract", READERS),
+    RailLink("/find", N_("Find"), "i-find", SIGHT),
+)
+
+
+def rail(roles: Set[Role]) -> tuple[RailLink, ...]:
+    """The links of somebody with these roles."""
+    return tuple(link for link in LINKS if link.roles & roles)

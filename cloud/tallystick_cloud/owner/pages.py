@@ -1,0 +1,73 @@
+"""The home of everybody who is owed money.
+
+It never shows another party's account: whoever is signed in looks at their own."""
+
+from aiohttp import web
+
+from tallystick_cloud.city import service as city
+from tallystick_cloud.city.model import Community
+from tallystick_cloud.db import Database
+from tallystick_cloud.http.amounts import exact
+from tallystick_cloud.http.authz import Role
+from tallystick_cloud.http.errors import Forbidden
+from tallystick_cloud.http.month import MonthText, Span
+from tallystick_cloud.http.pages import Look, Pages
+from tallystick_cloud.http.route import Call, RouteTable
+from tallystick_cloud.owner import service, view
+from tallystick_cloud.ports import Clock
+from tallystick_cloud.uses.model import Reader
+
+EARNERS = frozenset({Role.OWNER, Role.SERVICER, Role.FINANCIER, Role.COMMUNITY_MANAGER})
+"""Whoever may be owed money; a fund's money is seen by whoever signs in as the fund."""
+
+
+def owner_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
+    """The one page of this folder."""
+    table = RouteTable()
+
+    @table.route("GET", "/owner", roles=EARNERS, gives="text/html", tag="money")
+    async def owner_home(call: Call, period: MonthText | None = None) -> web.StreamResponse:
+        """What I earned, where it is on its way, and when it arrives."""
+        place = await here(database, call)
+        span = Span.of(period, clock.utc_ms(), place.zone)
+        reader = reader_of(call, "owner home", clock.utc_ms())
+        home = await database.write(service.home, reader, span)
+        w = pages.wording(call.request, place.zone)
+        return pages.page(
+            call,
+            "owner.html",
+            Look(place.id, place.name, place.zone),
+            title=w.gettext("My earnings"),
+            home=home,
+            unit=place.unit,
+            span=span,
+            month=view.month_name(span.month, w),
+            headline=view.headline(home, span, place.unit, w),
+            steps=view.steps(home, w),
+            opening=exact(home.account.opening, w),
+            earned=exact(home.account.earned, w),
+            paid=exact(home.account.paid, w),
+            to_come=exact(home.account.to_come, w),
+            threshold="" if home.threshold is None else exact(home.threshold.nano, w),
+            bars=view.bars(home.assets, w),
+            loans=[view.loan_view(one, place.unit, w) for one in home.loans],
+            lines=[view.line_view(one, w, span.at_ms) for one in home.newest],
+            payouts=[(one, view.payout_words(one, w)) for one in home.payouts],
+        )
+
+    return table
+
+
+async def here(database: Database, call: Call) -> Community:
+    """The community in which the caller acts."""
+    if call.community is None:
+        raise Forbidden("no community is chosen", next_step="Sign in again.")
+    return await database.read(city.place, call.community)
+
+
+def reader_of(call: Call, purpose: str, now_ms: int) -> Reader:
+    """Who looks, as the access row will say it."""
+    community = call.community or ""
+    offices = {Role.COMMUNITY_MANAGER, Role.AUDITOR}
+    holds = bool(call.principal.roles_in(community) & offices)
+    return Reader(community, call.principal.party, holds, purpose, now_ms)

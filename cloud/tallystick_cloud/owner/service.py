@@ -1,0 +1,117 @@
+"""The use case of the owner home: one party's money in one month, from one look at the books.
+
+It never reads another party's account and never formats anything."""
+
+from sqlalchemy import Connection
+from tallystick_protocol.ids import H32, PartyId
+from tallystick_protocol.money.calendar import period_of
+from tallystick_protocol.money.contract import Contract, ContractState, version_at
+from tallystick_protocol.money.plan import counter_key
+from tallystick_protocol.money.split import Scope, Step
+
+from tallystick_cloud.contracts.store import book
+from tallystick_cloud.http.month import Span
+from tallystick_cloud.owner import store
+from tallystick_cloud.owner.model import (
+    Account,
+    Home,
+    Loan,
+    PayoutTimes,
+    PayoutView,
+    Threshold,
+    account_of,
+    by_asset,
+    money_line,
+    stage_of,
+)
+from tallystick_cloud.uses.access import read_lines
+from tallystick_cloud.uses.model import Reader
+
+NEWEST_LINES = 10
+
+
+def home(conn: Connection, reader: Reader, span: Span) -> Home:
+    """Everything of the page, true at the end of the month or now. Writes an access row: call it in a write."""
+    party = reader.party or b""
+    account = account_at(conn, reader.community, party, span)
+    payouts = payouts_at(conn, reader.community, party, span.at_ms)
+    lines = read_lines(conn, reader, span.from_ms, span.to_ms)
+    terms = _terms(conn, reader.community, party, span.at_ms)
+    return Home(
+        account=account,
+        line=money_line(account, payouts),
+        payouts=payouts,
+        assets=by_asset(lines),
+        loans=tuple(loan for chain, one in terms for loan in _loans(conn, chain, one, party, span.at_ms)),
+        newest=tuple(reversed(lines[-NEWEST_LINES:])),
+        threshold=_threshold(terms),
+        has_account=store.has_bank_account(conn, reader.community, party, span.at_ms),
+    )
+
+
+def account_at(conn: Connection, community: str, party: bytes, span: Span) -> Account:
+    """The party's account over the month."""
+    at_ms = span.at_ms + 1
+    return account_of(
+        store.sums_before(conn, community, party, span.from_ms),
+        store.moved(conn, community, party, span.from_ms, at_ms),
+        transit=-store.total(conn, community, party, store.TRANSIT, at_ms),
+        own=store.own_books(conn, community, party, at_ms),
+        owes=store.total(conn, community, party, store.RECEIVABLE, at_ms),
+        settled=0,
+    )
+
+
+def payouts_at(conn: Connection, community: str, party: bytes, at_ms: int) -> tuple[PayoutView, ...]:
+    """Payouts to the party that were proposed by then, newest first."""
+    found = []
+    for row in store.payouts(conn, community, party):
+        cancelled = row.closed_ms if row.state == "cancelled" else None
+        times = PayoutTimes(row.proposed_ms, row.approved_ms, row.sent_ms, row.outcome, row.outcome_ms, cancelled)
+        stage = stage_of(times, at_ms)
+        if stage is not None:
+            found.append(PayoutView(row.number, row.contract, row.cents, row.execution_day, *stage))
+    return tuple(found)
+
+
+def _terms(conn: Connection, community: str, party: bytes, at_ms: int) -> list[tuple[bytes, Contract]]:
+    """(chain, version in force) of every live contract whose split names the party."""
+    chains: dict[bytes, list[Contract]] = {}
+    for version in book(conn, community).versions:
+        chains.setdefault(version.chain, []).append(version.contract)
+    found = []
+    for chain, versions in sorted(chains.items()):
+        contract = version_at(versions, at_ms)
+        if (
+            contract is not None
+            and contract.state is ContractState.LIVE
+            and any(_names(s, party) for s in contract.split)
+        ):
+            found.append((chain, contract))
+    return found
+
+
+def _names(step: Step, party: bytes) -> bool:
+    return any(PartyId(party) == owner for owner, _ in step.to)
+
+
+def _loans(conn: Connection, chain: bytes, contract: Contract, party: bytes, at_ms: int) -> list[Loan]:
+    return [
+        Loan(chain, contract.name, step.counter, step.cap_per.value, standing(conn, chain, contract, step, at_ms),
+             step.cap.nano())
+        for step in contract.split
+        if step.cap is not None and step.counter is not None and step.cap_per is not None and _names(step, party)
+    ]  # fmt: skip
+
+
+def standing(conn: Connection, chain: bytes, contract: Contract, step: Step, at_ms: int) -> int:
+    """Where the counter of a capped step stands, in nano."""
+    period = None if step.cap_per is Scope.LIFETIME else period_of(contract, at_ms)
+    key = counter_key(H32(chain), "split", step.counter or "", None, period)
+    return store.counter_value(conn, key, at_ms + 1)
+
+
+def _threshold(terms: list[tuple[bytes, Contract]]) -> Threshold | None:
+    """The lowest of the party's contracts."""
+    found = [Threshold(contract.name, contract.terms.payout_threshold.nano()) for _, contract in terms]
+    return min(found, key=lambda one: one.nano, default=None)

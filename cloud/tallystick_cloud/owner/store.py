@@ -1,0 +1,93 @@
+"""SQL of a party's account: postings by cause, payouts with their times, bank account, standing of capped counters.
+
+It never reads a use; those come through uses/access.py."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from tallystick_cloud.schema import journal, party_account, payout, payout_run, posting, use, use_counter
+
+OWED = ("payable", "fund", "payout-in-transit")
+TRANSIT = ("payout-in-transit",)
+RECEIVABLE = ("receivable",)
+
+
+def sums_before(conn: Connection, community: str, party: bytes, at_ms: int) -> dict[str, int]:
+    """Account -> sum of the party's postings recorded before a moment, on accounts of what it is owed."""
+    rows = conn.execute(_postings(community, party, OWED, posting.c.account).where(journal.c.recorded_ms < at_ms))
+    return {account: int(amount) for account, amount in rows}
+
+
+def moved(conn: Connection, community: str, party: bytes, from_ms: int, to_ms: int) -> dict[str, int]:
+    """Cause of the journal -> sum of the same accounts' postings recorded in [from_ms, to_ms)."""
+    rows = conn.execute(
+        _postings(community, party, OWED, journal.c.cause).where(
+            journal.c.recorded_ms >= from_ms, journal.c.recorded_ms < to_ms
+        )
+    )
+    return {cause: int(amount) for cause, amount in rows}
+
+
+def total(conn: Connection, community: str, party: bytes, accounts: Sequence[str], at_ms: int) -> int:
+    """Sum of the party's postings on some accounts recorded before a moment."""
+    rows = conn.execute(_postings(community, party, accounts, posting.c.unit).where(journal.c.recorded_ms < at_ms))
+    return sum(int(amount) for _, amount in rows)
+
+
+def own_books(conn: Connection, community: str, party: bytes, at_ms: int) -> int:
+    """What the party is owed in its own books, as the collector or where everybody pays each other: nano."""
+    rows = conn.execute(
+        _postings(community, party, OWED, posting.c.unit).where(
+            journal.c.recorded_ms < at_ms, posting.c.holder == party
+        )
+    )
+    return -sum(int(amount) for _, amount in rows)
+
+
+def payouts(conn: Connection, community: str, party: bytes) -> Sequence[Any]:
+    """Every payout to the party with the times of its run, newest run first."""
+    return conn.execute(
+        select(
+            payout.c.contract, payout.c.cents, payout.c.sent_ms, payout.c.outcome, payout.c.outcome_ms,
+            payout_run.c.number, payout_run.c.execution_day, payout_run.c.state, payout_run.c.proposed_ms,
+            payout_run.c.approved_ms, payout_run.c.closed_ms,
+        )
+        .join(payout_run, payout_run.c.id == payout.c.run)
+        .where(payout.c.community == community, payout.c.party == party)
+        .order_by(payout_run.c.number.desc(), payout.c.position)
+    ).all()  # fmt: skip
+
+
+def has_bank_account(conn: Connection, community: str, party: bytes, at_ms: int) -> bool:
+    rows = conn.execute(
+        select(party_account.c.id).where(
+            party_account.c.community == community,
+            party_account.c.party == party,
+            party_account.c.valid_from_ms <= at_ms,
+            party_account.c.valid_to_ms.is_(None) | (party_account.c.valid_to_ms > at_ms),
+        )
+    )
+    return rows.first() is not None
+
+
+def counter_value(conn: Connection, key: bytes, at_ms: int) -> int:
+    """Where a counter stood at a moment, by the uses recorded before it."""
+    found = conn.execute(
+        select(use_counter.c.after)
+        .join(use, use.c.use_id == use_counter.c.use_id)
+        .where(use_counter.c.counter == key, use.c.recorded_ms < at_ms)
+        .order_by(use_counter.c.position.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    return int(found or 0)
+
+
+def _postings(community: str, party: bytes, accounts: Sequence[str], by: ColumnElement[Any]) -> Any:
+    return (
+        select(by, func.sum(posting.c.amount))
+        .join(journal, journal.c.id == posting.c.journal)
+        .where(posting.c.party == party, posting.c.community == community, posting.c.account.in_(accounts))
+        .group_by(by)
+    )

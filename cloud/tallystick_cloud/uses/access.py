@@ -1,0 +1,78 @@
+"""The one door to uses: whoever reads one through a page or a file leaves a row that says who, what, why and how many.
+
+It never shows a use to somebody who neither pays it, nor shares in it, nor holds an office: it does not exist for them.
+"""
+
+from sqlalchemy import Connection
+
+from tallystick_cloud.errors import NotFound
+from tallystick_cloud.uses import store
+from tallystick_cloud.uses.model import Basis, Line, Reader, UseView, basis_of
+
+
+def read_lines(conn: Connection, reader: Reader, from_ms: int, to_ms: int, newest: int | None = None) -> list[Line]:
+    """What uses did to the reader's own account in [from_ms, to_ms), oldest first. Writes: call it in a write."""
+    if reader.party is None:
+        return []
+    found = store.lines(conn, reader.community, reader.party, from_ms, to_ms, newest)
+    _write_down(conn, reader, "use lines", "own account", None, len(found))
+    return found
+
+
+def read_use(conn: Connection, reader: Reader, use_id: bytes) -> UseView:
+    """One use with its ratings; NotFound also when it is not the reader's to see. Writes: call it in a write."""
+    row = store.use_row(conn, reader.community, use_id)
+    ratings = store.ratings(conn, use_id) if row is not None else ()
+    sharers = frozenset(owner for rating in ratings for owner, _ in rating.shares)
+    basis = None if row is None else basis_of(reader, bytes(row.payer), sharers)
+    if row is None or basis is None:
+        raise NotFound("use", f"{use_id.hex()[:12]} is not among the uses that you pay or share in")
+    _write_down(conn, reader, f"use {use_id.hex()}", basis.value, bytes(row.chain), 1)
+    return UseView(
+        use_id=use_id,
+        channel_hash=bytes(row.channel_hash),
+        gid=None if row.gid is None else bytes(row.gid),
+        gateway=row.gateway_name or "",
+        channel=row.channel,
+        quantity=row.quantity or "",
+        count_unit=row.count_unit or "",
+        number=row.number,
+        form=row.form,
+        kind=row.kind,
+        asset=row.asset,
+        asset_name=row.asset_name or row.asset,
+        start_ms=row.start_ms,
+        end_ms=row.end_ms,
+        from_total=row.from_total,
+        to_total=row.to_total,
+        programme=row.programme,
+        aborted=bool(row.aborted),
+        gap=bool(row.gap),
+        level=row.level,
+        recorded_ms=row.recorded_ms,
+        contract=bytes(row.contract),
+        chain=bytes(row.chain),
+        batch=None if row.batch is None else bytes(row.batch),
+        basis=basis,
+        ratings=ratings,
+    )
+
+
+def _write_down(conn: Connection, reader: Reader, resource: str, basis: str, contract: bytes | None, rows: int) -> None:
+    store.insert_access(
+        conn,
+        {
+            "community": reader.community,
+            "actor": reader.party,
+            "on_behalf": None,
+            "resource": resource,
+            "contract": contract,
+            "purpose": reader.purpose,
+            "basis": basis,
+            "row_count": rows,
+            "at_ms": reader.now_ms,
+        },
+    )
+
+
+__all__ = ["Basis", "Line", "Reader", "UseView", "read_lines", "read_use"]

@@ -1,0 +1,110 @@
+"""A use as one reader sees it, a line of that reader's account, and the rule of who may open a use.
+
+It never holds a subject, a curve, or who paid a use that is not the reader's own. Money in nano, times in ms UTC."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tallystick_protocol.codes import LineKind
+
+
+class Basis(StrEnum):
+    """Why somebody may open a use; written into the access row."""
+
+    PAYER = "payer"
+    SPLIT = "party to the split"
+    OFFICE = "office"  # a community manager or an auditor
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who looks, for what; `holds_office` opens any use of the community, still without subject and payer."""
+
+    community: str
+    party: bytes | None
+    holds_office: bool
+    purpose: str
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one rating of one use did to the reader's account: a share (positive) or a charge (negative).
+
+    `revision` 1 is the use itself, a later one a correction of `nano` more or less."""
+
+    kind: LineKind
+    use_id: bytes
+    revision: int
+    asset: str
+    asset_name: str
+    chain: bytes
+    contract: str
+    form: str
+    number: int
+    start_ms: int
+    end_ms: int
+    from_total: int
+    to_total: int
+    programme: str | None
+    nano: int
+    booked_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """One revision of a use's price. `counters`: (key, value before); `cause`: the use that came late, if any."""
+
+    revision: int
+    fee: int
+    shares: tuple[tuple[bytes, int], ...]
+    counters: tuple[tuple[bytes, int], ...]
+    cause: bytes | None
+    journal: int | None
+    rated_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class UseView:
+    """A use that the reader may see, with all its ratings, oldest first."""
+
+    use_id: bytes
+    channel_hash: bytes
+    gid: bytes | None
+    gateway: str
+    channel: int | None
+    quantity: str
+    count_unit: str
+    number: int
+    form: str
+    kind: str
+    asset: str
+    asset_name: str
+    start_ms: int
+    end_ms: int
+    from_total: int
+    to_total: int
+    programme: str | None
+    aborted: bool
+    gap: bool
+    level: int
+    recorded_ms: int
+    contract: bytes
+    chain: bytes
+    batch: bytes | None
+    basis: Basis
+    ratings: tuple[Rating, ...]
+
+    @property
+    def standing(self) -> Rating:
+        """The rating that holds now."""
+        return self.ratings[-1]
+
+
+def basis_of(reader: Reader, payer: bytes, sharers: frozenset[bytes]) -> Basis | None:
+    """Why this reader may open a use, None when it may not. `sharers`: all parties that any rating names."""
+    if reader.party is not None and reader.party == payer:
+        return Basis.PAYER
+    if reader.party is not None and reader.party in sharers:
+        return Basis.SPLIT
+    return Basis.OFFICE if reader.holds_office else None

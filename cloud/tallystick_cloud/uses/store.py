@@ -1,0 +1,123 @@
+"""SQL of uses and their ratings, and the one statement that writes down who looked.
+
+It never decides who may look; access.py does, and nothing outside this folder calls this file."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, and_, insert, or_, select
+from tallystick_protocol.codes import LineKind
+
+from tallystick_cloud.ledger.model import shares_of
+from tallystick_cloud.schema import (
+    access,
+    asset,
+    channel,
+    contract_version,
+    gateway,
+    posting,
+    use,
+    use_rating,
+)
+from tallystick_cloud.uses.model import Line, Rating
+
+EARNING = ("payable", "fund")
+
+
+def earning_chains(conn: Connection, community: str, party: bytes) -> list[bytes]:
+    """Contracts under which the party was ever owed anything."""
+    rows = conn.execute(
+        select(posting.c.chain)
+        .where(posting.c.party == party, posting.c.community == community, posting.c.account.in_(EARNING))
+        .distinct()
+    )
+    return sorted(bytes(found) for found in rows.scalars())
+
+
+def lines(
+    conn: Connection, community: str, party: bytes, from_ms: int, to_ms: int, newest: int | None = None
+) -> list[Line]:
+    """What was booked to a party's account by uses in [from_ms, to_ms), oldest first; the `newest` so many if given."""
+    before = use_rating.alias("before")
+    found = (
+        select(
+            use, use_rating.c.revision, use_rating.c.fee, use_rating.c.shares, use_rating.c.rated_ms,
+            before.c.fee.label("old_fee"), before.c.shares.label("old_shares"),
+            asset.c.name.label("asset_name"), contract_version.c.name.label("contract_name"),
+        )
+        .join(use, use.c.use_id == use_rating.c.use_id)
+        .outerjoin(
+            before, and_(before.c.use_id == use_rating.c.use_id, before.c.revision == use_rating.c.revision - 1)
+        )
+        .outerjoin(asset, and_(asset.c.community == use.c.community, asset.c.id == use.c.asset))
+        .outerjoin(contract_version, contract_version.c.h == use.c.contract)
+        .where(use_rating.c.community == community, use_rating.c.journal.is_not(None))
+        .where(use_rating.c.rated_ms >= from_ms, use_rating.c.rated_ms < to_ms)
+        .where(or_(use.c.payer == party, use.c.chain.in_(earning_chains(conn, community, party))))
+    )  # fmt: skip
+    order = (use_rating.c.rated_ms, use.c.position, use_rating.c.revision)
+    if newest is None:
+        rows = conn.execute(found.order_by(*order)).all()
+        return [line for row in rows for line in _lines_of(row, party)]
+    rows = conn.execute(found.order_by(*(one.desc() for one in order)).limit(newest * ROWS_PER_LINE)).all()
+    kept = [line for row in rows for line in _lines_of(row, party)][:newest]
+    return kept[::-1]
+
+
+ROWS_PER_LINE = 8
+"""Rows looked at for one line wanted: a party of a contract may have no share of some uses."""
+
+
+def _lines_of(row: Any, party: bytes) -> Iterable[Line]:
+    """The share and the charge of one rating, without those that change nothing."""
+    share = _share(row.shares, party) - _share(row.old_shares, party)
+    charge = (row.fee - (row.old_fee or 0)) if bytes(row.payer) == party else 0
+    for kind, nano in ((LineKind.SHARE, share), (LineKind.CHARGE, -charge)):
+        if nano:
+            yield Line(
+                kind, bytes(row.use_id), row.revision, row.asset, row.asset_name or row.asset, bytes(row.chain),
+                row.contract_name or "", row.form, row.number, row.start_ms, row.end_ms, row.from_total, row.to_total,
+                row.programme, nano, row.rated_ms,
+            )  # fmt: skip
+
+
+def _share(text: str | None, party: bytes) -> int:
+    if text is None or party.hex() not in text:
+        return 0
+    return sum(int(amount) for owner, amount in json.loads(text) if owner == party.hex())
+
+
+def use_row(conn: Connection, community: str, use_id: bytes) -> Any:
+    """The use with the names of its asset, gateway and channel."""
+    return conn.execute(
+        select(
+            use, asset.c.name.label("asset_name"), gateway.c.name.label("gateway_name"), channel.c.channel,
+            channel.c.quantity, channel.c.unit.label("count_unit"), channel.c.exponent,
+        )
+        .outerjoin(asset, and_(asset.c.community == use.c.community, asset.c.id == use.c.asset))
+        .outerjoin(gateway, gateway.c.gid == use.c.gid)
+        .outerjoin(channel, channel.c.channel_hash == use.c.channel_hash)
+        .where(use.c.community == community, use.c.use_id == use_id)
+    ).one_or_none()  # fmt: skip
+
+
+def ratings(conn: Connection, use_id: bytes) -> tuple[Rating, ...]:
+    """All revisions, oldest first."""
+    rows = conn.execute(select(use_rating).where(use_rating.c.use_id == use_id).order_by(use_rating.c.revision))
+    return tuple(
+        Rating(
+            row.revision,
+            row.fee,
+            tuple((bytes(owner), nano) for owner, nano in shares_of(row.shares)),
+            tuple((bytes.fromhex(key), int(value)) for key, value in json.loads(row.counters)),
+            None if row.cause is None else bytes(row.cause),
+            row.journal,
+            row.rated_ms,
+        )
+        for row in rows
+    )
+
+
+def insert_access(conn: Connection, row: dict[str, object]) -> None:
+    conn.execute(insert(access), row)
