@@ -12,7 +12,8 @@ from tallystick_protocol.ids import H32, channel_hash, use_id
 from tallystick_protocol.money.calendar import edges
 from tallystick_protocol.money.contract import version_at
 from tallystick_protocol.money.intervals import Cut, Point, cut
-from tallystick_protocol.money.plan import plan_of
+from tallystick_protocol.money.plan import Plan, plan_of
+from tallystick_protocol.money.price import capped
 from tallystick_protocol.money.rating import Usage, UsageForm
 from tallystick_protocol.part import Segment
 from tallystick_protocol.settled_use import Replaced, Slice, Use
@@ -142,25 +143,76 @@ def _points(case: Case, channel: H32) -> list[Point]:
 
 
 def check_sums(case: Case, account: Account, uses: list[Use], counters: dict[H32, Counter]) -> None:
-    """What a party to the split can check of joined uses: plain prices, sums by counter, caps, and rounding bounds."""
+    """What a party to the split can check of joined uses: prices by counter, caps, and shares within rounding."""
+    groups: dict[H32, list[Use]] = {}
     for use in uses:
-        contract = account.versions[use.version].contract
-        name, plan = case.use_name(use), plan_of(contract, account.chain)
+        name, plan = case.use_name(use), plan_of(account.versions[use.version].contract, account.chain)
         for key, _ in use.counters:
             ensure(key in counters, name, f"moves counter {words.short(key)}, but the settlement does not commit to it")
-        if use.slices is None or plan.counts_money:
-            continue
-        ensure(
-            use.programme in plan.names, name, f"is priced in band {use.programme!r}, which the contract does not have"
-        )
-        curve = plan.curves[plan.names.index(use.programme or "")]
-        if curve.is_plain:
-            fee = (use.to_total - use.from_total) * curve.slopes[0]
-            unit = account.settlement.unit
-            why = f"costs {words.amount(fee, unit)} by the contract, {words.amount(use.fee, unit)} was settled"
-            ensure(use.fee == fee, name, why)
-        if not plan.waterfall.counters:
-            expected = plan.waterfall.divide(use.fee, use_id(use.channel_hash, use.number), False, [])
-            bound = use.slices.n * len(contract.split)
-            near = all(abs(share - e) <= bound for (_, share), e in zip(use.shares, expected, strict=True))
-            ensure(near, name, "is shared otherwise than the contract says")
+        for key, _ in use.counters[: len(use.counters) - len(plan.waterfall.counters)]:
+            groups.setdefault(key, []).append(use)
+        if use.slices is not None:
+            ensure(use.programme in plan.names, name, f"is priced in band {use.programme!r}, which the contract lacks")
+            _check_plain(account, name, use, plan)
+            _check_shares(name, use, plan)
+    for key, group in groups.items():
+        if len({use.version for use in group}) == 1 and all(use.replaces is None for use in group):
+            _check_counter(case, account, group, counters[key])
+    _check_caps(account, uses, counters)
+
+
+def _raw(use: Use, plan: Plan) -> int | None:
+    """The price of a use in a band where it does not depend on what came before; None elsewhere."""
+    curve = plan.curves[plan.names.index(use.programme or "")]
+    return (use.to_total - use.from_total) * curve.slopes[0] if curve.is_plain else None
+
+
+def _check_plain(account: Account, name: str, use: Use, plan: Plan) -> None:
+    fee, unit = _raw(use, plan), account.settlement.unit
+    if fee is not None and not plan.counts_money:
+        why = f"costs {words.amount(fee, unit)} by the contract, {words.amount(use.fee, unit)} was settled"
+        ensure(use.fee == fee, name, why)
+
+
+def _check_shares(name: str, use: Use, plan: Plan) -> None:
+    """Without caps every slice was shared alike: each share is exact to a nano per slice and step."""
+    if use.slices is None or plan.waterfall.counters:
+        return
+    expected = plan.waterfall.divide(use.fee, use_id(use.channel_hash, use.number), False, [])
+    bound = use.slices.n * len(plan.contract.split)
+    near = all(abs(share - e) <= bound for (_, share), e in zip(use.shares, expected, strict=True))
+    ensure(near, name, "is shared otherwise than the contract says")
+
+
+def _check_counter(case: Case, account: Account, group: list[Use], counter: Counter) -> None:
+    """All uses of one price counter together cost what lies between its opening and its closing."""
+    plan = plan_of(account.versions[group[0].version].contract, account.chain)
+    name, unit = case.use_name(group[0]), account.settlement.unit
+    fees = sum(use.fee for use in group)
+    metered = [use for use in group if use.slices is not None]
+    if len(metered) == len(group) and group[0].counters[0][0] == counter.key and _raw(group[0], plan) is None:
+        curve = plan.curves[plan.names.index(group[0].programme or "")]
+        used = sum(use.to_total - use.from_total for use in group)
+        why = f"with the other uses of its counter used {used}, but the counter moved otherwise"
+        ensure(counter.closing - counter.opening == used, name, why)
+        expected = curve.total(counter.closing) - curve.total(counter.opening)
+        if plan.counts_money:
+            return
+    else:
+        raws = [_raw(use, plan) for use in metered]
+        if plan.cap is None or len(metered) != len(group) or None in raws:
+            return
+        expected = capped(counter.opening, sum(raw for raw in raws if raw is not None), plan.cap)
+    why = f"with the other uses of its counter costs {words.amount(expected, unit)} by the contract"
+    ensure(fees == expected, name, f"{why}, {words.amount(fees, unit)} was settled")
+
+
+def _check_caps(account: Account, uses: list[Use], counters: dict[H32, Counter]) -> None:
+    """A counter of the split never falls and never passes its cap."""
+    for use in uses:
+        plan = plan_of(account.versions[use.version].contract, account.chain)
+        split = use.counters[len(use.counters) - len(plan.waterfall.counters) :]
+        for (key, _), rule in zip(split, plan.waterfall.counters, strict=False):
+            found = counters[key]
+            fits = found.opening <= found.closing and (rule.cap is None or found.closing <= rule.cap)
+            ensure(fits, account.name, f"moves the counter {rule.name!r} backwards or past its cap")
