@@ -89,6 +89,10 @@ def tag(payer: PartyId, from_ms: int) -> bytes:
 
 def _settle(made: Scene, host: Host, number: int, from_ms: int, to_ms: int) -> None:
     world = made.world
+    for machine in world.machines:
+        if not machine.sealed:
+            heartbeat = machine.seal(from_ms, None)
+            heartbeat.leaf = world.log.add(heartbeat.envelope)
     versions = [Version(h, contract) for h, contract in world.versions]
     usages = host.usages(number, _usages(world, from_ms, to_ms))
     before = made.built[-1] if made.built else None
