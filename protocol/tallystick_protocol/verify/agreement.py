@@ -49,6 +49,8 @@ def _follow(case: Case) -> None:
     """Link settlements by prev; one whose predecessor is not in the file is a base, shown only to begin from."""
     by_hash = {account.item.h: account for account in case.accounts}
     followed: set[H32] = set()
+    replaced = [use.replaces for leaves in case.leaves.values() for use in leaves.uses.values() if use.replaces]
+    corrected = {(one.settlement, one.leaf) for one in replaced}
     for account in case.accounts:
         prev = account.settlement.prev
         if prev is None:
@@ -56,7 +58,8 @@ def _follow(case: Case) -> None:
         account.before = by_hash.get(prev)
         account.is_base = account.before is None
         if account.before is None:
-            ensure(not account.leaves.uses, account.name, "shows uses, but the settlement before it is not in the file")
+            stray = [index for index in account.leaves.uses if (account.item.h, index) not in corrected]
+            ensure(not stray, account.name, "shows uses, but the settlement before it is not in the file")
             continue
         ensure(prev not in followed, account.name, "is one of two that follow the same settlement")
         followed.add(prev)

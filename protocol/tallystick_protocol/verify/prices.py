@@ -11,7 +11,7 @@ from tallystick_protocol.ids import H32, PartyId, sha256, use_id
 from tallystick_protocol.money.contract import Contract, ContractState, version_at
 from tallystick_protocol.money.plan import Counter as Meaning
 from tallystick_protocol.money.plan import plan_of
-from tallystick_protocol.money.rating import Rated, Usage, UsageForm, counters_of, rate
+from tallystick_protocol.money.rating import Rated, Usage, UsageForm, counters_of, minimum_usage, rate
 from tallystick_protocol.money.settle import RatedUse, Was, settle_uses
 from tallystick_protocol.money.zone import offsets_of
 from tallystick_protocol.settled_use import Use
@@ -77,8 +77,21 @@ def _check_version(case: Case, account: Account, use: Use) -> None:
     ensure(
         shared == [order[party] for party in beneficiaries], name, "shares its fee among others than the contract names"
     )
+    if is_minimum(use):
+        _check_minimum(case, account, use, applied)
     if use.kind is not UseKind.LIVE:
         ensure(not any(share for _, share in use.shares) and not use.counters, name, "is not live, but moves money")
+
+
+def _check_minimum(case: Case, account: Account, use: Use, contract: Contract) -> None:
+    """The pseudo use stands at the end of its payer's rating period; a payer sees that it is one's own."""
+    period = plan_of(contract, account.chain).period(use.end_ms)
+    expected = minimum_usage(account.chain, contract, case.party, period)
+    name = case.use_name(use)
+    same = (use.number, use.start_ms, use.end_ms) == (expected.number, expected.start_ms, expected.end_ms)
+    ensure(same and use.from_total == use.to_total == 0, name, "does not stand at the end of its period")
+    mine = not case.is_own or use.channel_hash == expected.channel_hash
+    ensure(mine, name, "is another payer's minimum")
 
 
 def _live(account: Account) -> list[Use]:

@@ -13,7 +13,9 @@ from tallystick_protocol.codes import EvidenceLevel, Reason, ResolutionAction
 from tallystick_protocol.cose import ContentType
 from tallystick_protocol.cover import Cover, Open
 from tallystick_protocol.ids import H32
-from tallystick_protocol.money.rating import Rated, Usage, canonical, rate
+from tallystick_protocol.money.calendar import period_of
+from tallystick_protocol.money.numbers import Exact
+from tallystick_protocol.money.rating import Rated, Usage, canonical, minimum_usage, rate
 from tallystick_protocol.money.settle import RatedUse, Was
 from tallystick_protocol.records import Resolution
 from tallystick_protocol.settled_use import Replaced
@@ -183,3 +185,51 @@ def test_a_decision_about_more_than_was_open_is_refused() -> None:
     scene = _decided(ResolutionAction.WAIVE, from_total=0)
     report = verify_evidence(b.evidence(scene, w.BANK), w.policy(w.BANK))
     assert "closes more of open span 90 than was open" in report.verdict
+
+
+def _with_minimum(bent: int = 0) -> b.Scene:
+    """Nobody pays less than 9 EUR a month: a pseudo use tops the period up."""
+    contract = w.laundry()
+    contract = replace(contract, tariff=replace(contract.tariff, minimum=Exact.of(9)))
+    world: dict[str, w.World] = {}
+
+    def found() -> w.World:
+        world["it"] = w.found(contracts=[contract])
+        return world["it"]
+
+    def usages(period: int, rows: list[Usage]) -> list[Usage]:
+        ((h, version),) = world["it"].versions
+        span = period_of(version, b.PERIODS[period][0])
+        tops = [minimum_usage(h, version, payer, span) for payer in (w.ANNA, w.BRUNO)]
+        return canonical(
+            [*rows, *(replace(top, start_ms=top.start_ms - bent, end_ms=top.end_ms - bent) for top in tops)]
+        )
+
+    return b.scene(b.Host(found=found, usages=usages))
+
+
+@pytest.mark.parametrize("party", [w.BANK, w.OWNER, w.ANNA, w.BRUNO])
+def test_a_months_minimum_is_verified_like_any_use(party: w.PartyId) -> None:
+    scene = _with_minimum()
+    report = verify_evidence(b.evidence(scene, party), w.policy(party))
+    assert report.verdict in (VALID, VALID_SPLIT_AS_COMMITTED), report.verdict
+    closing = next(s.closing for s in scene.built[1].statements if s.party == w.ANNA)
+    assert closing <= -18 * 10**9
+
+
+def test_a_minimum_before_the_end_of_its_month_is_refused() -> None:
+    report = verify_evidence(b.evidence(_with_minimum(w.HOUR), w.BANK), w.policy(w.BANK))
+    assert "does not stand at the end of its period" in report.verdict
+
+
+def test_a_base_shows_only_what_later_lines_correct() -> None:
+    scene = b.scene(_Order())
+    replaced = [one.use.replaces for one in scene.built[1].uses if one.use.replaces]
+
+    def also(draft: Any) -> None:
+        built, (envelope, leaf, _) = scene.built[0], scene.envelopes[0]
+        for one in replaced:
+            draft.open_leaf(draft.add(envelope, leaf), 7, one.leaf, built.use_tree)
+
+    assert replaced
+    assert verify_evidence(b.evidence(scene, w.BANK, b.View(also=also)), w.policy(w.BANK)).verdict == VALID
