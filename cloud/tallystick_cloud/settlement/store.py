@@ -39,6 +39,22 @@ _NEWEST = (
 _SETTLED = (
     select(settled_use.c.use_id, func.max(settled_use.c.number).label("n")).group_by(settled_use.c.use_id).subquery()
 )
+_AS_SETTLED = (
+    select(
+        use,
+        use_rating.c.fee,
+        use_rating.c.shares,
+        settled_use.c.settlement.label("settled_in"),
+        settled_use.c.leaf.label("settled_leaf"),
+        settled_use.c.fee.label("settled_fee"),
+        settled_use.c.shares.label("settled_shares"),
+        settled_use.c.counters.label("settled_counters"),
+    )
+    .join(_NEWEST, _NEWEST.c.use_id == use.c.use_id)
+    .join(use_rating, and_(use_rating.c.use_id == use.c.use_id, use_rating.c.revision == _NEWEST.c.n))
+    .join(_SETTLED, _SETTLED.c.use_id == use.c.use_id)
+    .join(settled_use, and_(settled_use.c.use_id == use.c.use_id, settled_use.c.number == _SETTLED.c.n))
+)
 
 
 def last(conn: Connection, chain: bytes) -> Stored | None:
@@ -137,30 +153,24 @@ def fresh_uses(conn: Connection, chain: bytes, to_ms: int) -> list[Any]:
 
 def settled_uses(conn: Connection, chain: bytes, after: bytes) -> list[Any]:
     """Settled uses after a position, as they stand and (settled_*) as the newest settlement had them."""
-    columns = [
-        settled_use.c.settlement.label("settled_in"),
-        settled_use.c.leaf.label("settled_leaf"),
-        settled_use.c.fee.label("settled_fee"),
-        settled_use.c.shares.label("settled_shares"),
-        settled_use.c.counters.label("settled_counters"),
-    ]
-    return list(
-        conn.execute(
-            select(use, use_rating.c.fee, use_rating.c.shares, *columns)
-            .join(_NEWEST, _NEWEST.c.use_id == use.c.use_id)
-            .join(use_rating, and_(use_rating.c.use_id == use.c.use_id, use_rating.c.revision == _NEWEST.c.n))
-            .join(_SETTLED, _SETTLED.c.use_id == use.c.use_id)
-            .join(settled_use, and_(settled_use.c.use_id == use.c.use_id, settled_use.c.number == _SETTLED.c.n))
-            .where(use.c.chain == chain, use.c.position > after)
-            .order_by(use.c.position)
-        )
-    )
+    return list(conn.execute(_AS_SETTLED.where(use.c.chain == chain, use.c.position > after).order_by(use.c.position)))
 
 
-def leaf_mates(conn: Connection, h: bytes, positions: Iterable[int]) -> set[bytes]:
-    """Ids of all uses that stand in these leaves."""
+def settled_uses_of(conn: Connection, ids: Iterable[bytes]) -> list[Any]:
+    """The same for certain uses."""
+    wanted = sorted(ids)
+    found: list[Any] = []
+    for at in range(0, len(wanted), IN_MAX):
+        found += conn.execute(_AS_SETTLED.where(use.c.use_id.in_(wanted[at : at + IN_MAX])))
+    return found
+
+
+def settled_ids(conn: Connection, chain: bytes, payer: bytes, after_ms: int, to_ms: int) -> set[bytes]:
+    """Settled uses of a payer that ended in (after_ms, to_ms]."""
     rows = conn.execute(
-        select(settled_use.c.use_id).where(settled_use.c.settlement == h, settled_use.c.leaf.in_(list(positions)))
+        select(use.c.use_id)
+        .join(_SETTLED, _SETTLED.c.use_id == use.c.use_id)
+        .where(use.c.chain == chain, use.c.payer == payer, use.c.end_ms > after_ms, use.c.end_ms <= to_ms)
     )
     return {bytes(found) for found in rows.scalars()}
 

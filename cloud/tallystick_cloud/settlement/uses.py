@@ -16,6 +16,7 @@ from tallystick_protocol.money.plan import plan_of
 from tallystick_protocol.money.rating import Rated, UsageForm
 from tallystick_protocol.money.rating import counters_of as counters_by_contract
 from tallystick_protocol.money.settle import RatedUse, Was
+from tallystick_protocol.money.tariff import Form
 from tallystick_protocol.part import Part
 from tallystick_protocol.settled_use import TAG_BYTES, Replaced
 
@@ -43,15 +44,15 @@ def gather(
 ) -> Gathered:
     """What the next settlement of a chain holds. Uses that no late use can have changed are not looked at again."""
     fresh = store.fresh_uses(conn, chain, to_ms)
-    settled = store.settled_uses(conn, chain, min(bytes(row.position) for row in fresh)) if fresh else []
-    moves = store.counters_of(conn, [bytes(row.use_id) for row in [*fresh, *settled]])
-    tags = _Tags(conn, community, chain, entropy)
-    found: list[tuple[bytes, RatedUse, Any]] = []
-    for row in fresh:
-        found.append((bytes(row.position), _rated_use(row, contracts, chain, moves, tags, None), row))
-    again = [(row, _rated_use(row, contracts, chain, moves, tags, _was(row))) for row in settled]
-    changed = _changed_with_mates(conn, again)
-    found += [(bytes(row.position), one, row) for row, one in again if bytes(row.use_id) in changed]
+    later = store.settled_uses(conn, chain, min(bytes(row.position) for row in fresh)) if fresh else []
+    sources = _Sources(conn, community, chain, contracts, entropy)
+    sources.load([*fresh, *later])
+    changed = [row for row in later if _differs(row, sources.rated_use(row, _was(row)))]
+    changed = sources.with_followers(fresh, later, changed)
+    again = store.settled_uses_of(conn, _with_mates(conn, chain, contracts, changed))
+    sources.load(again)
+    found = [(bytes(row.position), sources.rated_use(row, None), row) for row in fresh]
+    found += [(bytes(row.position), sources.rated_use(row, _was(row)), row) for row in again]
     found.sort(key=lambda one: one[0])
     return Gathered(tuple(one for _, one, _ in found), tuple(row for _, _, row in found))
 
@@ -106,30 +107,58 @@ class _Tags:
         return bytes(found)
 
 
-def _rated_use(
-    row: Any,
-    contracts: Mapping[bytes, Contract],
-    chain: H32,
-    moves: Mapping[tuple[bytes, bytes], tuple[int, int]],
-    tags: _Tags,
-    was: Was | None,
-) -> RatedUse:
-    contract, kind = contracts[bytes(row.contract)], Kind(row.kind)
-    scope = counter_scope(chain, kind)
-    usage, plan = usage_of(row), plan_of(contract, scope)
-    keys = [counter.key for counter in counters_by_contract(contract, scope, usage)]
-    values = [moves[bytes(row.use_id), key] for key in keys]
-    band = plan.band(usage) if not usage.aborted else -1
-    rated = Rated(
-        usage,
-        row.fee,
-        tuple((key, before) for key, (before, _) in zip(keys, values, strict=True)),
-        tuple((key, after) for key, (_, after) in zip(keys, values, strict=True)),
-        shares_of(row.shares),
-        usage.programme if usage.aborted else plan.names[band] if band >= 0 else None,
-    )
-    tag = tags.of(usage.payer, plan.period(usage.end_ms).from_ms)
-    return RatedUse(rated, H32(bytes(row.contract)), tag, _KINDS[kind], EvidenceLevel(row.level), was)
+class _Sources:
+    """The books' values of uses, as `money.settle` takes them."""
+
+    def __init__(
+        self, conn: Connection, community: str, chain: H32, contracts: Mapping[bytes, Contract], entropy: Entropy
+    ) -> None:
+        self._conn, self._chain, self._contracts = conn, chain, contracts
+        self._tags = _Tags(conn, community, chain, entropy)
+        self._moves: dict[tuple[bytes, bytes], tuple[int, int]] = {}
+
+    def load(self, rows: Sequence[Any]) -> None:
+        """Read the counters of these uses."""
+        self._moves |= store.counters_of(self._conn, [bytes(row.use_id) for row in rows])
+
+    def with_followers(self, fresh: Sequence[Any], later: Sequence[Any], changed: Sequence[Any]) -> list[Any]:
+        """With every later use of the same counters: who rates again takes all of them back before the first."""
+        keys: dict[bytes, list[bytes]] = {}
+        for use_id, key in self._moves:
+            keys.setdefault(use_id, []).append(key)
+        starts: dict[bytes, bytes] = {}
+        found = {bytes(row.use_id) for row in changed}
+        grows = True
+        while grows:
+            for row in [*fresh, *(row for row in later if bytes(row.use_id) in found)]:
+                for key in keys.get(bytes(row.use_id), ()):
+                    starts[key] = min(starts.get(key, bytes(row.position)), bytes(row.position))
+            after = {
+                bytes(row.use_id)
+                for row in later
+                if any(starts.get(key, row.position) < row.position for key in keys.get(bytes(row.use_id), ()))
+            }
+            grows = not after <= found
+            found |= after
+        return [row for row in later if bytes(row.use_id) in found]
+
+    def rated_use(self, row: Any, was: Was | None) -> RatedUse:
+        contract, kind = self._contracts[bytes(row.contract)], Kind(row.kind)
+        scope = counter_scope(self._chain, kind)
+        usage, plan = usage_of(row), plan_of(contract, scope)
+        keys = [counter.key for counter in counters_by_contract(contract, scope, usage)]
+        values = [self._moves[bytes(row.use_id), key] for key in keys]
+        band = plan.band(usage) if not usage.aborted else -1
+        rated = Rated(
+            usage,
+            row.fee,
+            tuple((key, before) for key, (before, _) in zip(keys, values, strict=True)),
+            tuple((key, after) for key, (_, after) in zip(keys, values, strict=True)),
+            shares_of(row.shares),
+            usage.programme if usage.aborted else plan.names[band] if band >= 0 else None,
+        )
+        tag = self._tags.of(usage.payer, plan.period(usage.end_ms).from_ms)
+        return RatedUse(rated, H32(bytes(row.contract)), tag, _KINDS[kind], EvidenceLevel(row.level), was)
 
 
 def _was(row: Any) -> Was:
@@ -137,18 +166,26 @@ def _was(row: Any) -> Was:
     return Was(where, row.settled_fee, shares_of(row.settled_shares))
 
 
-def _changed_with_mates(conn: Connection, again: Sequence[tuple[Any, RatedUse]]) -> set[bytes]:
-    """Uses whose fee, shares or counters are others now, and all slices that share a leaf with such a one."""
-    leaves: dict[bytes, set[int]] = {}
-    for row, one in again:
-        now = settled_state(one)
-        if (now["fee"], now["shares"], now["counters"]) != (
-            row.settled_fee,
-            row.settled_shares,
-            row.settled_counters,
-        ):
-            leaves.setdefault(bytes(row.settled_in), set()).add(row.settled_leaf)
-    found: set[bytes] = set()
-    for h, positions in leaves.items():
-        found |= store.leaf_mates(conn, h, positions)
+def _differs(row: Any, one: RatedUse) -> bool:
+    """Whether fee, shares or counters are others now than they were settled."""
+    return settled_state(one) != {
+        "fee": row.settled_fee,
+        "shares": row.settled_shares,
+        "counters": row.settled_counters,
+    }
+
+
+def _with_mates(
+    conn: Connection, chain: H32, contracts: Mapping[bytes, Contract], changed: Sequence[Any]
+) -> set[bytes]:
+    """Joined slices are replaced with all others of their payer and rating period: they share leaves and counters."""
+    found = {bytes(row.use_id) for row in changed}
+    periods: set[tuple[bytes, int, int]] = set()
+    for row in changed:
+        contract = contracts[bytes(row.contract)]
+        if contract.tariff.form is Form.INTERVAL:
+            period = plan_of(contract, counter_scope(chain, Kind(row.kind))).period(row.end_ms)
+            periods.add((bytes(row.payer), period.from_ms, period.to_ms))
+    for payer, from_ms, to_ms in periods:
+        found |= store.settled_ids(conn, chain, payer, from_ms, to_ms)
     return found
