@@ -165,7 +165,7 @@ class Desk:
         self.machines[channel] = after
         self._dirty_machines.add(channel)
         if events:
-            self._set(replace(self._state(channel), value=after.count, at=at, use=after.number))
+            self._set(replace(self._state(channel), value=after.count, at=at))
             self.keep(*events)
         return after.open_use or before.open_use
 

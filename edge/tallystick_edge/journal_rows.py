@@ -92,12 +92,12 @@ def encode_channel(state: ChannelState) -> bytes:
     aside = suspect and [int(suspect.reason), suspect.first, suspect.last, _moment(suspect.at), suspect.count]
     at = None if state.at is None else _moment(state.at)
     level = [state.generation, state.base, state.value, at, state.serial]
-    return cbor.encode([VERSION, state.number, level, [state.pagination, state.event, state.use], aside])
+    return cbor.encode([VERSION, state.number, level, [state.pagination, state.event], aside])
 
 
 def decode_channel(data: bytes) -> ChannelState:
     match _versioned(data, 4):
-        case [int(number), [int(generation), int(base), value, at, serial], [int(page), int(event), int(use)], aside]:
+        case [int(number), [int(generation), int(base), value, at, serial], [int(page), int(event)], aside]:
             return ChannelState(
                 number,
                 generation,
@@ -107,7 +107,6 @@ def decode_channel(data: bytes) -> ChannelState:
                 cast("str | None", serial),
                 page,
                 event,
-                use,
                 _suspect(aside),
             )
         case _:

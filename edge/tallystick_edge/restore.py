@@ -77,8 +77,8 @@ def _machines(
 ) -> tuple[dict[int, WashState], list[Happening]]:
     machines: dict[int, WashState] = {}
     closing: list[Happening] = []
-    for channel, machine in card.machines.items():
-        rule = card.rules.get(channel)
+    for channel in sorted({*card.machines, *card.rules}):
+        machine, rule = card.machines.get(channel) or WashState(), card.rules.get(channel)
         if rule is not None:
             machine, events = close_restored(machine, rule, now)
             closing.extend(events)
@@ -99,7 +99,6 @@ def _join(own: ChannelState, books: BookedChannel | None) -> ChannelState:
         own,
         pagination=max(own.pagination, books.last_pagination),
         event=max(own.event, books.last_event),
-        use=max(own.use, books.last_use),
     )
     if (own.generation, own.base) < (books.generation, books.base):
         joined = replace(joined, generation=books.generation, base=books.base, serial=books.serial)

@@ -23,7 +23,7 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class ChannelState:
-    """What a channel goes on from. `pagination`, `event`, `use`: the last numbers given, 0 = none yet.
+    """What a channel goes on from. `pagination`, `event`: the last numbers given, 0 = none yet.
 
     `value` and `at` are of the last good reading (None before the first); for a cycles channel `value` is the count."""
 
@@ -35,7 +35,6 @@ class ChannelState:
     serial: str | None = None
     pagination: int = 0
     event: int = 0
-    use: int = 0
     suspect: Suspect | None = None
 
     @property

@@ -46,7 +46,7 @@ def batch(seq: int, epoch: int = 1, size: int = 100) -> SealedBatch:
 
 def test_a_flush_is_there_after_opening_again(path: Path) -> None:
     journal = Journal.open(path, PREV)
-    channel = ChannelState(1, 0, -5, 105, moment(5_000), "4711", 3, 2, 1)
+    channel = ChannelState(1, 0, -5, 105, moment(5_000), "4711", 3, 2)
     machine = WashState(Phase.RUNNING, 3, 4)
     journal.flush(Flush([READING, GAUGE, EVENT], [channel], {11: machine}, {"AA": (5, bytes(32))}))
     journal.close()

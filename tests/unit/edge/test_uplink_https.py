@@ -22,6 +22,7 @@ from tallystick_edge.uplink.enrol_https import post_enrolment
 from tallystick_edge.uplink.https import HttpsTransport
 from tallystick_edge.uplink.worker import Uplink
 from tallystick_protocol.codes import EventCode, Reason
+from tallystick_protocol.ids import Gid
 
 FAST = Backoff(first_ms=100, max_ms=400)
 SOON_S = 8
@@ -268,6 +269,38 @@ async def test_a_card_that_lost_a_write_forks_into_a_new_epoch(gateway: Gateway,
     books = gateway.aggregator.books
     assert books.epoch == 2
     assert books.channels[1].billed == gateway.energy_mwh // 1_000 - 1_000
+
+
+async def test_an_empty_card_with_the_old_key_goes_on_from_the_books(gateway: Gateway) -> None:
+    gateway.wash()
+    gateway.core.seal()
+    await gateway.deliver()
+    gateway.core.close()
+    (gateway.data / "journal.sqlite").unlink()
+    gateway.core = gateway.boot("empty")
+    async with gateway.online():
+        await until(lambda: gateway.core.chain.epoch == 2)
+    gateway.run(2, 60)
+    gateway.wash()
+    gateway.core.seal()
+    await gateway.deliver()
+    books = gateway.aggregator.books
+    assert books.channels[11].uses == [1, 2]
+    assert books.channels[11].billed_to == 2
+    assert books.channels[1].billed == gateway.energy_mwh // 1_000 - 1_000
+
+
+async def test_a_receipt_for_another_gateway_is_refused(gateway: Gateway) -> None:
+    books = gateway.aggregator.books
+    gateway.run(500, 60)
+    gateway.core.seal()
+    await gateway.enrol()
+    own, books.gid = books.gid, Gid(bytes(16))
+    async with gateway.online():
+        await until(lambda: gateway.aggregator.requests >= 3)
+        assert gateway.core.waiting_count() == 1
+        books.gid = own
+        await until(lambda: gateway.core.waiting_count() == 0)
 
 
 async def test_an_aggregator_restored_from_a_backup_gets_receipted_batches_again(gateway: Gateway) -> None:
