@@ -12,9 +12,9 @@ from support.city_server import StartedClock, prepare
 from tallystick_cloud.app import Setup, build_table
 from tallystick_cloud.city.live import Hub
 from tallystick_cloud.clock import real_utc, real_utc_ms
+from tallystick_cloud.commands.serve import domain_routes
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
-from tallystick_cloud.gateways.api import gateway_routes
 from tallystick_cloud.home import Home, create
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.identity import COOKIE, SessionRow, store_session
@@ -22,9 +22,6 @@ from tallystick_cloud.http.listeners import gateway_tls
 from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.http.route import RouteTable
 from tallystick_cloud.http.sessions import new_session
-from tallystick_cloud.ledger.api import ledger_routes
-from tallystick_cloud.log.api import log_routes
-from tallystick_cloud.payouts.api import payout_routes
 from tallystick_cloud.ports import Entropy
 from tallystick_cloud.uplink import Uplink
 
@@ -76,10 +73,7 @@ def city_app(folder: Path) -> Iterator[CityApp]:
     certificate, key = home.server_files(real_utc())
     setup = Setup(
         database, clock, hub, pages,
-        domain_routes=(
-            gateway_routes(uplink), log_routes(database, HOME.community), ledger_routes(database),
-            payout_routes(database, clock),
-        ),
+        domain_routes=domain_routes(database, clock, uplink, HOME.community),
         gateway_tls=gateway_tls(certificate, key, aggregator.authority.pem.decode()),
         is_demo=True,
     )  # fmt: skip

@@ -14,16 +14,19 @@ from tallystick_cloud.checkpoints import CheckpointKeeper
 from tallystick_cloud.city.live import Hub
 from tallystick_cloud.clock import real_utc
 from tallystick_cloud.commands.common import Commands, Options, command, home_of, opened
+from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.gateways.api import gateway_routes
 from tallystick_cloud.home import create
 from tallystick_cloud.http.listeners import gateway_tls
 from tallystick_cloud.http.pages import Pages
+from tallystick_cloud.http.route import RouteTable
 from tallystick_cloud.ledger.api import ledger_routes
 from tallystick_cloud.log.api import log_routes
 from tallystick_cloud.migrations import upgrade
 from tallystick_cloud.mqtt import MqttFront, TlsFiles, broker_at
 from tallystick_cloud.payouts.api import payout_routes
+from tallystick_cloud.ports import Clock
 from tallystick_cloud.uplink import Uplink
 
 PORT, GATEWAY_PORT = 8080, 8443
@@ -86,12 +89,7 @@ async def _serve(parsed: argparse.Namespace, options: Options) -> None:
             options.clock,
             hub,
             pages,
-            domain_routes=(
-                gateway_routes(uplink),
-                log_routes(options.database, first),
-                ledger_routes(options.database),
-                payout_routes(options.database, options.clock),
-            ),
+            domain_routes=domain_routes(options.database, options.clock, uplink, first),
             port=parsed.port,
             gateway_port=parsed.gateway_port,
             gateway_tls=gateway_tls(certificate, key, options.aggregator.authority.pem.decode()),
@@ -99,6 +97,18 @@ async def _serve(parsed: argparse.Namespace, options: Options) -> None:
             tasks=_tasks(parsed, options, uplink),
             on_ready=_say,
         )
+    )
+
+
+def domain_routes(
+    database: Database, clock: Clock, uplink: Uplink, first_community: str | None
+) -> tuple[RouteTable, ...]:
+    """Every route table of the domains; the tests walk exactly these."""
+    return (
+        gateway_routes(uplink),
+        log_routes(database, first_community),
+        ledger_routes(database),
+        payout_routes(database, clock),
     )
 
 
