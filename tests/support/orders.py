@@ -1,6 +1,6 @@
 """Law 7: the same uploads in any order, with duplicates and delays, give one use table and one balance sheet.
 
-Run: PYTHONPATH=tests python -m support.orders COUNT [SEED]; it prints the seed and fails on the first order that differs.
+Run: PYTHONPATH=tests python -m support.orders COUNT [SEED]; it prints the seed and fails on the first difference.
 """
 
 import hashlib
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from multiprocessing import Pool
 
 from sqlalchemy import Connection, func, select
-
 from support.books import NOTICE, PARTIES, T0, Books, open_books
 from support.uploads import SimGateway, money, segment, wash
 from tallystick_cloud import schema
