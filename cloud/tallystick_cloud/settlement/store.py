@@ -287,12 +287,12 @@ def payouts_between(conn: Connection, chain: bytes, from_ms: int | None, to_ms: 
 # ------------------------------------------------------------ decisions
 
 
-def undone_resolutions(conn: Connection, chain: bytes, before_ms: int) -> list[Any]:
+def undone_resolutions(conn: Connection, chain: bytes, until_ms: int) -> list[Any]:
     """Decisions of a chain that no settlement has carried out yet."""
     return list(
         conn.execute(
             select(resolution)
-            .where(resolution.c.chain == chain, resolution.c.settlement.is_(None), resolution.c.at_ms < before_ms)
+            .where(resolution.c.chain == chain, resolution.c.settlement.is_(None), resolution.c.at_ms <= until_ms)
             .order_by(resolution.c.leaf)
         )
     )

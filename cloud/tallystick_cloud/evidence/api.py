@@ -1,0 +1,50 @@
+"""Routes of evidence: one's own file for a period, and one's own policy file.
+
+It never gives anybody another party's file but to auditors.
+"""
+
+from sqlalchemy import Connection
+from tallystick_protocol.codes import Scope
+from tallystick_protocol.ids import PartyId
+
+from tallystick_cloud.context import Aggregator
+from tallystick_cloud.db import Database
+from tallystick_cloud.http.authz import MEMBERS
+from tallystick_cloud.http.route import Call, RouteTable
+from tallystick_cloud.settlement.api import party_asked
+
+from .model import Made, Wanted
+from .policy import policy_of
+from .service import evidence
+
+BASE = "/v1/communities/{community}"
+FILE = "application/octet-stream"
+
+
+def evidence_routes(database: Database, aggregator: Aggregator) -> RouteTable:
+    """On the people's port."""
+    table = RouteTable()
+
+    @table.route("GET", BASE + "/evidence", roles=MEMBERS, gives=FILE, tag="evidence")
+    async def evidence_file(
+        call: Call, community: str, at_ms: int, party: str | None = None, scope: Scope | None = None
+    ) -> bytes:
+        """One's own evidence of the period that holds a moment; an auditor names the party."""
+
+        def make(conn: Connection) -> Made:
+            mine = PartyId(party_asked(conn, community, call, party))
+            return evidence(conn, aggregator.of(community), Wanted(mine, at_ms, None, scope))
+
+        return (await database.read(make)).data
+
+    @table.route("GET", BASE + "/policy", roles=MEMBERS, gives="application/json", tag="evidence")
+    async def policy_file(call: Call, community: str, party: str | None = None) -> bytes:
+        """One's own policy file: whom to believe. Keep it yourself; export it once, over a way you trust."""
+
+        def make(conn: Connection) -> str:
+            mine = PartyId(party_asked(conn, community, call, party))
+            return policy_of(conn, aggregator.of(community), mine).to_json()
+
+        return (await database.read(make)).encode()
+
+    return table
