@@ -8,7 +8,7 @@ from tallystick_protocol.settled_use import Use
 from tallystick_protocol.statement import CENT_NANO, Statement
 from tallystick_protocol.verify import words
 from tallystick_protocol.verify.case import Account, Case, ensure
-from tallystick_protocol.verify.prices import replaced
+from tallystick_protocol.verify.compare import replaced
 from tallystick_protocol.verify.report import Check, Misfit
 
 

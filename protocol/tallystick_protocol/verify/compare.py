@@ -1,0 +1,116 @@
+"""What both scopes of pricing again have in common: a settled use as the price sees it, counters, and comparing.
+It never decides where a counter begins: each scope says that for itself.
+"""
+
+from collections.abc import Sequence
+
+from tallystick_protocol.codes import UseKind
+from tallystick_protocol.counter_line import Counter
+from tallystick_protocol.ids import H32, PartyId, sha256, use_id
+from tallystick_protocol.money.contract import Contract
+from tallystick_protocol.money.plan import Counter as Meaning
+from tallystick_protocol.money.rating import Rated, Usage, UsageForm
+from tallystick_protocol.money.settle import RatedUse, Was, settle_uses
+from tallystick_protocol.settled_use import Use
+from tallystick_protocol.verify import words
+from tallystick_protocol.verify.case import Account, Case, ensure, is_minimum
+from tallystick_protocol.verify.report import Misfit
+
+
+def usage_of(case: Case, use: Use, payer: PartyId) -> Usage:
+    """A settled use as the price sees it."""
+    here = use_id(use.channel_hash, use.number)
+    form = UsageForm.MINIMUM if is_minimum(use) else UsageForm.INTERVAL if use.slices is not None else UsageForm.EVENT
+    nothing = use.fee == 0 and not use.counters and use.from_total == use.to_total
+    aborted = form is UsageForm.EVENT and case.aborted.get(here, nothing)
+    return Usage(
+        use_id=here,
+        channel_hash=use.channel_hash,
+        number=use.number,
+        start_ms=use.start_ms,
+        end_ms=use.end_ms,
+        from_total=use.from_total,
+        to_total=use.to_total,
+        asset="",
+        payer=payer,
+        programme=use.programme if form is UsageForm.EVENT else None,
+        form=form,
+        aborted=aborted,
+    )
+
+
+def payer_of(tag: bytes) -> PartyId:
+    """What stands for a payer whom only a tag names."""
+    return PartyId(sha256(tag)[:16])
+
+
+def live_uses(account: Account) -> list[Use]:
+    return [use for _, use in sorted(account.leaves.uses.items()) if use.kind is UseKind.LIVE]
+
+
+def contract_of(account: Account, use: Use) -> Contract:
+    return account.versions[use.version].contract
+
+
+def counters_by_key(account: Account) -> dict[H32, Counter]:
+    rows = list(account.leaves.counters.values())
+    found = {row.key: row for row in rows}
+    ensure(len(found) == len(rows), account.name, "lists one counter twice")
+    return found
+
+
+def opening_of(account: Account, counters: dict[H32, Counter], key: H32) -> int:
+    found = counters.get(key)
+    if found is None:
+        raise Misfit(account.name, f"moves counter {words.short(key)}, but does not commit to it")
+    return found.opening
+
+
+def replaced(case: Case, account: Account, use: Use) -> Use | None:
+    """The leaf of an earlier settlement that a correction replaces; raises Misfit when it is not shown."""
+    if use.replaces is None:
+        return None
+    name = case.use_name(use)
+    ensure(use.replaces.settlement != account.item.h, name, "corrects itself")
+    leaves = case.leaves.get(use.replaces.settlement)
+    old = leaves.uses.get(use.replaces.leaf) if leaves is not None else None
+    if old is None:
+        raise Misfit(name, "corrects a line of an earlier settlement that is not in the file")
+    same = (old.channel_hash, old.number, old.tag) == (use.channel_hash, use.number, use.tag)
+    ensure(same, name, "corrects the line of another use")
+    return old
+
+
+def check_closings(
+    account: Account, counters: dict[H32, Counter], meanings: dict[H32, Meaning], ends: dict[H32, int]
+) -> None:
+    for key, counter in counters.items():
+        closing = ends.get(key, counter.opening)
+        why = f"counter {words.short(key)} closes at {counter.closing}, its uses bring it to {closing}"
+        ensure(counter.closing == closing, account.name, why)
+        meaning = meanings.get(key)
+        if meaning is not None:
+            period = None if meaning.period is None else (meaning.period.from_ms, meaning.period.to_ms)
+            ensure(counter.period == period, account.name, f"counter {words.short(key)} counts over another period")
+
+
+def compare_group(case: Case, account: Account, use: Use, rated: Sequence[Rated]) -> None:
+    """What was settled is what the rules give: counters before, fee, shares, band, span."""
+    h = account.versions[use.version].h
+    was = None if use.replaces is None else Was(use.replaces, 0, ())
+    again = settle_uses(account.versions, [RatedUse(one, h, use.tag, use.kind, was=was) for one in rated], bytes)
+    name = case.use_name(use)
+    ensure(len(again) == 1, name, "joins readings of different prices, bands or periods")
+    found, unit = again[0].use, account.settlement.unit
+    why = "was priced from other counters than the uses before it left"
+    ensure(use.counters == found.counters, name, why)
+    why = f"costs {words.amount(found.fee, unit)} by the contract, {words.amount(use.fee, unit)} was settled"
+    ensure(use.fee == found.fee, name, why)
+    for (party, share), (_, expected) in zip(use.shares, found.shares, strict=True):
+        who = contract_of(account, use).parties[party].name
+        why = f"gives {who} {words.amount(expected, unit)} by the contract, {words.amount(share, unit)} was settled"
+        ensure(share == expected, name, why)
+    ensure(use.programme == found.programme, name, f"was priced as {found.programme!r}, {use.programme!r} was settled")
+    span = (use.start_ms, use.end_ms, use.from_total, use.to_total, use.number)
+    same = span == (found.start_ms, found.end_ms, found.from_total, found.to_total, found.number)
+    ensure(same, name, "does not span what its readings span")

@@ -1,0 +1,107 @@
+"""Prices again for a party to the split: all uses in order, from the openings that the settlement commits to.
+It never learns who pays: a tag stands in the payer's place, one counter for one tag.
+"""
+
+from collections.abc import Sequence
+
+from tallystick_protocol.counter_line import Counter
+from tallystick_protocol.ids import H32
+from tallystick_protocol.money.plan import Counter as Meaning
+from tallystick_protocol.money.rating import Rated, counters_of, rate
+from tallystick_protocol.settled_use import Use
+from tallystick_protocol.verify import words
+from tallystick_protocol.verify.case import Account, Case, ensure
+from tallystick_protocol.verify.compare import (
+    check_closings,
+    compare_group,
+    contract_of,
+    counters_by_key,
+    live_uses,
+    opening_of,
+    payer_of,
+    replaced,
+    usage_of,
+)
+from tallystick_protocol.verify.slices import check_sums
+
+
+def check_contract_prices(case: Case, account: Account) -> None:
+    uses = live_uses(account)
+    counters = counters_by_key(account)
+    _check_openings(account, counters)
+    joined = any(use.slices is not None for use in uses)
+    links = _Links(case, account, uses)
+    if joined:
+        check_sums(case, account, uses, counters)
+        return
+    usages = [usage_of(case, use, payer_of(use.tag)) for use in uses]
+    starts = {key: opening_of(account, counters, links.committed[key]) for key in links.committed}
+    _take_back(case, account, uses, starts)
+    contracts = {usage.use_id: contract_of(account, use) for usage, use in zip(usages, uses, strict=True)}
+    rated = rate(lambda usage: contracts[usage.use_id], account.chain, usages, starts)
+    ends: dict[H32, int] = {}
+    for use, one in zip(uses, rated, strict=True):
+        _compare(case, account, use, one, links.committed)
+        ends.update({links.committed[key]: value for key, value in one.after})
+    check_closings(account, counters, links.meanings, ends)
+
+
+class _Links:
+    """Which committed counter key stands for which computed one: equal for the split's, one to one for payers'."""
+
+    def __init__(self, case: Case, account: Account, uses: Sequence[Use]) -> None:
+        self.committed: dict[H32, H32] = {}
+        self.meanings: dict[H32, Meaning] = {}
+        back: dict[H32, H32] = {}
+        for use in uses:
+            if use.slices is not None:
+                continue
+            usage = usage_of(case, use, payer_of(use.tag))
+            expected = counters_of(contract_of(account, use), account.chain, usage)
+            name = case.use_name(use)
+            why = f"moves {len(use.counters)} counters, by the contract {len(expected)}"
+            ensure(len(expected) == len(use.counters), name, why)
+            for meaning, (key, _) in zip(expected, use.counters, strict=True):
+                if meaning.payer is None:
+                    ensure(key == meaning.key, name, "moves another counter of the split than the contract says")
+                known = self.committed.setdefault(meaning.key, key)
+                ensure(known == key, name, "counts one payer in two counters")
+                ensure(back.setdefault(key, meaning.key) == meaning.key, name, "counts two payers in one counter")
+                self.meanings[key] = meaning
+
+
+def _check_openings(account: Account, counters: dict[H32, Counter]) -> None:
+    """opening(n+1) = closing(n), and a new counter begins at 0."""
+    before = {} if account.before is None else counters_by_key(account.before)
+    for key, counter in counters.items():
+        was = before.get(key)
+        expected = 0 if was is None else was.closing
+        why = f"counter {words.short(key)} begins at {counter.opening}, the settlement before left it at {expected}"
+        ensure(counter.opening == expected, account.name, why)
+    for key, was in before.items():
+        running = was.period is None or was.period[1] > account.settlement.from_ms
+        ensure(key in counters or not running, account.name, f"leaves out counter {words.short(key)}, which is running")
+
+
+def _take_back(case: Case, account: Account, uses: Sequence[Use], starts: dict[H32, int]) -> None:
+    """Corrected uses are rated anew: their old effect leaves the counters first.
+
+    A correction therefore brings every later use of its counters along, also those whose price stays.
+    """
+    for use in uses:
+        old = replaced(case, account, use)
+        if old is None:
+            continue
+        usage = usage_of(case, old, payer_of(old.tag))
+        contract = contract_of(account, old)
+        keys = [meaning.key for meaning in counters_of(contract, account.chain, usage)]
+        values = dict(zip(keys, (value for _, value in old.counters), strict=True))
+        (one,) = rate(lambda _, rules=contract: rules, account.chain, [usage], values)  # type: ignore[misc]
+        for (key, was), (_, after) in zip(one.before, one.after, strict=True):
+            starts[key] = starts.get(key, 0) - (after - was)
+
+
+def _compare(case: Case, account: Account, use: Use, one: Rated, committed: dict[H32, H32]) -> None:
+    before = tuple((committed[key], value) for key, value in one.before)
+    keyed = Rated(one.usage, one.fee, before, one.after, one.shares, one.band)
+    compare_group(case, account, use, [keyed])
