@@ -73,7 +73,7 @@ def city_app(folder: Path) -> Iterator[CityApp]:
     certificate, key = home.server_files(real_utc())
     setup = Setup(
         database, clock, hub, pages,
-        domain_routes=domain_routes(database, clock, uplink, HOME.community),
+        domain_routes=domain_routes(database, clock, uplink, aggregator, HOME.community),
         gateway_tls=gateway_tls(certificate, key, aggregator.authority.pem.decode()),
         is_demo=True,
     )  # fmt: skip

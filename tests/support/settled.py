@@ -67,7 +67,12 @@ class World:
         )
 
     def evidence(
-        self, name: str, at_ms: int, chain: bytes | None = None, scope: Scope | None = None, now_ms: int = AFTER_DECEMBER
+        self,
+        name: str,
+        at_ms: int,
+        chain: bytes | None = None,
+        scope: Scope | None = None,
+        now_ms: int = AFTER_DECEMBER,
     ) -> Made:
         self.sign(now_ms)
         wanted = Wanted(PartyId(self.ids[name]), at_ms, chain, scope)

@@ -14,8 +14,10 @@ from tallystick_cloud.checkpoints import CheckpointKeeper
 from tallystick_cloud.city.live import Hub
 from tallystick_cloud.clock import real_utc
 from tallystick_cloud.commands.common import Commands, Options, command, home_of, opened
+from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput
+from tallystick_cloud.evidence.api import evidence_routes
 from tallystick_cloud.gateways.api import gateway_routes
 from tallystick_cloud.home import create
 from tallystick_cloud.http.listeners import gateway_tls
@@ -27,6 +29,7 @@ from tallystick_cloud.migrations import upgrade
 from tallystick_cloud.mqtt import MqttFront, TlsFiles, broker_at
 from tallystick_cloud.payouts.api import payout_routes
 from tallystick_cloud.ports import Clock
+from tallystick_cloud.settlement.api import settlement_routes
 from tallystick_cloud.uplink import Uplink
 
 PORT, GATEWAY_PORT = 8080, 8443
@@ -89,7 +92,7 @@ async def _serve(parsed: argparse.Namespace, options: Options) -> None:
             options.clock,
             hub,
             pages,
-            domain_routes=domain_routes(options.database, options.clock, uplink, first),
+            domain_routes=domain_routes(options.database, options.clock, uplink, options.aggregator, first),
             port=parsed.port,
             gateway_port=parsed.gateway_port,
             gateway_tls=gateway_tls(certificate, key, options.aggregator.authority.pem.decode()),
@@ -101,7 +104,7 @@ async def _serve(parsed: argparse.Namespace, options: Options) -> None:
 
 
 def domain_routes(
-    database: Database, clock: Clock, uplink: Uplink, first_community: str | None
+    database: Database, clock: Clock, uplink: Uplink, aggregator: Aggregator, first_community: str | None
 ) -> tuple[RouteTable, ...]:
     """Every route table of the domains; the tests walk exactly these."""
     return (
@@ -109,6 +112,8 @@ def domain_routes(
         log_routes(database, first_community),
         ledger_routes(database),
         payout_routes(database, clock),
+        settlement_routes(database, aggregator, clock),
+        evidence_routes(database, aggregator),
     )
 
 

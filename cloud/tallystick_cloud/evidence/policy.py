@@ -10,6 +10,7 @@ from tallystick_protocol.policy import SUBJECT_BYTES, KnownVersion, OperatorKey,
 
 from tallystick_cloud.context import Context
 from tallystick_cloud.contracts.store import book
+from tallystick_cloud.log import cosign
 
 from . import store
 
@@ -31,8 +32,8 @@ def policy_of(conn: Connection, context: Context, party: PartyId) -> Policy:
         log_key=PublicKey.from_spki(keys.log.spki),
         roots=(PublicKey.from_spki(keys.root.spki),),
         keys=(OperatorKey(PublicKey.from_spki(keys.settlement.spki), frozenset({"settlement", "resolution"})),),
-        witnesses=tuple(Witness(label, PublicKey.from_spki(spki)) for label, spki in store.witnesses(conn, name)),
-        witnesses_needed=store.witnesses_needed(conn, name),
+        witnesses=tuple(Witness(label, PublicKey.from_spki(spki)) for label, spki in cosign.listed(conn, name)),
+        witnesses_needed=cosign.needed(conn, name),
         party_keys=tuple(PartyKey(party, PublicKey.from_spki(spki)) for spki in store.party_keys(conn, party)),
         contracts=tuple(KnownVersion(H32(v.chain), H32(v.h), v.contract.effective_from_ms) for v in mine),
         subjects=tuple(one for one in store.subjects_of(conn, name, party) if one != NOBODY),

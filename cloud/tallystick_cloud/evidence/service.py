@@ -6,20 +6,18 @@ It never decides what is true; the verifier does, on the party's own computer.
 from sqlalchemy import Connection
 from tallystick_protocol import cose
 from tallystick_protocol.codes import Scope
-from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.ids import H32
-from tallystick_protocol.note import Note
 from tallystick_protocol.settled_use import Use
 from tallystick_protocol.settlement import Settlement
 
 from tallystick_cloud.context import Context
 from tallystick_cloud.contracts.store import versions_of
+from tallystick_cloud.log import cosign
 from tallystick_cloud.log import store as log_store
 from tallystick_cloud.log.prover import Prover
 from tallystick_cloud.settlement import store as settlements
 from tallystick_cloud.settlement.model import Stored, TreeKey
 
-from . import store
 from .errors import NoEvidence
 from .gather import Gathering
 from .model import Chain, Made, Wanted, cut_chain, scope_of
@@ -36,7 +34,10 @@ def evidence(conn: Connection, context: Context, wanted: Wanted) -> Made:
     gathering = Gathering(conn, context.community, wanted.party, scope)
     for chain in mine:
         gathering.chain(chain)
-    size, note = _checkpoint(conn, context.community, gathering.top)
+    found = cosign.witnessed_note(conn, context.community, gathering.top)
+    if found is None:
+        raise NoEvidence("checkpoint", "none covers the settlement yet; the next one is signed within a minute")
+    size, note = found
     prover = Prover([H32(h) for h in log_store.leaf_hashes(conn, context.community, 0, size)])
     data = gathering.draft.finish(note, prover.inclusion, sorted(gathering.echoes), prover.consistency)
     names = tuple(sorted({list(chain.contracts.values())[-1].name for chain in mine}))
@@ -92,22 +93,3 @@ def _oldest(conn: Connection, every: list[Stored], index: int) -> int:
 
 def _has_statement(conn: Connection, stored: Stored, party: bytes) -> bool:
     return any(bytes(row.party) == party for row in settlements.statements_of(conn, stored.h))
-
-
-def _checkpoint(conn: Connection, community: str, top: int) -> tuple[int, bytes]:
-    """The newest checkpoint that enough witnesses signed, else the newest; with every witness's line."""
-    lines = store.cosignatures(conn, community)
-    needed = store.witnesses_needed(conn, community)
-    notes = store.notes(conn, community, top)
-    if not notes:
-        raise NoEvidence("checkpoint", "none covers the settlement yet; the next one is signed within a minute")
-    seen = next(((size, note) for size, note in notes if len(lines.get(size, ())) >= needed), notes[0])
-    return seen[0], with_lines(seen[1], lines.get(seen[0], []))
-
-
-def with_lines(note: bytes, lines: list[str]) -> bytes:
-    """The note with the lines of witnesses after the log's own."""
-    joined = note + "".join(line + "\n" for line in lines).encode()
-    if Note.decode(joined).text != Note.decode(note).text:
-        raise InvariantError("a witness's line changed the text of a checkpoint")
-    return joined

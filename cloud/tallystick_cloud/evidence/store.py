@@ -13,16 +13,12 @@ from tallystick_cloud.schema import (
     approval,
     batch,
     channel,
-    checkpoint,
-    community,
     contract_version,
-    cosignature,
     descriptor,
     key_event,
     part,
     party_key,
     use,
-    witness,
 )
 
 Logged = tuple[bytes, int]  # envelope and leaf
@@ -112,44 +108,6 @@ def channel_parts(
             .order_by(batch.c.epoch, batch.c.seq, part.c.position)
         )
     )
-
-
-def notes(conn: Connection, name: str, at_least: int) -> list[tuple[int, bytes]]:
-    """(size, note) of signed checkpoints of at least that size, the newest first."""
-    rows = conn.execute(
-        select(checkpoint.c.size, checkpoint.c.note)
-        .where(checkpoint.c.community == name, checkpoint.c.size >= at_least)
-        .order_by(checkpoint.c.size.desc())
-    )
-    return [(size, bytes(note)) for size, note in rows]
-
-
-def cosignatures(conn: Connection, name: str) -> dict[int, list[str]]:
-    """size -> lines of witnesses that are listed now."""
-    rows = conn.execute(
-        select(cosignature.c.size, cosignature.c.line)
-        .join(witness, (witness.c.community == cosignature.c.community) & (witness.c.name == cosignature.c.name))
-        .where(cosignature.c.community == name, witness.c.removed_ms.is_(None))
-        .order_by(cosignature.c.name)
-    )
-    found: dict[int, list[str]] = {}
-    for size, line in rows:
-        found.setdefault(size, []).append(line)
-    return found
-
-
-def witnesses(conn: Connection, name: str) -> list[tuple[str, bytes]]:
-    """(name, SPKI) of those listed now."""
-    rows = conn.execute(
-        select(witness.c.name, witness.c.spki)
-        .where(witness.c.community == name, witness.c.removed_ms.is_(None))
-        .order_by(witness.c.name)
-    )
-    return [(label, bytes(spki)) for label, spki in rows]
-
-
-def witnesses_needed(conn: Connection, name: str) -> int:
-    return conn.execute(select(community.c.witnesses_needed).where(community.c.id == name)).scalar_one() or 0
 
 
 def party_keys(conn: Connection, party: bytes) -> list[bytes]:

@@ -18,6 +18,7 @@ from tallystick_protocol.records import log_leaf
 from tallystick_cloud.errors import Conflict, NotFound
 
 from . import store
+from .prover import Prover
 
 CHECKPOINT_IDLE_MS = 24 * 3600 * 1000  # protocol.md, Log: daily when idle
 LEAVES_PROVABLE_MAX = 1 << 22  # a proof reads all leaf hashes below it; larger logs go through tiles
@@ -117,6 +118,16 @@ def inclusion(conn: Connection, community: str, leaf: int, size: int) -> Inclusi
         raise Conflict("size", f"{size} leaves are more than {LEAVES_PROVABLE_MAX}; build the proof from tiles")
     hashes = [H32(h) for h in store.leaf_hashes(conn, community, 0, size)]
     return Inclusion(leaf, size, merkle.root(hashes), tuple(merkle.inclusion_proof(leaf, hashes)))
+
+
+def consistency(conn: Connection, community: str, old: int, new: int) -> list[H32]:
+    """Why the tree of `new` leaves continues that of `old`; NotFound outside the log, Conflict above the limit."""
+    head = store.read_head(conn, community)
+    if head is None or not 0 < old <= new <= head.size:
+        raise NotFound("sizes", f"{old} and {new} do not rise from 1 to the log's size; ask /log/checkpoint for it")
+    if new > LEAVES_PROVABLE_MAX:
+        raise Conflict("new", f"{new} leaves are more than {LEAVES_PROVABLE_MAX}; build the proof from tiles")
+    return Prover([H32(h) for h in store.leaf_hashes(conn, community, 0, new)]).consistency(old)
 
 
 def tile(conn: Connection, community: str, level: int, index: int, width: int) -> bytes:

@@ -1,6 +1,6 @@
 """Routes of settlements: list, close, what stands open, decide about it, and one's own statements.
 
-It never shows anybody another party's statement but to auditors.
+It never shows another party's statement to anybody but auditors and community managers.
 """
 
 from typing import Any, Literal
@@ -82,7 +82,7 @@ def settlement_routes(database: Database, aggregator: Aggregator, clock: Clock) 
 
     @table.route("GET", BASE + "/statements", roles=MEMBERS, tag="settlements")
     async def list_statements(call: Call, community: str, party: str | None = None) -> list[Answer]:
-        """One's own statements with all rows, the newest first; an auditor names the party."""
+        """One's own statements with all rows, the newest first; auditors and managers may name a party."""
         found = await database.read(_statements, community, call, party)
         return [statements.as_json(one) for one in found]
 
@@ -105,15 +105,18 @@ def party_of(call: Call) -> bytes:
     return call.principal.party
 
 
-def party_asked(conn: Connection, community: str, call: Call, name: str | None) -> bytes:
-    """Oneself, or for an auditor the party that is named; raises Forbidden for anybody else's."""
+def party_asked(
+    conn: Connection, community: str, call: Call, name: str | None, others: frozenset[Role] = READERS
+) -> bytes:
+    """Oneself, or for one of the roles `others` the party that is named; raises Forbidden for anybody else's."""
     if name is None:
         return party_of(call)
     found = ids_by_name(conn, community).get(name)
     if found is not None and found == call.principal.party:
         return found
-    if Role.AUDITOR not in call.principal.roles_in(community):
-        raise Forbidden("party", "you see your own; an auditor may name another party")
+    if not call.principal.roles_in(community) & others:
+        roles = " or ".join(sorted(role.value.replace("_", " ") for role in others))
+        raise Forbidden("party", f"you see your own; a {roles} may name another party")
     if found is None:
         raise BadInput("party", f"{name!r} is not in {community}; write the name as in the list of parties")
     return found

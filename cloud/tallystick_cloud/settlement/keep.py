@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 from tallystick_protocol.ids import H32, use_id
-from tallystick_protocol.money.settle import Books, Built, Settled, heads_of
+from tallystick_protocol.money.accounts import heads_of
+from tallystick_protocol.money.settle import Books, Built, Settled
 from tallystick_protocol.salted_tree import SaltedTree
 
 from . import store

@@ -1,0 +1,154 @@
+"""`tallystick witness add | remove | need | accept` and `tallystick log export`: what witnesses read and hand in.
+
+It never signs for a witness: a witness signs on its own computer with tallystick-verify.
+"""
+
+import argparse
+from pathlib import Path
+
+from sqlalchemy import Connection
+from tallystick_protocol import tiles
+from tallystick_protocol.checkpoint import Checkpoint
+from tallystick_protocol.ids import H32
+from tallystick_protocol.note import NOTE_BYTES_MAX, Note
+
+from tallystick_cloud.commands.common import Commands, command, community_of, group, opened
+from tallystick_cloud.commands.settlement import sign_checkpoint
+from tallystick_cloud.errors import BadInput
+from tallystick_cloud.log import cosign, service, store
+from tallystick_cloud.town.service import read_public_key
+
+CHECKPOINT = "checkpoint.txt"
+
+
+def add(commands: Commands) -> None:
+    words = group(commands, "witness", "Witnesses: who co-signs checkpoints, and how many policies ask for.")
+    found = command(
+        words,
+        "add",
+        add_witness,
+        "List a witness by the name and public key with which it co-signs.",
+        "  tallystick witness add elena.example/witness --key elena-witness.pub.pem --data D\n",
+    )
+    found.add_argument("name", metavar="NAME")
+    found.add_argument("--key", type=Path, required=True, metavar="FILE", help="public key in PEM (Ed25519)")
+    found.add_argument("--community", metavar="ID")
+    found = command(
+        words,
+        "remove",
+        remove_witness,
+        "List a witness no more; its signatures are shown no more.",
+        "  tallystick witness remove elena.example/witness --data D\n",
+    )
+    found.add_argument("name", metavar="NAME")
+    found.add_argument("--community", metavar="ID")
+    found = command(
+        words,
+        "need",
+        need,
+        "How many of the listed witnesses new policy files ask for.",
+        "  tallystick witness need 2 --data D\n",
+    )
+    found.add_argument("count", type=int, metavar="N")
+    found.add_argument("--community", metavar="ID")
+    found = command(
+        words,
+        "accept",
+        accept,
+        "Take a co-signed checkpoint, as a witness wrote it.",
+        "  tallystick witness accept cosigned.txt --data D\n",
+    )
+    found.add_argument("file", type=Path, metavar="FILE")
+    found.add_argument("--community", metavar="ID")
+    _add_export(commands)
+
+
+def _add_export(commands: Commands) -> None:
+    words = group(commands, "log", "The transparency log as files.")
+    found = command(
+        words,
+        "export",
+        export,
+        "Write the newest checkpoint and the log's tiles into a folder, for witnesses without network.",
+        "  tallystick log export --out log --data D\n"
+        "  tallystick-verify witness log/checkpoint.txt --policy policy.json --state seen.json --tiles log\n",
+    )
+    found.add_argument("--out", type=Path, required=True, metavar="DIR")
+    found.add_argument("--community", metavar="ID")
+
+
+def add_witness(parsed: argparse.Namespace) -> int:
+    spki = read_public_key(parsed.key)
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        options.database.write_now(cosign.add_witness, name, parsed.name, spki, options.clock.utc_ms())
+    finally:
+        options.database.close()
+    print(f"{parsed.name} is a witness of {name}; next: tallystick witness need N, then export policies again")
+    return 0
+
+
+def remove_witness(parsed: argparse.Namespace) -> int:
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        options.database.write_now(cosign.remove_witness, name, parsed.name, options.clock.utc_ms())
+    finally:
+        options.database.close()
+    print(f"{parsed.name} is no witness of {name} any more; export policies again")
+    return 0
+
+
+def need(parsed: argparse.Namespace) -> int:
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        options.database.write_now(cosign.need, name, parsed.count)
+    finally:
+        options.database.close()
+    print(f"policies of {name} ask for {parsed.count} witnesses from now on; export them again")
+    return 0
+
+
+def accept(parsed: argparse.Namespace) -> int:
+    try:
+        with parsed.file.open("rb") as file:
+            note = file.read(NOTE_BYTES_MAX + 1)
+    except OSError as error:
+        raise BadInput(str(parsed.file), f"cannot be read: {error.strerror}") from None
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        kept = options.database.write_now(cosign.accept, name, note)
+    finally:
+        options.database.close()
+    print(f"kept the signatures of {', '.join(kept)}")
+    return 0
+
+
+def export(parsed: argparse.Namespace) -> int:
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        sign_checkpoint(options, name)
+        note, leaves = options.database.read_now(_log, name)
+    finally:
+        options.database.close()
+    _write(parsed.out / CHECKPOINT, note)
+    for tile in tiles.tiles_of(len(leaves)):
+        _write(parsed.out / tile.path, tiles.tile_of(tile, leaves))
+    print(f"{parsed.out}: checkpoint of {len(leaves)} entries and their tiles")
+    return 0
+
+
+def _log(conn: Connection, name: str) -> tuple[bytes, list[H32]]:
+    note = service.newest_note(conn, name)
+    size = Checkpoint.from_text(Note.decode(note).text).size
+    return note, [H32(h) for h in store.leaf_hashes(conn, name, 0, size)]
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Public hashes: readable by all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
