@@ -18,6 +18,7 @@ from tallystick_cloud.city.live import Hub
 from tallystick_cloud.city.pages import city_routes
 from tallystick_cloud.city.watch import ContactWatch
 from tallystick_cloud.clock import real_utc_ms
+from tallystick_cloud.contracts.pages import contract_pages
 from tallystick_cloud.db import Database
 from tallystick_cloud.http.assets import asset_routes
 from tallystick_cloud.http.authz import Role
@@ -30,6 +31,7 @@ from tallystick_cloud.http.serve import bind
 from tallystick_cloud.http.sessions import DatabaseDoorkeeper, demo_routes, session_routes
 from tallystick_cloud.owner.pages import owner_routes
 from tallystick_cloud.ports import Clock
+from tallystick_cloud.statements.pages import statement_routes
 from tallystick_cloud.uses.pages import use_routes
 
 VERSION = "0.1.0"
@@ -73,6 +75,8 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(session_routes(setup.database, setup.pages, real_utc_ms))
     table.include(city_routes(setup.database, setup.pages, setup.clock, setup.hub))
     table.include(owner_routes(setup.database, setup.pages, setup.clock))
+    table.include(contract_pages(setup.database, setup.pages, setup.clock))
+    table.include(statement_routes(setup.database, setup.pages, setup.clock))
     table.include(use_routes(setup.database, setup.pages, setup.clock))
     if setup.is_demo:
         table.include(demo_routes(setup.database, setup.pages, real_utc_ms))

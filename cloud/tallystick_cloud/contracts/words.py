@@ -116,7 +116,7 @@ def terms(contract: Contract, w: Wording) -> tuple[Term, ...]:
         Term(_("Accounting period"), _(PERIODS[t.rating_period])),
         Term(_("Collected by"), f"{contract.party_name(contract.collector)}: {_(MODES[contract.mode])}"),
         Term(_("Paid out from"), money(t.payout_threshold, contract.unit, w)),
-        Term(_("Changes need"), contract.change_rule),
+        Term(_("Changes need"), _("the yes of all parties") if contract.change_rule == "all" else contract.change_rule),
         Term(_("Late readings are taken for"), _("{n} days").format(n=t.late_days)),
         Term(_("Disputes until"), _("{n} days after the statement").format(n=t.dispute_days)),
         Term(_("Holes in the readings"), _(GAPS[t.gap_rule.value])),

@@ -51,3 +51,12 @@ def widths(values: Iterable[int], whole: int) -> list[tuple[int, int]]:
         found.append((x, end - x))
         x = end
     return found
+
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the begin of a formula."""
+
+
+def harmless(cell: str) -> str:
+    """Text that a spreadsheet would run as a formula gets a quote before it."""
+    return f"'{cell}" if cell.startswith(FORMULA) else cell

@@ -5,6 +5,7 @@ It never reads a clock and never computes an amount; floats are not used, nano a
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from datetime import date as Day
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from gettext import NullTranslations
@@ -87,10 +88,22 @@ class Wording:
         """A day: 22 Nov 2026."""
         return str(format_date(self.when(ms), "d MMM y", locale=self.locale))
 
+    def month(self, year: int, number: int) -> str:
+        """A month: November 2026."""
+        return str(format_date(Day(year, number, 1), "LLLL y", locale=self.locale))
+
+    def weekday(self, day: Day) -> str:
+        """A day with its weekday: Tue 24 Nov."""
+        return str(format_date(day, "EEE d MMM", locale=self.locale))
+
     def moment(self, ms: int, now_ms: int) -> str:
         """Time of day, with the date when it is another day than now."""
         if self.when(ms).date() == self.when(now_ms).date():
             return self.time(ms)
+        return str(format_datetime(self.when(ms), "d MMM HH:mm", tzinfo=self.zone, locale=self.locale))
+
+    def day_time(self, ms: int) -> str:
+        """A day with the time of day: 22 Nov 07:49."""
         return str(format_datetime(self.when(ms), "d MMM HH:mm", tzinfo=self.zone, locale=self.locale))
 
     def zone_name(self, ms: int) -> str:

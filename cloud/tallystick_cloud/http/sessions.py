@@ -8,7 +8,7 @@ from typing import Annotated
 
 from aiohttp import web
 from pydantic import BaseModel, StringConstraints
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, exists, select
 
 from tallystick_cloud import schema
 from tallystick_cloud.db import Database
@@ -148,12 +148,15 @@ def demo_routes(database: Database, pages: Pages, real_now_ms: RealNow) -> Route
 
 
 def start_demo_session(conn: Connection, role: Role, now_ms: int) -> SessionRow:
-    """A session of the first person who was granted the role; raises NotFound when nobody was."""
+    """A session of the first person who was granted the role; raises NotFound when nobody was.
+
+    A contract's collector comes last: it pays itself nothing, so its pages show little."""
     grant = schema.role_grant.c
+    collects = exists().where(schema.contract_version.c.collector == grant.party)
     found = conn.execute(
         select(grant.community, grant.party)
         .where(grant.role == role.value, grant.revoked_ms.is_(None))
-        .order_by(grant.id)
+        .order_by(collects, grant.id)
         .limit(1)
     ).one_or_none()
     if found is None:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from tallystick_protocol.codes import LineKind
 
-from tallystick_cloud.uses.model import Line
+from tallystick_cloud.uses.model import Joined, Line
 
 CENT_NANO = 10**7
 PAYOUT_PREFIX = "payout-"
@@ -82,6 +82,7 @@ class AssetIncome:
 
     asset: str
     name: str
+    form: str
     uses: int
     nano: int
 
@@ -123,7 +124,7 @@ class Home:
     payouts: tuple[PayoutView, ...]
     assets: tuple[AssetIncome, ...]
     loans: tuple[Loan, ...]
-    newest: tuple[Line, ...]
+    newest: tuple[Joined, ...]
     threshold: Threshold | None
     has_account: bool
 
@@ -151,13 +152,16 @@ def by_asset(lines: Iterable[Line]) -> tuple[AssetIncome, ...]:
     """Shares per asset, the largest first; a correction counts as money, not as another use."""
     nano: dict[str, int] = defaultdict(int)
     uses: dict[str, int] = defaultdict(int)
-    names: dict[str, str] = {}
+    last: dict[str, Line] = {}
     for line in lines:
         if line.kind is LineKind.SHARE:
             nano[line.asset] += line.nano
             uses[line.asset] += line.revision == 1
-            names[line.asset] = line.asset_name
-    found = (AssetIncome(asset, names[asset], uses[asset], amount) for asset, amount in nano.items())
+            last[line.asset] = line
+    found = (
+        AssetIncome(asset, last[asset].asset_name, last[asset].form, uses[asset], amount)
+        for asset, amount in nano.items()
+    )
     return tuple(sorted(found, key=lambda one: (-one.nano, one.name)))
 
 

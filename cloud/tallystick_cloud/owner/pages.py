@@ -4,21 +4,17 @@ It never shows another party's account: whoever is signed in looks at their own.
 
 from aiohttp import web
 
-from tallystick_cloud.city import service as city
-from tallystick_cloud.city.model import Community
 from tallystick_cloud.db import Database
 from tallystick_cloud.http.amounts import exact
-from tallystick_cloud.http.authz import Role
-from tallystick_cloud.http.errors import Forbidden
 from tallystick_cloud.http.month import MonthText, Span
-from tallystick_cloud.http.pages import Look, Pages
+from tallystick_cloud.http.pages import Pages
+from tallystick_cloud.http.place import here, look_of
+from tallystick_cloud.http.rail import EARNERS
 from tallystick_cloud.http.route import Call, RouteTable
 from tallystick_cloud.owner import service, view
 from tallystick_cloud.ports import Clock
-from tallystick_cloud.uses.model import Reader
-
-EARNERS = frozenset({Role.OWNER, Role.SERVICER, Role.FINANCIER, Role.COMMUNITY_MANAGER})
-"""Whoever may be owed money; a fund's money is seen by whoever signs in as the fund."""
+from tallystick_cloud.uses.lines_view import line_view
+from tallystick_cloud.uses.reader import reader_of
 
 
 def owner_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
@@ -36,12 +32,12 @@ def owner_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
         return pages.page(
             call,
             "owner.html",
-            Look(place.id, place.name, place.zone),
+            look_of(place),
             title=w.gettext("My earnings"),
             home=home,
             unit=place.unit,
             span=span,
-            month=view.month_name(span.month, w),
+            month=w.month(span.month.year, span.month.number),
             headline=view.headline(home, span, place.unit, w),
             steps=view.steps(home, w),
             opening=exact(home.account.opening, w),
@@ -51,23 +47,8 @@ def owner_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
             threshold="" if home.threshold is None else exact(home.threshold.nano, w),
             bars=view.bars(home.assets, w),
             loans=[view.loan_view(one, place.unit, w) for one in home.loans],
-            lines=[view.line_view(one, w, span.at_ms) for one in home.newest],
+            lines=[line_view(one, w, span.at_ms) for one in home.newest],
             payouts=[(one, view.payout_words(one, w)) for one in home.payouts],
         )
 
     return table
-
-
-async def here(database: Database, call: Call) -> Community:
-    """The community in which the caller acts."""
-    if call.community is None:
-        raise Forbidden("no community is chosen", next_step="Sign in again.")
-    return await database.read(city.place, call.community)
-
-
-def reader_of(call: Call, purpose: str, now_ms: int) -> Reader:
-    """Who looks, as the access row will say it."""
-    community = call.community or ""
-    offices = {Role.COMMUNITY_MANAGER, Role.AUDITOR}
-    holds = bool(call.principal.roles_in(community) & offices)
-    return Reader(community, call.principal.party, holds, purpose, now_ms)

@@ -25,7 +25,7 @@ from tallystick_cloud.owner.model import (
     stage_of,
 )
 from tallystick_cloud.uses.access import read_lines
-from tallystick_cloud.uses.model import Reader
+from tallystick_cloud.uses.model import Reader, joined
 
 NEWEST_LINES = 10
 
@@ -43,7 +43,7 @@ def home(conn: Connection, reader: Reader, span: Span) -> Home:
         payouts=payouts,
         assets=by_asset(lines),
         loans=tuple(loan for chain, one in terms for loan in _loans(conn, chain, one, party, span.at_ms)),
-        newest=tuple(reversed(lines[-NEWEST_LINES:])),
+        newest=tuple(reversed(joined(lines, span.zone)[-NEWEST_LINES:])),
         threshold=_threshold(terms),
         has_account=store.has_bank_account(conn, reader.community, party, span.at_ms),
     )

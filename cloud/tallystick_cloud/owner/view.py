@@ -6,14 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from babel.dates import format_date
-from tallystick_protocol.codes import LineKind
-
 from tallystick_cloud.http.amounts import Amount, exact, widths
 from tallystick_cloud.http.locale import Wording
-from tallystick_cloud.http.month import Month, Span
+from tallystick_cloud.http.month import Span
 from tallystick_cloud.owner.model import ON_THE_WAY, AssetIncome, Home, Loan, PayoutView, Stage
-from tallystick_cloud.uses.model import Line
 
 BAR_WIDTH = 1_000
 
@@ -50,19 +46,6 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class LineView:
-    """A line as it is read; `what` is the asset, `detail` what happened there."""
-
-    use: str
-    what: str
-    detail: str
-    at: str
-    iso: str
-    amount: Amount
-    is_correction: bool
-
-
-@dataclass(frozen=True, slots=True)
 class LoanView:
     """A loan's repayment in words."""
 
@@ -76,23 +59,17 @@ class LoanView:
     says: str
 
 
-def month_name(month: Month, w: Wording) -> str:
-    """November 2026."""
-    return str(format_date(date(month.year, month.number, 1), "LLLL y", locale=w.locale))
-
-
-def day_name(day: str, w: Wording) -> str:
-    """Tue 24 Nov."""
-    return str(format_date(date.fromisoformat(day), "EEE d MMM", locale=w.locale))
-
-
 def headline(home: Home, span: Span, unit: str, w: Wording) -> Headline:
     """What comes next, the surest first."""
     _, line = w.gettext, home.line
     coming = [one for one in home.payouts if one.stage in ON_THE_WAY]
     if line.on_the_way:
         days = sorted(one.day for one in coming)
-        when = _("arrives about {day}").format(day=day_name(days[0], w)) if days else _("your bank has it soon")
+        when = (
+            _("arrives about {day}").format(day=w.weekday(date.fromisoformat(days[0])))
+            if days
+            else _("your bank has it soon")
+        )
         return Headline(exact(line.on_the_way, w), _("on the way"), when)
     if any(one.stage is Stage.PROPOSED for one in home.payouts):
         return Headline(exact(line.to_come, w), _("ready to be paid"), _("a second person still has to release it"))
@@ -113,7 +90,7 @@ def _next(home: Home, span: Span, unit: str, w: Wording) -> str:
     if least is not None and home.line.to_come < least.nano:
         return _("paid out from {unit} {amount} on").format(unit=unit, amount=exact(least.nano, w))
     if span.is_running:
-        day = format_date(w.when(span.to_ms).date(), "EEE d MMM", locale=w.locale)
+        day = w.weekday(w.when(span.to_ms).date())
         return _("next payout after the month closes on {day}").format(day=day)
     return _("next payout: with the next run")
 
@@ -122,7 +99,7 @@ def steps(home: Home, w: Wording) -> tuple[StepView, ...]:
     """The four steps; the bar shows what is still to come and what was paid this month."""
     _, line = w.gettext, home.line
     values = (
-        ("accrued", _("Accrued"), line.accrued, _("used and priced, the month is open")),
+        ("accrued", _("Accrued"), line.accrued, _accrued(home, w)),
         ("confirmed", _("Confirmed"), line.confirmed, _confirmed(home, w)),
         ("way", _("On the way"), line.on_the_way, _on_the_way(home, w)),
         ("paid", _("Paid"), line.paid, _paid(home, w)),
@@ -134,11 +111,16 @@ def steps(home: Home, w: Wording) -> tuple[StepView, ...]:
     )
 
 
+def _accrued(home: Home, w: Wording) -> str:
+    _ = w.gettext
+    return _("used and priced, not settled yet") if home.line.accrued else _("all of it is settled")
+
+
 def _confirmed(home: Home, w: Wording) -> str:
     _ = w.gettext
     if any(one.stage is Stage.PROPOSED for one in home.payouts):
         return _("in a payout that waits for its second person")
-    return _("in a signed statement")
+    return _("in a signed statement") if home.line.confirmed else _("nothing is settled yet")
 
 
 def _on_the_way(home: Home, w: Wording) -> str:
@@ -148,7 +130,7 @@ def _on_the_way(home: Home, w: Wording) -> str:
         return _("no payout is running")
     if found.stage is Stage.SENT:
         return _("with the bank since {day}").format(day=w.date(found.since_ms))
-    return _("released, goes out {day}").format(day=day_name(found.day, w))
+    return _("released, goes out {day}").format(day=w.weekday(date.fromisoformat(found.day)))
 
 
 def _paid(home: Home, w: Wording) -> str:
@@ -163,7 +145,7 @@ def bars(assets: Sequence[AssetIncome], w: Wording) -> tuple[Bar, ...]:
     return tuple(
         Bar(
             one.name,
-            uses_words(one.uses, w),
+            uses_words(one, w),
             exact(one.nano, w),
             BAR_WIDTH * max(0, one.nano) // largest if largest else 0,
         )
@@ -171,35 +153,12 @@ def bars(assets: Sequence[AssetIncome], w: Wording) -> tuple[Bar, ...]:
     )
 
 
-def uses_words(number: int, w: Wording) -> str:
-    """1 use, 12 uses."""
-    return w.gettext("1 use") if number == 1 else w.gettext("{n} uses").format(n=w.count(number))
-
-
-def line_view(line: Line, w: Wording, now_ms: int) -> LineView:
-    """One line of an account."""
-    return LineView(
-        use=line.use_id.hex(),
-        what=line.asset_name,
-        detail=detail(line, w),
-        at=w.moment(line.end_ms, now_ms),
-        iso=w.iso(line.end_ms),
-        amount=exact(line.nano, w, signed=line.revision > 1 or line.kind is LineKind.CHARGE),
-        is_correction=line.revision > 1,
-    )
-
-
-def detail(line: Line, w: Wording) -> str:
-    """Which use it was, and what a correction is."""
+def uses_words(one: AssetIncome, w: Wording) -> str:
+    """1 use, 12 uses, 96 slices."""
     _ = w.gettext
-    if line.form == "event":
-        words = _("use {number}").format(number=line.number)
-        words += ", " + _("programme {name}").format(name=line.programme) if line.programme else ""
-    elif line.form == "minimum":
-        words = _("minimum of the period")
-    else:
-        words = _("{start} to {end}").format(start=w.time(line.start_ms), end=w.time(line.end_ms))
-    return _("correction of {use}").format(use=words) if line.revision > 1 else words
+    if one.form == "interval":
+        return _("{n} slices").format(n=w.count(one.uses))
+    return _("1 use") if one.uses == 1 else _("{n} uses").format(n=w.count(one.uses))
 
 
 def loan_view(loan: Loan, unit: str, w: Wording) -> LoanView:

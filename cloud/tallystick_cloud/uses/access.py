@@ -3,11 +3,20 @@
 It never shows a use to somebody who neither pays it, nor shares in it, nor holds an office: it does not exist for them.
 """
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection
 
 from tallystick_cloud.errors import NotFound
 from tallystick_cloud.uses import store
-from tallystick_cloud.uses.model import Basis, Line, Reader, UseView, basis_of
+from tallystick_cloud.uses.model import (
+    Line,
+    Reader,
+    SettledUse,
+    UnsettledUse,
+    UseView,
+    basis_of,
+)
 
 
 def read_lines(conn: Connection, reader: Reader, from_ms: int, to_ms: int, newest: int | None = None) -> list[Line]:
@@ -16,6 +25,24 @@ def read_lines(conn: Connection, reader: Reader, from_ms: int, to_ms: int, newes
         return []
     found = store.lines(conn, reader.community, reader.party, from_ms, to_ms, newest)
     _write_down(conn, reader, "use lines", "own account", None, len(found))
+    return found
+
+
+def read_unsettled(conn: Connection, reader: Reader, to_ms: int) -> list[UnsettledUse]:
+    """What the reader's next statements will hold of uses that ended until `to_ms`. Writes: call it in a write."""
+    if reader.party is None:
+        return []
+    found = store.unsettled(conn, reader.community, reader.party, to_ms)
+    _write_down(conn, reader, "uses not settled", "own account", None, len(found))
+    return found
+
+
+def read_settled(conn: Connection, reader: Reader, ids: Sequence[bytes]) -> dict[bytes, SettledUse]:
+    """What the lines of the reader's own statement are about. Writes: call it in a write."""
+    if reader.party is None or not ids:
+        return {}
+    found = store.settled(conn, reader.community, ids)
+    _write_down(conn, reader, "settled uses", "own account", None, len(found))
     return found
 
 
@@ -73,6 +100,3 @@ def _write_down(conn: Connection, reader: Reader, resource: str, basis: str, con
             "at_ms": reader.now_ms,
         },
     )
-
-
-__all__ = ["Basis", "Line", "Reader", "UseView", "read_lines", "read_use"]

@@ -2,8 +2,11 @@
 
 It never holds a subject, a curve, or who paid a use that is not the reader's own. Money in nano, times in ms UTC."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from tallystick_protocol.codes import LineKind
 
@@ -108,3 +111,64 @@ def basis_of(reader: Reader, payer: bytes, sharers: frozenset[bytes]) -> Basis |
     if reader.party is not None and reader.party in sharers:
         return Basis.SPLIT
     return Basis.OFFICE if reader.holds_office else None
+
+
+@dataclass(frozen=True, slots=True)
+class UnsettledUse:
+    """What a use will do to the reader's next statement: `share` and `charge` (negative) in nano.
+
+    `is_correction`: it stands in a statement already and was priced again since; the amounts are the difference."""
+
+    use_id: bytes
+    chain: bytes
+    asset: str
+    asset_name: str
+    form: str
+    number: int
+    end_ms: int
+    programme: str | None
+    share: int
+    charge: int
+    is_correction: bool
+    rated_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SettledUse:
+    """What a line of a statement is about."""
+
+    use_id: bytes
+    asset: str
+    asset_name: str
+    form: str
+    number: int
+    end_ms: int
+    programme: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A line, or the slices of one meter on one local day together: `last` is the newest of `uses`."""
+
+    last: Line
+    day: str
+    uses: int
+    nano: int
+
+
+def joined(lines: Sequence[Line], zone: str) -> list[Joined]:
+    """Lines in their order, slices of a meter joined per day, kind and contract at the place of the last."""
+    where = ZoneInfo(zone)
+    groups: dict[tuple[object, ...], Joined] = {}
+    for line in lines:
+        day = local_day(line.end_ms - 1, where)
+        is_slice = line.form == "interval" and line.revision == 1
+        key = (line.kind, line.chain, line.asset, day) if is_slice else (line.use_id, line.kind, line.revision)
+        before = groups.pop(key, None)
+        groups[key] = Joined(line, day, 1 + (before.uses if before else 0), line.nano + (before.nano if before else 0))
+    return list(groups.values())
+
+
+def local_day(ms: int, zone: ZoneInfo) -> str:
+    """YYYY-MM-DD in a zone."""
+    return datetime.fromtimestamp(ms // 1000, UTC).astimezone(zone).date().isoformat()

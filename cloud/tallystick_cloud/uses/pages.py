@@ -1,8 +1,10 @@
-"""The page of one use: price, split, revisions, and the proof made in front of the reader.
+"""The list of my uses, and the page of one: price, split, revisions, and the proof made in front of the reader.
 
 It never shows a subject, a curve, or who paid."""
 
+from dataclasses import dataclass
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from pydantic import StringConstraints
@@ -11,30 +13,45 @@ from tallystick_protocol.ids import H32
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.rating import Usage
 
+from tallystick_cloud.city.model import Community
 from tallystick_cloud.contracts.store import versions_of
 from tallystick_cloud.db import Database
 from tallystick_cloud.http.amounts import exact
-from tallystick_cloud.http.authz import Role
-from tallystick_cloud.http.month import Month
-from tallystick_cloud.http.pages import Look, Pages
+from tallystick_cloud.http.month import Month, MonthText, Span
+from tallystick_cloud.http.pages import Pages, csv_response
+from tallystick_cloud.http.place import here, look_of
+from tallystick_cloud.http.rail import HOLDERS, READERS
 from tallystick_cloud.http.route import Call, RouteTable
 from tallystick_cloud.ledger.model import Kind
 from tallystick_cloud.ledger.rows import usage_of
 from tallystick_cloud.ledger.service import counter_scope
-from tallystick_cloud.owner.pages import here, reader_of
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.uses import access, proof_store, view
-from tallystick_cloud.uses.model import UseView
+from tallystick_cloud.uses.lines_view import lines_csv, single
+from tallystick_cloud.uses.model import Line, Reader, UseView, local_day
 from tallystick_cloud.uses.proof import Proof, prove
+from tallystick_cloud.uses.reader import reader_of
 
+LINES_MAX = 1_000
+"""Rows of one list and its file; a month of a machine has some hundreds, a day of a meter a hundred."""
+AssetText = Annotated[str, StringConstraints(max_length=80)]
+DayText = Annotated[str, StringConstraints(pattern=r"^(20[0-9]{2}-[01][0-9]-[0-3][0-9])?$")]
 UseHex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-READERS = frozenset({Role.OWNER, Role.SERVICER, Role.FINANCIER, Role.USER, Role.COMMUNITY_MANAGER, Role.AUDITOR})
-"""Roles that may ask; which use is theirs to see, uses/access.py decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which lines are shown: a month, and in it one asset and one day if given."""
+
+    period: str | None
+    asset: str
+    day: str
 
 
 def use_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
-    """The one page of this folder."""
+    """List, file and the page of one use."""
     table = RouteTable()
+    table.include(_list_routes(database, pages, clock))
 
     @table.route("GET", "/uses/{use_id}", roles=READERS, gives="text/html", tag="money")
     async def use_page(call: Call, use_id: UseHex) -> web.StreamResponse:
@@ -49,7 +66,7 @@ def use_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
         return pages.page(
             call,
             "use.html",
-            Look(place.id, place.name, place.zone),
+            look_of(place),
             title=use.asset_name,
             use=use,
             unit=contract.unit,
@@ -67,6 +84,63 @@ def use_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
         )
 
     return table
+
+
+def _list_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
+    table = RouteTable()
+
+    async def found(call: Call, wanted: Wanted) -> tuple[list[Line], Span, Community]:
+        place = await here(database, call)
+        span = Span.of(wanted.period, clock.utc_ms(), place.zone)
+        reader = reader_of(call, "list of uses", clock.utc_ms())
+        return await database.write(_chosen, reader, span, wanted), span, place
+
+    @table.route("GET", "/uses", roles=HOLDERS, gives="text/html", tag="money")
+    async def use_list(
+        call: Call, period: MonthText | None = None, asset: AssetText = "", day: DayText = ""
+    ) -> web.StreamResponse:
+        """What my uses cost, or what uses brought me, in one month; newest first."""
+        wanted = Wanted(period, asset, day)
+        lines, span, place = await found(call, wanted)
+        w = pages.wording(call.request, place.zone)
+        return pages.page(
+            call,
+            "uses.html",
+            look_of(place),
+            title=w.gettext("My uses"),
+            lines=[single(one, w, clock.utc_ms()) for one in lines],
+            total=exact(abs(sum(one.nano for one in lines)), w),
+            is_paying=sum(one.nano for one in lines) < 0,
+            count=len({one.use_id for one in lines}),
+            is_cut=len(lines) >= LINES_MAX,
+            asset_name=lines[0].asset_name if lines else asset,
+            span=span,
+            wanted=wanted,
+            month=w.month(span.month.year, span.month.number),
+            unit=place.unit,
+        )
+
+    @table.route("GET", "/uses.csv", roles=HOLDERS, gives="text/csv", tag="money")
+    async def use_file(
+        call: Call, period: MonthText | None = None, asset: AssetText = "", day: DayText = ""
+    ) -> web.StreamResponse:
+        """Exactly the rows of the list."""
+        lines, span, place = await found(call, Wanted(period, asset, day))
+        w = pages.wording(call.request, place.zone)
+        return csv_response(f"uses-{place.id}-{span.month.text}.csv", lines_csv(lines, place.unit, w))
+
+    return table
+
+
+def _chosen(conn: Connection, reader: Reader, span: Span, wanted: Wanted) -> list[Line]:
+    """The lines of the month that fit the filter, newest first."""
+    zone = ZoneInfo(span.zone)
+    fitting = [
+        one
+        for one in access.read_lines(conn, reader, span.from_ms, span.to_ms)
+        if wanted.asset in ("", one.asset) and wanted.day in ("", local_day(one.end_ms - 1, zone))
+    ]
+    return fitting[::-1][:LINES_MAX]
 
 
 def _beside(conn: Connection, community: str, use: UseView) -> tuple[Proof, Contract, Usage]:

@@ -3,10 +3,10 @@
 It never decides who may look; access.py does, and nothing outside this folder calls this file."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, insert, or_, select
+from sqlalchemy import Connection, and_, func, insert, or_, select
 from tallystick_protocol.codes import LineKind
 
 from tallystick_cloud.ledger.model import shares_of
@@ -17,10 +17,11 @@ from tallystick_cloud.schema import (
     contract_version,
     gateway,
     posting,
+    settled_use,
     use,
     use_rating,
 )
-from tallystick_cloud.uses.model import Line, Rating
+from tallystick_cloud.uses.model import Line, Rating, SettledUse, UnsettledUse
 
 EARNING = ("payable", "fund")
 
@@ -86,6 +87,55 @@ def _share(text: str | None, party: bytes) -> int:
     if text is None or party.hex() not in text:
         return 0
     return sum(int(amount) for owner, amount in json.loads(text) if owner == party.hex())
+
+
+_STANDING = select(use_rating.c.use_id, func.max(use_rating.c.revision).label("n")).group_by(use_rating.c.use_id)
+_SETTLED = select(settled_use.c.use_id, func.max(settled_use.c.number).label("n")).group_by(settled_use.c.use_id)
+
+
+def unsettled(conn: Connection, community: str, party: bytes, to_ms: int) -> list[UnsettledUse]:
+    """What stands in no statement yet: uses that ended until `to_ms`, and settled ones priced again since."""
+    standing, settled = _STANDING.subquery(), _SETTLED.subquery()
+    last = settled_use.alias("last")
+    rows = conn.execute(
+        select(use, use_rating, asset.c.name.label("asset_name"), last.c.fee.label("old_fee"),
+               last.c.shares.label("old_shares"))
+        .join(standing, standing.c.use_id == use.c.use_id)
+        .join(use_rating, and_(use_rating.c.use_id == use.c.use_id, use_rating.c.revision == standing.c.n))
+        .outerjoin(settled, settled.c.use_id == use.c.use_id)
+        .outerjoin(last, and_(last.c.use_id == use.c.use_id, last.c.number == settled.c.n))
+        .outerjoin(asset, and_(asset.c.community == use.c.community, asset.c.id == use.c.asset))
+        .where(use.c.community == community, use.c.kind == "live", use.c.end_ms <= to_ms)
+        .where(or_(use.c.payer == party, use.c.chain.in_(earning_chains(conn, community, party))))
+        .where(or_(last.c.use_id.is_(None), last.c.shares != use_rating.c.shares))
+        .order_by(use.c.position)
+    )  # fmt: skip
+    found = []
+    for row in rows:
+        share = _share(row.shares, party) - _share(row.old_shares, party)
+        charge = (row.old_fee or 0) - row.fee if bytes(row.payer) == party else 0
+        if share or charge:
+            is_correction = row.old_shares is not None
+            found.append(UnsettledUse(
+                bytes(row.use_id), bytes(row.chain), row.asset, row.asset_name or row.asset, row.form, row.number,
+                row.end_ms, row.programme, share, charge, is_correction, row.rated_ms,
+            ))  # fmt: skip
+    return found
+
+
+def settled(conn: Connection, community: str, ids: Sequence[bytes]) -> dict[bytes, SettledUse]:
+    """What lines of statements are about."""
+    rows = conn.execute(
+        select(use, asset.c.name.label("asset_name"))
+        .outerjoin(asset, and_(asset.c.community == use.c.community, asset.c.id == use.c.asset))
+        .where(use.c.community == community, use.c.use_id.in_(ids))
+    )
+    return {
+        bytes(row.use_id): SettledUse(
+            bytes(row.use_id), row.asset, row.asset_name or row.asset, row.form, row.number, row.end_ms, row.programme
+        )
+        for row in rows
+    }
 
 
 def use_row(conn: Connection, community: str, use_id: bytes) -> Any:

@@ -176,7 +176,7 @@ def checks(proof: Proof, w: Wording) -> tuple[CheckView, ...]:
     """Each link with its tick."""
     _ = w.gettext
     shapes = {
-        Verdict.FITS: ("ok", _("fits")),
+        Verdict.FITS: ("tick", _("fits")),
         Verdict.BROKEN: ("crit", _("does not fit")),
         Verdict.ABSENT: ("off", _("not needed here")),
     }

@@ -1,0 +1,71 @@
+"""Pages and files of statements: the list of months, and one month with exactly the rows of its file.
+
+It never shows a statement to anybody but the party it belongs to."""
+
+from aiohttp import web
+
+from tallystick_cloud.db import Database
+from tallystick_cloud.http.amounts import exact
+from tallystick_cloud.http.month import MonthText, Span
+from tallystick_cloud.http.pages import Pages, csv_response
+from tallystick_cloud.http.place import here, look_of
+from tallystick_cloud.http.rail import HOLDERS
+from tallystick_cloud.http.route import Call, RouteTable
+from tallystick_cloud.ports import Clock
+from tallystick_cloud.statements import service, view
+from tallystick_cloud.uses.reader import reader_of
+
+ONE = "/statements/{period:[0-9-]+}"
+
+
+def statement_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
+    """List, page and file."""
+    table = RouteTable()
+
+    @table.route("GET", "/statements", roles=HOLDERS, gives="text/html", tag="money")
+    async def statement_list(call: Call) -> web.StreamResponse:
+        """My statements, the newest month first."""
+        place = await here(database, call)
+        reader = reader_of(call, "list of statements", clock.utc_ms())
+        found = await database.write(service.months, reader, clock.utc_ms(), place.zone)
+        w = pages.wording(call.request, place.zone)
+        months = [view.month_view(one, w) for one in found]
+        look = look_of(place)
+        return pages.page(call, "statements.html", look, title=w.gettext("Statements"), months=months, unit=place.unit)
+
+    @table.route("GET", ONE + ".csv", roles=HOLDERS, gives="text/csv", tag="money")
+    async def statement_file(call: Call, period: MonthText) -> web.StreamResponse:
+        """Exactly the rows of the page."""
+        place = await here(database, call)
+        reader = reader_of(call, "statement file", clock.utc_ms())
+        span = Span.of(period, clock.utc_ms(), place.zone)
+        w = pages.wording(call.request, place.zone)
+        accounts = await database.write(service.accounts, reader, span)
+        text = view.as_csv([view.account_view(one, w) for one in accounts])
+        return csv_response(f"statement-{place.id}-{period}.csv", text)
+
+    @table.route("GET", ONE, roles=HOLDERS, gives="text/html", tag="money")
+    async def statement_page(call: Call, period: MonthText) -> web.StreamResponse:
+        """My statement of one month: opening, every line, closing."""
+        place = await here(database, call)
+        reader = reader_of(call, "statement page", clock.utc_ms())
+        span = Span.of(period, clock.utc_ms(), place.zone)
+        w = pages.wording(call.request, place.zone)
+        accounts = await database.write(service.accounts, reader, span)
+        month = w.month(span.month.year, span.month.number)
+        return pages.page(
+            call,
+            "statement.html",
+            look_of(place),
+            title=w.gettext("Statement"),
+            accounts=[view.account_view(one, w) for one in accounts],
+            opening=exact(sum(one.opening for one in accounts), w),
+            moved=exact(sum(row.nano for one in accounts for row in one.rows), w, signed=True),
+            closing=exact(sum(one.closing for one in accounts), w),
+            is_final=bool(accounts) and all(one.is_final for one in accounts),
+            span=span,
+            month=month,
+            unit=place.unit,
+        )
+
+    return table

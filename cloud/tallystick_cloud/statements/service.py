@@ -1,0 +1,156 @@
+"""The use case of statements: a party's accounts in one month, and the months there are.
+
+It never shows another party's statement, and where a period is settled it shows exactly the signed one."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from tallystick_cloud.contracts.store import book
+from tallystick_cloud.http.month import Month as Calendar
+from tallystick_cloud.http.month import Span
+from tallystick_cloud.statements import store
+from tallystick_cloud.statements.model import (
+    KINDS,
+    REF_CHARS,
+    Account,
+    Month,
+    Row,
+    RowKind,
+    account,
+    joined,
+    row_of_use,
+)
+from tallystick_cloud.uses.access import read_settled, read_unsettled
+from tallystick_cloud.uses.model import Reader, SettledUse, UnsettledUse
+
+CENT_NANO = 10**7
+
+
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """What is known of a party, by contract chain."""
+
+    names: Mapping[bytes, tuple[str, str]]  # name, unit
+    signed: Mapping[bytes, Sequence[store.Signed]]
+    unsettled: Mapping[bytes, Sequence[UnsettledUse]]
+    payouts: Mapping[bytes, Sequence[Any]]
+    about: Mapping[bytes, SettledUse]
+
+    @property
+    def chains(self) -> list[bytes]:
+        known = {*self.signed, *self.unsettled, *self.payouts}
+        return sorted(known, key=lambda chain: (self.names.get(chain, ("", ""))[0], chain))
+
+
+def accounts(conn: Connection, reader: Reader, span: Span) -> tuple[Account, ...]:
+    """One account per contract, in order of their names. Writes access rows: call it in a write."""
+    books = _books(conn, reader, span.at_ms)
+    return tuple(found for chain in books.chains if (found := _account(books, chain, span)) is not None)
+
+
+def months(conn: Connection, reader: Reader, now_ms: int, zone: str) -> tuple[Month, ...]:
+    """Every month since the first booking, newest first. Writes access rows: call it in a write."""
+    first = store.first_booked_ms(conn, reader.community, reader.party or b"")
+    if first is None:
+        return ()
+    books = _books(conn, reader, now_ms)
+    found = []
+    month = Calendar.of(first, zone)
+    while month <= Calendar.of(now_ms, zone):
+        span = Span.of(month.text, now_ms, zone)
+        found.append(_month(month.text, [one for chain in books.chains if (one := _account(books, chain, span))]))
+        month = month.step(1)
+    return tuple(reversed(found))
+
+
+def _month(text: str, found: Sequence[Account]) -> Month:
+    rows = [row for one in found for row in one.rows]
+    paid = -sum(row.nano for row in rows if row.kind in (RowKind.PAYOUT, RowKind.RETURN))
+    moved = sum(row.nano for row in rows) + paid
+    is_final = bool(found) and all(one.is_final for one in found)
+    return Month(text, sum(one.opening for one in found), moved, paid, sum(one.closing for one in found), is_final)
+
+
+def _books(conn: Connection, reader: Reader, at_ms: int) -> _Books:
+    party = reader.party or b""
+    signed = store.signed(conn, reader.community, party)
+    refs = [bytes(line.ref) for one in signed if one.message is not None for line in one.message.lines]
+    versions = book(conn, reader.community).versions
+    return _Books(
+        names={one.chain: (one.contract.name, one.contract.unit) for one in versions},
+        signed=_by_chain(signed),
+        unsettled=_by_chain(read_unsettled(conn, reader, at_ms)),
+        payouts=_by_chain(store.payouts(conn, reader.community, party)),
+        about=read_settled(conn, reader, refs),
+    )
+
+
+def _by_chain(rows: Iterable[Any]) -> dict[bytes, list[Any]]:
+    found: dict[bytes, list[Any]] = defaultdict(list)
+    for row in rows:
+        found[bytes(row.chain)].append(row)
+    return found
+
+
+def _account(books: _Books, chain: bytes, span: Span) -> Account | None:
+    """The account of one contract; signed when settlements cover the whole month, else open."""
+    name, unit = books.names.get(chain, (chain.hex()[:8], ""))
+    signed = [one for one in books.signed.get(chain, ()) if span.from_ms < one.to_ms <= span.to_ms]
+    before = [one for one in books.signed.get(chain, ()) if one.to_ms <= span.from_ms]
+    rows = [row for one in signed for row in _signed_rows(one, books)]
+    since = max((one.to_ms for one in (*before, *signed)), default=0)
+    is_final = bool(signed) and signed[-1].to_ms == span.to_ms
+    opening = signed[0].opening if signed else before[-1].closing if before else 0
+    if not is_final:
+        open_rows = list(_open_rows(books, chain, since))
+        early = [row for row in open_rows if row.at_ms <= span.from_ms]
+        opening += sum(row.nano for row in early)
+        inside = [row for row in open_rows if span.from_ms < row.at_ms <= span.at_ms]
+        rows += joined(inside, span.zone)
+    if not rows and not opening and not signed:
+        return None
+    final = (signed[-1].number, signed[-1].settlement, signed[-1].closed_ms) if is_final else None
+    return account(chain, name, unit, opening, rows, final)
+
+
+def _signed_rows(one: store.Signed, books: _Books) -> Iterable[Row]:
+    """The lines of a signed statement; one that was erased is a single row."""
+    if one.message is None:
+        yield _bare(f"E-{one.settlement.hex()[:REF_CHARS]}", one.to_ms, RowKind.SHARE, one.closing - one.opening)
+        return
+    for line in one.message.lines:
+        kind, about = KINDS[line.kind], books.about.get(bytes(line.ref))
+        if about is None:
+            yield _bare(f"P-{line.ref.hex()[:REF_CHARS]}", _payout_ms(books, one, bytes(line.ref)), kind, line.amount)
+        elif line.amount:
+            at_ms = one.to_ms if about.form == "interval" else min(about.end_ms, one.to_ms)
+            yield row_of_use(about, kind, line.amount, at_ms)
+
+
+def _payout_ms(books: _Books, one: store.Signed, ref: bytes) -> int:
+    found = next((row for row in books.payouts.get(one.chain, ()) if bytes(row.id) == ref), None)
+    return one.to_ms if found is None or found.sent_ms is None else int(found.sent_ms)
+
+
+def _open_rows(books: _Books, chain: bytes, since_ms: int) -> Iterable[Row]:
+    """What no statement holds yet: uses, corrections of settled ones, payouts sent or come back."""
+    for use in books.unsettled.get(chain, ()):
+        at_ms = use.rated_ms if use.is_correction else use.end_ms
+        for kind, nano in ((RowKind.SHARE, use.share), (RowKind.CHARGE, use.charge)):
+            if nano:
+                yield row_of_use(use, RowKind.CORRECTION if use.is_correction else kind, nano, at_ms)
+    for row in books.payouts.get(chain, ()):
+        ref = f"P-{bytes(row.id).hex()[:REF_CHARS]}"
+        if row.sent_ms >= since_ms:
+            yield _bare(ref, row.sent_ms, RowKind.PAYOUT, -row.cents * CENT_NANO)
+        if row.outcome == "returned" and row.outcome_ms >= since_ms:
+            yield _bare(f"R{ref[1:]}", row.outcome_ms, RowKind.RETURN, row.cents * CENT_NANO)
+
+
+def _bare(ref: str, at_ms: int, kind: RowKind, nano: int) -> Row:
+    """A row that is about no use."""
+    return Row(ref, at_ms, kind, "", "", "", 0, None, 0, None, nano)

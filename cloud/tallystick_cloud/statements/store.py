@@ -1,0 +1,68 @@
+"""SQL of statements: what was signed for a party, its payouts, and since when the community runs.
+
+It never reads a use; those come through uses/access.py."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, select
+from tallystick_protocol.statement import Statement
+
+from tallystick_cloud.schema import journal, payout, posting, settlement, settlement_leaf, statement
+from tallystick_cloud.settlement.model import TreeKey
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signed statement of the party with the settlement that it stands in; `message` None: it was erased."""
+
+    chain: bytes
+    number: int
+    settlement: bytes
+    from_ms: int
+    to_ms: int
+    closed_ms: int
+    opening: int
+    closing: int
+    message: Statement | None
+
+
+def signed(conn: Connection, community: str, party: bytes) -> list[Signed]:
+    """All statements of a party, oldest first."""
+    leaf = settlement_leaf
+    rows = conn.execute(
+        select(statement, settlement.c.number, settlement.c.from_ms, settlement.c.to_ms, settlement.c.closed_ms,
+               leaf.c.data)
+        .join(settlement, settlement.c.h == statement.c.settlement)
+        .outerjoin(leaf, and_(leaf.c.settlement == statement.c.settlement, leaf.c.ref == statement.c.h,
+                              leaf.c.tree == int(TreeKey.STATEMENTS)))
+        .where(statement.c.community == community, statement.c.party == party)
+        .order_by(settlement.c.to_ms, statement.c.chain)
+    )  # fmt: skip
+    return [
+        Signed(
+            bytes(row.chain), row.number, bytes(row.settlement), row.from_ms, row.to_ms, row.closed_ms, row.opening,
+            row.closing, None if row.data is None else Statement.decode(bytes(row.data)),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def payouts(conn: Connection, community: str, party: bytes) -> Sequence[Any]:
+    """Payouts to the party that a bank has had, oldest first."""
+    return conn.execute(
+        select(payout)
+        .where(payout.c.community == community, payout.c.party == party, payout.c.sent_ms.is_not(None))
+        .order_by(payout.c.sent_ms, payout.c.id)
+    ).all()
+
+
+def first_booked_ms(conn: Connection, community: str, party: bytes) -> int | None:
+    """When anything was first booked for the party."""
+    found = conn.execute(
+        select(func.min(journal.c.metered_from_ms))
+        .join(posting, posting.c.journal == journal.c.id)
+        .where(posting.c.community == community, posting.c.party == party)
+    ).scalar_one_or_none()
+    return None if found is None else int(found)

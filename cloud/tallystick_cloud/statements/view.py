@@ -1,0 +1,133 @@
+"""A statement as people read it and as a spreadsheet reads it: the same rows, made once.
+
+It never adds a row to one of the two that the other lacks."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tallystick_cloud.http.amounts import Amount, exact, harmless, plain
+from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.http.month import Month as Calendar
+from tallystick_cloud.statements.model import Account, Month, Row, RowKind
+
+COLUMNS = ("contract", "reference", "time", "what", "detail", "amount", "balance", "unit")
+
+
+@dataclass(frozen=True, slots=True)
+class RowView:
+    """One row of either form; `amount` None: an opening or closing balance."""
+
+    contract: str
+    ref: str
+    at: str
+    iso: str
+    what: str
+    detail: str
+    link: str
+    amount: Amount | None
+    balance: Amount
+    nano: int | None
+    balance_nano: int
+    is_edge: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """One contract's account."""
+
+    chain: str
+    contract: str
+    unit: str
+    is_final: bool
+    state: str
+    rows: tuple[RowView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MonthView:
+    """A line of the list."""
+
+    text: str
+    name: str
+    opening: Amount
+    moved: Amount
+    paid: Amount
+    closing: Amount
+    is_final: bool
+
+
+def account_view(one: Account, w: Wording) -> AccountView:
+    """Opening, rows, closing."""
+    _ = w.gettext
+    if one.settlement is None:
+        state = _("open, not final")
+    else:
+        number, h, closed_ms = one.settlement
+        state = _("settlement {n}, signed {day}, {hash}").format(n=number, day=w.date(closed_ms), hash=h.hex()[:8])
+    rows = (
+        _edge(one, _("Opening balance"), one.opening, w),
+        *(_row(one, row, w) for row in one.rows),
+        _edge(one, _("Closing balance") if one.is_final else _("Balance now, not final"), one.closing, w),
+    )
+    return AccountView(one.chain.hex(), one.contract, one.unit, one.is_final, state, rows)
+
+
+def _edge(one: Account, what: str, nano: int, w: Wording) -> RowView:
+    return RowView(one.contract, "", "", "", what, "", "", None, exact(nano, w), None, nano, is_edge=True)
+
+
+def _row(one: Account, row: Row, w: Wording) -> RowView:
+    link = f"/uses/{row.use_id.hex()}" if row.use_id is not None else ""
+    if row.uses > 1:
+        day = w.when(row.at_ms - 1).date().isoformat()
+        link = f"/uses?period={day[:7]}&asset={row.asset}&day={day}"
+    return RowView(
+        one.contract, row.ref, w.day_time(row.at_ms), w.iso(row.at_ms), _what(row, w), _detail(row, w), link,
+        exact(row.nano, w, signed=True), exact(row.balance, w), row.nano, row.balance, is_edge=False,
+    )  # fmt: skip
+
+
+def _what(row: Row, w: Wording) -> str:
+    _ = w.gettext
+    return {
+        RowKind.PAYOUT: _("Payout to your bank account"),
+        RowKind.RETURN: _("Payout that came back"),
+    }.get(row.kind, row.asset_name or _("Erased lines, together"))
+
+
+def _detail(row: Row, w: Wording) -> str:
+    """What the row is, beyond the asset."""
+    _ = w.gettext
+    if row.use_id is None:
+        return ""
+    words = {
+        "event": _("use {number}").format(number=row.number),
+        "minimum": _("minimum of the period"),
+    }.get(row.form, _("{n} slices").format(n=row.uses) if row.uses > 1 else _("slices of the period"))
+    if row.programme and row.form == "event":
+        words += ", " + _("programme {name}").format(name=row.programme)
+    prefix = {RowKind.CHARGE: _("you used it"), RowKind.CORRECTION: _("correction")}.get(row.kind)
+    return f"{prefix}: {words}" if prefix else words
+
+
+def as_csv(accounts: Sequence[AccountView]) -> str:
+    """The rows of all accounts, in the order of the page; amounts exact, with a point."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for one in accounts:
+        for row in one.rows:
+            amount = "" if row.nano is None else plain(row.nano)
+            words = (row.contract, row.ref, row.iso, row.what, row.detail)
+            writer.writerow([*map(harmless, words), amount, plain(row.balance_nano), one.unit])
+    return out.getvalue()
+
+
+def month_view(one: Month, w: Wording) -> MonthView:
+    """A line of the list in words."""
+    month = Calendar.parse(one.text)
+    name = w.month(month.year, month.number)
+    amounts = (exact(one.opening, w), exact(one.moved, w, signed=True), exact(-one.paid, w), exact(one.closing, w))
+    return MonthView(one.text, name, *amounts, is_final=one.is_final)
