@@ -206,7 +206,8 @@ def test_every_link_of_every_page_leads_somewhere(browser: Browser, city: CitySe
     for path in ("/situation", "/situation?alarms=all", "/gateways", "/find?q=a", "/demo", "/sign-in"):
         page.goto(city.url + path)
         links |= set(page.locator("a[href]").evaluate_all("all => all.map(one => one.href)"))
-    for link in sorted(links):
+    assert any("/gateways#" in link for link in links)
+    for link in sorted(links, key=lambda one: "/demo/" in one):  # those sign in as somebody else
         answer = page.request.get(link.split("#")[0])
         assert answer.status == 200, link
     page.context.close()
