@@ -148,7 +148,7 @@ async def test_who_talks_into_an_answer_spoils_both(slow_line: SerialLine, slow_
 
 
 async def test_a_late_answer_comes_first_and_the_next_one_after_it(line: SerialLine, wire: Wire) -> None:
-    line.attach(2, SelfNaming(0)).late_once(600)
+    line.attach(2, SelfNaming(0)).late_once(1_500)
     wire.send(frame_of(2, struct.pack(">BHH", 4, 100, 1)))
     assert await wire.heard(0.1) == b""
     wire.send(frame_of(2, struct.pack(">BHH", 4, 500, 1)))
