@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 
 import pytest
 from hypothesis import given
@@ -110,33 +109,3 @@ def test_included_address_is_used_for_the_nonce() -> None:
 def test_text_and_raw_objects_are_stepped_over() -> None:
     advert = bthome.decode_advert(bytes.fromhex("40 53 02 68 69 54 01 ff 4f 07 00 00 00"), SENSOR, None)
     assert advert.objects == ((0x4F, 7),)
-
-
-oracle = pytest.mark.skipif(importlib.util.find_spec("bthome_ble") is None, reason="the oracle bthome-ble is not here")
-
-
-@oracle
-def test_table_agrees_with_the_community_library() -> None:
-    from bthome_ble.const import MEAS_TYPES
-
-    fixed = {number: m for number, m in MEAS_TYPES.items() if m.data_format not in ("string", "raw", "command")}
-    assert {number: m.data_length for number, m in fixed.items()} == dict(bthome.SIZES)
-    assert {number for number, m in fixed.items() if m.data_format == "signed_integer"} == bthome.SIGNED
-
-
-@oracle
-@pytest.mark.parametrize("data", [SEALED, bytes.fromhex("40 00 09 4f b1 7f 39 05")])
-def test_community_library_reads_the_same_litres(data: bytes) -> None:
-    from bleak.backends.device import BLEDevice
-    from bleak.backends.scanner import AdvertisementData
-    from bthome_ble.parser import BTHomeBluetoothDeviceData
-    from habluetooth import BluetoothServiceInfoBleak
-
-    advert = AdvertisementData(None, {}, {bthome.SERVICE_UUID: data}, [bthome.SERVICE_UUID], None, -60, ())
-    device = BLEDevice(SEALED_ADDRESS, "sensor", None)
-    info = BluetoothServiceInfoBleak.from_device_and_advertisement_data(device, advert, "test", 0.0, False)
-    library = BTHomeBluetoothDeviceData(KEY if data[0] & 1 else None)
-    litres = {
-        value.native_value for key, value in library.update(info).entity_values.items() if "water" in str(key.key)
-    }
-    assert litres == {87_654.321}
