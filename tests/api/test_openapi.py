@@ -84,4 +84,6 @@ def test_a_route_that_says_too_little_cannot_be_registered() -> None:
     table.route("GET", "/a", roles={Role.PUBLIC})(spoken)
     with pytest.raises(ValueError, match="twice"):
         table.route("GET", "/a", roles={Role.PUBLIC})(spoken)
+    with pytest.raises(ValueError, match="spoken is the name of GET /a already"):
+        table.route("GET", "/b", roles={Role.PUBLIC})(spoken)
     assert len(table) == 1

@@ -165,7 +165,7 @@ def _export_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable
         return csv_response(f"alarms-{s.community.id}.csv", view.alarms_csv(chosen(s.alarms, alarms), w))
 
     @table.route("GET", "/situation/use.csv", roles=VIEWERS, gives="text/csv", tag="pages")
-    async def use_file(call: Call, period: Period = Period.SIX_HOURS) -> web.StreamResponse:
+    async def chart_file(call: Call, period: Period = Period.SIX_HOURS) -> web.StreamResponse:
         """Exactly the points that the chart shows."""
         s = await database.read(service.look, _place(call), clock.utc_ms())
         w = pages.wording(call.request, s.community.zone)

@@ -131,6 +131,7 @@ class RouteTable:
 
     def __init__(self) -> None:
         self._routes: dict[tuple[str, str], Route] = {}
+        self._names: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes.values())
@@ -188,6 +189,11 @@ class RouteTable:
             raise ValueError(f"{route.method} {route.path}: the handler needs a docstring; it is the API's text")
         if (route.method, route.template) in self._routes:
             raise ValueError(f"{route.method} {route.path} is registered twice")
+        if route.name in self._names:
+            raise ValueError(
+                f"{route.method} {route.path}: {route.name} is the name of {self._names[route.name]} already"
+            )
+        self._names[route.name] = f"{route.method} {route.path}"
         self._routes[route.method, route.template] = route
 
     def include(self, routes: Iterable[Route]) -> None:
