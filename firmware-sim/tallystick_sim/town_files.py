@@ -19,12 +19,15 @@ from tallystick_sim.plan import (
 COMMUNITY = "aurora"
 CONTRACTS = (
     ("washes", "live"),
+    ("washes-2", "live"),
     ("hot-water", "live"),
     ("house", "live"),
     ("dryer", "shadow"),
     ("wash-energy", "shadow"),
 )
 """File name and state of each contract; the texts are in the folder `contracts`."""
+FOLLOWS = {"washes-2": "washes"}
+"""Later version -> the version that it follows; it is in force from the demo's day on."""
 IN_FORCE_BEFORE = timedelta(days=30)  # the contracts were agreed a month before the demo's day
 
 
@@ -35,12 +38,16 @@ def town_toml() -> str:
 
 def contract_files(now_ms: int) -> dict[str, str]:
     """File name -> text of every contract, in force since a month before `now_ms` (domain time)."""
-    since = datetime.fromtimestamp(now_ms // 1000, UTC) - IN_FORCE_BEFORE
+    today = datetime.fromtimestamp(now_ms // 1000, UTC)
+    days = {"SINCE": (today - IN_FORCE_BEFORE).strftime("%Y-%m-%d"), "TODAY": today.strftime("%Y-%m-%d")}
     folder = files("tallystick_sim") / "contracts"
-    return {
-        f"{name}.toml": (folder / f"{name}.toml").read_text().replace("SINCE", since.strftime("%Y-%m-%d"))
-        for name, _ in CONTRACTS
-    }
+    found = {}
+    for name, _ in CONTRACTS:
+        text = (folder / f"{name}.toml").read_text()
+        for word, day in days.items():
+            text = text.replace(word, day)
+        found[f"{name}.toml"] = text
+    return found
 
 
 _HEAD = f"""\
@@ -73,7 +80,7 @@ roles = ["city_operator", "auditor"]
 
 [[party]]
 name = "Elena Moser"
-roles = ["owner"]
+roles = ["financier", "owner"]
 iban = "AT611904300234573201"
 key = "hosted"
 
@@ -122,7 +129,7 @@ _PLACES = {
 
 def _assets() -> str:
     elena, aurora = "Elena Moser", "Casa Aurora"
-    rows = [_asset(w.name, _NAMES[w.name], "washing-machine", w.gateway, elena, _USERS[w.name]) for w in WASHERS]
+    rows = [_asset(w.name, _NAMES[w.name], "washing-machine", w.gateway, aurora, _USERS[w.name]) for w in WASHERS]
     rows.append(_asset("dryer", "Dryer", "dryer", Gateway.CELLAR, elena, "Family Conti"))
     rows.append(_asset("hot-water", "Hot water", "water", Gateway.CELLAR, aurora, "Ahmed Haddad"))
     rows.append(_asset("house", "House connection", "electricity", Gateway.ATTIC, aurora, "Flat share, top floor"))
@@ -187,4 +194,9 @@ profile = "{profile}"
 
 
 def _contracts() -> str:
-    return "\n".join(f'[[contract]]\nfile = "{name}.toml"\nstate = "{state}"\n' for name, state in CONTRACTS)
+    return "\n".join(_contract(name, state) for name, state in CONTRACTS)
+
+
+def _contract(name: str, state: str) -> str:
+    after = f'after = "{FOLLOWS[name]}.toml"\n' if name in FOLLOWS else ""
+    return f'[[contract]]\nfile = "{name}.toml"\n{after}state = "{state}"\n'

@@ -65,6 +65,11 @@ a town file:
   [[contract]]
   file = "washes.toml"                 # beside this file
   state = "live"                       # live | shadow
+
+  [[contract]]
+  file = "washes-2.toml"               # a later version of it
+  after = "washes.toml"
+  state = "live"
 """
 
 

@@ -46,6 +46,7 @@ class TownSite:
 class TownContract:
     file: Path
     live: bool
+    after: Path | None = None  # the file of the version that it follows
 
 
 @dataclass(frozen=True, slots=True)

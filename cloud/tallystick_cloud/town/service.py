@@ -68,9 +68,30 @@ def found(conn: Connection, context: Context, town: Town, entropy: Entropy, now_
         new = NewSite(site.id, site.name, site.address, site.latitude_e7, site.longitude_e7, site.plan)
         assets.insert_site(conn, town.id, new, now_ms)
         made[site.id] = claims.issue(conn, town.id, site.id, entropy, now_ms)
-    for contract in town.contracts:
-        agree(conn, context, read_contract_file(contract, ids, entropy), hosted, entropy, now_ms)
+    _contracts(conn, context, town, ids, hosted, entropy, now_ms)
     return Founded(made, hosted)
+
+
+def _contracts(
+    conn: Connection,
+    context: Context,
+    town: Town,
+    ids: Mapping[str, PartyId],
+    hosted: Mapping[bytes, P256Signer],
+    entropy: Entropy,
+    now_ms: int,
+) -> None:
+    """In the order of the file, so that a version stands after the one that it follows."""
+    agreed: dict[Path, tuple[H32, int]] = {}
+    for entry in town.contracts:
+        before = None
+        if entry.after is not None:
+            if entry.after not in agreed:
+                raise BadInput("contract.after", f"{entry.after.name!r} does not stand above {entry.file.name!r}")
+            before = agreed[entry.after]
+        contract = read_contract_file(entry, ids, entropy, before)
+        standing = agree(conn, context, contract, hosted, entropy, now_ms)
+        agreed[entry.file] = (H32(standing.h), contract.version)
 
 
 def _insert_community(conn: Connection, town: Town, now_ms: int) -> None:
@@ -149,11 +170,17 @@ def _asset(asset: TownAsset, ids: Mapping[str, PartyId]) -> NewAsset:
     )
 
 
-def read_contract_file(entry: TownContract, ids: Mapping[str, PartyId], entropy: Entropy) -> Contract:
-    """The contract of a file, in the state that the town file gives it; raises BadInput naming file and line."""
+def read_contract_file(
+    entry: TownContract, ids: Mapping[str, PartyId], entropy: Entropy, before: tuple[H32, int] | None = None
+) -> Contract:
+    """The contract of a file, in the state that the town file gives it; raises BadInput naming file and line.
+
+    `before`: hash and number of the version that it follows.
+    """
+    prev, version = (None, 1) if before is None else (before[0], before[1] + 1)
     try:
         text = entry.file.read_text()
-        contract = load_contract(text, ids, nonce=entropy.bytes(NONCE_BYTES))
+        contract = load_contract(text, ids, nonce=entropy.bytes(NONCE_BYTES), prev=prev, version=version)
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(str(entry.file), f"cannot be read: {error}") from None
     except (ContractError, ProtocolError) as error:

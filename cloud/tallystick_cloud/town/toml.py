@@ -141,7 +141,8 @@ def _contract(table: Table, folder: Path) -> TownContract:
     state = table.text_or("state", "shadow")
     if state not in ("shadow", "live"):
         raise BadInput(table.path("state"), f"is {state!r}; use shadow or live")
-    contract = TownContract(folder / table.text("file"), live=state == "live")
+    after = table.text_or("after", "")
+    contract = TownContract(folder / table.text("file"), state == "live", folder / after if after else None)
     table.done()
     return contract
 

@@ -12,7 +12,7 @@ from tallystick_protocol.money.contract import ContractState
 from tallystick_protocol.money.contract_toml import load_contract
 from tallystick_sim.edge_files import Where, edge_toml
 from tallystick_sim.plan import Gateway
-from tallystick_sim.town_files import CONTRACTS, contract_files, town_toml
+from tallystick_sim.town_files import CONTRACTS, FOLLOWS, contract_files, town_toml
 
 NOON = 1_795_003_200_000
 WHERE = Where({gateway.value: f"/dev/{gateway.value}" for gateway in Gateway}, 5020)
@@ -46,10 +46,21 @@ def test_the_agent_reads_exactly_the_channels_of_the_plan(town: Path, tmp_path: 
     assert all(profiles[channel.meter] == channel.profile for channel in site.plan.channels)
 
 
+@pytest.mark.parametrize(("later", "earlier"), FOLLOWS.items())
+def test_a_later_version_prices_the_same_things_from_a_later_day(town: Path, later: str, earlier: str) -> None:
+    parties = {party.new.name: bytes([i]) * 16 for i, party in enumerate(load_town(town).parties)}
+    texts = contract_files(NOON)
+    before, after = (load_contract(texts[f"{name}.toml"], parties) for name in (earlier, later))  # type: ignore[arg-type]
+    assert before.assets == after.assets
+    assert before.tariff != after.tariff
+    assert before.effective_from_ms < after.effective_from_ms < NOON
+
+
 def test_every_channel_of_the_plan_is_priced_once(town: Path) -> None:
     priced = sorted(
         pair
-        for text in contract_files(NOON).values()
+        for name, text in contract_files(NOON).items()
+        if name.removesuffix(".toml") not in FOLLOWS
         for pair in re.findall(r'\[\[asset\]\]\nasset = "(.*?)"\nquantity = "(.*?)"', text)
     )
     channels = sorted((c.asset, c.quantity) for site in load_town(town).sites for c in site.plan.channels)
