@@ -104,6 +104,6 @@ def two_months(url: str = "sqlite://") -> World:
     world.close(NOVEMBER, AFTER_NOVEMBER)
     for day in range(30, 33):
         world.wash(T0 + day * DAY + 11 * HOUR, "60")
-    world.meter([(T0 + 61 * DAY + step * HOUR, 60_000 + step * 500) for step in range(-2, 3)])
+    world.meter([(T0 + 61 * DAY + step * HOUR, 60_000 + step * 500) for step in range(-2, 1)])
     world.close(DECEMBER, AFTER_DECEMBER)
     return world

@@ -20,10 +20,11 @@ NOBODY = bytes(SUBJECT_BYTES)  # the subject of a use that nobody claimed
 def policy_of(conn: Connection, context: Context, party: PartyId) -> Policy:
     """The community's root above all, the keys that settle, witnesses, and the contracts that are agreed now."""
     keys, name = context.keys, context.community
+    paid = store.chains_of_payer(conn, name, party)
     mine = [
         version
         for version in book(conn, name).versions
-        if any(one.id == party for one in version.contract.parties) and version.prices
+        if version.prices and (version.chain in paid or any(one.id == party for one in version.contract.parties))
     ]
     return Policy(
         community=name,

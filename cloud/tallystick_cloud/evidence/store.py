@@ -124,3 +124,9 @@ def subjects_of(conn: Connection, name: str, payer: bytes) -> Sequence[bytes]:
         .order_by(use.c.subject)
     )
     return [bytes(subject) for subject in rows.scalars()]
+
+
+def chains_of_payer(conn: Connection, name: str, payer: bytes) -> set[bytes]:
+    """Contracts under which a party paid for a use, also as nobody whom the contract names."""
+    rows = conn.execute(select(use.c.chain).where(use.c.community == name, use.c.payer == payer).distinct())
+    return {bytes(chain) for chain in rows.scalars()}
