@@ -20,6 +20,7 @@ from tallystick_cloud.city.watch import ContactWatch
 from tallystick_cloud.clock import real_utc_ms
 from tallystick_cloud.contracts.pages import contract_pages
 from tallystick_cloud.db import Database
+from tallystick_cloud.gateways.pages import ClaimDesk, claim_pages, gateway_pages
 from tallystick_cloud.http.assets import asset_routes
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.hosts import only_hosts
@@ -63,6 +64,7 @@ class Setup:
     gateway_tls: ssl.SSLContext | None = None
     is_demo: bool = False
     hosts: frozenset[str] = frozenset()
+    claims: ClaimDesk | None = None
     tasks: tuple[Task, ...] = ()
     on_ready: Callable[[Addresses], None] = field(default=lambda addresses: None)
 
@@ -76,8 +78,11 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(city_routes(setup.database, setup.pages, setup.clock, setup.hub))
     table.include(owner_routes(setup.database, setup.pages, setup.clock))
     table.include(contract_pages(setup.database, setup.pages, setup.clock))
+    table.include(gateway_pages(setup.database, setup.pages, setup.clock))
     table.include(statement_routes(setup.database, setup.pages, setup.clock))
     table.include(use_routes(setup.database, setup.pages, setup.clock))
+    if setup.claims is not None:
+        table.include(claim_pages(setup.database, setup.pages, setup.clock, setup.claims))
     if setup.is_demo:
         table.include(demo_routes(setup.database, setup.pages, real_utc_ms))
     for routes in setup.domain_routes:
@@ -135,6 +140,8 @@ async def serve_until(setup: Setup, stop: asyncio.Event) -> None:
             gateway_socket = open_socket(HOST, setup.gateway_port)
             runners.append(await serve_on(gateway_application(setup, table), gateway_socket, setup.gateway_tls))
             gateway_url = f"https://localhost:{port_of(gateway_socket)}"
+            if setup.claims is not None:
+                setup.claims.server = gateway_url
         setup.on_ready(Addresses(f"http://localhost:{port_of(opened)}", gateway_url))
         watch = ContactWatch(setup.database, setup.clock, setup.hub)
         await _beside(stop, (setup.hub.run, watch.run, *setup.tasks))

@@ -15,6 +15,7 @@ from tallystick_cloud.clock import real_utc, real_utc_ms
 from tallystick_cloud.commands.serve import domain_routes
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
+from tallystick_cloud.gateways.pages import ClaimDesk
 from tallystick_cloud.home import Home, create
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.identity import COOKIE, SessionRow, store_session
@@ -76,6 +77,7 @@ def city_app(folder: Path) -> Iterator[CityApp]:
         domain_routes=domain_routes(database, clock, uplink, aggregator, HOME.community),
         gateway_tls=gateway_tls(certificate, key, aggregator.authority.pem.decode()),
         is_demo=True,
+        claims=ClaimDesk(aggregator.authority.pem.decode(), entropy),
     )  # fmt: skip
     yield CityApp(setup, build_table(setup), database)
     database.close()

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from tallystick_cloud.commands.common import Commands, Options, command, group, opened
 from tallystick_cloud.context import Context
+from tallystick_cloud.gateways.claims import file_text
 from tallystick_cloud.home import create_community_keys
 from tallystick_cloud.keys import write_private
 from tallystick_cloud.town.model import Town
@@ -107,10 +108,8 @@ def _found(conn: Connection, options: Options, context: Context, town: Town) -> 
 
 def write_claim(options: Options, path: Path, server: str, mqtt: str | None, site: str, claim: str) -> None:
     """The file that goes to the gateway: server, CA pin and the one-time claim."""
-    pem = options.aggregator.authority.pem.decode()
-    lines = ["version = 1", f"server = {json.dumps(server)}", f"site = {json.dumps(site)}"]
-    lines += [f"claim = {json.dumps(claim)}", f'ca_pem = """\n{pem}"""']
+    text = file_text(claim, site, server, options.aggregator.authority.pem.decode())
     if mqtt is not None:
         host, _, port = mqtt.rpartition(":")
-        lines += ["", "[mqtt]", f"host = {json.dumps(host)}", f"port = {int(port)}"]
-    write_private(path, ("\n".join(lines) + "\n").encode())
+        text += f"\n[mqtt]\nhost = {json.dumps(host)}\nport = {int(port)}\n"
+    write_private(path, text.encode())

@@ -19,6 +19,7 @@ from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.evidence.api import evidence_routes
 from tallystick_cloud.gateways.api import gateway_routes
+from tallystick_cloud.gateways.pages import ClaimDesk
 from tallystick_cloud.home import create
 from tallystick_cloud.http.listeners import gateway_tls
 from tallystick_cloud.http.pages import Pages
@@ -98,6 +99,7 @@ async def _serve(parsed: argparse.Namespace, options: Options) -> None:
             gateway_tls=gateway_tls(certificate, key, options.aggregator.authority.pem.decode()),
             is_demo=parsed.demo,
             tasks=_tasks(parsed, options, uplink),
+            claims=ClaimDesk(options.aggregator.authority.pem.decode(), options.entropy),
             on_ready=_say,
         )
     )

@@ -3,6 +3,7 @@
 It never stores the claim itself, only its hash.
 """
 
+import json
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -36,6 +37,12 @@ def issue(
     secret = entropy.bytes(CLAIM_BYTES)
     store.insert_claim(conn, community, site, sha256(secret).digest(), now_ms, now_ms + ttl_ms)
     return new_claim(secret)
+
+
+def file_text(claim: str, site: str, server: str, ca_pem: str) -> str:
+    """The claim file that goes to the gateway: server, CA pin and the one-time claim, as TOML."""
+    head = ["version = 1", f"server = {json.dumps(server)}", f"site = {json.dumps(site)}"]
+    return "\n".join([*head, f"claim = {json.dumps(claim)}", f'ca_pem = """\n{ca_pem}"""', ""])
 
 
 def check(conn: Connection, text: str, gid: bytes, now_ms: int) -> Place:

@@ -15,7 +15,7 @@ from aiohttp import web
 from tallystick_cloud.http.authz import Principal, Role
 from tallystick_cloud.http.errors import Problem, SignInNeeded
 from tallystick_cloud.http.locale import Wording, negotiate
-from tallystick_cloud.http.rail import SIGHT, rail
+from tallystick_cloud.http.rail import INSTALLERS, SIGHT, rail
 from tallystick_cloud.http.route import Call
 from tallystick_cloud.ports import Clock
 
@@ -98,6 +98,7 @@ class Pages:
             is_demo=self.is_demo,
             rail=rail(roles_of(principal)),
             may_find=bool(SIGHT & roles_of(principal)),
+            may_claim=bool(INSTALLERS & roles_of(principal)),
             **values,
         )
         response = web.Response(text=html, content_type="text/html", status=status)

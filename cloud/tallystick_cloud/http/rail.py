@@ -11,6 +11,7 @@ SIGHT = frozenset({Role.CITY_OPERATOR, Role.COMMUNITY_MANAGER, Role.INSTALLER, R
 EARNERS = frozenset({Role.OWNER, Role.SERVICER, Role.FINANCIER, Role.COMMUNITY_MANAGER})
 HOLDERS = EARNERS | {Role.USER}
 READERS = HOLDERS | {Role.AUDITOR}
+INSTALLERS = frozenset({Role.INSTALLER, Role.COMMUNITY_MANAGER})
 
 
 @dataclass(frozen=True, slots=True)
