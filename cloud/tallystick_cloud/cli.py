@@ -9,7 +9,20 @@ from collections.abc import Sequence
 
 from tallystick_protocol.errors import ProtocolError
 
-from tallystick_cloud.commands import broker, community, contract, payout, period, serve, site, summary, token
+from tallystick_cloud.commands import (
+    broker,
+    community,
+    contract,
+    evidence,
+    payout,
+    period,
+    serve,
+    settlement,
+    site,
+    summary,
+    token,
+    witness,
+)
 from tallystick_cloud.errors import CloudError
 
 EXAMPLES = """\
@@ -42,6 +55,19 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = found.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (serve, community, contract, site, period, payout, summary, broker, token):
+    for module in (
+        serve,
+        community,
+        contract,
+        site,
+        period,
+        settlement,
+        payout,
+        evidence,
+        witness,
+        summary,
+        broker,
+        token,
+    ):
         module.add(commands)
     return found
