@@ -48,6 +48,7 @@ class Piece(RowMessage):
 
     `object` is an index into the objects; from their number on it is an index into the pieces: key 12 of an opened
     Use, whose leaves are slices.
+    Leaves of a tree of which every leaf is opened come without a path: together they prove themselves.
     """
 
     NAME = "piece"

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tallystick_protocol.checkpoint import Checkpoint, add_cosignature, open_checkpoint
 from tallystick_protocol.errors import BadValue, ProtocolError
-from tallystick_protocol.evidence import EVIDENCE_BYTES_MAX, Evidence
+from tallystick_protocol.evidence import Evidence
+from tallystick_protocol.evidence_file import FILE_BYTES_MAX, unpack
 from tallystick_protocol.ids import H32, H32_BYTES
 from tallystick_protocol.keys import PEM_BYTES_MAX, load_signer
 from tallystick_protocol.merkle import HEIGHT_MAX
@@ -94,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _evidence(args: argparse.Namespace) -> int:
     policy = _policy(args.policy)
-    report = verify_evidence(_read(args.file, EVIDENCE_BYTES_MAX + 1), policy)
+    report = verify_evidence(_read(args.file, FILE_BYTES_MAX + 1), policy)
     if args.json:
         print(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
     else:
@@ -113,7 +114,7 @@ def _witness(args: argparse.Namespace) -> int:
     wants = (args.sign, args.name, args.out)
     if any(wants) and not all(wants):
         raise Unusable("--sign, --name and --out belong together")
-    data = _read(args.file, EVIDENCE_BYTES_MAX)
+    data = _read(args.file, FILE_BYTES_MAX)
     note, checkpoint, evidence = _checkpoint(data, policy)
     seen = load_seen(_read(args.state, PROOF_BYTES_MAX)) if args.state.exists() else None
     proof = None if args.proof is None else _proof(_read(args.proof, PROOF_BYTES_MAX))
@@ -143,6 +144,7 @@ def _say_misfit(args: argparse.Namespace, misfit: Misfit) -> None:
 
 def _checkpoint(data: bytes, policy: Policy) -> tuple[bytes, Checkpoint, Evidence | None]:
     evidence = None
+    data = unpack(data)
     if not data.startswith(policy.log_origin.encode() + b"\n") and len(data) > 0 and data[0] >= 0x80:
         evidence = Evidence.decode(data)
         data = evidence.note

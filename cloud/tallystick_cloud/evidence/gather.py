@@ -139,11 +139,11 @@ class Gathering:
     def _open_leaves(
         self, number: int, stored: Stored, tree: TreeKey, rows: Sequence[LeafRow], opened: Sequence[LeafRow]
     ) -> None:
-        prover = Prover([row.h for row in rows])
+        paths = _Paths(rows, opened)
         for row in opened:
             if row.salt is None or row.data is None:
                 continue
-            path = prover.inclusion(row.position)
+            path = paths.of(row.position)
             piece = self.draft.open_kept(number, int(tree), row.position, Leaf(row.salt, row.data), path)
             match tree:
                 case TreeKey.COVERS:
@@ -167,11 +167,11 @@ class Gathering:
     def _use(self, stored: Stored, row: LeafRow, use: Use, piece: int) -> None:
         if self.is_own and use.slices is not None:
             kept = settlements.slices(self._conn, stored.h, row.position)
-            prover = Prover([one.h for one in kept])
+            paths = _Paths(kept, kept)
             for one in kept:
                 if one.salt is not None and one.data is not None:
                     leaf = Leaf(one.salt, one.data)
-                    self.draft.open_kept_slice(piece, one.position, leaf, prover.inclusion(one.position))
+                    self.draft.open_kept_slice(piece, one.position, leaf, paths.of(one.position))
 
     # -------------------------------------------------------- parts
 
@@ -249,6 +249,17 @@ class Gathering:
         row = store.channel_row(self._conn, channel_hash)
         terms = [contract.asset_terms(row.asset, row.quantity) for contract in contracts]
         return all(one is None or one.user == self._party for one in terms)
+
+
+class _Paths:
+    """Audit paths in one tree; none are needed where every leaf is opened."""
+
+    def __init__(self, rows: Sequence[LeafRow], opened: Sequence[LeafRow]) -> None:
+        whole = len(opened) == len(rows) and all(row.data is not None for row in rows)
+        self._prover = None if whole else Prover([row.h for row in rows])
+
+    def of(self, index: int) -> list[H32]:
+        return [] if self._prover is None else self._prover.inclusion(index)
 
 
 def _span(part: Part) -> tuple[int, int] | None:

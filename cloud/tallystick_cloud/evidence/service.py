@@ -6,6 +6,7 @@ It never decides what is true; the verifier does, on the party's own computer.
 from sqlalchemy import Connection
 from tallystick_protocol import cose
 from tallystick_protocol.codes import Scope
+from tallystick_protocol.evidence_file import pack
 from tallystick_protocol.ids import H32
 from tallystick_protocol.settled_use import Use
 from tallystick_protocol.settlement import Settlement
@@ -30,7 +31,8 @@ def evidence(conn: Connection, context: Context, wanted: Wanted) -> Made:
     scope = wanted.scope or (Scope.CONTRACT if Scope.CONTRACT in scopes else Scope.OWN)
     mine = [chain for chain, one in chains if one is scope]
     if not mine:
-        raise NoEvidence("evidence", f"of scope {scope.name.lower()}: nothing settled then concerns this party")
+        kind = f"of scope {scope.name.lower()}"
+        raise NoEvidence("evidence", f"{kind}: nothing settled then concerns this party, or it was erased")
     gathering = Gathering(conn, context.community, wanted.party, scope)
     for chain in mine:
         gathering.chain(chain)
@@ -39,11 +41,11 @@ def evidence(conn: Connection, context: Context, wanted: Wanted) -> Made:
         raise NoEvidence("checkpoint", "none covers the settlement yet; the next one is signed within a minute")
     size, note = found
     prover = Prover([H32(h) for h in log_store.leaf_hashes(conn, context.community, 0, size)])
-    data = gathering.draft.finish(note, prover.inclusion, sorted(gathering.echoes), prover.consistency)
+    message = gathering.draft.finish(note, prover.inclusion, sorted(gathering.echoes), prover.consistency)
     names = tuple(sorted({list(chain.contracts.values())[-1].name for chain in mine}))
     shown = [chain.shown[-1] for chain in mine]
     span = min(one.from_ms for one in shown), max(one.to_ms for one in shown)
-    return Made(data, wanted.party, scope, names, *span, len(gathering.draft))
+    return Made(pack(message), wanted.party, scope, names, *span, len(gathering.draft))
 
 
 def _chains(conn: Connection, community: str, wanted: Wanted) -> list[tuple[Chain, Scope]]:
@@ -58,7 +60,7 @@ def _chains(conn: Connection, community: str, wanted: Wanted) -> list[tuple[Chai
         if chain is None:
             continue
         scope = scope_of(chain.id, list(chain.contracts.values()), wanted.party)
-        if scope is Scope.CONTRACT or _has_statement(conn, chain.shown[-1], wanted.party):
+        if _has_statement(conn, chain.shown[-1], wanted.party):
             found.append((chain, scope))
     return found
 
@@ -92,4 +94,6 @@ def _oldest(conn: Connection, every: list[Stored], index: int) -> int:
 
 
 def _has_statement(conn: Connection, stored: Stored, party: bytes) -> bool:
-    return any(bytes(row.party) == party for row in settlements.statements_of(conn, stored.h))
+    """Whether the party has an account there that was not erased."""
+    rows = settlements.leaves(conn, stored.h, TreeKey.STATEMENTS)
+    return any(row.party == party and row.data is not None for row in rows)

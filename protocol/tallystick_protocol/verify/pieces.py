@@ -3,6 +3,7 @@ What fits is sorted here: parts by their batch, leaves by their settlement.
 """
 
 from tallystick_protocol import batch as batches
+from tallystick_protocol import merkle
 from tallystick_protocol.batch import Batch
 from tallystick_protocol.codes import Scope, Sensitivity
 from tallystick_protocol.cose import ContentType
@@ -11,12 +12,12 @@ from tallystick_protocol.cover import Cover
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.evidence import ERASED, PART_KEY, SLICE_KEY, Piece
 from tallystick_protocol.part import Part
-from tallystick_protocol.salted_tree import SALT_BYTES, Leaf, verify_leaf
+from tallystick_protocol.salted_tree import SALT_BYTES, Leaf, Tree, verify_leaf
 from tallystick_protocol.settled_use import Slice, Use
 from tallystick_protocol.settlement import Settlement
 from tallystick_protocol.statement import Statement
 from tallystick_protocol.verify import words
-from tallystick_protocol.verify.case import Case, Item, Leaves, OpenPart, ensure
+from tallystick_protocol.verify.case import Case, Item, Leaves, OpenPart, ensure, first_missing
 from tallystick_protocol.verify.report import Check, Misfit
 
 _NAMES = {5: "cover", 7: "use", 10: "statement", 12: "counter"}
@@ -30,14 +31,53 @@ def check_pieces(case: Case) -> Check:
     for item in case.of(ContentType.SETTLEMENT):
         case.leaves[item.h] = Leaves()
     uses: dict[int, tuple[Item, int, Use]] = {}
+    _check_whole_trees(case)
     for number, piece in enumerate(pieces):
         if piece.object < len(case.items):
             _of_object(case, number, piece, case.items[piece.object], uses)
+    _check_whole_slices(case, uses)
     for piece in pieces:
         if piece.object >= len(case.items):
             _slice(case, piece, uses)
     text = f"{words.count(len(pieces), 'opened piece')} fit what was signed"
     return Check("pieces", True, text, {"pieces": len(pieces), "parts": len(case.parts)})
+
+
+def _check_whole_trees(case: Case) -> None:
+    """Leaves without a path: a tree of which every leaf is opened proves itself."""
+    for (number, key), leaves in _bare(case).items():
+        body = case.items[number].body if number < len(case.items) else None
+        if isinstance(body, Settlement) and key in _NAMES:
+            _check_whole(f"{_NAMES[key]}s of {case.items[number].name}", body.tree(key), leaves)
+
+
+def _check_whole_slices(case: Case, uses: dict[int, tuple[Item, int, Use]]) -> None:
+    for (number, key), leaves in _bare(case).items():
+        found = uses.get(number - len(case.items))
+        if key == SLICE_KEY and found is not None and found[2].slices is not None:
+            _check_whole(f"slices of {case.use_name(found[2])}", found[2].slices, leaves)
+
+
+def _bare(case: Case) -> dict[tuple[int, int], dict[int, Leaf]]:
+    """(object, key) -> opened leaves that come without a path."""
+    found: dict[tuple[int, int], dict[int, Leaf]] = {}
+    for piece in case.evidence.pieces:
+        if not piece.path and piece.key != PART_KEY:
+            found.setdefault((piece.object, piece.key), {})[piece.index] = Leaf(piece.salt, piece.data)
+    return found
+
+
+def _check_whole(where: str, tree: Tree, leaves: dict[int, Leaf]) -> None:
+    missing = first_missing(leaves, tree.n)
+    ensure(missing is None, where, f"come without proof, and number {missing} of {tree.n} is not among them")
+    root = merkle.root([leaves[index].hash for index in sorted(leaves)])
+    ensure(root == tree.root, where, "are not what the settlement commits to: one was changed, added or left out")
+
+
+def _verify(tree: Tree, piece: Piece) -> None:
+    """By its path; what comes without one was proved with its whole tree."""
+    if piece.path or tree.n == 0:
+        verify_leaf(tree, piece.index, Leaf(piece.salt, piece.data), piece.path)
 
 
 def _of_object(case: Case, number: int, piece: Piece, item: Item, uses: dict[int, tuple[Item, int, Use]]) -> None:
@@ -75,7 +115,7 @@ def _leaf(case: Case, piece: Piece, item: Item, settlement: Settlement) -> Cover
     ensure(piece.key in _NAMES, where, f"has key {piece.key}, where a settlement has no tree")
     leaves = case.leaves[item.h]
     try:
-        verify_leaf(settlement.tree(piece.key), piece.index, Leaf(piece.salt, piece.data), piece.path)
+        _verify(settlement.tree(piece.key), piece)
         match piece.key:
             case 5:
                 message = leaves.covers[piece.index] = Cover.decode(piece.data)
@@ -104,7 +144,7 @@ def _slice(case: Case, piece: Piece, uses: dict[int, tuple[Item, int, Use]]) -> 
         raise Misfit(where, "belongs to a use without slices")
     ensure(case.is_own, where, "is a curve, which only its payer may see")
     try:
-        verify_leaf(use.slices, piece.index, Leaf(piece.salt, piece.data), piece.path)
+        _verify(use.slices, piece)
         slices = case.leaves[item.h].slices.setdefault(index, {})
         slices[piece.index] = Slice.decode(piece.data)
     except ProtocolError as error:

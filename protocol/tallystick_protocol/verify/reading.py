@@ -10,6 +10,7 @@ from tallystick_protocol.cose import ContentType
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.evidence import Evidence, LoggedObject
 from tallystick_protocol.evidence_draft import LOG_TYPES
+from tallystick_protocol.evidence_file import unpack
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.policy import Policy
 from tallystick_protocol.records import Approval, Descriptor, KeyEvent, Resolution
@@ -32,7 +33,7 @@ _DECODERS: Mapping[ContentType, Callable[[bytes], Body]] = {
 def read(data: bytes, policy: Policy) -> tuple[Case, Check]:
     """The case, with every object decoded; raises Misfit."""
     try:
-        evidence = Evidence.decode(data)
+        evidence = Evidence.decode(unpack(data))
     except ProtocolError as error:
         raise Misfit("the file", f"is not a readable evidence file ({error})") from None
     ensure(evidence.party == policy.party, "the file", "was made for another party than the one in your policy")
