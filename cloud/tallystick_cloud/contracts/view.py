@@ -102,7 +102,10 @@ def _counter(one: Fall, contract: Contract, w: Wording) -> tuple[str, int | None
         return "", None
     cap = one.step.cap.nano()
     says = w.gettext("{name}: {unit} {value} of {cap} reached").format(
-        name=(one.step.counter or "").capitalize(), unit=contract.unit, value=exact(one.counter, w), cap=exact(cap, w)
+        name=words.upper_first(one.step.counter or ""),
+        unit=contract.unit,
+        value=exact(one.counter, w),
+        cap=exact(cap, w),
     )
     return says, one.counter * 100 // cap if cap else 100
 

@@ -142,6 +142,11 @@ def decimal(value: Fraction, w: Wording, places: int = 0) -> str:
     return str(format_decimal(number, format=f"#,##0.{'0' * places}{'#' * (9 - places)}", locale=w.locale))
 
 
+def upper_first(text: str) -> str:
+    """A name at the begin of a sentence; what follows its first letter stays."""
+    return text[:1].upper() + text[1:]
+
+
 def quantity(counts: int, tariff: Tariff, w: Wording) -> str:
     """Counts as people say them: 8,026 Wh as 8.026 kWh."""
     value = Fraction(counts) / Fraction(tariff.counts_per_unit.n, tariff.counts_per_unit.d)

@@ -145,7 +145,8 @@ def _chain(g: GatewayPage, w: Wording) -> Fact:
 def _software(g: GatewayPage, w: Wording) -> Fact:
     _ = w.gettext
     keeps = {"file": _("key in a file"), "hardware": _("key in hardware")}.get(g.storage, g.storage)
-    return Fact(_("Software"), g.software, f"{keeps}, {_('serial number')} {g.serial}")
+    serial = "" if g.serial in ("", "unknown") else ", " + _("serial number {serial}").format(serial=g.serial)
+    return Fact(_("Software"), g.software, keeps + serial)
 
 
 def _certificate(g: GatewayPage, w: Wording, now_ms: int) -> Fact:
@@ -171,6 +172,8 @@ def channel(one: ChannelView, w: Wording, now_ms: int) -> Channel:
 
 def value(total: int, exponent: int, unit: str, w: Wording) -> str:
     """A total in its unit: 1,834.207 kWh for 1834207 Wh."""
+    if unit == "cycle":
+        return w.count(total)
     number = Decimal(total).scaleb(exponent)
     if unit == "Wh" and abs(number) >= 1000:
         number, unit = number.scaleb(-3), "kWh"

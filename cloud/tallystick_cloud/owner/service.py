@@ -58,7 +58,7 @@ def account_at(conn: Connection, community: str, party: bytes, span: Span) -> Ac
         transit=-store.total(conn, community, party, store.TRANSIT, at_ms),
         own=store.own_books(conn, community, party, at_ms),
         owes=store.total(conn, community, party, store.RECEIVABLE, at_ms),
-        settled=0,
+        settled=store.settled(conn, community, party, span.at_ms),
     )
 
 

@@ -7,8 +7,19 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from tallystick_cloud.schema import journal, party_account, payout, payout_run, posting, use, use_counter
+from tallystick_cloud.schema import (
+    journal,
+    party_account,
+    payout,
+    payout_run,
+    posting,
+    settlement,
+    statement,
+    use,
+    use_counter,
+)
 
+CENT_NANO = 10**7
 OWED = ("payable", "fund", "payout-in-transit")
 TRANSIT = ("payout-in-transit",)
 RECEIVABLE = ("receivable",)
@@ -44,6 +55,27 @@ def own_books(conn: Connection, community: str, party: bytes, at_ms: int) -> int
         )
     )
     return -sum(int(amount) for _, amount in rows)
+
+
+def settled(conn: Connection, community: str, party: bytes, at_ms: int) -> int:
+    """What the party's newest statements closed with, less what was sent of it since: nano, per contract at least 0."""
+    rows = conn.execute(
+        select(statement.c.chain, statement.c.closing, settlement.c.to_ms)
+        .join(settlement, settlement.c.h == statement.c.settlement)
+        .where(statement.c.community == community, statement.c.party == party, settlement.c.closed_ms <= at_ms)
+        .order_by(settlement.c.number)
+    )
+    newest = {bytes(chain): (int(closing), int(to_ms)) for chain, closing, to_ms in rows}
+    sent = conn.execute(
+        select(payout.c.chain, payout.c.cents, payout.c.sent_ms).where(
+            payout.c.community == community, payout.c.party == party, payout.c.sent_ms <= at_ms
+        )
+    ).all()
+    found = 0
+    for chain, (closing, to_ms) in newest.items():
+        since = sum(cents * CENT_NANO for of, cents, sent_ms in sent if bytes(of) == chain and sent_ms >= to_ms)
+        found += max(0, closing - since)
+    return found
 
 
 def payouts(conn: Connection, community: str, party: bytes) -> Sequence[Any]:

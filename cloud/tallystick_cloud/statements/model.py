@@ -52,7 +52,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One contract's part of a statement. `settlement`: number and hash where it is signed and final."""
+    """One contract's part of a statement. `settlement`: its number, the statement's hash and when it was
+    closed, where it is signed and final."""
 
     chain: bytes
     contract: str

@@ -113,7 +113,7 @@ def _account(books: _Books, chain: bytes, span: Span) -> Account | None:
         rows += joined(inside, span.zone)
     if not rows and not opening and not signed:
         return None
-    final = (signed[-1].number, signed[-1].settlement, signed[-1].closed_ms) if is_final else None
+    final = (signed[-1].number, signed[-1].h, signed[-1].closed_ms) if is_final else None
     return account(chain, name, unit, opening, rows, final)
 
 

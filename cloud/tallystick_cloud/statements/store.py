@@ -17,6 +17,7 @@ from tallystick_cloud.settlement.model import TreeKey
 class Signed:
     """A signed statement of the party with the settlement that it stands in; `message` None: it was erased."""
 
+    h: bytes
     chain: bytes
     number: int
     settlement: bytes
@@ -42,8 +43,8 @@ def signed(conn: Connection, community: str, party: bytes) -> list[Signed]:
     )  # fmt: skip
     return [
         Signed(
-            bytes(row.chain), row.number, bytes(row.settlement), row.from_ms, row.to_ms, row.closed_ms, row.opening,
-            row.closing, None if row.data is None else Statement.decode(bytes(row.data)),
+            bytes(row.h), bytes(row.chain), row.number, bytes(row.settlement), row.from_ms, row.to_ms, row.closed_ms,
+            row.opening, row.closing, None if row.data is None else Statement.decode(bytes(row.data)),
         )
         for row in rows
     ]  # fmt: skip

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tallystick_cloud.http.amounts import Amount, exact, harmless, plain
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.http.month import Month as Calendar
+from tallystick_cloud.settlement.statements import reference_of
 from tallystick_cloud.statements.model import Account, Month, Row, RowKind
 
 COLUMNS = ("contract", "reference", "time", "what", "detail", "amount", "balance", "unit")
@@ -65,7 +66,8 @@ def account_view(one: Account, w: Wording) -> AccountView:
         state = _("open, not final")
     else:
         number, h, closed_ms = one.settlement
-        state = _("settlement {n}, signed {day}, {hash}").format(n=number, day=w.date(closed_ms), hash=h.hex()[:8])
+        words = _("settlement {n}, signed {day}, reference {reference}")
+        state = words.format(n=number, day=w.date(closed_ms), reference=reference_of(h))
     rows = (
         _edge(one, _("Opening balance"), one.opening, w),
         *(_row(one, row, w) for row in one.rows),

@@ -139,7 +139,7 @@ def _counters(use: UseView, counters: tuple[Counter, ...], contract: Contract, w
             if one.cap is not None:
                 says += " " + _("of {cap}").format(cap=exact(one.cap, w))
         name = {"quantity": _("Counter before"), "money": _("Charged before it")}.get(one.kind)
-        found.append(Fact(name or _("{counter}, before it").format(counter=one.name.capitalize()), says))
+        found.append(Fact(name or _("{counter}, before it").format(counter=words.upper_first(one.name)), says))
     return found
 
 

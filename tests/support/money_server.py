@@ -1,0 +1,90 @@
+"""A real server over the money world, as a process of its own: money_server.py FOLDER. It prints its address."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from support.city_server import StartedClock
+from support.money_world import NOW, open_money
+from support.settled import World
+from tallystick_cloud.app import Addresses, Setup, run
+from tallystick_cloud.city.live import Hub
+from tallystick_cloud.clock import real_utc, real_utc_ms
+from tallystick_cloud.commands.serve import domain_routes
+from tallystick_cloud.db import sqlite_url
+from tallystick_cloud.gateways.pages import ClaimDesk
+from tallystick_cloud.http.pages import Pages
+from tallystick_cloud.uplink import Uplink
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext
+
+PERSONAS = ("owner", "lender", "repairer", "user", "manager", "installer", "auditor", "operator")
+
+
+def setup_of(world: World, *, is_demo: bool = True) -> Setup:
+    """The whole server over a world, its clock at NOW."""
+    books = world.books
+    clock = StartedClock(real_utc_ms(), NOW)
+    pages = Pages(clock, is_demo=is_demo)
+    hub = Hub(books.database, pages, clock)
+    uplink = Uplink(books.database, books.aggregator, clock, real_utc, hub)
+    return Setup(
+        books.database, clock, hub, pages,
+        domain_routes=domain_routes(books.database, clock, uplink, books.aggregator, world.community),
+        port=0,
+        is_demo=is_demo,
+        claims=ClaimDesk("-----BEGIN CERTIFICATE-----\n", books.aggregator.entropy, "https://localhost:8443"),
+        on_ready=tell,
+    )  # fmt: skip
+
+
+def tell(addresses: Addresses) -> None:
+    print(addresses.web, flush=True)
+
+
+@dataclass
+class MoneyServer:
+    """A running server."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    def sign_in(self, context: BrowserContext, persona: str) -> None:
+        """The persona's session, without loading a page."""
+        answer = context.request.get(f"{self.url}/demo/{persona}", max_redirects=0)
+        assert answer.status == 303, persona
+
+
+@contextmanager
+def money_server() -> Iterator[MoneyServer]:
+    """A server over a fresh world on a free port."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [sys.executable, __file__, folder], env=environment, stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        server = MoneyServer(process, process.stdout.readline().strip())
+        try:
+            assert server.url.startswith("http"), "the server did not start; its words are above"
+            yield server
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
+            process.stdout.close()
+
+
+if __name__ == "__main__":
+    world = open_money(sqlite_url(Path(sys.argv[1])))
+    asyncio.run(run(setup_of(world)))
+    world.books.database.close()
