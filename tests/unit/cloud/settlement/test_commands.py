@@ -1,0 +1,155 @@
+"""The command line against a real folder: close a month, export a policy, write evidence, verify it elsewhere."""
+
+import json
+import stat
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from support.books import DAY, ENERGY, HOUR, TOWN, WASHES
+from support.uploads import Randomness, SimGateway, event, money, wash
+from tallystick_cloud.cli import main
+from tallystick_cloud.gateways.enrol import enrol
+from tallystick_cloud.home import Home
+from tallystick_cloud.ingest.service import ingest
+from tallystick_protocol.codes import EventCode
+from tallystick_protocol.keys import Ed25519Signer
+from tallystick_protocol.verify_cli import main as verify
+
+OCTOBER = 1_790_812_800_000 + 9 * DAY  # 2026-10-10T00:00:00Z
+WITNESS = "elena.example/witness"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """An aggregator's folder with three washes in October, of which the second is lost."""
+    (tmp_path / "town.toml").write_text(TOWN)
+    (tmp_path / "washes.toml").write_text(WASHES)
+    (tmp_path / "energy.toml").write_text(ENERGY)
+    folder, claims = tmp_path / "data", tmp_path / "claims"
+    assert main(["init", "--data", str(folder)]) == 0
+    town = ["community", "import", str(tmp_path / "town.toml"), "--claims", str(claims)]
+    assert main([*town, "--server", "https://localhost:1", "--data", str(folder)]) == 0
+    home = Home(folder)
+    database = home.database()
+    aggregator = home.aggregator(database, Randomness("commands"))
+    gateway = SimGateway("cellar")
+    request = gateway.enrol_request(tomllib.loads((claims / "cellar.toml").read_text())["claim"])
+    database.write_now(enrol, aggregator, request, OCTOBER, datetime.now(UTC))
+    first = wash(2, 1, 1, 1, OCTOBER, OCTOBER + HOUR)
+    ended = event(9, OCTOBER + DAY, EventCode.USE_ENDED, use=3, total=3, programme="60")
+    for parts in (first, [money(2, events=[ended])]):
+        database.write_now(ingest, aggregator, gateway.gid, gateway.seal(parts), OCTOBER + DAY)
+    database.close()
+    return folder
+
+
+def tally(capsys: pytest.CaptureFixture[str], data: Path, *words: str) -> Any:
+    capsys.readouterr()
+    code = main([*words, "--json", "--data", str(data)])
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    return json.loads(printed.out)
+
+
+def test_from_a_month_to_a_verified_file(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    closed = tally(capsys, data, "settlement", "close", "2026-10")
+    assert [one["again"] for one in closed] == [False, False]
+    again = tally(capsys, data, "settlement", "close", "2026-10-31")
+    assert [one["settlement"] for one in again] == [one["settlement"] for one in closed]
+    assert len(tally(capsys, data, "settlement", "show")) == 2
+    for name, verdict in (("Bank", "valid"), ("Anna", "valid, split counter as committed")):
+        policy, out = tmp_path / f"{name}.json", tmp_path / f"{name}.evidence"
+        tally(capsys, data, "policy", "export", name, "--out", str(policy))
+        made = tally(capsys, data, "evidence", name, "2026-10", "--out", str(out))
+        assert made["bytes"] == out.stat().st_size
+        assert stat.S_IMODE(out.stat().st_mode) == 0o600
+        assert verify(["evidence", str(out), "--policy", str(policy), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["verdict"] == verdict
+    other = ["evidence", str(tmp_path / "Bank.evidence"), "--policy", str(tmp_path / "Anna.json")]
+    assert verify(other) == 1
+    assert main(["summary", "--data", str(data)]) == 0
+
+
+def test_the_evidence_of_one_contract_into_a_named_file(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tally(capsys, data, "settlement", "close", "2026-10")
+    monkeypatch.chdir(tmp_path)
+    made = tally(capsys, data, "evidence", "Bank", "2026-10", "--contract", "Washes", "--scope", "contract")
+    assert (made["file"], made["contracts"]) == ("bank-2026-10.evidence", ["Washes"])
+    assert main(["evidence", "Bank", "2026-10", "--data", str(data)]) == 1
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_what_is_open_is_listed_and_decided(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tally(capsys, data, "settlement", "close", "2026-10")
+    (one,) = tally(capsys, data, "settlement", "open")
+    assert (one["asset"], one["counts"], one["uses"]) == ("washer", [1, 2], [1, 2])
+    words = ["settlement", "decide", "washer", str(one["id"]), "waive", "--why", "lost", "--party", "Coop"]
+    assert main([*words, "--data", str(data)]) == 0
+    assert "the next settlement closes it" in capsys.readouterr().out
+    assert main([*words, "--data", str(data)]) == 1
+    assert "decided already" in capsys.readouterr().err
+
+
+def test_a_statement_on_the_command_line(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tally(capsys, data, "settlement", "close", "2026-10")
+    capsys.readouterr()
+    assert main(["statement", "Anna", "2026-10", "--data", str(data)]) == 0
+    assert "use,washer,1,60,-1.85,-1.85,EUR" in capsys.readouterr().out
+    out = tmp_path / "anna.csv"
+    assert main(["statement", "Anna", "2026-10-03", "--out", str(out), "--data", str(data)]) == 0
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+
+
+def test_a_witness_without_network(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tally(capsys, data, "settlement", "close", "2026-10")
+    signer = Ed25519Signer.generate()
+    public = load_der_public_key(signer.spki).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "w.pub.pem").write_bytes(public)
+    (tmp_path / "w.pem").write_bytes(signer.to_pem())
+    log, key = tmp_path / "log", str(tmp_path / "w.pub.pem")
+    for words in (
+        ("witness", "add", WITNESS, "--key", key),
+        ("witness", "need", "1"),
+        ("log", "export", "--out", str(log)),
+    ):
+        assert main([*words, "--data", str(data)]) == 0
+    policy, signed = tmp_path / "bank.json", tmp_path / "signed.txt"
+    tally(capsys, data, "policy", "export", "Bank", "--out", str(policy))
+    words = ["witness", str(log / "checkpoint.txt"), "--policy", str(policy), "--state", str(tmp_path / "seen.json")]
+    words += ["--tiles", str(log), "--sign", str(tmp_path / "w.pem"), "--name", WITNESS, "--out", str(signed)]
+    assert verify(words) == 0
+    assert main(["witness", "accept", str(signed), "--data", str(data)]) == 0
+    assert WITNESS in capsys.readouterr().out
+    out = tmp_path / "bank.evidence"
+    tally(capsys, data, "evidence", "Bank", "2026-10", "--out", str(out))
+    assert verify(["evidence", str(out), "--policy", str(policy)]) == 0
+    assert main(["witness", "need", "0", "--data", str(data)]) == 0
+    assert main(["witness", "remove", WITNESS, "--data", str(data)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["settlement", "close", "October"], "write YYYY-MM or YYYY-MM-DD"),
+        (["settlement", "close", "2099-01"], "close it when it is over"),
+        (["evidence", "Nobody", "2026-10"], "names are: Anna, Bank"),
+        (["evidence", "Bank", "2026-10"], "nothing settled then concerns this party"),
+        (["evidence", "Bank", "2026-10", "--contract", "Nothing"], "names are: Energy, Washes"),
+        (["settlement", "decide", "washer", "7", "waive", "--why", "x", "--party", "Coop"], "see `settlement open`"),
+        (["statement", "Anna", "2026-10"], "is not settled"),
+        (["witness", "accept", "/nowhere/note.txt"], "cannot be read"),
+        (["witness", "need", "3"], "list more first"),
+    ],
+)
+def test_wrong_words_change_nothing(
+    data: Path, words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main([*words, "--data", str(data)]) == 1
+    assert says in capsys.readouterr().err
