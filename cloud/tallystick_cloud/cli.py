@@ -7,6 +7,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from sqlalchemy.exc import DBAPIError
 from tallystick_protocol.errors import ProtocolError
 
 from tallystick_cloud.commands import (
@@ -24,6 +25,7 @@ from tallystick_cloud.commands import (
     witness,
 )
 from tallystick_cloud.errors import CloudError
+from tallystick_cloud.http.listeners import PortError
 
 EXAMPLES = """\
 examples:
@@ -39,11 +41,20 @@ def main(words: Sequence[str] | None = None) -> int:
     parsed = parser().parse_args(words)
     try:
         return int(parsed.run(parsed))
-    except (CloudError, ProtocolError) as error:
-        print(f"tallystick: {error}", file=sys.stderr)
-        return 1
+    except (CloudError, ProtocolError, PortError) as error:
+        return _refused(str(error))
+    except DBAPIError as error:
+        reason = str(error.orig).strip().partition("\n")[0]
+        return _refused(f"--db: {reason}; check that the database runs, its address, and who may write there")
+    except OSError as error:
+        return _refused(f"{error.filename or 'system'}: {error.strerror or error}; check the path and its owner")
     except KeyboardInterrupt:
         return 130
+
+
+def _refused(reason: str) -> int:
+    print(f"tallystick: {reason}", file=sys.stderr)
+    return 1
 
 
 def parser() -> argparse.ArgumentParser:

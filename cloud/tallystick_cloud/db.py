@@ -12,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from .errors import BadInput, Busy
@@ -30,7 +30,10 @@ RETRYABLE = frozenset({"40001", "40P01", "55P03"})  # serialization failure, dea
 
 def engine_of(url: str) -> Engine:
     """An engine with every safety option spelled out; raises BadInput for another database."""
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise BadInput("--db", "is no database URL; use sqlite:///FILE or postgresql://USER@HOST/NAME") from None
     match parsed.get_backend_name():
         case "sqlite":
             return _sqlite(url, in_memory=parsed.database in (None, "", ":memory:"))

@@ -38,6 +38,9 @@ HELP = {
 }
 
 
+TIMEOUT_S_MAX = 600  # a person waits
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 = done, 1 = refused with a reason, 2 = wrong arguments."""
     options = _parser().parse_args(arguments)
@@ -65,6 +68,7 @@ def _command(options: argparse.Namespace, config: EdgeConfig) -> int:
         case "read":
             from tallystick_edge.once import read_once
 
+            make_plan(config)  # a register or profile that is not there is named before any line is opened
             found = asyncio.run(read_once(config, options.meter, options.timeout))
             _print({"meters": found}, options.json)
             return 0 if all("fault" not in each for each in found) else 1
@@ -107,11 +111,17 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--verbose", action="store_true", help="also log what goes well in detail")
         if name == "read":
             command.add_argument("--meter", help="only this meter id")
-            command.add_argument("--timeout", type=int, default=15, metavar="S", help="seconds to wait (15)")
+            command.add_argument("--timeout", type=_seconds, default=15, metavar="S", help="seconds to wait (15)")
         if name == "probe":
             command.add_argument("--line", help="line id; may be left out when there is one")
             command.add_argument("--units", default="1-32", help='unit addresses, "1-32" or "1,5,7" (1-32)')
     return parser
+
+
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= TIMEOUT_S_MAX):
+        raise argparse.ArgumentTypeError(f"{text!r} is no waiting time; give 1 to {TIMEOUT_S_MAX} seconds")
+    return int(text)
 
 
 def _print(values: dict[str, object], as_json: bool) -> None:

@@ -16,6 +16,8 @@ from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.home import Home
 
+PORT_MAX = 65_535
+
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 else:
@@ -54,6 +56,13 @@ def group(commands: Commands, name: str, help_text: str) -> Commands:
     """A word before subcommands: `contract check`."""
     found = commands.add_parser(name, help=help_text, description=help_text)
     return found.add_subparsers(dest=f"{name}_command", required=True, metavar="COMMAND")
+
+
+def port(text: str) -> int:
+    """A TCP port from the command line; 0 means any."""
+    if not (text.isascii() and text.isdigit() and int(text) <= PORT_MAX):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; give 0 (any) to {PORT_MAX}")
+    return int(text)
 
 
 def home_of(parsed: argparse.Namespace) -> Home:

@@ -4,16 +4,14 @@ It never prints a claim; the files are 0600.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from sqlalchemy import Connection
 
+from tallystick_cloud.commands.claim_files import claim_files
 from tallystick_cloud.commands.common import Commands, Options, command, group, opened
 from tallystick_cloud.context import Context
-from tallystick_cloud.gateways.claims import file_text
 from tallystick_cloud.home import create_community_keys
-from tallystick_cloud.keys import write_private
 from tallystick_cloud.town.model import Town
 from tallystick_cloud.town.service import Founded, found
 from tallystick_cloud.town.toml import load_town
@@ -87,6 +85,7 @@ def add(commands: Commands) -> None:
 
 def import_town(parsed: argparse.Namespace) -> int:
     town = load_town(parsed.file)
+    files = claim_files(parsed.claims, parsed.server, parsed.mqtt, [site.id for site in town.sites])
     options = opened(parsed)
     try:
         context = options.home.context(town.id, town.log_origin, create_community_keys(options.home, town.id))
@@ -94,7 +93,7 @@ def import_town(parsed: argparse.Namespace) -> int:
     finally:
         options.database.close()
     for site, claim in made.claims.items():
-        write_claim(options, parsed.claims / f"{site}.toml", parsed.server, parsed.mqtt, site, claim)
+        files.write(site, claim, options.aggregator.authority.pem.decode())
     print(f"{town.id}: {len(town.parties)} parties, {len(town.assets)} assets, {len(made.claims)} claims")
     return 0
 
@@ -104,12 +103,3 @@ def _found(conn: Connection, options: Options, context: Context, town: Town) -> 
     made = found(conn, context, town, options.entropy, options.clock.utc_ms())
     options.home.store_party_keys(town.id, made.hosted)
     return made
-
-
-def write_claim(options: Options, path: Path, server: str, mqtt: str | None, site: str, claim: str) -> None:
-    """The file that goes to the gateway: server, CA pin and the one-time claim."""
-    text = file_text(claim, site, server, options.aggregator.authority.pem.decode())
-    if mqtt is not None:
-        host, _, port = mqtt.rpartition(":")
-        text += f"\n[mqtt]\nhost = {json.dumps(host)}\nport = {int(port)}\n"
-    write_private(path, text.encode())

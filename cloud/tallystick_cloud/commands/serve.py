@@ -13,7 +13,7 @@ from tallystick_cloud.app import Addresses, Setup, Task, run
 from tallystick_cloud.checkpoints import CheckpointKeeper
 from tallystick_cloud.city.live import Hub
 from tallystick_cloud.clock import real_utc
-from tallystick_cloud.commands.common import Commands, Options, command, home_of, opened
+from tallystick_cloud.commands.common import Commands, Options, command, home_of, opened, port
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput
@@ -54,8 +54,8 @@ def add(commands: Commands) -> None:
         "  tallystick serve --data D --db postgresql://tally@localhost/tally\n"
         "  tallystick serve --data D --mqtt mqtts://localhost:8883\n",
     )
-    found.add_argument("--port", type=int, default=PORT, help=f"people's port (default {PORT}; taken: the next free)")
-    found.add_argument("--gateway-port", type=int, default=GATEWAY_PORT, help=f"TLS port (default {GATEWAY_PORT})")
+    found.add_argument("--port", type=port, default=PORT, help=f"people's port (default {PORT}; taken: the next free)")
+    found.add_argument("--gateway-port", type=port, default=GATEWAY_PORT, help=f"TLS port (default {GATEWAY_PORT})")
     found.add_argument("--mqtt", metavar="URL", help="also listen at a broker: mqtts://HOST:PORT (client certificate)")
     found.add_argument("--mqtt-ca", type=Path, metavar="FILE", help="the broker's CA, when it is not this aggregator's")
     found.add_argument("--mqtt-certificate", type=Path, metavar="FILE", help="our certificate at such a broker")

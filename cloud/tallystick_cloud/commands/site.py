@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from tallystick_cloud.assets import store as assets
 from tallystick_cloud.assets.model import NewSite
+from tallystick_cloud.commands.claim_files import claim_files
 from tallystick_cloud.commands.common import Commands, command, community_of, group, opened
-from tallystick_cloud.commands.community import write_claim
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.gateways import claims
 from tallystick_cloud.ports import Entropy
@@ -29,22 +29,24 @@ def add(commands: Commands) -> None:
         "  tallystick site new attic.toml --claims claims --server https://localhost:8443 --data D\n"
         "  (attic.toml: version = 1, then one [site] as in a town file)\n",
     )
-    found.add_argument("file", type=Path, metavar="FILE")
+    found.add_argument("file", type=Path, metavar="FILE", help="the site file (TOML)")
     found.add_argument("--community", metavar="ID")
-    found.add_argument("--claims", type=Path, metavar="DIR", required=True)
-    found.add_argument("--server", required=True, metavar="URL")
+    found.add_argument("--claims", type=Path, metavar="DIR", required=True, help="where the claim file goes")
+    found.add_argument("--server", required=True, metavar="URL", help="how gateways reach this server")
+    found.add_argument("--mqtt", metavar="HOST:PORT", help="the broker that gateways may use instead")
 
 
 def new(parsed: argparse.Namespace) -> int:
     site = load_site(parsed.file)
+    files = claim_files(parsed.claims, parsed.server, parsed.mqtt, [site.id])
     options = opened(parsed)
     try:
         community = community_of(options, parsed.community)
         claim = options.database.write_now(_add, community, site, options.entropy, options.clock.utc_ms())
     finally:
         options.database.close()
-    write_claim(options, parsed.claims / f"{site.id}.toml", parsed.server, None, site.id, claim)
-    print(f"{site.id}: {len(site.plan.channels)} channels, claim in {parsed.claims / site.id}.toml")
+    files.write(site.id, claim, options.aggregator.authority.pem.decode())
+    print(f"{site.id}: {len(site.plan.channels)} channels, claim in {files.path(site.id)}")
     return 0
 
 

@@ -65,3 +65,59 @@ def test_import_twice_is_refused_and_claims_are_private(tmp_path: Path, capsys: 
     assert "write YYYY-MM-DD" in capsys.readouterr().err
     assert main(["summary", "--json", *data]) == 0
     assert '"imbalance_nano": "0"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["init", "--data", "/proc/none"], "check the path and its owner"),
+        (["init", "--data", "{}", "--db", "garbage"], "--db: is no database URL"),
+        (["init", "--data", "{}", "--db", "postgresql://localhost:1/none"], "--db: connection"),
+        (["init", "--data", "{}", "--db", "mysql://x"], "--db: mysql is not supported"),
+    ],
+)
+def test_place_that_cannot_be_used_is_named(
+    words: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([word.format(tmp_path / "data") for word in words]) == 1
+    assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["99999", "8o80", "x"])
+def test_port_that_is_none_is_refused(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["serve", "--data", str(tmp_path), "--port", text])
+    assert stopped.value.code == 2
+    assert "is no port" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--claims", "/proc/none", "--claims: /proc/none cannot be made"),
+        ("--claims", "{}/taken", "is there already"),
+        ("--server", "ftp://x", "--server: is 'ftp://x'; write https://HOST:PORT"),
+        ("--server", "https://local host:1", "--server"),
+        ("--server", "https://localhost:99999", "--server"),
+        ("--mqtt", "localhost", "--mqtt: is 'localhost'; write HOST:PORT"),
+        ("--mqtt", "localhost:x", "--mqtt"),
+    ],
+)
+def test_claims_that_could_not_be_written_found_no_community(
+    option: str, value: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from support.books import ENERGY
+
+    for name, text in (("town.toml", TOWN), ("washes.toml", WASHES), ("energy.toml", ENERGY)):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "cellar.toml").write_text("")
+    data = ["--data", str(tmp_path / "data")]
+    assert main(["init", *data]) == 0
+    said = {"--claims": str(tmp_path / "claims"), "--server": "https://localhost:1"}
+    said[option] = value.format(tmp_path)
+    words = [word for pair in said.items() for word in pair]
+    assert main(["community", "import", str(tmp_path / "town.toml"), *words, *data]) == 1
+    assert expected in capsys.readouterr().err
+    assert main(["summary", "--json", *data]) == 1
+    assert "none is imported yet" in capsys.readouterr().err

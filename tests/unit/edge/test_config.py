@@ -203,3 +203,18 @@ def test_every_command_helps_with_an_example(capsys: pytest.CaptureFixture[str])
             main([name, "--help"])
         assert caught.value.code == 0
         assert f"example: tallystick-edge {name}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_reading_a_register_that_is_not_there_is_refused_before_a_line_is_opened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, GOOD.replace('register = "energy_import"', 'register = "energy"', 1))
+    assert main(["read", "--config", str(path), "--timeout", "1"]) == 1
+    assert "use one of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["0", "soon", "100000"])
+def test_a_waiting_time_that_is_none_is_refused(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["read", "--config", str(write(tmp_path, GOOD)), "--timeout", text])
+    assert "is no waiting time" in capsys.readouterr().err
