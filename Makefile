@@ -1,8 +1,8 @@
 # Thin over run.py, which explains itself: make help
-.PHONY: help demo test check bench orders crash install lock
+.PHONY: help demo cheat test check bench orders crash install lock
 .DEFAULT_GOAL := help
 
-help demo test check install lock:
+help demo cheat test check install lock:
 	@python3 run.py $@ $(ARGS)
 
 # make bench, make bench-NAME

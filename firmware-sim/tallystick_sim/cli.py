@@ -1,4 +1,4 @@
-"""The command line of the simulator: `tallystick-sim laundry` and `tallystick-sim demo`.
+"""The command line of the simulator: `tallystick-sim laundry`, `tallystick-sim demo` and `tallystick-sim cheat`.
 It reads arguments and starts one thing; it decides nothing itself."""
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tallystick_sim.curve import MINUTE_MS
 UNIX_PATH_BYTES_MAX = 90  # Linux allows 107 for a socket's path; the names below it need some
 SECONDS_MIN, SECONDS_MAX = 10, 3_600  # below ten seconds there is no time for four troubles
 HEADLESS_SECONDS = 45.0
+SHORT_SECONDS = 20.0
 REST_MAX_MINUTES = 600
 
 
@@ -47,6 +48,13 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--port", type=_port, default=8080, help="the page's port; in use means the next free one")
     demo.add_argument("--seed", default="first light", help="the same seed gives the same washes")
     demo.set_defaults(run=_demo)
+    cheat = commands.add_parser(
+        "cheat", help="try to cheat as the host of a finished demo, and see what the verifier says"
+    )
+    cheat.add_argument("--headless", action="store_true", help="all cheats one after the other, nothing is asked")
+    cheat.add_argument("--data", type=Path, help="the folder of a finished demo (default: a short one is made)")
+    cheat.add_argument("--report", type=Path, help="write what was tried to this file, as JSON")
+    cheat.set_defaults(run=_cheat)
     return parser
 
 
@@ -80,6 +88,30 @@ def _demo(given: argparse.Namespace) -> int:
             return 2
         data.mkdir(parents=True, exist_ok=True)
         return asyncio.run(run_demo(Options(data, given.headless, seconds, given.report, given.seed, given.port)))
+
+
+def _cheat(given: argparse.Namespace) -> int:
+    from tallystick_sim.cheat_table import play_all, play_chosen
+    from tallystick_sim.programs import ProgramError
+
+    with tempfile.TemporaryDirectory(prefix="tallystick-cheat-") as temporary:
+        data = Path(temporary) if given.data is None else given.data
+        if given.data is None and (code := asyncio.run(_short_demo(data))):
+            return code
+        try:
+            asked = not given.headless and sys.stdin.isatty()
+            return asyncio.run(play_chosen(data, given.report) if asked else play_all(data, given.report))
+        except ProgramError as error:
+            print(f"tallystick-sim: {error}", file=sys.stderr)
+            return 1
+
+
+async def _short_demo(data: Path) -> int:
+    """A demo to cheat in, without cheats of its own."""
+    from tallystick_sim.demo import Options, run_demo
+
+    print("no --data: a short demo is made first", flush=True)
+    return await run_demo(Options(data, True, SHORT_SECONDS, None, "first light", 8080, cheats=False))
 
 
 def _short_folder(text: str) -> Path:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tallystick_sim.aftermath import Aftermath, after_the_washing
 from tallystick_sim.aggregator import AggregatorError
-from tallystick_sim.clock import ScaledClock, real_ms
+from tallystick_sim.clock import ScaledClock, parse_clock, real_ms
 from tallystick_sim.control import ControlError
 from tallystick_sim.milestones import Milestones
 from tallystick_sim.picture import Figures, Picture
@@ -33,7 +34,7 @@ MORNING_MS = 6 * HOUR_MS  # the town's day begins at 06:00 UTC of today, so that
 DAY_MS = 24 * HOUR_MS
 LOOK_EVERY_S = 0.5
 READY_TIMEOUT_S = 60.0  # two seconds on an idle machine, far more on one that is busy
-PERSONAS = ("operator", "manager", "installer", "auditor")
+PERSONAS = ("operator", "manager", "installer", "owner", "lender", "repairer", "user", "auditor")
 OPEN_ENDED_TROUBLE_S = 45.0  # without --seconds the four troubles come in the first three quarters of a minute
 
 
@@ -47,6 +48,7 @@ class Options:
     report: Path | None
     seed: str
     port: int
+    cheats: bool = True
 
 
 class Demo:
@@ -96,7 +98,11 @@ class Demo:
         self._tell("the laundry opens: people come in with their washing")
         await self._live()
         settled = await self._settle()
-        return self._judge(settled)
+        aftermath = None if settled.hurried else await self._after()
+        code = self._judge(settled, aftermath)
+        if self._options.seconds is None and aftermath is not None and aftermath.month is not None:
+            await self._look_around(aftermath.month.clock)
+        return code
 
     async def _live(self) -> None:
         """The laundry is open: people wash, things go wrong."""
@@ -124,8 +130,35 @@ class Demo:
         self._tell("the laundry closes: running washes finish, then truth and ledger are compared")
         return await settle(self._town, self._refresh, self._leaving)
 
-    def _judge(self, settled: Settled) -> int:
-        report = Report.of(self._town, settled, self._troublemaker.faults, self._options.seconds is not None)
+    async def _after(self) -> Aftermath | None:
+        """The month ends, is paid out and verified, and a host tries to cheat; None when the person leaves."""
+        self._footer = "the month ends: settlement, bank file, evidence, and attempts to cheat (Ctrl-C leaves at once)"
+        self._say("truth and ledger agree; gateways and machines rest")
+        await self._town.rest()
+        options = self._options
+        work = asyncio.create_task(
+            after_the_washing(options.data, self._clock.utc_ms(), self._say, cheats=options.cheats)
+        )
+
+        async def done() -> None:
+            await asyncio.wait((work,))
+
+        try:
+            return work.result() if await self._or_leaving(done()) else None
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+    async def _look_around(self, clock: str) -> None:
+        """The pages stay, on the morning after the month, until Ctrl-C."""
+        await self._town.move_clock(parse_clock(clock))
+        self._footer = f"look around: {self._town.url}/demo shows it as each of the people. Ctrl-C ends."
+        self._show()
+        await self._leaving.wait()
+
+    def _judge(self, settled: Settled, aftermath: Aftermath | None) -> int:
+        faults, is_timed = self._troublemaker.faults, self._options.seconds is not None
+        report = Report.of(self._town, settled, faults, is_timed, aftermath)
         for sentence in report.amiss:
             self._tell(f"AMISS: {sentence}")
         verdict = "truth and ledger agree" if not report.amiss else f"{len(report.amiss)} things are amiss"
@@ -186,6 +219,11 @@ class Demo:
 
     def _tell(self, sentence: str) -> None:
         self._story.append((int(time.monotonic() - self._started), sentence))
+
+    def _say(self, sentence: str) -> None:
+        """Tell and show at once, where nothing else draws."""
+        self._tell(sentence)
+        self._show()
 
     def _show(self) -> None:
         self._terminal.show(self._picture(), int(time.monotonic() - self._started))

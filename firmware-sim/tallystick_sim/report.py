@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tallystick_sim.aftermath import Aftermath
 from tallystick_sim.plan import Gateway
 from tallystick_sim.settle import Settled
 from tallystick_sim.town import Town
@@ -25,9 +26,19 @@ class Report:
     amiss: tuple[str, ...]
 
     @classmethod
-    def of(cls, town: Town, settled: Settled, faults: Sequence[Fault], is_timed: bool) -> Report:
-        """The report of a run. `is_timed`: it ran for given seconds, so every trouble must have come."""
-        amiss = tuple(_amiss(settled, faults, is_timed))
+    def of(
+        cls,
+        town: Town,
+        settled: Settled,
+        faults: Sequence[Fault],
+        is_timed: bool,
+        aftermath: Aftermath | None = None,
+    ) -> Report:
+        """The report of a run. `is_timed`: it ran for given seconds, so every trouble must have come.
+
+        `aftermath` None: the person left before the month was closed.
+        """
+        amiss = (*_amiss(settled, faults, is_timed), *(() if aftermath is None else aftermath.amiss))
         snapshot, figures = settled.snapshot, settled.snapshot.figures
         content = {
             "version": VERSION,
@@ -46,6 +57,7 @@ class Report:
             "faults": [asdict(fault) for fault in faults],
             "log": {"size": snapshot.log_size, "root": snapshot.log_root},
             "urls": {"situation": f"{town.url}/situation", "openapi": f"{town.url}/v1/openapi.json"},
+            **({} if aftermath is None else aftermath.content()),
             "amiss": list(amiss),
         }
         return cls(content, amiss)

@@ -52,6 +52,7 @@ class Snapshot:
     log_root: str
     first_charge: Charge | None
     first_wash: Charge | None
+    washes: tuple[Charge, ...] = ()
 
     def batches_of(self, gateway: str) -> int:
         return sum(one.batches for one in self.gateways if one.name == gateway)
@@ -98,6 +99,7 @@ def parse_summary(summary: Mapping[str, Any]) -> Snapshot:
         log_root=str(summary["log"]["root"]),
         first_charge=charges[0] if charges else None,
         first_wash=next((charge for charge in charges if charge.programme is not None), None),
+        washes=tuple(charge for charge in charges if charge.programme is not None),
     )
 
 

@@ -61,8 +61,7 @@ class Town:
         choices = ("--folder", self._sockets.name, "--seed", seed, "--rest", str(rest_minutes))
         laundry = (sys.executable, "-m", "tallystick_sim", "laundry", *choices)
         self.laundry = self._child("laundry", laundry)
-        ports = ("--port", str(self.web_port), "--gateway-port", str(self._gateway_port))
-        self.aggregator = self._child("aggregator", (*self._tallystick("serve"), *ports, "--demo"))
+        self.aggregator = self._aggregator()
         self.gateways: dict[Gateway, GatewaySite] = {}
         self.outside = Aggregator(self.url)
 
@@ -99,10 +98,23 @@ class Town:
         for child in (self.aggregator, self.laundry, *(site.child for site in self.gateways.values())):
             self._check_child(child)
 
+    async def rest(self) -> None:
+        """Nobody uses anything any more: gateways and laundry end, the aggregator goes on."""
+        await asyncio.gather(*(site.child.stop() for site in self.gateways.values()))
+        await self.laundry.stop()
+
+    async def move_clock(self, clock: ScaledClock) -> None:
+        """The aggregator starts again at another time; for a town at rest. Raises TownError."""
+        self.clock = clock
+        await self.aggregator.stop()
+        self.aggregator = self._aggregator()
+        await self.aggregator.start()
+        await self.wait_for_aggregator()
+
     async def stop(self) -> None:
         """End everything, gateways first so that they can still hand over what they hold."""
-        await asyncio.gather(*(site.child.stop() for site in self.gateways.values()))
-        await asyncio.gather(self.aggregator.stop(), self.laundry.stop())
+        await self.rest()
+        await self.aggregator.stop()
         for site in self.gateways.values():
             await site.proxy.stop()
         self._sockets.cleanup()
@@ -145,6 +157,10 @@ class Town:
                 if time.monotonic() > deadline:
                     raise
             await asyncio.sleep(POLL_S)
+
+    def _aggregator(self) -> Child:
+        ports = ("--port", str(self.web_port), "--gateway-port", str(self._gateway_port))
+        return self._child("aggregator", (*self._tallystick("serve"), *ports, "--demo"))
 
     def _tallystick(self, *words: str) -> tuple[str, ...]:
         return (sys.executable, "-m", "tallystick_cloud", *words, "--data", str(self.data / "aggregator"))

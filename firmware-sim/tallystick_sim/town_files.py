@@ -72,6 +72,7 @@ key = "hosted"
 [[party]]
 name = "Giulia Ferrari"
 roles = ["community_manager", "installer"]
+key = "hosted"
 
 [[party]]
 name = "City of Bolzano"

@@ -1,0 +1,64 @@
+"""What comes after the washing: the month is closed and paid out, evidence verified, and cheats tried on copies.
+It never changes what the demo compared, and says of each thing that went wrong what it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tallystick_sim.cheat import Tried, amiss_of, try_cheats
+from tallystick_sim.month_end import MonthEnd, end_month
+from tallystick_sim.programs import ProgramError
+from tallystick_sim.proofs import Proof, prove, unverified
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """Everything that was done; `failed` is the program that stopped it, in its own words."""
+
+    month: MonthEnd | None = None
+    proofs: tuple[Proof, ...] = ()
+    cheats: tuple[Tried, ...] = ()
+    failed: str | None = None
+
+    @property
+    def amiss(self) -> list[str]:
+        found = [] if self.failed is None else [self.failed]
+        if self.month is not None and not self.month.payouts:
+            found.append("nobody was paid")
+        return [*found, *unverified(self.proofs), *amiss_of(self.cheats)]
+
+    def content(self) -> dict[str, Any]:
+        """Its part of the report."""
+        month = self.month
+        return {
+            "payouts": [] if month is None else _payouts(month),
+            "held_back": [] if month is None else [{"party": one.party, "reason": one.reason} for one in month.held],
+            "evidence": [
+                {"party": one.party, "file": str(one.file), "policy": str(one.policy), "verdict": one.verdict}
+                for one in self.proofs
+            ],
+            "policy": str(self.proofs[0].policy) if self.proofs else None,
+            "cheats": [{"kind": one.kind, "detected": one.detected, "message": one.message} for one in self.cheats],
+        }
+
+
+async def after_the_washing(data: Path, town_ms: int, tell: Callable[[str], None], *, cheats: bool = True) -> Aftermath:
+    """All of it, in order; what fails ends it and is in `failed`. `cheats` False: nobody tries any."""
+    month: MonthEnd | None = None
+    proofs: tuple[Proof, ...] = ()
+    try:
+        month = await end_month(data, town_ms, tell)
+        proofs = await prove(data, month)
+        for one in proofs:
+            tell(f"tallystick-verify on the evidence of {one.party}: {one.verdict}")
+        return Aftermath(month, proofs, await try_cheats(data, tell) if cheats else ())
+    except (ProgramError, OSError) as error:
+        return Aftermath(month, proofs, failed=str(error))
+
+
+def _payouts(month: MonthEnd) -> list[dict[str, Any]]:
+    file = str(month.bank_file)
+    return [{"party": one.party, "contract": one.contract, "cents": one.cents, "file": file} for one in month.payouts]
