@@ -19,7 +19,7 @@ from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.http.sessions import new_session
 from tallystick_cloud.log import cosign
 from tallystick_cloud.log.api import log_routes
-from tallystick_cloud.schema import role_grant
+from tallystick_cloud.schema import access, role_grant
 from tallystick_cloud.settlement.api import settlement_routes
 from tallystick_protocol.checkpoint import add_cosignature
 from tallystick_protocol.keys import Ed25519Signer
@@ -51,7 +51,7 @@ async def client(world: World) -> AsyncIterator[Client]:
     pages = Pages(clock, is_demo=False)
     routes = (
         settlement_routes(database, aggregator, clock),
-        evidence_routes(database, aggregator),
+        evidence_routes(database, aggregator, clock),
         log_routes(database, world.community),
     )
     setup = Setup(database, clock, Hub(database, pages, clock), pages, domain_routes=routes)
@@ -87,7 +87,7 @@ async def test_a_party_fetches_its_file_and_verifies_it(client: Client, signed_i
         assert (await get(client, f"{HOME}/evidence?at_ms={DECEMBER}&party={name}", mine))[0] == 200
 
 
-async def test_nobody_fetches_anothers_but_an_auditor(client: Client, signed_in: SignIn) -> None:
+async def test_nobody_fetches_anothers_but_an_auditor(client: Client, signed_in: SignIn, world: World) -> None:
     for name, role in (("Anna", Role.USER), ("Bank", Role.FINANCIER), ("Coop", Role.COMMUNITY_MANAGER)):
         status, problem = await get(client, f"{HOME}/evidence?at_ms={DECEMBER}&party=Ben", signed_in(name, role))
         assert (status, b"you see your own" in problem) == (403, True)
@@ -95,6 +95,8 @@ async def test_nobody_fetches_anothers_but_an_auditor(client: Client, signed_in:
     assert status == 403
     auditor = signed_in("Fund", Role.AUDITOR)
     assert (await get(client, f"{HOME}/evidence?at_ms={DECEMBER}&party=Ben", auditor))[0] == 200
+    left = world.books.rows(access)[-1]
+    assert (left["actor"], left["on_behalf"], left["resource"]) == (world.ids["Fund"], world.ids["Ben"], "evidence")
     assert (await get(client, f"{HOME}/statements?party=Nobody", auditor))[0] == 422
     assert (await get(client, f"{HOME}/evidence?at_ms={T0 - DAY * 40}", auditor))[0] == 404
     assert (await get(client, f"{HOME}/evidence?at_ms={DECEMBER}", {}))[0] == 401

@@ -21,6 +21,7 @@ from tallystick_cloud.evidence.policy import policy_of
 from tallystick_cloud.evidence.service import evidence
 from tallystick_cloud.keys import write_private
 from tallystick_cloud.parties.store import ids_by_name
+from tallystick_cloud.settlement.access import Read, write_down
 
 SUFFIX = ".evidence"
 
@@ -70,6 +71,8 @@ def write_evidence(parsed: argparse.Namespace) -> int:
         made = options.database.read_now(
             evidence, options.aggregator.of(name), Wanted(PartyId(party), at_ms, chain, scope)
         )
+        read = Read(None, party, "evidence", made.objects)
+        options.database.write_now(write_down, name, read, options.clock.utc_ms())
     finally:
         options.database.close()
     out = parsed.out or Path(f"{_file_name(parsed.party)}-{parsed.period}{SUFFIX}")

@@ -115,7 +115,7 @@ def domain_routes(
         ledger_routes(database),
         payout_routes(database, clock),
         settlement_routes(database, aggregator, clock),
-        evidence_routes(database, aggregator),
+        evidence_routes(database, aggregator, clock),
     )
 
 

@@ -13,6 +13,8 @@ from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
 from tallystick_cloud.http.authz import MEMBERS, Role
 from tallystick_cloud.http.route import Call, RouteTable
+from tallystick_cloud.ports import Clock
+from tallystick_cloud.settlement.access import Read, write_down
 from tallystick_cloud.settlement.api import party_asked
 
 from .model import Made, Wanted
@@ -25,7 +27,7 @@ ScopeName = Literal["own", "contract"]
 FILE = "application/octet-stream"
 
 
-def evidence_routes(database: Database, aggregator: Aggregator) -> RouteTable:
+def evidence_routes(database: Database, aggregator: Aggregator, clock: Clock) -> RouteTable:
     """On the people's port."""
     table = RouteTable()
 
@@ -43,7 +45,10 @@ def evidence_routes(database: Database, aggregator: Aggregator) -> RouteTable:
                 Wanted(mine, at_ms, None, None if scope is None else Scope[scope.upper()]),
             )
 
-        return (await database.read(make)).data
+        made = await database.read(make)
+        read = Read(call.principal.party, made.party, "evidence", made.objects)
+        await database.write(write_down, community, read, clock.utc_ms())
+        return made.data
 
     @table.route("GET", BASE + "/policy", roles=MEMBERS, gives="application/json", tag="evidence")
     async def policy_file(call: Call, community: str, party: str | None = None) -> bytes:

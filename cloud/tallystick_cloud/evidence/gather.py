@@ -21,6 +21,7 @@ from tallystick_protocol.settled_use import Use
 
 from tallystick_cloud.ledger.rows import usage_of
 from tallystick_cloud.log.prover import Prover
+from tallystick_cloud.settlement import sources
 from tallystick_cloud.settlement import store as settlements
 from tallystick_cloud.settlement.model import LeafRow, Stored, TreeKey
 
@@ -106,7 +107,7 @@ class Gathering:
     def _settlement(self, chain: Chain, stored: Stored, own: set[bytes] | None, *, is_base: bool) -> None:
         number = self._add(stored.envelope, stored.leaf)
         rows = {tree: settlements.leaves(self._conn, stored.h, tree) for tree in TreeKey}
-        uses = settlements.uses_of(self._conn, stored.h)
+        uses = sources.uses_of(self._conn, stored.h)
         for tree in TreeKey:
             opened = [row for row in rows[tree] if self._may_see(chain, tree, row, own, uses, is_base=is_base)]
             self._open_leaves(number, stored, tree, rows[tree], opened)
@@ -240,7 +241,7 @@ class Gathering:
             for row in settlements.leaves(self._conn, stored.h, TreeKey.COVERS):
                 if row.ref is not None:
                     (mine if self._is_given(chain.contracts.values(), row.ref) else others).add(row.ref)
-            for use in settlements.uses_of(self._conn, stored.h):
+            for use in sources.uses_of(self._conn, stored.h):
                 if bytes(use.payer) != self._party:
                     others.add(bytes(use.channel_hash))
         return mine - others

@@ -20,6 +20,7 @@ from tallystick_cloud.parties.store import ids_by_name
 from tallystick_cloud.ports import Clock
 
 from . import report, service, statements, store
+from .access import Read, write_down
 from .decisions import Decision, decide
 from .model import Stored
 
@@ -83,13 +84,13 @@ def settlement_routes(database: Database, aggregator: Aggregator, clock: Clock) 
     @table.route("GET", BASE + "/statements", roles=MEMBERS, tag="settlements")
     async def list_statements(call: Call, community: str, party: str | None = None) -> list[Answer]:
         """One's own statements with all rows, the newest first; auditors and managers may name a party."""
-        found = await database.read(_statements, community, call, party)
+        found = await database.write(_statements, community, call, party, clock.utc_ms())
         return [statements.as_json(one) for one in found]
 
     @table.route("GET", BASE + "/statements/{reference}.csv", roles=MEMBERS, gives="text/csv", tag="settlements")
     async def statement_csv(call: Call, community: str, reference: str, party: str | None = None) -> bytes:
         """The same rows as CSV."""
-        found = await database.read(_statements, community, call, party)
+        found = await database.write(_statements, community, call, party, clock.utc_ms())
         for one in found:
             if one.reference == reference:
                 return statements.as_csv(one)
@@ -122,8 +123,12 @@ def party_asked(
     return found
 
 
-def _statements(conn: Connection, community: str, call: Call, name: str | None) -> list[statements.Sheet]:
-    return statements.sheets(conn, community, party_asked(conn, community, call, name))
+def _statements(conn: Connection, community: str, call: Call, name: str | None, now_ms: int) -> list[statements.Sheet]:
+    party = party_asked(conn, community, call, name)
+    found = statements.sheets(conn, community, party)
+    rows = sum(len(one.rows) for one in found)
+    write_down(conn, community, Read(call.principal.party, party, "statements", rows), now_ms)
+    return found
 
 
 def _all(conn: Connection, community: str) -> list[Answer]:

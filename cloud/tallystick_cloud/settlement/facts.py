@@ -15,7 +15,7 @@ from tallystick_protocol.ids import H32
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.rating import UsageForm
 
-from . import store
+from . import sources, store
 from .covers import Channel, Item, Known, next_cover
 from .model import Stored, TreeKey
 from .uses import Gathered
@@ -35,7 +35,7 @@ def covers(
     items = _items(gathered)
     priced = {(terms.asset, terms.quantity) for contract in contracts for terms in contract.assets}
     found = []
-    for row in store.channels(conn, community):
+    for row in sources.channels(conn, community):
         h = H32(bytes(row.channel_hash))
         if h in known or h in items or (row.asset, row.quantity) in priced:
             channel = _channel(conn, chain, row, known.get(h), items.get(h, []), decided)
@@ -72,13 +72,13 @@ def _channel(
     h = H32(bytes(row.channel_hash))
     batches = _batches(conn, bytes(row.gid), before)
     start = _start(row, items)
-    descriptor = store.descriptor_head(conn, bytes(row.gid), row.channel)
-    key = store.key_head(conn, row.community, bytes(row.gid))
+    descriptor = sources.descriptor_head(conn, bytes(row.gid), row.channel)
+    key = sources.key_head(conn, row.community, bytes(row.gid))
     if not batches or start is None or descriptor is None or key is None:
         return None
     mine = {one.open_id: one for one in decided if bytes(one.channel_hash) == h}
     closed = {open_id: (H32(bytes(one.h)), ResolutionAction[one.action.upper()]) for open_id, one in mine.items()}
-    aside = [_known(one) for one in store.exceptions(conn, h)]
+    aside = [_known(one) for one in sources.exceptions(conn, h)]
     next_id = _next_open_id(conn, chain, h)
     return Channel(h, before, start, items, batches, H32(descriptor), H32(key), aside, closed, next_id)
 
@@ -96,7 +96,7 @@ def _start(row: Any, items: Sequence[Item]) -> tuple[int, int] | None:
 def _batches(conn: Connection, gid: bytes, before: Cover | None) -> tuple[BatchSpan, ...]:
     """What came since the settlement before; when nothing came, the span before again."""
     last = None if before is None else (before.batches[-1].epoch, before.batches[-1].last)
-    rows = [row for row in store.batch_rows(conn, gid) if last is None or (row.epoch, row.seq) > last]
+    rows = [row for row in sources.batch_rows(conn, gid) if last is None or (row.epoch, row.seq) > last]
     spans = []
     for epoch, group in groupby(rows, key=lambda row: int(row.epoch)):
         mine = list(group)

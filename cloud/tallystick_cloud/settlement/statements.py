@@ -17,7 +17,7 @@ from tallystick_cloud.contracts.store import versions_of
 from tallystick_cloud.errors import NotFound
 from tallystick_cloud.payouts.model import money
 
-from . import store
+from . import sources, store
 from .model import Stored, TreeKey
 
 HEADER = ("when_ms", "what", "asset", "number", "programme", "amount", "balance", "unit", "reference")
@@ -90,7 +90,7 @@ def sheets(conn: Connection, community: str, party: bytes) -> list[Sheet]:
 
 
 def _rows(conn: Connection, stored: Stored, said: Statement) -> tuple[Row, ...]:
-    uses = {bytes(row.use_id): row for row in store.uses_of(conn, stored.h)}
+    uses = {bytes(row.use_id): row for row in sources.uses_of(conn, stored.h)}
     rows = [Row(stored.from_ms, "opening", "", None, "", None, said.opening, said.hash)]
     balance = said.opening
     for line in said.lines:

@@ -25,7 +25,7 @@ from tallystick_cloud.ledger.rows import usage_of
 from tallystick_cloud.ledger.service import counter_scope
 from tallystick_cloud.ports import Entropy
 
-from . import store
+from . import sources, store
 
 BILLING = frozenset({EventCode.USE_BILLABLE, EventCode.USE_ENDED, EventCode.USE_ABORTED})
 _KINDS = {Kind.LIVE: UseKind.LIVE, Kind.TEST: UseKind.TEST, Kind.SHADOW: UseKind.SHADOW}
@@ -43,16 +43,16 @@ def gather(
     conn: Connection, community: str, chain: H32, contracts: Mapping[bytes, Contract], to_ms: int, entropy: Entropy
 ) -> Gathered:
     """What the next settlement of a chain holds. Uses that no late use can have changed are not looked at again."""
-    fresh = store.fresh_uses(conn, chain, to_ms)
-    later = store.settled_uses(conn, chain, min(bytes(row.position) for row in fresh)) if fresh else []
-    sources = _Sources(conn, community, chain, contracts, entropy)
-    sources.load([*fresh, *later])
-    changed = [row for row in later if _differs(row, sources.rated_use(row, _was(row)))]
-    changed = sources.with_followers(fresh, later, changed)
-    again = store.settled_uses_of(conn, _with_mates(conn, chain, contracts, changed))
-    sources.load(again)
-    found = [(bytes(row.position), sources.rated_use(row, None), row) for row in fresh]
-    found += [(bytes(row.position), sources.rated_use(row, _was(row)), row) for row in again]
+    fresh = sources.fresh_uses(conn, chain, to_ms)
+    later = sources.settled_uses(conn, chain, min(bytes(row.position) for row in fresh)) if fresh else []
+    books = _Books(conn, community, chain, contracts, entropy)
+    books.load([*fresh, *later])
+    changed = [row for row in later if _differs(row, books.rated_use(row, _was(row)))]
+    changed = books.with_followers(fresh, later, changed)
+    again = sources.settled_uses_of(conn, _with_mates(conn, chain, contracts, changed))
+    books.load(again)
+    found = [(bytes(row.position), books.rated_use(row, None), row) for row in fresh]
+    found += [(bytes(row.position), books.rated_use(row, _was(row)), row) for row in again]
     found.sort(key=lambda one: one[0])
     return Gathered(tuple(one for _, one, _ in found), tuple(row for _, _, row in found))
 
@@ -67,12 +67,14 @@ def billing_parts(conn: Connection, rows: Sequence[Any]) -> dict[bytes, int]:
     """use id -> position of the part of its batch that bills it."""
     wanted = {bytes(row.batch) for row in rows if row.form == UsageForm.EVENT.value and row.batch is not None}
     places: dict[tuple[bytes, int, int], int] = {}
-    for stored in store.parts_of(conn, sorted(wanted)):
+    for stored in sources.parts_of(conn, sorted(wanted)):
         if stored.data is None or stored.channel is None:
             continue
         for number in _billed_in(bytes(stored.data)):
             places.setdefault((bytes(stored.batch), stored.channel, number), stored.position)
-    numbers = {bytes(row.channel_hash): row.channel for row in store.channels(conn, rows[0].community)} if rows else {}
+    numbers = (
+        {bytes(row.channel_hash): row.channel for row in sources.channels(conn, rows[0].community)} if rows else {}
+    )
     found = {}
     for row in rows:
         if row.batch is not None and row.form == UsageForm.EVENT.value:
@@ -107,7 +109,7 @@ class _Tags:
         return bytes(found)
 
 
-class _Sources:
+class _Books:
     """The books' values of uses, as `money.settle` takes them."""
 
     def __init__(
@@ -119,7 +121,7 @@ class _Sources:
 
     def load(self, rows: Sequence[Any]) -> None:
         """Read the counters of these uses."""
-        self._moves |= store.counters_of(self._conn, [bytes(row.use_id) for row in rows])
+        self._moves |= sources.counters_of(self._conn, [bytes(row.use_id) for row in rows])
 
     def with_followers(self, fresh: Sequence[Any], later: Sequence[Any], changed: Sequence[Any]) -> list[Any]:
         """With every later use of the same counters: who rates again takes all of them back before the first."""
@@ -187,5 +189,5 @@ def _with_mates(
             period = plan_of(contract, counter_scope(chain, Kind(row.kind))).period(row.end_ms)
             periods.add((bytes(row.payer), period.from_ms, period.to_ms))
     for payer, from_ms, to_ms in periods:
-        found |= store.settled_ids(conn, chain, payer, from_ms, to_ms)
+        found |= sources.settled_ids(conn, chain, payer, from_ms, to_ms)
     return found

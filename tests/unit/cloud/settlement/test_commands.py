@@ -113,12 +113,12 @@ def test_a_witness_without_network(data: Path, tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "w.pub.pem").write_bytes(public)
     (tmp_path / "w.pem").write_bytes(signer.to_pem())
     log, key = tmp_path / "log", str(tmp_path / "w.pub.pem")
-    for words in (
+    for asked in (
         ("witness", "add", WITNESS, "--key", key),
         ("witness", "need", "1"),
         ("log", "export", "--out", str(log)),
     ):
-        assert main([*words, "--data", str(data)]) == 0
+        assert main([*asked, "--data", str(data)]) == 0
     policy, signed = tmp_path / "bank.json", tmp_path / "signed.txt"
     tally(capsys, data, "policy", "export", "Bank", "--out", str(policy))
     words = ["witness", str(log / "checkpoint.txt"), "--policy", str(policy), "--state", str(tmp_path / "seen.json")]

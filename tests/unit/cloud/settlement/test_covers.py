@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tallystick_cloud.settlement.covers import Channel, Item, Known, next_cover
 from tallystick_protocol.codes import Reason, ResolutionAction
-from tallystick_protocol.cover import BatchSpan, Cover
+from tallystick_protocol.cover import BatchSpan, Cover, Open
 from tallystick_protocol.ids import H32
 
 H = H32(bytes(32))
@@ -59,11 +59,11 @@ def test_law_15_holds_over_two_settlements(steps: list[tuple[int, int, bool]], c
         total, number = total + skipped, number + missing + 1
         items.append(Item(total, total + counts, number))
         total += counts
-    cover = None
+    cover: Cover | None = None
     for part in (items[:cut], items[cut:]):
         before = cover
         cover = next_cover(channel(part, before))
-        was = [] if before is None else list(before.opens)
+        was: list[Open] = [] if before is None else list(before.opens)
         billed = sum(one.to_total - one.from_total for one in part)
         counted = sum(one.to_total - one.from_total for one in was) + cover.to_total - cover.from_total
         assert counted == billed + sum(one.to_total - one.from_total for one in cover.opens)

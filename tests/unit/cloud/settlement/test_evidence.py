@@ -24,11 +24,11 @@ from tallystick_cloud.parties.store import ids_by_name
 from tallystick_cloud.settlement.erase import Erased, erase_payer
 from tallystick_cloud.settlement.model import TreeKey
 from tallystick_protocol import cbor
-from tallystick_protocol.codes import EventCode, Scope
+from tallystick_protocol.codes import EventCode, Scope, Sensitivity
 from tallystick_protocol.evidence import Evidence
 from tallystick_protocol.evidence_file import unpack
 from tallystick_protocol.ids import PartyId
-from tallystick_protocol.part import Part, Sensitivity
+from tallystick_protocol.part import Part
 from tallystick_protocol.policy import Policy
 from tallystick_protocol.verify import ERASED, VALID, VALID_SPLIT_AS_COMMITTED
 
@@ -66,8 +66,8 @@ def test_a_file_is_of_no_use_to_another_party(world: World) -> None:
 
 def test_one_contract_alone(world: World) -> None:
     whole = world.evidence(LENDER, DECEMBER)
-    chains = [one.chain for one in world.close(DECEMBER, AFTER_DECEMBER)[0:1] for one in [one.settlement]]
-    made = world.evidence(LENDER, DECEMBER, chain=chains[0])
+    chain = world.close(DECEMBER, AFTER_DECEMBER)[0].settlement.chain
+    made = world.evidence(LENDER, DECEMBER, chain=chain)
     assert len(made.contracts) == 1
     assert len(made.data) < len(whole.data)
     assert world.verify(made, LENDER).verdict == VALID
