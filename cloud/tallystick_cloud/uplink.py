@@ -15,14 +15,14 @@ from .context import Aggregator
 from .db import Database
 from .errors import BadInput, Busy
 from .gateways import store as gateways
-from .gateways.enrol import enrol
+from .gateways.enrol import enrol, open_request
 from .gateways.hello import hello
+from .gateways.renew import renew
 from .ingest.outcome import Outcome
 from .ingest.service import ingest
 from .ports import Clock, Events
 
 IN_FLIGHT_MAX = 8  # protocol.md, Sync: at most 8 unreceipted batches per gateway
-RETRY_AFTER_MS = 2000
 COMMANDS_MAX = 64  # one answer; the rest follows the next question
 
 
@@ -49,6 +49,14 @@ class Uplink:
             data = {"community": done.community, "gid": done.gid.hex(), "site": done.site}
             self._events.publish("gateway", data)
         return done.answer
+
+    async def certificate(self, gid: bytes, envelope: bytes) -> bytes:
+        """The encoded EnrolAnswer with a new certificate; the signature is checked before the books. Raises CloudError."""
+        try:
+            request = open_request(envelope)
+        except ProtocolError as error:
+            raise BadInput(error.field, error.reason) from error
+        return await self._db.write(renew, self._aggregator, gid, request, self._clock.utc_ms(), self._real_now())
 
     async def hello(self, gid: bytes, envelope: bytes, transport: str) -> bytes:
         """The State's envelope; raises CloudError."""

@@ -34,6 +34,20 @@ def gateway_routes(uplink: Uplink) -> RouteTable:
         """Enrol a gateway by a one-time claim; the request is signed by its proof key."""
         return await uplink.enrol(body)
 
+    @table.route(
+        "POST",
+        "/v1/gateways/{gid}/certificate",
+        roles={Role.PUBLIC},
+        on=on,
+        takes=CBOR,
+        gives=CBOR,
+        tag="gateways",
+        body_bytes_max=ENROL_BYTES_MAX,
+    )
+    async def renew_certificate(call: Call, gid: GidHex, body: bytes) -> bytes:
+        """A new TLS certificate, also when the old one has run out; the request is signed by the proof key."""
+        return await uplink.certificate(bytes.fromhex(gid), body)
+
     @table.route("POST", "/v1/gateways/{gid}/hello", roles=gateway, on=on, takes=CBOR, gives=CBOR, tag="gateways")
     async def say_hello(call: Call, gid: GidHex, body: bytes) -> bytes:
         """Say where the gateway stands; the answer is the signed State."""

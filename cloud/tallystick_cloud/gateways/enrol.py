@@ -18,6 +18,7 @@ from tallystick_protocol.records import KeyGrant
 from tallystick_cloud.assets.store import bind_meters, plan_of
 from tallystick_cloud.ca import Certificate
 from tallystick_cloud.context import Aggregator, Context
+from tallystick_cloud.errors import Forbidden
 from tallystick_cloud.log import service as log
 
 from . import claims, records, store
@@ -44,14 +45,32 @@ def enrol(conn: Connection, aggregator: Aggregator, envelope: bytes, now_ms: int
     gid = gid_from_spki(request.spki)
     place = claims.check(conn, request.claim, gid, now_ms)
     context = aggregator.of(place.community)
-    certificate = aggregator.authority.client(request.csr, gid, real_now)
     if place.fresh:
         _admit(conn, aggregator, context, place, request, now_ms)
+    answer = certify(conn, aggregator, context, gid, request, now_ms, real_now)
+    return Enrolled(gid, place.community, place.site, answer.encode(), place.fresh)
+
+
+def certify(
+    conn: Connection,
+    aggregator: Aggregator,
+    context: Context,
+    gid: Gid | bytes,
+    request: EnrolRequest,
+    now_ms: int,
+    real_now: datetime,
+) -> EnrolAnswer:
+    """A new certificate for a gateway that is in the books; raises BadInput for a bad CSR, Forbidden when revoked."""
+    head = store.read_head(conn, gid)
+    if head is None:
+        raise InvariantError(f"gateway {gid.hex()} is enrolled without a head")
+    if not head.is_active:
+        raise Forbidden("gateway", f"{gid.hex()} is revoked; ask the community why before enrolling another")
+    certificate = aggregator.authority.client(request.csr, gid, real_now)
     expires_ms = int(certificate.expires.timestamp()) * 1000
     serial = certificate.serial.to_bytes(20, "big")
     store.update_gateway(conn, gid, {"certificate_serial": serial, "certificate_expires_ms": expires_ms})
-    answer = _answer(conn, aggregator, context, gid, certificate, request.nonce, now_ms)
-    return Enrolled(gid, place.community, place.site, answer.encode(), place.fresh)
+    return _answer(conn, aggregator, context, head, certificate, request.nonce, now_ms)
 
 
 def open_request(envelope: bytes) -> EnrolRequest:
@@ -139,20 +158,17 @@ def _answer(
     conn: Connection,
     aggregator: Aggregator,
     context: Context,
-    gid: Gid,
+    head: Head,
     certificate: Certificate,
     nonce: bytes,
     now_ms: int,
 ) -> EnrolAnswer:
-    head: Head | None = store.read_head(conn, gid)
-    if head is None:
-        raise InvariantError(f"gateway {gid.hex()} is enrolled without a head")
     return EnrolAnswer(
-        gid=gid,
+        gid=Gid(head.gid),
         certificate_pem=certificate.pem,
         ca_pem=aggregator.authority.pem,
         keys=key_grants(context),
-        descriptors=tuple(store.descriptors_of(conn, gid)),
+        descriptors=tuple(store.descriptors_of(conn, head.gid)),
         log_origin=context.log_origin,
         log_spki=context.keys.log.spki,
         state=signed_state(conn, context, head, nonce, now_ms),

@@ -15,6 +15,7 @@ from tallystick_protocol.keys import PublicKey
 
 from tallystick_cloud.alarms import Alarm, Severity, raise_alarm
 from tallystick_cloud.context import Aggregator
+from tallystick_cloud.errors import Forbidden
 from tallystick_cloud.log import service as log
 from tallystick_cloud.schema import exception
 
@@ -34,10 +35,12 @@ class Greeted:
 def hello(
     conn: Connection, aggregator: Aggregator, gid: bytes, envelope: bytes, transport: str, now_ms: int
 ) -> Greeted:
-    """The signed State that answers this boot's nonce. Raises ProtocolError or GatewayUnknown; then nothing changed."""
+    """The signed State that answers this boot's nonce. Raises ProtocolError, GatewayUnknown or Forbidden (revoked)."""
     head = store.lock_head(conn, gid)
     if head is None:
         raise GatewayUnknown("gateway", f"{gid.hex()} is not enrolled here; enrol it with a new claim")
+    if not head.is_active:
+        raise Forbidden("gateway", f"{gid.hex()} is revoked; ask the community why before enrolling another")
     keys = store.keys_of(conn, gid)
     opened = cose.open_envelope(envelope, cose.ContentType.HELLO, lambda kid: _key(keys, kid))
     said = Hello.decode(opened.payload)

@@ -37,3 +37,4 @@ class Head:
     forks: int
     fork_ms: int | None
     level: int = 1  # evidence level of its key: 1 in a file, 2 in hardware
+    is_active: bool = True  # False: revoked, nothing of it is taken

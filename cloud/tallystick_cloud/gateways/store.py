@@ -35,11 +35,13 @@ _HEAD = (
         gateway_head.c.forks,
         gateway_head.c.fork_ms,
         gateway.c.storage_class,
+        gateway.c.state,
     )
     .join(gateway, gateway.c.gid == gateway_head.c.gid)
     .where(gateway_head.c.gid == bindparam("g"))
 )
 _HEAD_LOCKED = _HEAD.with_for_update(of=gateway_head)
+ACTIVE = "active"  # the other state is "revoked"
 _LEVELS = {"file": 1, "hardware": 2}  # protocol.md, Principles: evidence level per use
 _KEYS = select(gateway_key).where(gateway_key.c.gid == bindparam("g"))
 
@@ -77,7 +79,10 @@ def read_head(conn: Connection, gid: bytes) -> Head | None:
 
 
 def _head(row: Any) -> Head | None:
-    return None if row is None else replace(Head(*row[:-1]), level=_LEVELS[row[-1]])
+    if row is None:
+        return None
+    *values, storage, state = row
+    return replace(Head(*values), level=_LEVELS[storage], is_active=state == ACTIVE)
 
 
 def update_head(conn: Connection, gid: bytes, values: Mapping[str, object]) -> None:

@@ -27,8 +27,6 @@ from .order import Known, Place, place_of
 from .outcome import LiveEvent, Outcome
 from .parts import Posted, post_parts, quarantine_all
 
-RETRY_AFTER_MS = 2000
-
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
@@ -92,6 +90,8 @@ def _refusal(
         return ReceiptStatus.REFUSED, Reason.WRONG_GATEWAY
     if path is not None and path != (header.epoch, header.seq):
         return ReceiptStatus.REFUSED, Reason.WRONG_PATH
+    if not arrival.head.is_active:
+        return ReceiptStatus.KEY_UNKNOWN, Reason.KEY_REVOKED
     key = keyring.find(gateways.keys_of(conn, gid), arrival.opened.unverified.kid)
     if key is None:
         return ReceiptStatus.KEY_UNKNOWN, Reason.BAD_SIGNATURE
