@@ -9,16 +9,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tallystick_sim.cheat_plays import NAMES, PAST_THE_METER, PLAYS
 from tallystick_sim.plan import WASHERS
 from tallystick_sim.ports import any_free
 from tallystick_sim.trouble import Kind
 
 DEMO = (sys.executable, "-W", "error", "-m", "tallystick_sim", "demo", "--headless")
+VERIFY = (sys.executable, "-W", "error", "-m", "tallystick_protocol.verify_cli")
 KEYS = {
     *("gateways", "meters", "readings", "batches", "receipts", "uses", "fees_nano", "splits_nano", "imbalance_nano"),
-    *("truth", "ledger", "mismatches", "faults", "log", "urls"),
+    *("truth", "ledger", "mismatches", "faults", "log", "urls", "payouts", "evidence", "policy", "cheats"),
 }
 
 
@@ -34,12 +37,12 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_headless_demo_reports_that_truth_and_ledger_agree(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     command = [*DEMO, "--seconds", "20", "--data", str(tmp_path / "data"), "--report", str(report)]
     done = subprocess.run(
-        [*command, "--port", str(any_free())], capture_output=True, text=True, timeout=200, check=False
+        [*command, "--port", str(any_free())], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -62,8 +65,30 @@ def test_headless_demo_reports_that_truth_and_ledger_agree(tmp_path: Path) -> No
     assert all(fault["recovered"] for fault in said["faults"])
     assert said["log"]["size"] > 10
     assert len(bytes.fromhex(said["log"]["root"])) == 32
-    for milestone in ("enrolled", "first readings", "first receipt", "first charge"):
+    for milestone in ("enrolled", "first readings", "first receipt", "first charge", "the loan is repaid"):
         assert milestone in done.stdout
+    check_month_end(said)
+    check_cheats(said["cheats"])
+
+
+def check_month_end(said: dict[str, Any]) -> None:
+    """The loan's rest of EUR 1.00 is paid out whole, and every file verifies once more."""
+    cents = {payout["party"]: payout["cents"] for payout in said["payouts"]}
+    assert cents["Elena Moser"] == 100
+    assert cents["Kofler Repairs"] % 15 == 0
+    assert all(b"pain.001.001.09" in Path(payout["file"]).read_bytes() for payout in said["payouts"])
+    assert {one["party"] for one in said["evidence"]} >= {*cents, "Family Conti"}
+    for one in said["evidence"]:
+        words = ("evidence", one["file"], "--policy", one["policy"], "--json")
+        again = subprocess.run([*VERIFY, *words], capture_output=True, text=True, timeout=60, check=True)
+        assert json.loads(again.stdout)["verdict"] == one["verdict"]
+    assert Path(said["policy"]).is_file()
+
+
+def check_cheats(cheats: list[dict[str, Any]]) -> None:
+    assert {one["kind"]: one["detected"] for one in cheats} == {kind: kind != PAST_THE_METER for kind in NAMES}
+    named = {play.kind: play.named for play in PLAYS}
+    assert all(named[one["kind"]] in one["message"] for one in cheats if one["kind"] in named)
 
 
 @pytest.mark.timeout(90)
