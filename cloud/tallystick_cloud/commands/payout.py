@@ -24,6 +24,7 @@ from tallystick_cloud.payouts.checks import Run
 from tallystick_cloud.payouts.model import Outcome
 from tallystick_cloud.payouts.service import Proposal
 from tallystick_cloud.payouts.signed import approve_signed
+from tallystick_cloud.settlement.payable import settled_lines
 
 NONCE_BYTES = 16
 KEY_BYTES = 8
@@ -137,7 +138,10 @@ def run(parsed: argparse.Namespace) -> int:
         collector = None if parsed.collector is None else party_of(name, ids, parsed.collector)
         key = parsed.idempotency_key or options.entropy.bytes(KEY_BYTES).hex()
         asked = Proposal(key, party_of(name, ids, parsed.party), collector, _day(parsed.on))
-        return options.database.write_now(service.propose, name, asked, options.clock.utc_ms())
+        now_ms = options.clock.utc_ms()
+        return options.database.write_now(
+            lambda conn: service.propose(conn, name, asked, now_ms, settled_lines(conn, name))
+        )
 
     return _with_run(parsed, act)
 

@@ -19,6 +19,7 @@ from tallystick_cloud.payouts import report, service
 from tallystick_cloud.payouts.checks import Run
 from tallystick_cloud.payouts.service import Proposal
 from tallystick_cloud.ports import Clock
+from tallystick_cloud.settlement.payable import settled_lines
 
 READERS = frozenset({Role.COMMUNITY_MANAGER, Role.AUDITOR})
 HANDLERS = frozenset({Role.COMMUNITY_MANAGER, Role.OWNER})  # the service asks for a manager or the collector itself
@@ -56,7 +57,8 @@ def payout_routes(database: Database, clock: Clock) -> RouteTable:
 
         def act(conn: Connection) -> Run:
             collector = None if body.collector is None else _named(conn, community, body.collector)
-            return service.propose(conn, community, Proposal(body.key, party, collector, body.execution_day), now_ms)
+            asked = Proposal(body.key, party, collector, body.execution_day)
+            return service.propose(conn, community, asked, now_ms, settled_lines(conn, community))
 
         return await database.write(_answer, community, act)
 

@@ -1,0 +1,36 @@
+"""What may be paid out: what is owed, less the shares of uses that no settlement holds yet.
+
+It never lets money out for a use that nobody has a proof of.
+"""
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection
+
+from tallystick_cloud.ledger.model import Kind, Line, shares_of
+from tallystick_cloud.payouts.store import owed
+
+from . import sources, store
+
+FAR_MS = 1 << 62
+
+
+def settled_lines(conn: Connection, community: str) -> Mapping[Line, int] | None:
+    """Account -> nano that may be paid, for `payouts.service.propose`; None while nothing is settled at all."""
+    settled: set[bytes] = {one.chain for one in store.of_community(conn, community)}
+    if not settled:
+        return None
+    fresh: dict[bytes, dict[bytes, int]] = {chain: _fresh_shares(conn, chain) for chain in settled}
+    return {
+        one.line: one.nano - fresh[one.chain].get(one.party, 0) for one in owed(conn, community) if one.chain in settled
+    }
+
+
+def _fresh_shares(conn: Connection, chain: bytes) -> dict[bytes, int]:
+    """party -> nano of uses that stand in no settlement."""
+    found: dict[bytes, int] = {}
+    for row in sources.fresh_uses(conn, chain, FAR_MS):
+        if row.kind == Kind.LIVE.value:
+            for party, amount in shares_of(row.shares):
+                found[party] = found.get(party, 0) + amount
+    return found
