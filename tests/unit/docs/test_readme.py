@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from support.repository import ROOT
+from tallystick_cloud.http.sessions import PERSONAS
 
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", *(ROOT / name for name in ("ARCHITECTURE.md", "SECURITY.md")), *ROOT.glob("docs/**/*.md")]
 LINK = re.compile(r"\]\(([^)#]+)\)")
+VERIFIER_LINE = re.compile(r"(?:`|^    )tallystick-verify ((?:evidence|witness)[^`\n]+)", re.MULTILINE)
 COMMAND_BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 
 
@@ -57,3 +59,19 @@ def test_every_run_py_command_in_the_docs_exists(page: Path) -> None:
         assert command in known, f"{page.name} names run.py {command}"
     for target in re.findall(r"`make (\w+)", page.read_text()):
         assert target in known, f"{page.name} names make {target}"
+
+
+def test_every_persona_of_the_readme_can_be_looked_at_as() -> None:
+    named = set(re.findall(r"/demo/(\w+)", README))
+    assert {"owner", "lender", "repairer", "user", "manager", "installer", "operator"} <= named <= set(PERSONAS)
+
+
+def test_the_verifier_understands_the_words_that_the_pages_give_it() -> None:
+    """Files that are not there: the words are understood, and the answer names the file."""
+    found = [line for page in PAGES for line in VERIFIER_LINE.findall(page.read_text())]
+    assert len(found) >= 3
+    for line in found:
+        command = [sys.executable, "-m", "tallystick_protocol.verify_cli", *line.replace("[--json]", "--json").split()]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 2
+        assert "cannot be read" in done.stderr, (line, done.stderr)
