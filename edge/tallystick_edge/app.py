@@ -7,11 +7,14 @@ import asyncio
 import fcntl
 import logging
 import os
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tallystick_edge import __version__
+from tallystick_edge.claim_file import ServerInfo
+from tallystick_edge.clock import real_utc
 from tallystick_edge.config import EdgeConfig, TransportKind
 from tallystick_edge.core import Core, Known
 from tallystick_edge.desk import Desk
@@ -20,6 +23,7 @@ from tallystick_edge.errors import ConfigError, EdgeError, EnrolmentError, Journ
 from tallystick_edge.identity import Identity, load_identity
 from tallystick_edge.plan import make_plan
 from tallystick_edge.ports import Clock, Driver, Entropy, ReplayStore
+from tallystick_edge.renewal import Renewal
 from tallystick_edge.sample import Fault, Sample
 from tallystick_edge.uplink.backoff import Backoff
 from tallystick_edge.uplink.transport import Transport
@@ -132,13 +136,26 @@ class App:
                 log.error("%s", error)
 
     async def _talk(self, identity: Identity, core: Core) -> None:
-        enrolment = await self._enrolled(identity)
-        core.enrolled(Known(enrolment.descriptors, enrolment.trust.log_for))
-        transport = self._transport(enrolment, identity, core)
+        while True:
+            enrolment = await self._enrolled(identity)
+            core.enrolled(Known(enrolment.descriptors, enrolment.trust.log_for))
+            try:
+                context = client_context(enrolment, self._config.data, identity)
+                transport = self._transport(enrolment, context, core)
+                break
+            except (EnrolmentError, ConfigError) as error:
+                log.error("nothing is handed over, metering goes on: %s", error)
+            await asyncio.sleep(ENROL_REFUSED_MS / 1000)
+        renewal = Renewal(self._config.data, identity, enrolment, context, SOFTWARE, self._entropy, _post_renewal)
         self._uplink = Uplink(core, transport, enrolment.trust, self._backoff, self._entropy)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(renewal.run(real_utc), name="renewal")
+            group.create_task(self._hand_over(self._uplink), name="hand-over")
+
+    async def _hand_over(self, uplink: Uplink) -> None:
         while True:
             try:
-                await self._uplink.run()
+                await uplink.run()
             except* JournalError as group:
                 log.error("%s", group.exceptions[0])
             await asyncio.sleep(STORE_AGAIN_MS / 1000)
@@ -158,9 +175,8 @@ class App:
                 log.warning("not enrolled yet: %s; next attempt in %d ms", error, wait_ms)
             await asyncio.sleep(wait_ms / 1000)
 
-    def _transport(self, enrolment: Enrolment, identity: Identity, core: Core) -> Transport:
-        context = client_context(enrolment, self._config.data, identity)
-        gid, info = identity.gid.hex(), enrolment.info
+    def _transport(self, enrolment: Enrolment, context: ssl.SSLContext, core: Core) -> Transport:
+        gid, info = enrolment.answer.gid.hex(), enrolment.info
         if self._config.uplink.transport is TransportKind.HTTPS:
             from tallystick_edge.uplink.https import HttpsTransport
 
@@ -187,6 +203,12 @@ async def obtain_enrolment(config: EdgeConfig, identity: Identity, entropy: Entr
     enrolment = await enrol(config.data, identity, claim, SOFTWARE, entropy, post_enrolment)
     log.info("enrolled as %s at %s", identity.gid.hex(), enrolment.info.server)
     return enrolment
+
+
+async def _post_renewal(info: ServerInfo, gid: str, request: bytes) -> bytes:
+    from tallystick_edge.uplink.enrol_https import post_renewal
+
+    return await post_renewal(info, gid, request)
 
 
 def make_drivers(config: EdgeConfig, clock: Clock, replay: ReplayStore) -> Sequence[tuple[str, Driver]]:

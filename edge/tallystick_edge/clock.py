@@ -8,6 +8,7 @@ import os
 import secrets
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from tallystick_protocol.codes import TimeQuality
 
@@ -39,6 +40,11 @@ class SystemClock:
     def quality(self) -> TimeQuality:
         """Synchronised when the kernel's clock was ever set; unknown on a board that woke up in the past."""
         return TimeQuality.S if time.time_ns() // 1_000_000 > TRUSTED_AFTER_MS else TimeQuality.U
+
+
+def real_utc() -> datetime:
+    """For certificates, which other programs judge by real time."""
+    return datetime.now(UTC)
 
 
 class SystemEntropy:

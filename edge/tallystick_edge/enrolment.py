@@ -71,13 +71,23 @@ async def enrol(data: Path, identity: Identity, claim: Path, software: str, entr
     except ProtocolError as error:
         step = "check the server address in the claim file"
         raise EnrolmentError(f"{file.info.server}: the answer is not an enrolment ({error}). Next: {step}") from error
-    info = file.info
+    store_enrolment(data, enrolment)
+    erase(claim)
+    return enrolment
+
+
+def store_enrolment(data: Path, enrolment: Enrolment) -> None:
+    """Keep it, whole or not at all; a renewed certificate replaces the old one by this."""
+    info, body = enrolment.info, enrolment.answer.encode()
     stored = cbor.encode(
         [VERSION, body, info.server, info.ca_pem, info.mqtt_host, info.mqtt_port], text_bytes_max=TEXT_BYTES_MAX
     )
     write_whole(data / ENROLMENT_FILE, stored)
-    erase(claim)
-    return enrolment
+
+
+def renewal_request(identity: Identity, software: str, entropy: Entropy) -> bytes:
+    """The same message without a claim: the proof key in it is what the aggregator knows."""
+    return _request(identity, "", software, entropy)
 
 
 def has_claim(claim: Path | None) -> bool:
@@ -93,7 +103,8 @@ def client_context(enrolment: Enrolment, data: Path, identity: Identity) -> ssl.
         context = pinned_context(enrolment.answer.ca_pem.decode())
         context.load_cert_chain(certificate, identity.tls_key)
     except (ssl.SSLError, ValueError) as error:
-        raise EnrolmentError(f"the stored certificate is unusable ({error}). Next: enrol with a new claim") from error
+        step = f"remove {data / ENROLMENT_FILE} and enrol with a new claim"
+        raise EnrolmentError(f"the stored certificate is unusable ({error}). Next: {step}") from error
     return context
 
 

@@ -23,7 +23,9 @@ ANSWER_BYTES_MAX = 512 * 1024  # 512 descriptors of about 300 bytes
 
 @dataclass(frozen=True, slots=True)
 class EnrolRequest(MapMessage):
-    """Signed by the proof key in `spki`; `csr` is for the TLS key, `claim` as typed or scanned (see `claim.py`)."""
+    """Signed by the proof key in `spki`; `csr` is for the TLS key, `claim` as typed or scanned (see `claim.py`).
+
+    An enrolled gateway sends the same with an empty claim to renew its certificate."""
 
     NAME = "enrol"
     VERSION = 1

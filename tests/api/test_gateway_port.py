@@ -178,6 +178,18 @@ async def test_gateway_whose_answer_got_lost_enrols_again_with_its_claim(server:
     assert EnrolAnswer.decode(body).gid == enrolled.gateway.gid
 
 
+async def test_certificate_is_renewed_by_the_proof_key_without_showing_one(server: Server, enrolled: Enrolled) -> None:
+    gateway = enrolled.gateway
+    path = f"/v1/gateways/{gateway.gid.hex()}/certificate"
+    status, body = await post(server, path, gateway.enrol_request(""), trusting(server))
+    assert status == 200, body
+    assert EnrolAnswer.decode(body).certificate_pem != enrolled.answer.certificate_pem
+    status, body = await post(server, path, SimGateway("thief").enrol_request(""), trusting(server))
+    assert (status, b"is not the key of the gateway in the path" in body) == (422, True)
+    status, body = await post(server, path, b"\xd2rubbish", trusting(server))
+    assert (status, b"envelope" in body) == (422, True)
+
+
 async def test_batches_without_certificate_are_refused(server: Server, enrolled: Enrolled) -> None:
     status, body = await put(server, enrolled.gateway.gid, 1, 2, b"", trusting(server))
     assert status == 401

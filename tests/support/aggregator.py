@@ -85,9 +85,7 @@ class Books:
         )
         view = LogView(checkpoint.log_id(self.log_key.spki), 0, EMPTY_ROOT)
         note = checkpoint.sign_checkpoint(checkpoint.Checkpoint(ORIGIN, 0, EMPTY_ROOT), ORIGIN, self.log_key)
-        state = State(
-            self.gid, self.epoch, SERVER_MS, self.next, self.head, view, (1, 1), note, nonce, 0, channels
-        )
+        state = State(self.gid, self.epoch, SERVER_MS, self.next, self.head, view, (1, 1), note, nonce, 0, channels)
         return cose.sign(signer or self.receipt_key, cose.ContentType.STATE, state.encode())
 
     def batch(self, data: bytes) -> bytes:
@@ -170,6 +168,7 @@ class Authority:
 
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
+    client_validity: tuple[dt.timedelta, dt.timedelta] = (dt.timedelta(minutes=-5), dt.timedelta(days=2))  # from now
 
     @classmethod
     def make(cls) -> Authority:
@@ -187,7 +186,8 @@ class Authority:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     def issue(self, name: str, public: ec.EllipticCurvePublicKey, server: bool) -> bytes:
-        builder = _builder(_name(name), self.certificate.subject, public)
+        validity = SERVER_VALIDITY if server else self.client_validity
+        builder = _builder(_name(name), self.certificate.subject, public, validity)
         use = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
         builder = builder.add_extension(x509.ExtendedKeyUsage([use]), critical=False)
         aki = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
@@ -213,11 +213,19 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+SERVER_VALIDITY = (dt.timedelta(minutes=-5), dt.timedelta(days=2))
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    public: ec.EllipticCurvePublicKey,
+    validity: tuple[dt.timedelta, dt.timedelta] = SERVER_VALIDITY,
+) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(public)
-    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - dt.timedelta(minutes=5))
-    return builder.not_valid_after(now + dt.timedelta(days=2))
+    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now + validity[0])
+    return builder.not_valid_after(now + validity[1])
 
 
 class TestAggregator:
@@ -235,11 +243,13 @@ class TestAggregator:
         self.tamper: Callable[[bytes], bytes] | None = None
         self.port = 0
         self.requests = 0
+        self.renewals = 0
         self._runner: web.AppRunner | None = None
 
     async def start(self, port: int = 0) -> None:
         app = web.Application(client_max_size=256 * 1024)
         app.router.add_post("/v1/enrol", self._enrol)
+        app.router.add_post("/v1/gateways/{gid}/certificate", self._renew)
         app.router.add_post("/v1/gateways/{gid}/hello", self._hello)
         app.router.add_put("/v1/gateways/{gid}/batches/{epoch}/{seq}", self._batch)
         app.router.add_get("/v1/gateways/{gid}/commands", self._commands)
@@ -284,6 +294,18 @@ class TestAggregator:
         self.claim_used_by = wanted.spki
         self.books.admit(wanted.spki)
         return self._cbor(self.answer(wanted).encode())
+
+    async def _renew(self, request: web.Request) -> web.Response:
+        """By the proof key alone: no client certificate is asked for."""
+        self.renewals += 1
+        if self.down:
+            raise web.HTTPServiceUnavailable(text="down for a test")
+        unverified = cose.parse(await request.read())
+        wanted = EnrolRequest.decode(unverified.payload)
+        unverified.verify(PublicKey.from_spki(wanted.spki))
+        assert (wanted.claim, wanted.spki) == ("", self.claim_used_by)
+        answer = self.answer(wanted).encode()
+        return self._cbor(self.tamper(answer) if self.tamper else answer)
 
     async def _hello(self, request: web.Request) -> web.Response:
         self._check(request)

@@ -1,5 +1,5 @@
-"""Carries one enrolment request over HTTPS with the CA pin of the claim file.
-It is imported only while a gateway is not enrolled; refusals come back with the aggregator's remedy."""
+"""Carries one request for enrolment or renewal over HTTPS with the CA pin of the claim file.
+It is imported only when one is due; refusals come back with the aggregator's remedy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import aiohttp
 from tallystick_protocol.enrol import ANSWER_BYTES_MAX
 
-from tallystick_edge.claim_file import ClaimFile
+from tallystick_edge.claim_file import ClaimFile, ServerInfo
 from tallystick_edge.enrolment import pinned_context
 from tallystick_edge.errors import EnrolmentError, UplinkError
 
@@ -18,8 +18,17 @@ PROBLEM_BYTES_MAX = 16 * 1024
 
 async def post_enrolment(file: ClaimFile, request: bytes) -> bytes:
     """The answer's bytes; EnrolmentError when refused (4xx), UplinkError when not reached."""
-    url = f"{file.info.server.rstrip('/')}/v1/enrol"
-    connector = aiohttp.TCPConnector(ssl=pinned_context(file.info.ca_pem))
+    return await _post(file.info, "/v1/enrol", request)
+
+
+async def post_renewal(info: ServerInfo, gid: str, request: bytes) -> bytes:
+    """The same for a renewal: no client certificate is shown, because it may have run out."""
+    return await _post(info, f"/v1/gateways/{gid}/certificate", request)
+
+
+async def _post(info: ServerInfo, path: str, request: bytes) -> bytes:
+    url = info.server.rstrip("/") + path
+    connector = aiohttp.TCPConnector(ssl=pinned_context(info.ca_pem))
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     try:
         async with (

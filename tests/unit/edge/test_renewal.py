@@ -1,0 +1,147 @@
+"""Certificates renewed over real TLS: at two thirds of life, after they ran out, and never for a wrong answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+from support.aggregator import TestAggregator
+from support.edge import CountedEntropy
+from tallystick_edge.app import App
+from tallystick_edge.clock import SystemEntropy, system_clock
+from tallystick_edge.config_toml import load_config
+from tallystick_edge.enrolment import Enrolment, client_context, enrol, load_enrolment
+from tallystick_edge.identity import Identity, load_identity
+from tallystick_edge.renewal import Renewal, validity
+from tallystick_edge.uplink.enrol_https import post_enrolment, post_renewal
+from tallystick_protocol.enrol import EnrolAnswer
+
+LONG = (timedelta(minutes=-5), timedelta(days=90))
+USED_UP = (timedelta(days=-90), timedelta(seconds=-1))
+
+
+@pytest.fixture
+async def aggregator(tmp_path: Path) -> AsyncIterator[TestAggregator]:
+    folder = tmp_path / "aggregator"
+    folder.mkdir()
+    server = TestAggregator(folder)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@dataclass
+class Gateway:
+    data: Path
+    identity: Identity
+    enrolment: Enrolment
+    aggregator: TestAggregator
+
+    def __post_init__(self) -> None:
+        self.context = client_context(self.enrolment, self.data, self.identity)
+        entropy = CountedEntropy("renewal")
+        self.renewal = Renewal(self.data, self.identity, self.enrolment, self.context, "test 1", entropy, post_renewal)
+
+    def stored(self) -> Enrolment:
+        found = load_enrolment(self.data, self.identity)
+        assert found is not None
+        return found
+
+    def ends(self) -> datetime:
+        return validity(self.stored().answer.certificate_pem)[1]
+
+    async def is_let_in(self) -> bool:
+        """Whether a new connection with the present context gets through TLS and the certificate check."""
+        url = f"https://localhost:{self.aggregator.port}/v1/gateways/{self.identity.gid.hex()}/hello"
+        connector = aiohttp.TCPConnector(ssl=self.context)
+        try:
+            async with aiohttp.ClientSession(connector=connector) as http, http.post(url, data=b"") as answer:
+                return answer.status != 403
+        except (aiohttp.ClientError, OSError):
+            return False
+
+
+async def enrolled(tmp_path: Path, aggregator: TestAggregator, life: tuple[timedelta, timedelta]) -> Gateway:
+    aggregator.authority.client_validity = life
+    data = tmp_path / "edge"
+    identity = load_identity(data)
+    claim = data / "claim.toml"
+    claim.write_text(aggregator.claim_toml())
+    enrolment = await enrol(data, identity, claim, "test 1", CountedEntropy("a"), post_enrolment)
+    aggregator.authority.client_validity = LONG
+    return Gateway(data, identity, enrolment, aggregator)
+
+
+async def test_nothing_is_asked_before_two_thirds_of_life(tmp_path: Path, aggregator: TestAggregator) -> None:
+    gateway = await enrolled(tmp_path, aggregator, (timedelta(days=-59), timedelta(days=31)))
+    assert not await gateway.renewal.look(datetime.now(UTC))
+    assert aggregator.renewals == 0
+
+
+async def test_after_two_thirds_of_life_another_is_stored_and_the_enrolment_stays(
+    tmp_path: Path, aggregator: TestAggregator
+) -> None:
+    gateway = await enrolled(tmp_path, aggregator, (timedelta(days=-61), timedelta(days=29)))
+    before = gateway.stored()
+    assert not await gateway.renewal.look(datetime.now(UTC))
+    assert gateway.ends() > datetime.now(UTC) + timedelta(days=89)
+    assert (gateway.stored().info, gateway.stored().answer.keys) == (before.info, before.answer.keys)
+    await gateway.renewal.look(datetime.now(UTC))
+    assert aggregator.renewals == 1
+
+
+async def test_a_certificate_that_ran_out_is_renewed_and_the_next_connection_uses_it(
+    tmp_path: Path, aggregator: TestAggregator
+) -> None:
+    gateway = await enrolled(tmp_path, aggregator, USED_UP)
+    assert not await gateway.is_let_in()
+    await gateway.renewal.look(datetime.now(UTC))
+    assert await gateway.is_let_in()
+
+
+async def test_a_renewal_that_fails_is_tried_again_and_nothing_is_lost(
+    tmp_path: Path, aggregator: TestAggregator
+) -> None:
+    gateway = await enrolled(tmp_path, aggregator, USED_UP)
+    aggregator.down = True
+    assert await gateway.renewal.look(datetime.now(UTC))
+    aggregator.down = False
+    assert not await gateway.renewal.look(datetime.now(UTC))
+    assert aggregator.renewals == 2
+
+
+async def test_a_certificate_for_another_key_or_nonsense_is_not_taken(
+    tmp_path: Path, aggregator: TestAggregator
+) -> None:
+    gateway = await enrolled(tmp_path, aggregator, (timedelta(days=-61), timedelta(days=29)))
+    before = gateway.stored().answer
+    server = aggregator.authority.write_server(tmp_path)[0].read_bytes()
+    aggregator.tamper = lambda answer: _with_certificate(answer, server)
+    await gateway.renewal.look(datetime.now(UTC))
+    aggregator.tamper = lambda answer: b"\xff"
+    await gateway.renewal.look(datetime.now(UTC))
+    assert aggregator.renewals == 2
+    assert gateway.stored().answer == before
+    assert await gateway.is_let_in()
+
+
+def _with_certificate(answer: bytes, certificate: bytes) -> bytes:
+    return replace(EnrolAnswer.decode(answer), certificate_pem=certificate).encode()
+
+
+async def test_an_enrolment_that_cannot_be_used_is_told_and_metering_goes_on(
+    tmp_path: Path, aggregator: TestAggregator, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = await enrolled(tmp_path, aggregator, LONG)  # its claim names no broker
+    path = tmp_path / "edge.toml"
+    path.write_text('version = 1\n[gateway]\nname = "test"\ndata = "edge"\n[uplink]\ntransport = "mqtt"\n')
+    app = App(load_config(path), system_clock(), SystemEntropy())
+    asyncio.get_running_loop().call_later(0.5, app.stop)
+    await app.run()
+    assert gateway.identity.gid.hex() in caplog.text
+    assert "metering goes on: configuration: uplink.transport" in caplog.text
