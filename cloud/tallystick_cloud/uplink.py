@@ -3,6 +3,7 @@
 It never answers a batch before its transaction is committed, and it never decides; the use cases do.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
@@ -13,15 +14,17 @@ from tallystick_protocol.errors import ProtocolError
 
 from .context import Aggregator
 from .db import Database
-from .errors import BadInput, Busy
+from .errors import BadInput
 from .gateways import store as gateways
 from .gateways.enrol import enrol, open_request
 from .gateways.hello import hello
 from .gateways.renew import renew
 from .ingest.outcome import Outcome
-from .ingest.service import ingest
+from .ingest.rate import Rate
+from .ingest.service import busy, ingest
 from .ports import Clock, Events
 
+RETRY_AFTER_MS = 2000  # a window of eight is worked off long before
 IN_FLIGHT_MAX = 8  # protocol.md, Sync: at most 8 unreceipted batches per gateway
 COMMANDS_MAX = 64  # one answer; the rest follows the next question
 
@@ -30,7 +33,13 @@ class Uplink:
     """One per server; the identity handed in is the one that TLS or the broker proved."""
 
     def __init__(
-        self, db: Database, aggregator: Aggregator, clock: Clock, real_now: Callable[[], datetime], events: Events
+        self,
+        db: Database,
+        aggregator: Aggregator,
+        clock: Clock,
+        real_now: Callable[[], datetime],
+        events: Events,
+        rate: Rate | None = None,
     ) -> None:
         self._db = db
         self._aggregator = aggregator
@@ -38,6 +47,7 @@ class Uplink:
         self._real_now = real_now
         self._events = events
         self._in_flight: Counter[bytes] = Counter()
+        self._rate = Rate() if rate is None else rate
 
     async def enrol(self, envelope: bytes) -> bytes:
         """The encoded EnrolAnswer; raises CloudError with what the installer does next."""
@@ -51,7 +61,7 @@ class Uplink:
         return done.answer
 
     async def certificate(self, gid: bytes, envelope: bytes) -> bytes:
-        """The encoded EnrolAnswer with a new certificate; the signature is checked before the books. Raises CloudError."""
+        """The encoded EnrolAnswer with a new certificate; checked before the books are opened. Raises CloudError."""
         try:
             request = open_request(envelope)
         except ProtocolError as error:
@@ -73,7 +83,9 @@ class Uplink:
         Raises CloudError when the bytes are no upload of this gateway at all, so that no receipt can name them.
         """
         if self._in_flight[gid] >= IN_FLIGHT_MAX:
-            raise Busy("gateway", f"has {IN_FLIGHT_MAX} batches under way; send the next after their receipts")
+            return await self._later(gid, upload, RETRY_AFTER_MS)
+        if wait_ms := self._rate.take(gid, int(asyncio.get_running_loop().time() * 1000)):
+            return await self._later(gid, upload, wait_ms)
         self._in_flight[gid] += 1
         try:
             now_ms = self._clock.utc_ms()
@@ -85,6 +97,14 @@ class Uplink:
             if not self._in_flight[gid]:
                 del self._in_flight[gid]
         self._tell(outcome)
+        return self.sign(outcome)
+
+    async def _later(self, gid: bytes, upload: bytes, wait_ms: int) -> bytes:
+        """A signed `busy`, before any signature is checked."""
+        try:
+            outcome = await self._db.read(busy, self._aggregator, gid, upload, self._clock.utc_ms(), wait_ms)
+        except ProtocolError as error:
+            raise BadInput(error.field, error.reason) from error
         return self.sign(outcome)
 
     def sign(self, outcome: Outcome) -> bytes:

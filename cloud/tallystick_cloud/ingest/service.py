@@ -81,6 +81,19 @@ def ingest(
             return _refused(conn, arrival, ReceiptStatus.REFUSED, Reason.WRONG_EPOCH)
 
 
+def busy(
+    conn: Connection, aggregator: Aggregator, gid: bytes, upload: bytes, now_ms: int, retry_after_ms: int
+) -> Outcome:
+    """The answer to a gateway that sends too much: come back later; nothing of the upload is checked or kept."""
+    opened = open_upload(upload)
+    head = gateways.read_head(conn, gid)
+    if head is None:
+        raise GatewayUnknown("gateway", f"{gid.hex()} is not enrolled here; enrol it with a new claim")
+    arrival = _Arrival(aggregator.of(head.community), head, opened, opened.unverified.hash, now_ms)
+    refused = _refused(conn, arrival, ReceiptStatus.BUSY, None)
+    return replace(refused, receipt=replace(refused.receipt, retry_after_ms=retry_after_ms))
+
+
 def _refusal(
     conn: Connection, arrival: _Arrival, gid: bytes, path: tuple[int, int] | None
 ) -> tuple[ReceiptStatus, Reason] | None:
