@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
+from tallystick_sim.members import FIRST, SLOTS, party_blocks, slot_of, starts, town_blocks, users_of
 from tallystick_sim.plan import (
     DRYER_CHANNEL,
     HOUSE_CHANNEL,
@@ -19,35 +20,38 @@ from tallystick_sim.plan import (
 COMMUNITY = "aurora"
 CONTRACTS = (
     ("washes", "live"),
-    ("washes-2", "live"),
+    *((f"washes-{number}", "live") for number in range(2, SLOTS + 2)),
     ("hot-water", "live"),
     ("house", "live"),
     ("dryer", "shadow"),
     ("wash-energy", "shadow"),
 )
 """File name and state of each contract; the texts are in the folder `contracts`."""
-FOLLOWS = {"washes-2": "washes"}
-"""Later version -> the version that it follows; it is in force from the demo's day on."""
+FOLLOWS = {"washes-2": "washes"} | {f"washes-{number}": f"washes-{number - 1}" for number in range(3, SLOTS + 2)}
+"""Later version -> the version that it follows: from the demo's day on, then one per slot of the laundry's plan."""
 IN_FORCE_BEFORE = timedelta(days=30)  # the contracts were agreed a month before the demo's day
 
 
 def town_toml() -> str:
     """The community with its parties, assets, sites with meter plans, and contracts."""
-    return "\n".join((_HEAD, _assets(), *(_site(gateway) for gateway in Gateway), _contracts()))
+    return "\n".join((_HEAD, town_blocks(), _assets(), *(_site(gateway) for gateway in Gateway), _contracts()))
 
 
 def contract_files(now_ms: int) -> dict[str, str]:
-    """File name -> text of every contract, in force since a month before `now_ms` (domain time)."""
-    today = datetime.fromtimestamp(now_ms // 1000, UTC)
-    days = {"SINCE": (today - IN_FORCE_BEFORE).strftime("%Y-%m-%d"), "TODAY": today.strftime("%Y-%m-%d")}
+    """File name -> text of every contract; first versions are in force since a month before `now_ms`."""
+    return {f"{name}.toml": _contract_text(name, now_ms) for name, _ in CONTRACTS}
+
+
+def _contract_text(name: str, now_ms: int) -> str:
     folder = files("tallystick_sim") / "contracts"
-    found = {}
-    for name, _ in CONTRACTS:
-        text = (folder / f"{name}.toml").read_text()
-        for word, day in days.items():
-            text = text.replace(word, day)
-        found[f"{name}.toml"] = text
-    return found
+    version = int(name.rpartition("-")[2]) if name in FOLLOWS else 1
+    text = (folder / ("washes-2.toml" if version > 1 else f"{name}.toml")).read_text()
+    since = datetime.fromtimestamp(now_ms // 1000, UTC) - IN_FORCE_BEFORE
+    words = {"# MEMBERS\n": party_blocks(), "SINCE": f"{since:%Y-%m-%d}", "BEGIN": starts(slot_of(version), now_ms)}
+    words |= {f"USER {number}": user for number, user in enumerate(users_of(slot_of(version)), 1)}
+    for word, meaning in words.items():
+        text = text.replace(word, meaning)
+    return text
 
 
 _HEAD = f"""\
@@ -104,23 +108,8 @@ name = "House fund"
 form = "fund"
 key = "hosted"
 
-[[party]]
-name = "Family Conti"
-roles = ["user"]
-key = "hosted"
-
-[[party]]
-name = "Ahmed Haddad"
-roles = ["user"]
-key = "hosted"
-
-[[party]]
-name = "Flat share, top floor"
-form = "organisation"
-roles = ["user"]
-key = "hosted"
 """
-_USERS = {"washer-1": "Family Conti", "washer-2": "Ahmed Haddad", "washer-3": "Flat share, top floor"}
+_USERS = dict(zip((washer.name for washer in WASHERS), FIRST, strict=True))
 _NAMES = {"washer-1": "Washing machine left", "washer-2": "Washing machine right", "washer-3": "Washing machine, attic"}
 _PLACES = {
     Gateway.CELLAR: ("Laundry in the cellar", "Via Roma 12, Bolzano", "46.4978", "11.3524"),

@@ -11,6 +11,7 @@ from tallystick_edge.config_toml import load_config
 from tallystick_protocol.money.contract import ContractState
 from tallystick_protocol.money.contract_toml import load_contract
 from tallystick_sim.edge_files import Where, edge_toml
+from tallystick_sim.members import MEMBERS
 from tallystick_sim.plan import Gateway
 from tallystick_sim.town_files import CONTRACTS, FOLLOWS, contract_files, town_toml
 
@@ -30,7 +31,7 @@ def test_every_contract_loads_and_is_in_force(town: Path, name: str, state: str)
     parties = {party.new.name: bytes([i]) * 16 for i, party in enumerate(load_town(town).parties)}
     contract = load_contract(contract_files(NOON)[f"{name}.toml"], parties)  # type: ignore[arg-type]
     assert contract.state is ContractState(state)
-    assert contract.effective_from_ms < NOON
+    assert contract.effective_from_ms < NOON or name in FOLLOWS
     assets = {asset.id for asset in load_town(town).assets}
     assert {terms.asset for terms in contract.assets} <= assets
 
@@ -51,9 +52,17 @@ def test_a_later_version_prices_the_same_things_from_a_later_day(town: Path, lat
     parties = {party.new.name: bytes([i]) * 16 for i, party in enumerate(load_town(town).parties)}
     texts = contract_files(NOON)
     before, after = (load_contract(texts[f"{name}.toml"], parties) for name in (earlier, later))  # type: ignore[arg-type]
-    assert before.assets == after.assets
-    assert before.tariff != after.tariff
-    assert before.effective_from_ms < after.effective_from_ms < NOON
+    priced = [[(terms.asset, terms.quantity) for terms in one.assets] for one in (before, after)]
+    assert priced[0] == priced[1]
+    assert (before.tariff, before.assets) != (after.tariff, after.assets)
+    assert before.effective_from_ms < after.effective_from_ms
+
+
+def test_twelve_members_pay_for_washes_each_in_one_slot_of_the_plan(town: Path) -> None:
+    parties = {party.new.name: bytes([i]) * 16 for i, party in enumerate(load_town(town).parties)}
+    later = [load_contract(contract_files(NOON)[f"{name}.toml"], parties) for name in FOLLOWS]  # type: ignore[arg-type]
+    users = [terms.user for contract in later for terms in contract.assets]
+    assert len(users) == len(set(users)) == len(MEMBERS) == 12
 
 
 def test_every_channel_of_the_plan_is_priced_once(town: Path) -> None:
