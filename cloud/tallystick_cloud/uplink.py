@@ -6,6 +6,7 @@ It never answers a batch before its transaction is committed, and it never decid
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 from tallystick_protocol import cose
@@ -27,6 +28,8 @@ from .ports import Clock, Events
 RETRY_AFTER_MS = 2000  # a window of eight is worked off long before
 IN_FLIGHT_MAX = 8  # protocol.md, Sync: at most 8 unreceipted batches per gateway
 COMMANDS_MAX = 64  # one answer; the rest follows the next question
+POLL_S_MAX = 25  # below the idle half-minute after which some proxies cut a connection
+POLL_LOOK_S = 5.0  # how soon a command is seen; one small read per gateway
 
 
 class Uplink:
@@ -48,6 +51,7 @@ class Uplink:
         self._events = events
         self._in_flight: Counter[bytes] = Counter()
         self._rate = Rate() if rate is None else rate
+        self._closing = asyncio.Event()
 
     async def enrol(self, envelope: bytes) -> bytes:
         """The encoded EnrolAnswer; raises CloudError with what the installer does next."""
@@ -115,6 +119,25 @@ class Uplink:
     async def commands(self, gid: bytes, after: int) -> list[bytes]:
         """Command envelopes with a higher number, oldest first."""
         return await self._db.read(gateways.commands_after, gid, after, self._clock.utc_ms(), COMMANDS_MAX)
+
+    async def commands_soon(self, gid: bytes, after: int, wait_s: int) -> list[bytes]:
+        """The same as soon as there is one; empty after `wait_s` seconds, or when the server is about to end."""
+        deadline = asyncio.get_running_loop().time() + min(wait_s, POLL_S_MAX)
+        while not (found := await self.commands(gid, after)) and not self._closing.is_set():
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                break
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, POLL_LOOK_S)):
+                    await self._closing.wait()
+        return found
+
+    async def run(self) -> None:
+        """Until cancelled; then whoever waits for a command is answered, so that ending takes no time."""
+        try:
+            await self._closing.wait()
+        finally:
+            self._closing.set()
 
     def _tell(self, outcome: Outcome) -> None:
         if outcome.receipt.status is not ReceiptStatus.DUPLICATE:

@@ -110,6 +110,13 @@ async def post(server: Server, path: str, data: bytes, context: ssl.SSLContext) 
         return answer.status, await answer.read()
 
 
+async def get(server: Server, enrolled: "Enrolled", path: str) -> tuple[int, bytes]:
+    url = f"{server.gateways}/v1/gateways/{enrolled.gateway.gid.hex()}{path}"
+    connector = aiohttp.TCPConnector(ssl=enrolled.context)
+    async with aiohttp.ClientSession(connector=connector) as http, http.get(url) as answer:
+        return answer.status, await answer.read()
+
+
 async def put(
     server: Server, gid: bytes, epoch: int, seq: int, data: bytes, context: ssl.SSLContext
 ) -> tuple[int, bytes]:
@@ -243,10 +250,24 @@ async def test_checkpoint_is_signed_by_the_log_key(server: Server, enrolled: Enr
 
 
 async def test_command_list_is_empty_at_first(server: Server, enrolled: Enrolled) -> None:
-    url = f"{server.gateways}/v1/gateways/{enrolled.gateway.gid.hex()}/commands?after=0"
-    connector = aiohttp.TCPConnector(ssl=enrolled.context)
-    async with aiohttp.ClientSession(connector=connector) as http, http.get(url) as answer:
-        assert await answer.read() == b"\x80"
+    status, body = await get(server, enrolled, "/commands?after=0&wait_s=0")
+    assert (status, body) == (200, b"\x80")
+
+
+async def test_question_for_commands_waits_as_long_as_it_says(server: Server, enrolled: Enrolled) -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    assert await get(server, enrolled, "/commands?wait_s=1") == (200, b"\x80")
+    assert 1.0 <= loop.time() - began < 5.0
+
+
+@pytest.mark.parametrize("query", [f"after={2**63}", "after=x", "wait_s=26", "wait_s=-1"])
+async def test_number_that_no_database_holds_is_refused_by_name(server: Server, enrolled: Enrolled, query: str) -> None:
+    status, body = await get(
+        server, enrolled, f"/commands?wait_s=0&{query}" if "after" in query else f"/commands?{query}"
+    )
+    assert status == 422
+    assert query.partition("=")[0].encode() in body
 
 
 def test_summary_from_the_command_line_counts_what_was_sent(server: Server, enrolled: Enrolled) -> None:

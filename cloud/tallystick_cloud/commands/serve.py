@@ -122,9 +122,9 @@ def domain_routes(
 def _tasks(parsed: argparse.Namespace, options: Options, uplink: Uplink) -> tuple[Task, ...]:
     keeper = CheckpointKeeper(options.database, options.aggregator, options.clock)
     if parsed.mqtt is None:
-        return (keeper.run,)
+        return (keeper.run, uplink.run)
     broker = broker_at(urlsplit(parsed.mqtt), options.home, real_utc(), _tls_files(parsed))
-    return (keeper.run, MqttFront(broker, uplink, options.entropy).run)
+    return (keeper.run, uplink.run, MqttFront(broker, uplink, options.entropy).run)
 
 
 def _tls_files(parsed: argparse.Namespace) -> TlsFiles | None:

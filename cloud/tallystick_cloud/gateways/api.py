@@ -3,15 +3,19 @@
 It never trusts a path: what it says must equal what is signed.
 """
 
+from typing import Annotated
+
+from pydantic import Field
 from tallystick_protocol import cbor
 
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.route import Call, GidHex, Port, RouteTable
-from tallystick_cloud.uplink import Uplink
+from tallystick_cloud.uplink import POLL_S_MAX, Uplink
 
 CBOR = "application/cbor"
 UPLOAD_BYTES_MAX = cbor.UPLOAD_BYTES_MAX
 ENROL_BYTES_MAX = 16 * 1024
+WaitSeconds = Annotated[int, Field(ge=0, le=POLL_S_MAX)]
 
 
 def gateway_routes(uplink: Uplink) -> RouteTable:
@@ -68,8 +72,8 @@ def gateway_routes(uplink: Uplink) -> RouteTable:
         return await uplink.batch(bytes.fromhex(gid), body, (epoch, seq))
 
     @table.route("GET", "/v1/gateways/{gid}/commands", roles=gateway, on=on, gives=CBOR, tag="gateways")
-    async def list_commands(call: Call, gid: GidHex, after: int = 0) -> bytes:
-        """Commands with a number above `after`, as a CBOR array of envelopes."""
-        return cbor.encode(await uplink.commands(bytes.fromhex(gid), after))
+    async def list_commands(call: Call, gid: GidHex, after: int = 0, wait_s: WaitSeconds = POLL_S_MAX) -> bytes:
+        """Commands with a number above `after`, as a CBOR array of envelopes; waits up to `wait_s` for the first."""
+        return cbor.encode(await uplink.commands_soon(bytes.fromhex(gid), after, wait_s))
 
     return table

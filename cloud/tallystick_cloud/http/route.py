@@ -26,7 +26,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Protocol, TypeVar, get_type_hints
 
 from aiohttp import web
-from pydantic import StringConstraints, TypeAdapter
+from pydantic import Field, StringConstraints, TypeAdapter
 
 from tallystick_cloud.http.authz import Principal, Role
 
@@ -35,6 +35,9 @@ BODY_BYTES_MAX = 65_536
 
 GidHex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 """A gateway id in a path: 16 bytes as lower-case hex."""
+
+Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""Every whole number in a path, query or answer: what both databases can hold."""
 
 METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
 _PARAMETER = re.compile(r"{(\w+)(?::[^}]*)?}")
@@ -229,4 +232,4 @@ def _source(name: str, in_path: set[str]) -> Source:
 
 def adapter(annotation: Any) -> TypeAdapter[Any]:
     """The validator of a type; one place, so that parsing and OpenAPI read the same types."""
-    return TypeAdapter(annotation)
+    return TypeAdapter(Int64 if annotation is int else annotation)

@@ -1,5 +1,6 @@
 """A gateway that floods hears `busy` with a time, before its signature costs anything; the others are served."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -65,3 +66,15 @@ async def test_a_flood_is_answered_busy_and_changes_nothing(books: Books) -> Non
 async def _send(uplink: Uplink, gateway: SimGateway, number: int) -> Receipt:
     upload = gateway.seal(wash(2, number, number, number, T0 + number * 60_000, T0 + number * 60_000 + 30_000))
     return Receipt.decode(cose.parse(await uplink.batch(gateway.gid, upload)).payload)
+
+
+async def test_whoever_waits_for_a_command_is_answered_when_the_server_ends(books: Books) -> None:
+    gateway = SimGateway("cellar")
+    books.enrol(gateway, "cellar")
+    uplink = Uplink(books.database, books.aggregator, SystemClock(), real_utc, Quiet())
+    beside = asyncio.create_task(uplink.run())
+    asked = asyncio.create_task(uplink.commands_soon(gateway.gid, 0, 25))
+    await asyncio.sleep(0.1)
+    assert not asked.done()
+    beside.cancel()
+    assert await asyncio.wait_for(asked, 2) == []
