@@ -1,4 +1,4 @@
-"""Two closed months and an open one of real signed uploads, with payouts in every stage, for tests of the money pages."""
+"""Two closed months and an open one of real signed uploads, with payouts in every stage, for tests of pages."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ WASHES_NOW = T0 + 62 * DAY
 
 def town() -> str:
     """The books' town with bank accounts and the offices that pages need."""
-    found = TOWN.replace('id = "washer"\nname = "Washer"', 'id = "washer"\nname = "Washing machine left"\nsite = "cellar"')
+    found = TOWN.replace(
+        'id = "washer"\nname = "Washer"', 'id = "washer"\nname = "Washing machine left"\nsite = "cellar"'
+    )
     for name, iban in IBANS.items():
         if name != "Fund":
             found = found.replace(f'name = "{name}"\n', f'name = "{name}"\niban = "{iban}"\n', 1)
     people = (
         '[[party]]\nname = "Maria"\nroles = ["community_manager", "installer"]\nkey = "hosted"\n'
         '[[party]]\nname = "Ada"\nroles = ["auditor", "city_operator"]\n'
-        '[[party]]\nname = "Newcomer"\nroles = ["owner"]\n'
+        '[[party]]\nname = "Newcomer"\nroles = ["servicer"]\n'
     )
     return found.replace("[[asset]]", people + "[[asset]]", 1)
 

@@ -71,6 +71,11 @@ class Span:
         return cls(month, zone, from_ms, to_ms, min(now_ms, to_ms), from_ms <= now_ms < to_ms)
 
     @property
+    def until_ms(self) -> int:
+        """What was recorded before this belongs to the page: the end of the month, or just after now."""
+        return min(self.at_ms + 1, self.to_ms)
+
+    @property
     def previous(self) -> str:
         return self.month.step(-1).text
 

@@ -16,11 +16,12 @@ INSTALLERS = frozenset({Role.INSTALLER, Role.COMMUNITY_MANAGER})
 
 @dataclass(frozen=True, slots=True)
 class RailLink:
-    """`icon` is a symbol of the shell; `roles` those that the page lets in."""
+    """`icon` is a symbol of the shell; `key` goes there after `g`; `roles` are those that the page lets in."""
 
     path: str
     name: str
     icon: str
+    key: str
     roles: frozenset[Role]
 
 
@@ -30,13 +31,13 @@ def N_(text: str) -> str:
 
 
 LINKS = (
-    RailLink("/situation", N_("Situation room"), "i-map", SIGHT),
-    RailLink("/gateways", N_("Gateways"), "i-gateways", SIGHT),
-    RailLink("/owner", N_("My earnings"), "i-money", EARNERS),
-    RailLink("/uses", N_("My uses"), "i-uses", frozenset({Role.USER})),
-    RailLink("/statements", N_("Statements"), "i-statement", HOLDERS),
-    RailLink("/contracts", N_("Contracts"), "i-contract", READERS),
-    RailLink("/find", N_("Find"), "i-find", SIGHT),
+    RailLink("/situation", N_("Situation room"), "i-map", "s", SIGHT),
+    RailLink("/gateways", N_("Gateways"), "i-gateways", "g", SIGHT),
+    RailLink("/owner", N_("My earnings"), "i-money", "e", EARNERS),
+    RailLink("/uses", N_("My uses"), "i-uses", "u", frozenset({Role.USER})),
+    RailLink("/statements", N_("Statements"), "i-statement", "t", HOLDERS),
+    RailLink("/contracts", N_("Contracts"), "i-contract", "c", READERS),
+    RailLink("/find", N_("Find"), "i-find", "f", SIGHT),
 )
 
 

@@ -35,7 +35,7 @@ def home(conn: Connection, reader: Reader, span: Span) -> Home:
     party = reader.party or b""
     account = account_at(conn, reader.community, party, span)
     payouts = payouts_at(conn, reader.community, party, span.at_ms)
-    lines = read_lines(conn, reader, span.from_ms, span.to_ms)
+    lines = read_lines(conn, reader, span.from_ms, span.until_ms)
     terms = _terms(conn, reader.community, party, span.at_ms)
     return Home(
         account=account,
@@ -51,13 +51,12 @@ def home(conn: Connection, reader: Reader, span: Span) -> Home:
 
 def account_at(conn: Connection, community: str, party: bytes, span: Span) -> Account:
     """The party's account over the month."""
-    at_ms = span.at_ms + 1
     return account_of(
         store.sums_before(conn, community, party, span.from_ms),
-        store.moved(conn, community, party, span.from_ms, at_ms),
-        transit=-store.total(conn, community, party, store.TRANSIT, at_ms),
-        own=store.own_books(conn, community, party, at_ms),
-        owes=store.total(conn, community, party, store.RECEIVABLE, at_ms),
+        store.moved(conn, community, party, span.from_ms, span.until_ms),
+        transit=-store.total(conn, community, party, store.TRANSIT, span.until_ms),
+        own=store.own_books(conn, community, party, span.until_ms),
+        owes=store.total(conn, community, party, store.RECEIVABLE, span.until_ms),
         settled=store.settled(conn, community, party, span.at_ms),
     )
 

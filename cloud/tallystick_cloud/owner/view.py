@@ -120,7 +120,7 @@ def _confirmed(home: Home, w: Wording) -> str:
     _ = w.gettext
     if any(one.stage is Stage.PROPOSED for one in home.payouts):
         return _("in a payout that waits for its second person")
-    return _("in a signed statement") if home.line.confirmed else _("nothing is settled yet")
+    return _("in a signed statement") if home.line.confirmed else _("nothing waits here")
 
 
 def _on_the_way(home: Home, w: Wording) -> str:

@@ -111,7 +111,7 @@ def _account(books: _Books, chain: bytes, span: Span) -> Account | None:
         opening += sum(row.nano for row in early)
         inside = [row for row in open_rows if span.from_ms < row.at_ms <= span.at_ms]
         rows += joined(inside, span.zone)
-    if not rows and not opening and not signed:
+    if not rows and not opening:
         return None
     final = (signed[-1].number, signed[-1].h, signed[-1].closed_ms) if is_final else None
     return account(chain, name, unit, opening, rows, final)

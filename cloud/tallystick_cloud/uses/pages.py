@@ -137,7 +137,7 @@ def _chosen(conn: Connection, reader: Reader, span: Span, wanted: Wanted) -> lis
     zone = ZoneInfo(span.zone)
     fitting = [
         one
-        for one in access.read_lines(conn, reader, span.from_ms, span.to_ms)
+        for one in access.read_lines(conn, reader, span.from_ms, span.until_ms)
         if wanted.asset in ("", one.asset) and wanted.day in ("", local_day(one.end_ms - 1, zone))
     ]
     return fitting[::-1][:LINES_MAX]

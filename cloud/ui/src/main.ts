@@ -83,7 +83,7 @@ form?.addEventListener("focusout", (event) => {
 });
 
 // Keyboard.
-let wentG = 0;
+let wentG = Number.NEGATIVE_INFINITY; // a page just loaded has not seen a g
 const alarms = (): HTMLElement[] => [...document.querySelectorAll<HTMLElement>("#alarms > li")];
 
 function step(by: number): void {
@@ -95,9 +95,9 @@ function step(by: number): void {
 }
 
 function go(key: string): boolean {
-  const where = { s: "/situation", g: "/gateways" }[key];
-  if (where) location.assign(where);
-  return where !== undefined;
+  const link = document.querySelector<HTMLAnchorElement>(`.rail a[data-key="${CSS.escape(key)}"]`);
+  link?.click();
+  return link !== null;
 }
 
 addEventListener("keydown", (event) => {
