@@ -15,7 +15,7 @@ MEMBERS = (
 SLOTS = 4
 PER_SLOT = len(MEMBERS) // SLOTS  # one member per machine
 SLOT_STARTS = (timedelta(0), timedelta(minutes=33), timedelta(minutes=50), timedelta(minutes=67))
-"""After the start of the demo, which opens its doors 10 to 25 minutes later; a machine washes once or twice per slot."""
+"""After the start of the demo, which opens its doors 10 to 25 minutes later; a machine washes once or twice a slot."""
 
 
 def slot_of(version: int) -> int:
