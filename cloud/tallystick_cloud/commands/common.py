@@ -54,7 +54,10 @@ def command(
 
 def group(commands: Commands, name: str, help_text: str) -> Commands:
     """A word before subcommands: `contract check`."""
-    found = commands.add_parser(name, help=help_text, description=help_text)
+    step = f"examples of each:\n  tallystick {name} COMMAND --help\n"
+    found = commands.add_parser(
+        name, help=help_text, description=help_text, epilog=step, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     return found.add_subparsers(dest=f"{name}_command", required=True, metavar="COMMAND")
 
 

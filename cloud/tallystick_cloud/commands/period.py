@@ -36,6 +36,8 @@ def close_period(parsed: argparse.Namespace) -> int:
         closed = options.database.write_now(close, name, at_ms, options.clock.utc_ms())
     finally:
         options.database.close()
+    if not closed:
+        print(f"{name}: no contract was in force on {parsed.day}; nothing to close")
     for one in closed:
         what = "was closed before" if one.again else f"closed, {one.minimums} minimums"
         print(f"contract {one.chain.hex()[:16]}: {what}")

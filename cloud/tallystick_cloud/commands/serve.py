@@ -112,7 +112,7 @@ def domain_routes(
     return (
         gateway_routes(uplink),
         log_routes(database, first_community),
-        ledger_routes(database),
+        ledger_routes(database, clock),
         payout_routes(database, clock),
         settlement_routes(database, aggregator, clock),
         evidence_routes(database, aggregator, clock),

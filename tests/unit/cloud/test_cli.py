@@ -17,7 +17,9 @@ COMMANDS = [
     ["site", "new"],
     ["period", "close"],
     ["summary"],
+    ["broker-config"],
 ]
+GROUPS = ["community", "contract", "site", "period", "settlement", "payout", "policy", "witness", "log", "token"]
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -26,6 +28,13 @@ def test_help_has_examples(words: list[str], capsys: pytest.CaptureFixture[str])
         main([*words, "--help"])
     assert stopped.value.code == 0
     assert "examples:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("word", GROUPS)
+def test_word_before_commands_says_where_the_examples_are(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([word, "--help"])
+    assert f"tallystick {word} COMMAND --help" in capsys.readouterr().out
 
 
 def test_folder_that_was_never_made_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,6 +72,8 @@ def test_import_twice_is_refused_and_claims_are_private(tmp_path: Path, capsys: 
     assert "is not 64 hex digits" in capsys.readouterr().err
     assert main(["period", "close", "--day", "yesterday", *data]) == 1
     assert "write YYYY-MM-DD" in capsys.readouterr().err
+    assert main(["period", "close", "--day", "2001-01-01", *data]) == 0
+    assert "no contract was in force on 2001-01-01" in capsys.readouterr().out
     assert main(["summary", "--json", *data]) == 0
     assert '"imbalance_nano": "0"' in capsys.readouterr().out
 
