@@ -4,6 +4,7 @@ It never opens a personal part or a curve to anybody but the payer, nor a statem
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
@@ -19,6 +20,7 @@ from tallystick_protocol.part import Part
 from tallystick_protocol.salted_tree import Leaf
 from tallystick_protocol.settled_use import Use
 
+from tallystick_cloud.ledger.model import Kind
 from tallystick_cloud.ledger.rows import usage_of
 from tallystick_cloud.log.prover import Prover
 from tallystick_cloud.settlement import sources
@@ -30,6 +32,14 @@ from .model import Chain
 
 EARLY_MS = 86_400_000  # how much a gateway's clock may be ahead of the server's
 OFFICE = (b"root", b"settlement")  # roles whose key records are always shown
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What of a contract is one payer's: channel hashes and counter keys."""
+
+    channels: set[bytes]
+    counters: set[bytes]
 
 
 class Gathering:
@@ -52,9 +62,9 @@ class Gathering:
     def chain(self, chain: Chain) -> None:
         """Everything of one contract."""
         self._contracts(chain)
-        own = self._own_channels(chain) if self.is_own else None
+        own = self._own(chain) if self.is_own else None
         for stored in chain.settlements:
-            self._settlement(chain, stored, own, is_base=stored is chain.base)
+            self._settlement(stored, own, is_base=stored is chain.base)
 
     # -------------------------------------------------------- signed objects
 
@@ -104,38 +114,26 @@ class Gathering:
 
     # -------------------------------------------------------- leaves
 
-    def _settlement(self, chain: Chain, stored: Stored, own: set[bytes] | None, *, is_base: bool) -> None:
+    def _settlement(self, stored: Stored, own: _Own | None, *, is_base: bool) -> None:
         number = self._add(stored.envelope, stored.leaf)
         rows = {tree: settlements.leaves(self._conn, stored.h, tree) for tree in TreeKey}
         uses = sources.uses_of(self._conn, stored.h)
         for tree in TreeKey:
-            opened = [row for row in rows[tree] if self._may_see(chain, tree, row, own, uses, is_base=is_base)]
+            opened = [row for row in rows[tree] if self._may_see(tree, row, own, is_base=is_base)]
             self._open_leaves(number, stored, tree, rows[tree], opened)
         if not is_base:
             self._parts(stored, [row for row in uses if not self.is_own or bytes(row.payer) == self._party])
 
-    def _may_see(
-        self, chain: Chain, tree: TreeKey, row: LeafRow, own: set[bytes] | None, uses: Sequence[Any], *, is_base: bool
-    ) -> bool:
+    def _may_see(self, tree: TreeKey, row: LeafRow, own: _Own | None, *, is_base: bool) -> bool:
         match tree:
             case TreeKey.STATEMENTS:
                 return row.party == self._party
             case TreeKey.USES:
-                return not is_base and (not self.is_own or row.party == self._party)
+                return not is_base and (own is None or row.party == self._party)
             case TreeKey.COVERS:
-                return own is None or row.ref in own
+                return own is None or row.ref in own.channels
             case TreeKey.COUNTERS:
-                return not self.is_own or row.ref in self._own_counters(chain, uses)
-
-    def _own_counters(self, chain: Chain, uses: Sequence[Any]) -> set[H32]:
-        """Price counters that the party's own uses moved."""
-        found: set[H32] = set()
-        for row in uses:
-            if bytes(row.payer) == self._party and row.kind == "live":
-                contract = chain.contracts[H32(bytes(row.contract))]
-                moved = counters_of(contract, chain.id, usage_of(row))
-                found |= {counter.key for counter in moved if counter.payer is not None}
-        return found
+                return own is None or row.ref in own.counters
 
     def _open_leaves(
         self, number: int, stored: Stored, tree: TreeKey, rows: Sequence[LeafRow], opened: Sequence[LeafRow]
@@ -233,18 +231,21 @@ class Gathering:
 
     # -------------------------------------------------------- what is one's own
 
-    def _own_channels(self, chain: Chain) -> set[bytes]:
-        """Channels of which every use in these settlements is the party's, and that the contract gives to it alone."""
-        others: set[bytes] = set()
-        mine: set[bytes] = set()
+    def _own(self, chain: Chain) -> _Own:
+        """Channels of which every use is the party's and that the contract gives to it alone; its price counters."""
+        channels: dict[bytes, bool] = {}
+        counters: set[bytes] = set()
         for stored in chain.settlements:
             for row in settlements.leaves(self._conn, stored.h, TreeKey.COVERS):
                 if row.ref is not None:
-                    (mine if self._is_given(chain.contracts.values(), row.ref) else others).add(row.ref)
+                    channels.setdefault(row.ref, self._is_given(chain.contracts.values(), row.ref))
             for use in sources.uses_of(self._conn, stored.h):
                 if bytes(use.payer) != self._party:
-                    others.add(bytes(use.channel_hash))
-        return mine - others
+                    channels[bytes(use.channel_hash)] = False
+                elif use.kind == Kind.LIVE.value and stored is not chain.base:
+                    moved = counters_of(chain.contracts[H32(bytes(use.contract))], chain.id, usage_of(use))
+                    counters |= {counter.key for counter in moved if counter.payer is not None}
+        return _Own({channel for channel, mine in channels.items() if mine}, counters)
 
     def _is_given(self, contracts: Iterable[Contract], channel_hash: bytes) -> bool:
         row = store.channel_row(self._conn, channel_hash)

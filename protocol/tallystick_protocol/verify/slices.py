@@ -208,11 +208,12 @@ def _check_counter(case: Case, account: Account, group: list[Use], counter: Coun
 
 
 def _check_caps(account: Account, uses: list[Use], counters: dict[H32, Counter]) -> None:
-    """A counter of the split never falls and never passes its cap."""
+    """A counter of the split never passes its cap, and falls only where uses are corrected."""
+    corrected = any(use.replaces is not None for use in uses)
     for use in uses:
         plan = plan_of(account.versions[use.version].contract, account.chain)
         split = use.counters[len(use.counters) - len(plan.waterfall.counters) :]
         for (key, _), rule in zip(split, plan.waterfall.counters, strict=False):
             found = counters[key]
-            fits = found.opening <= found.closing and (rule.cap is None or found.closing <= rule.cap)
+            fits = (corrected or found.opening <= found.closing) and (rule.cap is None or found.closing <= rule.cap)
             ensure(fits, account.name, f"moves the counter {rule.name!r} backwards or past its cap")
