@@ -36,7 +36,10 @@ def town() -> str:
 
 def open_money(url: str = "sqlite://") -> World:
     """Everything; the clock of its pages stands at NOW."""
-    contracts = {"washes.toml": WASHES.replace(NOTICE, LOW), "energy.toml": ENERGY.replace(NOTICE, LOW)}
+    contracts = {
+        "washes.toml": WASHES.replace(NOTICE, LOW),
+        "energy.toml": ENERGY.replace(NOTICE, LOW).replace("minimum = 5.00", "minimum = 20.00"),
+    }
     world = open_world(url, town=town(), contracts=contracts)
     for day in range(6):
         world.wash(T0 + day * DAY + 9 * HOUR, "60" if day % 2 else "30")

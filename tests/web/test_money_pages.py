@@ -30,6 +30,7 @@ PAGES = {
     "statements": ("repairer", "/statements"),
     "open statement": ("user", "/statements/2027-01"),
     "signed statement": ("repairer", "/statements/2026-12"),
+    "statement with a minimum": ("owner", "/statements/2026-11"),
     "no statement": ("lender", "/statements/2025-01"),
     "contracts": ("user", "/contracts"),
     "contract": ("lender", "first contract"),

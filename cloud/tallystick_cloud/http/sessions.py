@@ -8,7 +8,7 @@ from typing import Annotated
 
 from aiohttp import web
 from pydantic import BaseModel, StringConstraints
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import Connection, exists, func, select
 
 from tallystick_cloud import schema
 from tallystick_cloud.db import Database
@@ -150,13 +150,15 @@ def demo_routes(database: Database, pages: Pages, real_now_ms: RealNow) -> Route
 def start_demo_session(conn: Connection, role: Role, now_ms: int) -> SessionRow:
     """A session of the first person who was granted the role; raises NotFound when nobody was.
 
-    A contract's collector comes last: it pays itself nothing, so its pages show little."""
-    grant = schema.role_grant.c
+    Among owners the one of most assets; else a contract's collector comes last, for nobody pays it anything."""
+    grant, asset = schema.role_grant.c, schema.asset
+    owned = select(func.count()).where(asset.c.owner == grant.party).correlate(schema.role_grant).scalar_subquery()
     collects = exists().where(schema.contract_version.c.collector == grant.party)
+    order = (owned.desc(), grant.id) if role is Role.OWNER else (collects, grant.id)
     found = conn.execute(
         select(grant.community, grant.party)
         .where(grant.role == role.value, grant.revoked_ms.is_(None))
-        .order_by(collects, grant.id)
+        .order_by(*order)
         .limit(1)
     ).one_or_none()
     if found is None:

@@ -86,17 +86,17 @@ def _row(one: Account, row: Row, w: Wording) -> RowView:
         day = w.when(row.at_ms - 1).date().isoformat()
         link = f"/uses?period={day[:7]}&asset={row.asset}&day={day}"
     return RowView(
-        one.contract, row.ref, w.day_time(row.at_ms), w.iso(row.at_ms), _what(row, w), _detail(row, w), link,
+        one.contract, row.ref, w.day_time(row.at_ms), w.iso(row.at_ms), _what(one, row, w), _detail(row, w), link,
         exact(row.nano, w, signed=True), exact(row.balance, w), row.nano, row.balance, is_edge=False,
     )  # fmt: skip
 
 
-def _what(row: Row, w: Wording) -> str:
+def _what(one: Account, row: Row, w: Wording) -> str:
     _ = w.gettext
     return {
         RowKind.PAYOUT: _("Payout to your bank account"),
         RowKind.RETURN: _("Payout that came back"),
-    }.get(row.kind, row.asset_name or _("Erased lines, together"))
+    }.get(row.kind, row.asset_name or (one.contract if row.use_id else _("Erased lines, together")))
 
 
 def _detail(row: Row, w: Wording) -> str:

@@ -74,10 +74,11 @@ def _lines_of(row: Any, party: bytes) -> Iterable[Line]:
     """The share and the charge of one rating, without those that change nothing."""
     share = _share(row.shares, party) - _share(row.old_shares, party)
     charge = (row.fee - (row.old_fee or 0)) if bytes(row.payer) == party else 0
+    name = row.asset_name or row.asset or row.contract_name or ""
     for kind, nano in ((LineKind.SHARE, share), (LineKind.CHARGE, -charge)):
         if nano:
             yield Line(
-                kind, bytes(row.use_id), row.revision, row.asset, row.asset_name or row.asset, bytes(row.chain),
+                kind, bytes(row.use_id), row.revision, row.asset, name, bytes(row.chain),
                 row.contract_name or "", row.form, row.number, row.start_ms, row.end_ms, row.from_total, row.to_total,
                 row.programme, nano, row.rated_ms,
             )  # fmt: skip

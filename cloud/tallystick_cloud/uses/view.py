@@ -4,6 +4,7 @@ It never computes an amount; bars and sums are those of the rating."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.contract import Contract
@@ -17,6 +18,7 @@ from tallystick_cloud.uses.model import Basis, Rating, UseView
 from tallystick_cloud.uses.proof import Check, Path, Proof, Step, Verdict
 
 BAR_WIDTH = 1_000
+"""Width of the split bar: one unit is a tenth of a percent."""
 COLOURS = 5
 
 
@@ -84,16 +86,16 @@ def split_parts(rating: Rating, names: Mapping[bytes, str], reader: bytes | None
     spans = widths((nano for _, nano in shown), BAR_WIDTH)
     return tuple(
         SharePart(
-            names.get(party, party.hex()[:8]), party == reader, exact(nano, w), _percent(nano, rating.fee, w),
+            names.get(party, party.hex()[:8]), party == reader, exact(nano, w), _percent(width, w),
             number % COLOURS + 1, x, width,
         )
         for number, ((party, nano), (x, width)) in enumerate(zip(shown, spans, strict=True))
     )  # fmt: skip
 
 
-def _percent(nano: int, fee: int, w: Wording) -> str:
-    tenths = nano * 1000 // fee if fee else 0
-    return f"{w.count(tenths // 10)}.{tenths % 10} %" if tenths % 10 else f"{w.count(tenths // 10)} %"
+def _percent(tenths: int, w: Wording) -> str:
+    """Tenths of a percent, which are the parts of the bar and so sum to all of it."""
+    return f"{words.decimal(Fraction(tenths, 10), w)} %"
 
 
 def price_facts(use: UseView, usage: Usage, contract: Contract, chain: H32, w: Wording) -> tuple[Fact, ...]:

@@ -129,6 +129,15 @@ def test_the_file_has_the_rows_of_the_page(conn: Connection, world: World, name:
     assert len(set(refs)) == len(refs)
 
 
+def test_a_minimum_is_named_by_its_contract(conn: Connection, world: World) -> None:
+    (energy, _) = statements.accounts(conn, reader(world, "Coop"), span("2026-11"))
+    rows = [row for row in statement_view.account_view(energy, W).rows if row.detail.startswith("minimum")]
+    assert [row.what for row in rows] == ["Energy"]
+    home = service.home(conn, reader(world, "Coop"), span("2026-12"))
+    assert all(one.last.asset_name for one in home.newest)
+    assert all(one.name for one in home.assets)
+
+
 def test_the_list_of_months_agrees_with_each_statement(conn: Connection, world: World) -> None:
     for name in NAMES:
         found = statements.months(conn, reader(world, name), NOW, "UTC")
