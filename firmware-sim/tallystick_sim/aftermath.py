@@ -3,6 +3,7 @@ It never changes what the demo compared, and says of each thing that went wrong 
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ async def after_the_washing(data: Path, town_ms: int, tell: Callable[[str], None
         for one in proofs:
             tell(f"tallystick-verify on the evidence of {one.party}: {one.verdict}")
         return Aftermath(month, proofs, await try_cheats(data, tell) if cheats else ())
-    except (ProgramError, OSError) as error:
+    except (ProgramError, OSError, sqlite3.Error) as error:
         return Aftermath(month, proofs, failed=str(error))
 
 

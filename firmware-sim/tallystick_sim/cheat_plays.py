@@ -14,6 +14,7 @@ from tallystick_protocol.settled_use import Use
 from tallystick_protocol.statement import Line, Statement
 
 from tallystick_sim.cheat_host import COVERS, STATEMENTS, USES, Book, Host, Row
+from tallystick_sim.programs import ProgramError
 
 WASHES, HOUSE = "Washes at Casa Aurora", "Electricity of Casa Aurora"
 LENDER, WORKSHOP, BANK, COOPERATIVE = "Elena Moser", "Kofler Repairs", "Bank of Neighbours", "Casa Aurora"
@@ -124,14 +125,14 @@ def bend_scale(host: Host, _: Evidence) -> None:
 def fork_early(host: Host, honest: Evidence) -> None:
     """The workshop's log has another entry at a place that its gateways have seen."""
     seen = max((proof.size for proof in honest.proofs), default=0)
-    host.rewrite(min(set(range(seen)) - {one.leaf for one in honest.objects}))
+    host.rewrite(min(_hidden(honest, 0, seen)))
 
 
 def fork_late(host: Host, honest: Evidence) -> None:
     """The workshop's log has another entry after the last that its gateways have seen."""
     seen = max((proof.size for proof in honest.proofs), default=0)
     size = host.query("SELECT size FROM log_head")[0]["size"]
-    host.rewrite(max(set(range(seen, size)) - {one.leaf for one in honest.objects}))
+    host.rewrite(max(_hidden(honest, seen, size)))
 
 
 PLAYS = (
@@ -157,15 +158,26 @@ def _id(use: Use) -> H32:
     return use_id(use.channel_hash, use.number)
 
 
+def _hidden(honest: Evidence, low: int, high: int) -> set[int]:
+    """Entries of the log that the file does not show."""
+    found = set(range(low, high)) - {one.leaf for one in honest.objects}
+    if not found:
+        raise ProgramError(f"the file shows every entry of the log from {low} to {high}: let a demo run longer")
+    return found
+
+
 def _counted(book: Book, *, last: bool = False) -> int:
-    """A wash that was paid: the first, or the last of its machine."""
+    """A wash that was paid: the first one; or one that is the newest use of its machine."""
     uses = book.uses()
+    newest: dict[H32, int] = {}
+    for use in uses:
+        newest[use.channel_hash] = max(use.number, newest.get(use.channel_hash, 0))
     paid = [index for index, use in enumerate(uses) if use.fee and use.to_total > use.from_total]
-    if not last:
-        return paid[0]
-    index = paid[-1]
-    newest = max(use.number for use in uses if use.channel_hash == uses[index].channel_hash)
-    return next(at for at in reversed(paid) if uses[at].number == newest) if uses[index].number != newest else index
+    if last:
+        paid = [index for index in paid if uses[index].number == newest[uses[index].channel_hash]]
+    if not paid:
+        raise ProgramError("no wash was paid that a cheat could begin with: let a demo run longer")
+    return paid[-1] if last else paid[0]
 
 
 def _restate(book: Book, index: int, use: Use, move: Mapping[PartyId, int]) -> None:
