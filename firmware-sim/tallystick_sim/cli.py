@@ -82,7 +82,7 @@ def _demo(given: argparse.Namespace) -> int:
 
     seconds = HEADLESS_SECONDS if given.headless and given.seconds is None else given.seconds
     with tempfile.TemporaryDirectory(prefix="tallystick-demo-") as temporary:
-        data = Path(temporary) if given.data is None else given.data
+        data = Path(temporary) if given.data is None else given.data.absolute()
         if data.exists() and (not data.is_dir() or any(data.iterdir())):
             print(f"tallystick-sim: --data {data}: not an empty folder; name a new one or delete it", file=sys.stderr)
             return 2
@@ -95,7 +95,7 @@ def _cheat(given: argparse.Namespace) -> int:
     from tallystick_sim.programs import ProgramError
 
     with tempfile.TemporaryDirectory(prefix="tallystick-cheat-") as temporary:
-        data = Path(temporary) if given.data is None else given.data
+        data = Path(temporary) if given.data is None else given.data.absolute()
         if given.data is None and (code := asyncio.run(_short_demo(data))):
             return code
         try:
