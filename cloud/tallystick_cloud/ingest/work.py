@@ -139,7 +139,10 @@ class ChannelWork:
 
     def _started(self, event: Event) -> Trouble | None:
         use = event.use or 0
-        if use <= self.last_use and use not in self.open_uses:
+        begun = self.open_uses.get(use)
+        if begun is not None and (begun.boot, begun.uptime_ms) == (event.at.boot, event.at.ms):
+            return None  # a restored card tells again, under another number, what the books have already
+        if use <= self.last_use:
             return Trouble(Reason.NUMBER_REUSED, f"use {use} began again; the last was {self.last_use}", use=use)
         self.last_use = max(self.last_use, use)
         self.open_uses[use] = OpenUse(
@@ -153,6 +156,9 @@ class ChannelWork:
         begun = self.open_uses.get(use)
         if begun is None and use <= self.last_use and event.reason is Reason.RESTORED:
             return None  # a restored card closes what it remembers as open; the books know how it went on
+        if begun is not None and begun.state == "billable" and event.reason is Reason.RESTORED:
+            begun.is_done = True  # billed before the card was set back; its older total says nothing
+            return None
         if begun is None and use <= self.last_use:
             return Trouble(Reason.NUMBER_REUSED, f"use {use} is closed; the last was {self.last_use}", use=use)
         if self.last_total is not None and total < self.last_total:

@@ -369,6 +369,30 @@ def test_use_that_spans_batches_is_billed_once_at_its_billable_point(books: Book
     assert books.rows(schema.open_use) == []
 
 
+@pytest.mark.parametrize("billed", [False, True])
+def test_restored_card_tells_again_of_a_use_that_is_open_in_the_books(books: Books, billed: bool) -> None:
+    """Found by a crash run: the start came again under another number, and no later batch could be taken."""
+    gateway = gateway_at(books)
+    billable = event(2, T0 + MINUTE, EventCode.USE_BILLABLE, use=1, total=1, programme="30")
+    books.seal_and_send(gateway, [personal(2, [event(1, T0, EventCode.USE_STARTED, use=1)])])
+    if billed:
+        books.seal_and_send(gateway, [money(2, events=[billable])])
+    again = event(3, T0, EventCode.USE_STARTED, use=1)
+    closed = event(4, T0 + HOUR, EventCode.USE_ABORTED, use=1, total=0, reason=Reason.RESTORED)
+    told = books.seal_and_send(gateway, [personal(2, [again]), money(2, events=[closed])])
+    assert (told.receipt.status, told.receipt.quarantined) == (ReceiptStatus.ACCEPTED, ())
+    books.seal_and_send(gateway, wash(2, 5, 2, 2 if billed else 1, T0 + 2 * HOUR, T0 + 3 * HOUR))
+    assert [row["number"] for row in books.rows(schema.use) if not row["aborted"]] == ([1, 2] if billed else [2])
+    assert (books.rows(schema.open_use), books.audit()) == ([], [])
+
+
+def test_another_start_under_the_number_of_an_open_use_is_set_aside(books: Books) -> None:
+    gateway = gateway_at(books)
+    books.seal_and_send(gateway, [personal(2, [event(1, T0, EventCode.USE_STARTED, use=1)])])
+    other = books.seal_and_send(gateway, [personal(2, [event(2, T0 + 7, EventCode.USE_STARTED, use=1)])])
+    assert [reason for _, _, reason in other.receipt.quarantined] == [int(Reason.NUMBER_REUSED)]
+
+
 def test_restored_card_closes_a_use_that_the_books_closed_already(books: Books) -> None:
     gateway = gateway_at(books)
     books.seal_and_send(gateway, wash(2, 1, 1, 1, T0, T0 + HOUR))
