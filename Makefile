@@ -1,5 +1,5 @@
 # Thin over run.py, which explains itself: make help
-.PHONY: help demo cheat test check bench orders crash install lock
+.PHONY: help demo cheat test check bench orders crash powercut install lock
 .DEFAULT_GOAL := help
 
 help demo cheat test check install lock:
@@ -18,3 +18,7 @@ orders:
 # make crash CYCLES=100
 crash:
 	@python3 run.py crash CYCLES=$(or $(CYCLES),100) $(ARGS)
+
+# make powercut IMAGES=20000
+powercut:
+	@python3 run.py powercut IMAGES=$(or $(IMAGES),20000) $(ARGS)

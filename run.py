@@ -44,6 +44,7 @@ python3 run.py COMMAND [...]      (or: make COMMAND)
   bench     measurements, with their figures printed (run.py bench NAME; without a name: all)
   orders    COUNT=N arrival orders of the same uploads give one balance sheet
   crash     CYCLES=N times kill -9 at random moments, then the ledger must equal the truth
+  powercut  IMAGES=N disks as power cuts may leave them; each must hold every acknowledged reading
   install   only make .venv (install --tests: with what the tests need)
   lock      renew requirements/*.lock from the five pyproject.toml (needs uv)
   help      this text
@@ -225,6 +226,13 @@ def crash(arguments: list[str]) -> int:
     return become(str(PYTHON), "tests/crash/crash.py", "--cycles", cycles, *(a for a in arguments if "=" not in a))
 
 
+def powercut(arguments: list[str]) -> int:
+    install(with_tests=True)
+    images = value_of("IMAGES", arguments, default="20000")
+    given = (a for a in arguments if "=" not in a)
+    return become(str(PYTHON), "tests/powercut/powercut.py", "--images", images, *given)
+
+
 def value_of(name: str, arguments: list[str], *, default: str) -> str:
     """A whole number given as NAME=VALUE on the command line or in the environment."""
     given = dict(a.split("=", 1) for a in arguments if "=" in a)
@@ -271,6 +279,7 @@ COMMANDS = {
     "bench": bench,
     "orders": orders,
     "crash": crash,
+    "powercut": powercut,
     "install": install_only,
     "lock": lock,
     "help": show_help,

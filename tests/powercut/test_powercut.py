@@ -1,0 +1,36 @@
+"""A short cut of `make powercut`: a fresh, printed seed, and a weakened journal that is caught."""
+
+from __future__ import annotations
+
+import importlib.util
+import secrets
+import sys
+from pathlib import Path
+from types import ModuleType
+
+IMAGES = 400
+
+
+def powercut_module() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("tallystick_powercut", Path(__file__).with_name("powercut.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_no_power_cut_takes_what_was_acknowledged() -> None:
+    seed = secrets.token_hex(4)
+    print(f"seed {seed}")
+    outcome = powercut_module().run(IMAGES, seed)
+    assert outcome.images == IMAGES
+    assert outcome.writes > 500
+    assert not outcome.amiss, f"seed {seed}: {dict(outcome.amiss)}"
+
+
+def test_the_same_cuts_find_losses_when_the_journal_only_promises_normal() -> None:
+    seed = secrets.token_hex(4)
+    outcome = powercut_module().run(IMAGES, seed, "NORMAL")
+    assert any("acknowledged readings are lost" in text for text in outcome.amiss), f"seed {seed}"
