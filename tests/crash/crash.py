@@ -21,6 +21,7 @@ from random import Random
 from tallystick_sim.clock import ScaledClock, real_ms
 from tallystick_sim.compare import mismatches
 from tallystick_sim.plan import Gateway
+from tallystick_sim.ports import any_free
 from tallystick_sim.settle import Settled, settle
 from tallystick_sim.snapshot import Snapshot, take_snapshot
 from tallystick_sim.town import Town, TownError
@@ -56,7 +57,7 @@ class CrashRun:
         now = real_ms()
         self.random = Random(seed)
         clock = ScaledClock(FACTOR, now, now // DAY_MS * DAY_MS + MORNING_MS)
-        self.town = Town(data, clock, seed, web_port=18_080, rest_minutes=REST_MINUTES)
+        self.town = Town(data, clock, seed, web_port=any_free(), rest_minutes=REST_MINUTES)
         self.outcome = Outcome(0)
 
     async def open(self) -> None:

@@ -28,12 +28,14 @@ Read = Callable[[int, Span], Awaitable[tuple[int, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A run: `late_ms` is longer than `timeout_ms`, so that a late answer meets the next question."""
+    """A run: `late_ms` is longer than `timeout_ms`, so that a late answer meets the next question
+    (on an idle machine; `held_per_mille` are late until the unit hears its next question, on any)."""
 
     reads: int
     baud: int = 921_600
     late_per_mille: int = 100
     late_ms: int = 30
+    held_per_mille: int = 0
     timeout_ms: int = 20
     window_ms: int = 20
     seed: int = 1
@@ -117,4 +119,5 @@ def _line(setting: Setting) -> tuple[SerialLine, list[UnitFaults]]:
     faults = [line.attach(unit, SelfNaming(unit << 8)) for unit in UNITS]
     for fault in faults:
         fault.late_per_mille, fault.late_ms = setting.late_per_mille, setting.late_ms
+        fault.held_per_mille = setting.held_per_mille
     return line, faults

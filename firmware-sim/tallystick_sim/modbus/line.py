@@ -31,6 +31,7 @@ class _Unit:
     faults: UnitFaults = field(default_factory=UnitFaults)
     free_us: int = 0
     waiting: int = 0
+    held: list[tuple[Request, Play]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -135,6 +136,13 @@ class SerialLine:
 
     unplug, plug = close, open
 
+    def let_go(self, unit: int) -> None:
+        """Have a unit give the answers that it holds back, now."""
+        found = self._units[unit]
+        held, found.held = found.held, []
+        for request, play in held:
+            self._schedule(found, request, play)
+
     def noise(self, data: bytes) -> None:
         """Bytes out of nowhere, as from a loose wire or a welding machine next door."""
         self._transmit(data, self._now_us())
@@ -183,6 +191,7 @@ class SerialLine:
 
     def _ask(self, unit: _Unit, request: Request) -> None:
         """A slave does one thing after the other: while it is late with one answer, the next request waits."""
+        self.let_go(request.unit)
         if unit.waiting >= WAITING_MAX:
             self.counts.overrun += 1
             return
@@ -190,6 +199,12 @@ class SerialLine:
         if play.silent:
             return
         unit.waiting += 1
+        if play.held:
+            unit.held.append((request, play))
+        else:
+            self._schedule(unit, request, play)
+
+    def _schedule(self, unit: _Unit, request: Request, play: Play) -> None:
         start = max(self._now_us(), unit.free_us) + self.timing.turnaround_us + play.late_ms * 1_000
         unit.free_us = start + self.timing.chars_us(ANSWER_CHARS + 2 * request.count)
         self._at(start, self._answer, unit, request, play)

@@ -33,6 +33,7 @@ class MeterServer:
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._owed: set[asyncio.Task[None]] = set()
+        self._held: dict[int, asyncio.Event] = {}
 
     def attach(self, unit: int, model: MeterModel) -> UnitFaults:
         """Put a meter behind a unit id 0 to 255; the answer is the knob for its faults."""
@@ -41,6 +42,11 @@ class MeterServer:
         faults = UnitFaults()
         self._units[unit] = (model, faults)
         return faults
+
+    def let_go(self, unit: int) -> None:
+        """Have a unit give the answer that it holds back, now."""
+        if unit in self._held:
+            self._held.pop(unit).set()
 
     async def start(self) -> None:
         """Listen. Raises OSError when the port is taken."""
@@ -93,9 +99,12 @@ class MeterServer:
             self._send(writer, transaction, request.unit, bytes([request.function | 0x80, NO_SUCH_UNIT]))
             return
         model, faults = found
+        self.let_go(request.unit)
         play = faults.draw(self._random)
         if play.silent:
             return
+        if play.held:
+            await self._held.setdefault(request.unit, asyncio.Event()).wait()
         await asyncio.sleep((self._turnaround_ms + play.late_ms) / 1_000)
         number = transaction ^ FOREIGN_TRANSACTION if play.corrupt else transaction
         self._send(writer, number, request.unit, answer_pdu(model, request, play.refuse))

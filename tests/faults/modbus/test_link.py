@@ -18,7 +18,9 @@ from tallystick_sim.modbus.line import SerialLine
 from tallystick_sim.modbus.timing import LineTiming
 
 BAUD = 115_200
-TIMEOUT_MS = 200  # generous: the machine that tests this is busy with other things
+SILENCE_MS = 100  # where no answer ever comes, waiting longer shows no more
+ANSWER_MS = 5_000  # where one comes, the machine may be this busy with other things
+LATE_MS = 1_500  # both in one test: the first question waits this long for nothing, the second this long at most
 LIKE_AN_ANSWER = Span(4, 0x0312, 1)  # its echo has a byte count of 3 and a sound checksum
 
 
@@ -32,10 +34,8 @@ async def line(request: pytest.FixtureRequest) -> AsyncIterator[SerialLine]:
 
 @pytest.fixture
 async def link(line: SerialLine) -> AsyncIterator[ModbusLink]:
-    link = ModbusLink(LineConfig("l", LineKind.RTU, device=line.port, baud=BAUD, timeout_ms=TIMEOUT_MS))
-    await link.connect()
-    yield link
-    link.close()
+    async with _rtu_link(line, ANSWER_MS) as link:
+        yield link
 
 
 @pytest.mark.parametrize("span", [LIKE_AN_ANSWER, Span(3, 0, 125), Span(4, 0x0100, 1), Span(4, 0x0B00, 8)])
@@ -45,9 +45,10 @@ async def test_registers_are_read_with_and_without_an_echo(line: SerialLine, lin
         assert await link.ask(1, span) == SelfNaming(0).read(span.function, span.address, span.count)
 
 
-async def test_an_echo_alone_is_no_answer(line: SerialLine, link: ModbusLink) -> None:
-    with pytest.raises(NoAnswer, match="unit 1 did not answer within 200 ms"):
-        await link.ask(1, LIKE_AN_ANSWER)
+async def test_an_echo_alone_is_no_answer(line: SerialLine) -> None:
+    async with _rtu_link(line, SILENCE_MS) as link:
+        with pytest.raises(NoAnswer, match="unit 1 did not answer within 100 ms"):
+            await link.ask(1, LIKE_AN_ANSWER)
 
 
 async def test_a_refusal_carries_its_code(line: SerialLine, link: ModbusLink) -> None:
@@ -57,13 +58,22 @@ async def test_a_refusal_carries_its_code(line: SerialLine, link: ModbusLink) ->
     assert caught.value.code == 6
 
 
-@pytest.mark.parametrize("late", [Span(4, 0, 2), Span(3, 0, 1)], ids=["other count", "other function"])
-async def test_a_late_answer_of_another_shape_is_a_wrong_answer(line: SerialLine, link: ModbusLink, late: Span) -> None:
-    line.attach(1, SelfNaming(0)).late_once(TIMEOUT_MS + 80)
-    with pytest.raises(NoAnswer):
-        await link.ask(1, late)
-    with pytest.raises(WrongAnswer, match="was asked for 1 registers from 0x0312 with function 4"):
-        await link.ask(1, LIKE_AN_ANSWER)
+async def test_a_late_answer_of_another_shape_is_a_wrong_answer() -> None:
+    cases = [(echo, late) for echo in (False, True) for late in (Span(4, 0, 2), Span(3, 0, 1))]
+    await asyncio.gather(*(_late_answer(echo, late) for echo, late in cases))  # side by side: all of it is waiting
+
+
+async def _late_answer(echo: bool, late: Span) -> None:
+    """The answer to the first question comes after the second was asked, by the order on the wire and not by luck."""
+    line = SerialLine(LineTiming(BAUD, 1_000), echo=echo)
+    line.open()
+    line.attach(1, SelfNaming(0)).hold_once()
+    async with _rtu_link(line, LATE_MS) as link:
+        with pytest.raises(NoAnswer):
+            await link.ask(1, late)
+        with pytest.raises(WrongAnswer, match="was asked for 1 registers from 0x0312 with function 4"):
+            await link.ask(1, LIKE_AN_ANSWER)
+    line.close()
 
 
 async def test_a_port_that_is_not_there_is_named() -> None:
@@ -78,22 +88,29 @@ Handler = Callable[[bytes], bytes]
 
 
 @pytest.mark.parametrize(
-    ("answer", "failure"),
+    ("answer", "failure", "timeout_ms"),
     [
-        (lambda ask: b"\0\0" + ask[2:4] + b"\0\5\1\4\2\x12\x34", WrongAnswer),  # number 0, which pymodbus lets pass
-        (lambda ask: ask[:4] + b"\0\5\1\3\2\x12\x34", WrongAnswer),
-        (lambda ask: ask[:4] + b"\0\7\1\4\4\x12\x34\x56\x78", WrongAnswer),
-        (lambda ask: ask[:4] + b"\0\5\2\4\2\x12\x34", NoAnswer),
+        (
+            lambda ask: b"\0\0" + ask[2:4] + b"\0\5\1\4\2\x12\x34",
+            WrongAnswer,
+            ANSWER_MS,
+        ),  # number 0, which pymodbus lets pass
+        (lambda ask: ask[:4] + b"\0\5\1\3\2\x12\x34", WrongAnswer, ANSWER_MS),
+        (lambda ask: ask[:4] + b"\0\7\1\4\4\x12\x34\x56\x78", WrongAnswer, ANSWER_MS),
+        (lambda ask: ask[:4] + b"\0\5\2\4\2\x12\x34", NoAnswer, SILENCE_MS),
         (
             lambda ask: struct.pack(">H", struct.unpack(">H", ask[:2])[0] ^ 2) + ask[2:4] + b"\0\5\1\4\2\x12\x34",
             NoAnswer,
+            SILENCE_MS,
         ),
-        (lambda ask: b"", NoAnswer),
+        (lambda ask: b"", NoAnswer, SILENCE_MS),
     ],
     ids=["number 0", "function", "count", "unit", "number", "silence"],
 )
-async def test_a_tcp_answer_that_does_not_fit_is_never_a_value(answer: Handler, failure: type[Exception]) -> None:
-    async with _tcp_link(answer, 150) as link:
+async def test_a_tcp_answer_that_does_not_fit_is_never_a_value(
+    answer: Handler, failure: type[Exception], timeout_ms: int
+) -> None:
+    async with _tcp_link(answer, timeout_ms) as link:
         with pytest.raises(failure):
             await link.ask(1, LIKE_AN_ANSWER)
 
@@ -105,6 +122,14 @@ async def test_a_tcp_peer_that_vanished_without_a_word_is_connected_to_anew() ->
             with pytest.raises(NoAnswer):
                 await link.ask(1, LIKE_AN_ANSWER)
         assert link.down.is_set()
+
+
+@contextlib.asynccontextmanager
+async def _rtu_link(line: SerialLine, timeout_ms: int) -> AsyncIterator[ModbusLink]:
+    link = ModbusLink(LineConfig("l", LineKind.RTU, device=line.port, baud=BAUD, timeout_ms=timeout_ms))
+    await link.connect()
+    yield link
+    link.close()
 
 
 @contextlib.asynccontextmanager

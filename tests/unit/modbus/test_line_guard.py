@@ -12,6 +12,8 @@ from tallystick_edge.drivers.modbus_errors import LineDown, NoAnswer, Refused, W
 from tallystick_edge.drivers.modbus_meter import Backoff
 from tallystick_edge.profile import Span
 
+pytestmark = pytest.mark.virtual_time
+
 ENERGY, POWER, VOLTAGE = Span(4, 0x48, 2), Span(4, 0x0C, 2), Span(4, 0, 1)
 TIMES = GuardTimes(late_window_ms=20, gap_ms=0)
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from random import Random
 
 import pytest
-from support.modbus import SelfNaming, SetTruth
+from support.modbus import SelfNaming, SetTruth, seen
 from tallystick_sim.modbus.faults import Play, UnitFaults
 from tallystick_sim.modbus.iem3155 import Iem3155
 from tallystick_sim.modbus.line import SerialLine
@@ -48,7 +48,7 @@ class Wire:
     async def heard_all(self, expected: bytes) -> bytes:
         """As many bytes as expected, however busy the machine is, and what comes right after them."""
         heard = b""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(heard) < len(expected):
                 heard += await self.first_heard()
         return heard + await self.heard(0.01)
@@ -148,12 +148,29 @@ async def test_who_talks_into_an_answer_spoils_both(slow_line: SerialLine, slow_
 
 
 async def test_a_late_answer_comes_first_and_the_next_one_after_it(line: SerialLine, wire: Wire) -> None:
-    line.attach(2, SelfNaming(0)).late_once(1_500)
+    line.attach(2, SelfNaming(0)).hold_once()
     wire.send(frame_of(2, struct.pack(">BHH", 4, 100, 1)))
-    assert await wire.heard(0.1) == b""
+    await seen(lambda: line.counts.requests == 1)
+    assert await wire.heard(0.05) == b""
     wire.send(frame_of(2, struct.pack(">BHH", 4, 500, 1)))
     old, new = (frame_of(2, struct.pack(">BBH", 4, 2, 0x4000 + place)) for place in (100, 500))
     assert await wire.heard_all(old + new) == old + new
+
+
+async def test_an_answer_held_back_is_given_when_it_is_let_go(line: SerialLine, wire: Wire) -> None:
+    line.attach(2, SelfNaming(0)).hold_once()
+    wire.send(frame_of(2, struct.pack(">BHH", 4, 100, 1)))
+    await seen(lambda: line.counts.requests == 1)
+    line.let_go(2)
+    assert await wire.heard_all(expected := frame_of(2, struct.pack(">BBH", 4, 2, 0x4000 + 100))) == expected
+
+
+async def test_a_late_answer_comes_by_its_time(line: SerialLine, wire: Wire) -> None:
+    line.attach(2, SelfNaming(0)).late_once(300)
+    asked = asyncio.get_running_loop().time()
+    wire.send(frame_of(2, struct.pack(">BHH", 4, 100, 1)))
+    assert await wire.heard_all(expected := frame_of(2, struct.pack(">BBH", 4, 2, 0x4000 + 100))) == expected
+    assert asyncio.get_running_loop().time() - asked > 0.3
 
 
 async def test_echo_lets_the_master_hear_itself() -> None:
@@ -202,7 +219,7 @@ def test_meters_refuse_what_the_real_ones_refuse(
 
 async def test_a_late_tcp_answer_carries_the_old_number() -> None:
     server = MeterServer(turnaround_ms=1)
-    server.attach(1, SelfNaming(0)).late_once(40)
+    server.attach(1, SelfNaming(0)).hold_once()
     await server.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     for number, place in ((7, 100), (8, 200)):
