@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from tallystick_protocol.errors import ProtocolError
 
 from tallystick_cloud.commands import (
+    bank,
     broker,
     community,
     contract,
@@ -74,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
         period,
         settlement,
         payout,
+        bank,
         evidence,
         witness,
         summary,

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tallystick_cloud.app import Addresses, Setup, Task, run
+from tallystick_cloud.bank.api import bank_routes
 from tallystick_cloud.checkpoints import CheckpointKeeper
 from tallystick_cloud.city.live import Hub
 from tallystick_cloud.clock import real_utc
@@ -114,6 +115,7 @@ def domain_routes(
         log_routes(database, first_community),
         ledger_routes(database, clock),
         payout_routes(database, clock),
+        bank_routes(database, clock),
         settlement_routes(database, aggregator, clock),
         evidence_routes(database, aggregator, clock),
     )

@@ -31,6 +31,7 @@ class Account(StrEnum):
     FUND = "fund"
     PAYOUT_IN_TRANSIT = "payout-in-transit"
     BANK = "bank"
+    SUSPENSE = "suspense"  # moved at the bank, and nobody knows yet for whom
 
 
 @dataclass(frozen=True, slots=True)

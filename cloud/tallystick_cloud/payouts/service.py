@@ -3,7 +3,7 @@
 It never pays what the books do not owe, and a step done twice changes nothing the second time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -155,7 +155,12 @@ def mark_sent(conn: Connection, community: str, number: int, party: bytes, now_m
 
 
 def confirm(
-    conn: Connection, community: str, number: int, outcome: Outcome, now_ms: int, payouts: Sequence[bytes] | None = None
+    conn: Connection,
+    community: str,
+    number: int,
+    outcome: Outcome,
+    now_ms: int,
+    payouts: Collection[bytes] | None = None,
 ) -> Run:
     """What the bank did: paid, or returned to be owed again. `payouts` None: all that have no outcome yet."""
     store.lock(conn, community)

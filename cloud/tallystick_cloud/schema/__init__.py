@@ -3,6 +3,7 @@
 It never runs a statement; `migrations` makes these tables, and a test holds both equal.
 """
 
+from .bank import bank_entry, bank_payment, bank_report, bank_statement
 from .base import metadata
 from .books import (
     approval,
@@ -65,6 +66,10 @@ __all__ = [
     "approval",
     "asset",
     "balance",
+    "bank_entry",
+    "bank_payment",
+    "bank_report",
+    "bank_statement",
     "batch",
     "channel",
     "checkpoint",

@@ -17,6 +17,7 @@ from tallystick_protocol.money.calendar import Period, period_of
 from tallystick_protocol.money.contract import Contract, version_at
 from tallystick_protocol.statement import CENT_NANO, Line
 
+from tallystick_cloud.bank.store import payments_between
 from tallystick_cloud.context import Context
 from tallystick_cloud.contracts import store as contracts
 from tallystick_cloud.contracts.model import Version
@@ -141,7 +142,7 @@ def _accounts(
 ) -> dict[PartyId, settle.Account]:
     """Every party of the contract has a statement each time, so that statements chain without a gap."""
     past = {} if before is None else {bytes(row.party): row for row in store.statements_of(conn, before.h)}
-    lines = _payout_lines(conn, chain, None if before is None else before.to_ms, to_ms)
+    lines = _money_lines(conn, chain, None if before is None else before.to_ms, to_ms)
     parties = {party.id for contract in versions for party in contract.parties}
     parties |= {PartyId(party) for party in past} | set(lines)
     accounts = {}
@@ -152,8 +153,8 @@ def _accounts(
     return accounts
 
 
-def _payout_lines(conn: Connection, chain: H32, from_ms: int | None, to_ms: int) -> dict[PartyId, list[Line]]:
-    """Payouts that were sent since the last settlement, and those that came back."""
+def _money_lines(conn: Connection, chain: H32, from_ms: int | None, to_ms: int) -> dict[PartyId, list[Line]]:
+    """Payouts that were sent since the last settlement, those that came back, and what users paid."""
     low = from_ms or 0
     found: dict[PartyId, list[Line]] = {}
     for row in store.payouts_between(conn, chain, from_ms, to_ms):
@@ -162,6 +163,8 @@ def _payout_lines(conn: Connection, chain: H32, from_ms: int | None, to_ms: int)
             mine.append(Line(LineKind.PAYOUT, H32(bytes(row.id)), -row.cents * CENT_NANO))
         if row.outcome == "returned" and low <= row.outcome_ms < to_ms:
             mine.append(Line(LineKind.PAYMENT, H32(bytes(row.id)), row.cents * CENT_NANO))
+    for payment, payer, nano in payments_between(conn, chain, low, to_ms):
+        found.setdefault(PartyId(payer), []).append(Line(LineKind.PAYMENT, H32(payment), nano))
     return found
 
 

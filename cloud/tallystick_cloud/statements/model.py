@@ -22,13 +22,14 @@ class RowKind(StrEnum):
     CORRECTION = "correction"
     PAYOUT = "payout"
     RETURN = "return"
+    PAYMENT = "payment"
 
 
 KINDS = {
     LineKind.SHARE: RowKind.SHARE,
     LineKind.CHARGE: RowKind.CHARGE,
     LineKind.PAYOUT: RowKind.PAYOUT,
-    LineKind.PAYMENT: RowKind.RETURN,
+    LineKind.PAYMENT: RowKind.PAYMENT,  # a line about a payout is one that came back
 }
 
 

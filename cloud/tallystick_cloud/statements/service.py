@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
+from tallystick_protocol.statement import Line
 
 from tallystick_cloud.contracts.store import book
 from tallystick_cloud.http.month import Month as Calendar
@@ -38,11 +39,12 @@ class _Books:
     signed: Mapping[bytes, Sequence[store.Signed]]
     unsettled: Mapping[bytes, Sequence[UnsettledUse]]
     payouts: Mapping[bytes, Sequence[Any]]
+    payments: Mapping[bytes, Sequence[Any]]
     about: Mapping[bytes, SettledUse]
 
     @property
     def chains(self) -> list[bytes]:
-        known = {*self.signed, *self.unsettled, *self.payouts}
+        known = {*self.signed, *self.unsettled, *self.payouts, *self.payments}
         return sorted(known, key=lambda chain: (self.names.get(chain, ("", ""))[0], chain))
 
 
@@ -69,7 +71,7 @@ def months(conn: Connection, reader: Reader, now_ms: int, zone: str) -> tuple[Mo
 
 def _month(text: str, found: Sequence[Account]) -> Month:
     rows = [row for one in found for row in one.rows]
-    paid = -sum(row.nano for row in rows if row.kind in (RowKind.PAYOUT, RowKind.RETURN))
+    paid = -sum(row.nano for row in rows if row.kind in (RowKind.PAYOUT, RowKind.RETURN, RowKind.PAYMENT))
     moved = sum(row.nano for row in rows) + paid
     is_final = bool(found) and all(one.is_final for one in found)
     return Month(text, sum(one.opening for one in found), moved, paid, sum(one.closing for one in found), is_final)
@@ -85,6 +87,7 @@ def _books(conn: Connection, reader: Reader, at_ms: int) -> _Books:
         signed=_by_chain(signed),
         unsettled=_by_chain(read_unsettled(conn, reader, at_ms)),
         payouts=_by_chain(store.payouts(conn, reader.community, party)),
+        payments=_by_chain(store.payments(conn, reader.community, party)),
         about=read_settled(conn, reader, refs),
     )
 
@@ -125,19 +128,28 @@ def _signed_rows(one: store.Signed, books: _Books) -> Iterable[Row]:
     for line in one.message.lines:
         kind, about = KINDS[line.kind], books.about.get(bytes(line.ref))
         if about is None:
-            yield _bare(f"P-{line.ref.hex()[:REF_CHARS]}", _payout_ms(books, one, bytes(line.ref)), kind, line.amount)
+            yield _money_row(books, one, line, kind)
         elif line.amount:
             at_ms = one.to_ms if about.form == "interval" else min(about.end_ms, one.to_ms)
             yield row_of_use(about, kind, line.amount, at_ms)
 
 
-def _payout_ms(books: _Books, one: store.Signed, ref: bytes) -> int:
-    found = next((row for row in books.payouts.get(one.chain, ()) if bytes(row.id) == ref), None)
-    return one.to_ms if found is None or found.sent_ms is None else int(found.sent_ms)
+def _money_row(books: _Books, one: store.Signed, line: Line, kind: RowKind) -> Row:
+    """A line about no use: a payout, one that came back, or what the party paid."""
+    ref = bytes(line.ref)
+    sent = next((row for row in books.payouts.get(one.chain, ()) if bytes(row.id) == ref), None)
+    if sent is not None:
+        is_back = kind is RowKind.PAYMENT
+        at_ms = sent.outcome_ms if is_back else sent.sent_ms
+        found, letter = (RowKind.RETURN, "R") if is_back else (kind, "P")
+        return _bare(f"{letter}-{ref.hex()[:REF_CHARS]}", at_ms or one.to_ms, found, line.amount)
+    paid = next((row for row in books.payments.get(one.chain, ()) if bytes(row.id) == ref), None)
+    at_ms = one.to_ms if paid is None else paid.booked_ms
+    return _bare(f"M-{ref.hex()[:REF_CHARS]}", at_ms, kind, line.amount)
 
 
 def _open_rows(books: _Books, chain: bytes, since_ms: int) -> Iterable[Row]:
-    """What no statement holds yet: uses, corrections of settled ones, payouts sent or come back."""
+    """What no statement holds yet: uses, corrections of settled ones, payouts sent or come back, payments."""
     for use in books.unsettled.get(chain, ()):
         at_ms = use.rated_ms if use.is_correction else use.end_ms
         for kind, nano in ((RowKind.SHARE, use.share), (RowKind.CHARGE, use.charge)):
@@ -149,6 +161,9 @@ def _open_rows(books: _Books, chain: bytes, since_ms: int) -> Iterable[Row]:
             yield _bare(ref, row.sent_ms, RowKind.PAYOUT, -row.cents * CENT_NANO)
         if row.outcome == "returned" and row.outcome_ms >= since_ms:
             yield _bare(f"R{ref[1:]}", row.outcome_ms, RowKind.RETURN, row.cents * CENT_NANO)
+    for row in books.payments.get(chain, ()):
+        if row.booked_ms >= since_ms:
+            yield _bare(f"M-{bytes(row.id).hex()[:REF_CHARS]}", row.booked_ms, RowKind.PAYMENT, row.nano)
 
 
 def _bare(ref: str, at_ms: int, kind: RowKind, nano: int) -> Row:

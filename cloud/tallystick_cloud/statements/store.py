@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, select
 from tallystick_protocol.statement import Statement
 
-from tallystick_cloud.schema import journal, payout, posting, settlement, settlement_leaf, statement
+from tallystick_cloud.schema import bank_payment, journal, payout, posting, settlement, settlement_leaf, statement
 from tallystick_cloud.settlement.model import TreeKey
 
 
@@ -56,6 +56,15 @@ def payouts(conn: Connection, community: str, party: bytes) -> Sequence[Any]:
         select(payout)
         .where(payout.c.community == community, payout.c.party == party, payout.c.sent_ms.is_not(None))
         .order_by(payout.c.sent_ms, payout.c.id)
+    ).all()
+
+
+def payments(conn: Connection, community: str, party: bytes) -> Sequence[Any]:
+    """What the party paid, per contract, oldest first."""
+    return conn.execute(
+        select(bank_payment)
+        .where(bank_payment.c.community == community, bank_payment.c.party == party)
+        .order_by(bank_payment.c.booked_ms, bank_payment.c.id)
     ).all()
 
 

@@ -1,13 +1,17 @@
 """Closing a period: once, in order, over all that was used, with statements that say what the books say."""
 
 from collections.abc import Iterator
+from datetime import date
 
 import pytest
 from sqlalchemy import Connection, select
 from support import postgres
 from support.books import DAY, HOUR, T0, dump
+from support.payouts import IBANS
 from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER, NOVEMBER, World, open_world, two_months
 from tallystick_cloud import schema
+from tallystick_cloud.bank.intake import take
+from tallystick_cloud.bank.reference import reference_of
 from tallystick_cloud.errors import Conflict, NotFound
 from tallystick_cloud.settlement import statements, store
 from tallystick_cloud.settlement.errors import SettlementRefused
@@ -19,6 +23,7 @@ from tallystick_protocol.cover import Cover
 from tallystick_protocol.keys import PublicKey
 from tallystick_protocol.settlement import Settlement
 from tallystick_protocol.statement import Statement
+from tallystick_sim.bank import SimBank
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +149,29 @@ def test_payouts_are_lines_of_the_next_statement() -> None:
     made = world.evidence("Repairer", DECEMBER + 31 * DAY, now_ms=AFTER_DECEMBER + 31 * DAY)
     assert world.verify(made, "Repairer").verdict == "valid"
     world.books.database.close()
+
+
+def test_what_a_user_paid_is_a_line_of_the_next_statement_and_verifies() -> None:
+    world = two_months()
+    coop, anna = world.ids["Coop"], world.ids["Anna"]
+    world.books.database.write_now(_add_account, world.community, coop, IBANS["Coop"])
+    bank = SimBank(IBANS["Coop"], 0)
+    bank.receive(300, date(2027, 1, 2), "A. Rossi", IBANS["Bank"], reference=reference_of(world.community, coop, anna))
+    world.books.database.write_now(take, world.community, bank.statement(date(2027, 1, 2)), AFTER_DECEMBER)
+    later = AFTER_DECEMBER + 31 * DAY
+    world.close(DECEMBER + 31 * DAY, later)
+    found = world.books.database.read_now(statements.sheets, world.community, anna)
+    newest = next(one for one in found if one.contract == "Washes")
+    assert [row.amount for row in newest.rows if row.what == "payment"] == [300 * 10**7]
+    assert newest.closing == newest.opening + 300 * 10**7
+    made = world.evidence("Anna", DECEMBER + 31 * DAY, now_ms=later)
+    assert world.verify(made, "Anna").verdict.startswith("valid")
+    world.books.database.close()
+
+
+def _add_account(conn: Connection, community: str, party: bytes, iban: str) -> None:
+    row = {"community": community, "party": party, "iban": iban, "holder": "Coop", "valid_from_ms": T0}
+    conn.execute(schema.party_account.insert(), row)
 
 
 def chain_of(world: World, name: str) -> bytes:

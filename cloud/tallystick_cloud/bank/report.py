@@ -1,0 +1,130 @@
+"""What the bank said, for people and for programs: the same figures as words and as JSON.
+
+It never rounds; amounts leave as strings.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from tallystick_cloud.payouts import epc
+from tallystick_cloud.payouts.model import money
+
+from .model import Standing
+from .service import Position, Reported, Taken
+from .store import StoredEntry
+
+Names = Mapping[bytes, str]
+ID_CHARS = 12  # of an entry's id in words: enough to name one
+IN_WORDS = {
+    Standing.PAYOUT: "payouts",
+    Standing.RETURN: "returns",
+    Standing.BATCH: "whole runs",
+    Standing.PAYMENT: "payments",
+    Standing.SUSPENSE: "in suspense",
+    Standing.ASSIGNED: "assigned",
+}
+
+
+def taken_json(one: Taken, names: Names) -> dict[str, object]:
+    said = one.statement
+    return {
+        "statement": said.id,
+        "iban": said.iban,
+        "holder": names[one.holder],
+        "opening_cents": str(said.opening_cents),
+        "closing_cents": str(said.closing_cents),
+        "closing_day": said.closing_day.isoformat(),
+        "entries": len(said.entries),
+        "known_before": one.again,
+        "standings": {standing.value: count for standing, count in one.standings},
+    }
+
+
+def taken_text(one: Taken, names: Names) -> str:
+    said = one.statement
+    head = f"statement {said.id} of {names[one.holder]}, {said.closing_day}"
+    if one.again:
+        return f"{head}: taken before; nothing is changed"
+    counts = ", ".join(f"{count} {IN_WORDS[standing]}" for standing, count in one.standings) or "no entries"
+    closing = f"{epc.decimal(said.closing_cents)} {said.currency}"
+    lines = [f"{head}: {counts}; it closes at {closing}"]
+    if any(standing is Standing.SUSPENSE for standing, _ in one.standings):
+        lines.append("next: tallystick bank show --suspense, then tallystick bank assign ENTRY --party NAME")
+    return "\n".join(lines)
+
+
+def reported_json(one: Reported) -> dict[str, object]:
+    return {
+        "report": one.report.id,
+        "run": one.run,
+        "status": one.report.status,
+        "rejected": one.rejected,
+        "known_before": one.again,
+        "reasons": [
+            {"end_to_end": line.end_to_end, "status": line.status, "reason": line.reason} for line in one.report.lines
+        ],
+    }
+
+
+def reported_text(one: Reported) -> str:
+    head = f"status report {one.report.id} about payout run {one.run}"
+    if one.again:
+        return f"{head}: taken before; nothing is changed"
+    if not one.rejected:
+        return f"{head}: nothing is rejected; a statement will show what was paid"
+    lines = [f"{head}: {one.rejected} rejected, owed again; the next run pays them"]
+    lines += [f"  {line.end_to_end or 'all'}: {line.reason or 'no reason given'}" for line in one.report.lines
+              if line.is_rejected]  # fmt: skip
+    return "\n".join(lines)
+
+
+def entry_json(one: StoredEntry, names: Names) -> dict[str, object]:
+    return {
+        "entry": one.id.hex(),
+        "statement": one.statement,
+        "holder": names[one.holder],
+        "day": one.day,
+        "cents": str(one.cents),
+        "currency": one.currency,
+        "name": one.name,
+        "iban": one.iban,
+        "remittance": one.remittance,
+        "standing": one.standing.value,
+        "about": one.about,
+    }
+
+
+def entry_text(one: StoredEntry) -> str:
+    amount = epc.decimal(one.cents)
+    who = " ".join(part for part in (one.name, one.remittance) if part)
+    return f"{one.id.hex()[:ID_CHARS]}  {one.day}  {amount:>14} {one.currency}  {one.standing.value:8}  {one.about}" + (
+        f"\n{'':14}{who}" if who else ""
+    )
+
+
+def position_json(one: Position, names: Names) -> dict[str, object]:
+    return {
+        "iban": one.iban,
+        "holder": names[one.holder],
+        "day": one.day,
+        "bank_cents": str(one.bank_cents),
+        "books_nano": str(one.books_nano),
+        "unseen_nano": str(one.unseen_nano),
+        "suspense": one.suspense,
+    }
+
+
+def position_text(one: Position, names: Names) -> str:
+    bank, books = epc.decimal(one.bank_cents), money(one.books_nano)
+    lines = [f"{one.iban}, {names[one.holder]}, {one.day}: the bank says {bank}, the books say {books}"]
+    if one.unseen_nano:
+        lines.append(f"  {money(one.unseen_nano)} is booked by hand and in no statement yet")
+    if one.suspense:
+        lines.append(f"  {one.suspense} in suspense: tallystick bank show --suspense")
+    return "\n".join(lines)
+
+
+def all_json(positions: Sequence[Position], entries: Sequence[StoredEntry], names: Names) -> dict[str, object]:
+    return {
+        "accounts": [position_json(one, names) for one in positions],
+        "entries": [entry_json(one, names) for one in entries],
+    }
