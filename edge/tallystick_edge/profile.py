@@ -10,6 +10,7 @@ from enum import StrEnum
 from importlib import resources
 
 PROFILE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+TURNAROUND_MS = 20  # usual for a DIN-rail meter; only the cost model of merged reads uses it
 PROFILE_BYTES_MAX = 65_536  # the largest of ours has 4 kB; a profile is read whole into memory
 
 
@@ -75,7 +76,8 @@ class ModbusWire:
     """Where and how a value stands in the register map. raw times 10^scale is in the register's unit.
 
     `absent`: raw words by which the meter says that it has no value.
-    Registers of one `atomic` group are always read in one request."""
+    Registers of one `atomic` group are always read in one request.
+    `powers`: registers that say a further power of ten. `plus`: the rest of a counter kept in two registers."""
 
     span: Span
     type: WireType
@@ -83,6 +85,26 @@ class ModbusWire:
     scale: int
     absent: tuple[tuple[int, ...], ...] = ()
     atomic: str | None = None
+    powers: tuple[PowerWire, ...] = ()
+    plus: PlusWire | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PowerWire:
+    """A register that says by which power of ten the value beside it counts: as a number, or as a unit code.
+
+    `codes`: unit code -> power of ten, None when the register is the power itself."""
+
+    wire: ModbusWire
+    codes: Mapping[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlusWire:
+    """The finer part of a counter, read in one request with the coarser one; its raw value is below `below`."""
+
+    wire: ModbusWire
+    below: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +122,8 @@ class Register:
 
     `quantity`: OBIS code where one exists.
     `modulus`: the value at which a counter starts again at 0, None when unknown.
-    `rated_max_per_h`: most that can be counted in an hour at rated power, in value units; None for gauges."""
+    `rated_max_per_h`: most that can be counted in an hour at rated power, in value units; None for gauges.
+    `step`: by how much the value moves at once where `scale` does not say it, in value units."""
 
     name: str
     quantity: str
@@ -110,40 +133,53 @@ class Register:
     wire: ModbusWire | ObjectWire
     modulus: int | None = None
     rated_max_per_h: int | None = None
+    step: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A value by which the meter is recognised; `contains` is compared with the decoded value written as text."""
+    """A value by which the meter is recognised: the whole text, a part of it, or a number from .. to."""
 
     wire: ModbusWire
     equals: str | None = None
     contains: str | None = None
+    between: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """How to tell this meter from others and where its serial number stands (None: it tells none)."""
+    """How to tell this meter from others and where its serial number stands (None: it tells none).
+
+    `weak`: why the probes prove little; such a profile is tried last, and named with a question mark."""
 
     probes: tuple[Probe, ...]
     serial: ModbusWire | None
+    weak: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may ask for: at most `registers_max`, and never across a `forbidden` hole."""
+    """What one request may ask for: at most `registers_max`, and never across a `forbidden` hole.
+
+    `turnaround_ms`: how long the meter usually thinks; the cost model weighs one more request by it."""
 
     registers_max: int
     forbidden: tuple[Span, ...] = ()
+    turnaround_ms: int = TURNAROUND_MS
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The document the map was taken from, and the page in it."""
+    """The document the map was taken from, and the page in it.
+
+    `checked`: the independent source it was compared with. `unchecked`: what nobody could compare yet; counters of
+    such a profile are billed only when the plan says who compared them with the meter's display."""
 
     document: str
     page: str
     note: str | None = None
+    checked: str | None = None
+    unchecked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +192,16 @@ class RawRead:
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """Raw input (`reads` for Modbus, `payload` for Bluetooth) and the values it must give."""
+    """Raw input (`reads` for Modbus, `payload` for Bluetooth) and the values it must give.
+
+    `absent`: registers for which the meter answers that it has no value."""
 
     name: str
     reads: tuple[RawRead, ...]
     payload: bytes
     expect: Mapping[str, int]
     serial: str | None
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

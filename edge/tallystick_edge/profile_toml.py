@@ -6,14 +6,18 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
+from dataclasses import replace
 from decimal import Decimal
 
 from tallystick_edge.profile import (
     PROFILE_BYTES_MAX,
+    TURNAROUND_MS,
     Identity,
     Limits,
     ModbusWire,
     ObjectWire,
+    PlusWire,
+    PowerWire,
     Probe,
     Profile,
     ProfileError,
@@ -73,7 +77,13 @@ def _toml(file: str, data: bytes) -> dict[str, object]:
 
 
 def _source(table: Table) -> Source:
-    source = Source(table.text("document"), table.text("page"), table.text_or_none("note"))
+    source = Source(
+        table.text("document"),
+        table.text("page"),
+        table.text_or_none("note"),
+        table.text_or_none("checked"),
+        table.text_or_none("unchecked"),
+    )
     table.done()
     return source
 
@@ -86,19 +96,14 @@ def _limits(top: Table, kind: ProfileKind) -> Limits | None:
     for hole in table.tables("forbidden"):
         forbidden.append(_span(hole, hole.integer("count", 1, ADDRESS_MAX)))
         hole.done()
-    limits = Limits(table.integer("registers_max", 1, REGISTERS_MAX), tuple(forbidden))
+    turnaround_ms = table.integer("turnaround_ms", 0, 10_000, default=TURNAROUND_MS)
+    limits = Limits(table.integer("registers_max", 1, REGISTERS_MAX), tuple(forbidden), turnaround_ms)
     table.done()
     return limits
 
 
 def _identity(table: Table) -> Identity:
-    probes = []
-    for entry in table.tables("probe"):
-        probe = Probe(_wire(entry), entry.text_or_none("equals"), entry.text_or_none("contains"))
-        if (probe.equals is None) == (probe.contains is None):
-            raise entry.error("equals", "or `contains` must be given, and only one of the two")
-        entry.done()
-        probes.append(probe)
+    probes = [_probe(entry) for entry in table.tables("probe")]
     if not probes:
         raise table.error("probe", "is missing: nothing tells this meter from others")
     serial = None
@@ -106,8 +111,29 @@ def _identity(table: Table) -> Identity:
         place = table.table("serial")
         serial = _wire(place)
         place.done()
+    weak = table.text_or_none("weak")
     table.done()
-    return Identity(tuple(probes), serial)
+    return Identity(tuple(probes), serial, weak)
+
+
+def _probe(table: Table) -> Probe:
+    wire = _wire(table)
+    probe = Probe(wire, table.text_or_none("equals"), table.text_or_none("contains"), _between(table))
+    if sum(each is not None for each in (probe.equals, probe.contains, probe.between)) != 1:
+        raise table.error("equals", "or `contains` or `between` must be given, and only one of them")
+    if probe.between is not None and wire.type in (WireType.TEXT, WireType.FLOAT32):
+        raise table.error("between", "compares whole numbers, which text and float32 are not")
+    table.done()
+    return probe
+
+
+def _between(table: Table) -> tuple[int, int] | None:
+    if not table.has("between"):
+        return None
+    ends = table.items("between")
+    if len(ends) != 2 or any(type(each) is not int for each in ends) or ends[0] > ends[1]:
+        raise table.error("between", "is not two whole numbers, the smaller first: [70, 73]")
+    return ends[0], ends[1]
 
 
 def _registers(table: Table, kind: ProfileKind) -> dict[str, Register]:
@@ -131,18 +157,60 @@ def _register(name: str, table: Table, kind: ProfileKind) -> Register:
         kind=meaning,
         modulus=table.integer_or_none("modulus", 2, 2**63 - 1),
         rated_max_per_h=table.integer_or_none("rated_max_per_h", 1, 2**63 - 1),
-        wire=_wire(table) if kind is ProfileKind.MODBUS else _object_wire(table),
+        step=table.integer_or_none("step", 1, 10**9),
+        wire=_value_wire(table) if kind is ProfileKind.MODBUS else _object_wire(table),
     )
     table.done()
     if meaning is RegisterKind.COUNTER and register.rated_max_per_h is None:
         raise table.error("rated_max_per_h", "is missing: without it no jump of this counter is implausible")
-    if meaning is RegisterKind.GAUGE and (register.modulus or register.rated_max_per_h):
-        raise table.error("kind", "is gauge, which has neither a modulus nor a rated maximum")
+    if meaning is RegisterKind.GAUGE and (register.modulus or register.rated_max_per_h or register.step):
+        raise table.error("kind", "is gauge, which has neither a modulus, a rated maximum nor a step")
     return register
 
 
 def _object_wire(table: Table) -> ObjectWire:
     return ObjectWire(table.text("key"), table.integer("scale", -SCALE_MAX, SCALE_MAX, default=0))
+
+
+def _value_wire(table: Table) -> ModbusWire:
+    """A register's wire with what stands beside it: its power of ten, its unit, the rest of its count."""
+    powers = []
+    if table.has("scale_register"):
+        place = table.table("scale_register")
+        powers.append(PowerWire(_small(place)))
+        place.done()
+    if table.has("unit_register"):
+        place = table.table("unit_register")
+        powers.append(PowerWire(_small(place), _codes(place.table("codes"))))
+        place.done()
+    plus = _plus(table.table("plus")) if table.has("plus") else None
+    return replace(_wire(table), powers=tuple(powers), plus=plus)
+
+
+def _small(table: Table) -> ModbusWire:
+    wire = _wire(table)
+    if wire.type not in (WireType.INT16, WireType.UINT16):
+        raise table.error("type", "is not int16 or uint16, as a power of ten or a unit code is")
+    return wire
+
+
+def _codes(table: Table) -> dict[int, int]:
+    codes = {}
+    for name in table.names():
+        if not (name.isascii() and name.isdigit()):
+            raise table.error(name, "is not a unit code: write it as a number")
+        codes[int(name)] = table.integer(name, -SCALE_MAX, SCALE_MAX)
+    if not codes:
+        raise table.error("(any)", "is missing: no unit code would be understood")
+    return codes
+
+
+def _plus(table: Table) -> PlusWire:
+    plus = PlusWire(_wire(table), table.integer("below", 1, 2**63 - 1))
+    if plus.wire.type in (WireType.TEXT, WireType.FLOAT32):
+        raise table.error("type", "is not a whole number, as a part of a counter is")
+    table.done()
+    return plus
 
 
 def _wire(table: Table) -> ModbusWire:
@@ -173,7 +241,10 @@ def _vector(table: Table, kind: ProfileKind) -> Vector:
     payload = b"" if kind is ProfileKind.MODBUS else _payload(table)
     expect = table.table("expect")
     values = {name: expect.integer(name, -(2**63), 2**63 - 1) for name in expect.names()}
-    vector = Vector(table.text("name"), reads, payload, values, table.text_or_none("serial"))
+    absent = tuple(table.items("absent"))
+    if not all(isinstance(each, str) for each in absent):
+        raise table.error("absent", "is not a list of register names")
+    vector = Vector(table.text("name"), reads, payload, values, table.text_or_none("serial"), absent)
     table.done()
     return vector
 
@@ -197,9 +268,11 @@ def _check_whole(file: str, profile: Profile) -> None:
     if not profile.vectors:
         raise ProfileError(file, "vector", "is missing: a profile needs a test vector of raw registers")
     for index, vector in enumerate(profile.vectors):
-        for name in vector.expect:
+        for name in (*vector.expect, *vector.absent):
             if name not in profile.registers:
                 raise ProfileError(file, f"vector[{index}].expect.{name}", "is not a register of this profile")
+    if profile.limits is not None and profile.source.checked is None and profile.source.unchecked is None:
+        raise ProfileError(file, "source.checked", "is missing: name an independent source, or say `unchecked`")
     if profile.limits is None:
         return
     if profile.identity is None:
@@ -218,7 +291,8 @@ def _check_wire(file: str, register: Register, limits: Limits) -> None:
         raise ProfileError(file, f"{key}.type", "is text, which is for identity only")
     if wire.span.count > limits.registers_max:
         raise ProfileError(file, f"{key}.type", f"is longer than limits.registers_max, {limits.registers_max}")
-    if any(hole.overlaps(wire.span) for hole in limits.forbidden):
+    beside = [power.wire.span for power in wire.powers] + ([wire.plus.wire.span] if wire.plus else [])
+    if any(hole.overlaps(span) for hole in limits.forbidden for span in (wire.span, *beside)):
         raise ProfileError(file, f"{key}.address", "lies in a hole that limits.forbidden excludes")
 
 
@@ -226,8 +300,12 @@ def _check_atomic(file: str, profile: Profile, limits: Limits) -> None:
     """A group is read in one request, so it has one function code and fits the limit."""
     groups: dict[str, list[Span]] = {}
     for register in profile.registers.values():
-        if isinstance(register.wire, ModbusWire) and register.wire.atomic is not None:
-            groups.setdefault(register.wire.atomic, []).append(register.wire.span)
+        wire = register.wire
+        if not isinstance(wire, ModbusWire):
+            continue
+        plus = [wire.plus.wire.span] if wire.plus else []
+        if wire.atomic is not None or plus:
+            groups.setdefault(wire.atomic or f"{register.name} and plus", []).extend((wire.span, *plus))
     for name, spans in groups.items():
         length = max(span.end for span in spans) - min(span.address for span in spans)
         if len({span.function for span in spans}) > 1 or length > limits.registers_max:

@@ -4,11 +4,23 @@ Float registers are rounded to the nearest integer of the profile's unit here an
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite
+from typing import ClassVar
 
-from tallystick_edge.profile import ModbusWire, Profile, RawRead, Register, Span, WireType, WordOrder
+from tallystick_edge.profile import (
+    ModbusWire,
+    PlusWire,
+    PowerWire,
+    Profile,
+    RawRead,
+    Register,
+    Span,
+    WireType,
+    WordOrder,
+)
 
 WORDS = {
     WireType.UINT16: 1,
@@ -19,11 +31,18 @@ WORDS = {
     WireType.UINT64: 4,
     WireType.INT64: 4,
 }
+POWER_MAX = 12  # a meter that scales by more than pico .. tera says nonsense
 _SIGNED = frozenset({WireType.INT16, WireType.INT32, WireType.INT64})
 
 
+class NotRead(KeyError):
+    """None of the reads covers the register."""
+
+
 class ValueAbsent(ValueError):
-    """The meter answered, and said that it has no value for this register."""
+    """The meter answered, and said that it has no value for this register; `reason_code` is what a Fault carries."""
+
+    reason_code: ClassVar[str] = "no-value"
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name}: {reason}")
@@ -37,21 +56,69 @@ def decode_registers(profile: Profile, reads: Sequence[RawRead], names: Iterable
     return {name: decode_value(profile.registers[name], reads) for name in names}
 
 
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """`values`: as integers in each register's unit times 10^exponent. `absent`: why a register has none."""
+
+    values: Mapping[str, int]
+    absent: Mapping[str, str]
+
+
+def decode_present(registers: Iterable[Register], reads: Sequence[RawRead]) -> Decoded:
+    """What the reads hold of the registers. Raises ValueAbsent when it is nothing at all."""
+    values: dict[str, int] = {}
+    absent: dict[str, str] = {}
+    missing: ValueAbsent | None = None
+    for register in registers:
+        try:
+            values[register.name] = decode_value(register, reads)
+        except ValueAbsent as none:
+            absent[register.name], missing = none.reason, none
+        except NotRead:
+            absent[register.name] = "the meter refuses this register"
+            missing = ValueAbsent(register.name, absent[register.name])
+    if not values and missing is not None:
+        raise missing
+    return Decoded(values, absent)
+
+
 def decode_value(register: Register, reads: Sequence[RawRead]) -> int:
     """One register; a float32 of 1234.567 kWh gives 1234567 Wh, because the nearest integer is taken, not the floor."""
     wire = register.wire
     if not isinstance(wire, ModbusWire):
         raise KeyError(f"{register.name} is not a Modbus register")
-    raw = _number(register.name, wire, words_of(wire.span, reads))
-    return round(raw * Fraction(10) ** (wire.scale - register.exponent))
+    raw = _number(register.name, wire, words_of(wire.span, reads)) * Fraction(10) ** wire.scale
+    if wire.plus is not None:
+        raw += _rest(register.name, wire.plus, reads)
+    power = sum(_power(register.name, each, reads) for each in wire.powers)
+    return round(raw * Fraction(10) ** (power - register.exponent))
+
+
+def _rest(name: str, plus: PlusWire, reads: Sequence[RawRead]) -> Fraction:
+    rest = _number(name, plus.wire, words_of(plus.wire.span, reads))
+    if not 0 <= rest < plus.below:
+        raise ValueAbsent(name, f"the finer part of the counter is {rest}, not from 0 to {plus.below - 1}")
+    return rest * Fraction(10) ** plus.wire.scale
+
+
+def _power(name: str, power: PowerWire, reads: Sequence[RawRead]) -> int:
+    said = int(_number(name, power.wire, words_of(power.wire.span, reads)))
+    if power.codes is None:
+        if not -POWER_MAX <= said <= POWER_MAX:
+            raise ValueAbsent(name, f"the meter's scale register says 10^{said}")
+        return said
+    if said not in power.codes:
+        known = ", ".join(str(code) for code in power.codes)
+        raise ValueAbsent(name, f"the meter counts in unit code {said}, this profile understands {known}")
+    return power.codes[said]
 
 
 def decode_text(wire: ModbusWire, reads: Sequence[RawRead]) -> str:
-    """An identity value as text: numbers in decimal, text without its padding.
+    """An identity value as text: numbers in decimal, text without its padding, which some put before each letter.
     Bytes that are not UTF-8 become U+FFFD, so they never match."""
     words = words_of(wire.span, reads)
     if wire.type is WireType.TEXT:
-        return b"".join(word.to_bytes(2, "big") for word in words).decode("utf-8", "replace").strip("\x00 ")
+        return b"".join(word.to_bytes(2, "big") for word in words).decode("utf-8", "replace").replace("\0", "").strip()
     return str(_number("identity", wire, words))
 
 
@@ -61,7 +128,7 @@ def words_of(span: Span, reads: Sequence[RawRead]) -> tuple[int, ...]:
         if read.span.covers(span):
             start = span.address - read.span.address
             return read.words[start : start + span.count]
-    raise KeyError(f"no read covers function {span.function} address {span.address:#06x} count {span.count}")
+    raise NotRead(f"no read covers function {span.function} address {span.address:#06x} count {span.count}")
 
 
 def raw_bytes(reads: Sequence[RawRead]) -> bytes:

@@ -3,7 +3,7 @@ Pure arithmetic over spans; it neither reads nor knows what the registers mean."
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from tallystick_edge.profile import Limits, ModbusWire, Register, Span
 
@@ -28,30 +28,35 @@ def hole_max(baud: int, turnaround_us: int) -> int:
 
 
 def wanted_spans(registers: Iterable[Register]) -> list[Span]:
-    """The span of each register; those of one atomic group become one, so that they are read at one instant."""
+    """The span of each register with what it needs beside it; those of one atomic group, and both parts of a split
+    counter, become one, so that they are read at one instant."""
     spans: list[Span] = []
     groups: dict[tuple[str, int], Span] = {}
     for register in registers:
         wire = register.wire
         if not isinstance(wire, ModbusWire):
             continue
+        spans += [power.wire.span for power in wire.powers]
+        whole = wire.span if wire.plus is None else _join(wire.span, wire.plus.wire.span)
         if wire.atomic is None:
-            spans.append(wire.span)
+            spans.append(whole)
         else:
-            key = (wire.atomic, wire.span.function)
-            groups[key] = _join(groups[key], wire.span) if key in groups else wire.span
+            key = (wire.atomic, whole.function)
+            groups[key] = _join(groups[key], whole) if key in groups else whole
     return sorted({*spans, *groups.values()})
 
 
-def plan_reads(wanted: Iterable[Span], holes: int, limits: Limits, learned: Sequence[Span] = ()) -> list[Span]:
+def plan_reads(
+    wanted: Iterable[Span], holes: int, limits: Limits, learned: Sequence[Span] = (), apart: Collection[Span] = ()
+) -> list[Span]:
     """Requests that cover all wanted spans, in order of function and address.
 
-    Two are merged when at most `holes` registers lie between them, the whole fits the meter's limit, and the
-    hole touches neither a forbidden one nor one `learned` from a refusal."""
+    Two are merged when at most `holes` registers lie between them, the whole fits the meter's limit, the hole touches
+    neither a forbidden one nor one `learned` from a refusal, and the second is none that a unit gives `apart` only."""
     refused = (*limits.forbidden, *learned)
     plan: list[Span] = []
     for span in sorted(wanted):
-        if plan and _mergeable(plan[-1], span, holes, limits.registers_max, refused):
+        if plan and span not in apart and _mergeable(plan[-1], span, holes, limits.registers_max, refused):
             plan[-1] = _join(plan[-1], span)
         else:
             plan.append(span)

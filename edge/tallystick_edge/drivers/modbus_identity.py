@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tallystick_edge.drivers.modbus_errors import WrongMeter, WrongSerial
 from tallystick_edge.errors import InvariantError
 from tallystick_edge.profile import Identity, Limits, Probe, Profile, RawRead, Span
-from tallystick_edge.registers import decode_text
+from tallystick_edge.registers import NotRead, ValueAbsent, decode_text
 
 
 def identity_of(profile: Profile) -> tuple[Identity, Limits]:
@@ -33,15 +33,18 @@ def matches(profile: Profile, reads: Sequence[RawRead]) -> bool:
 def serial_of(profile: Profile, reads: Sequence[RawRead]) -> str | None:
     """The serial number as text, None when this type tells none."""
     serial = identity_of(profile)[0].serial
-    return decode_text(serial, reads) if serial else None
+    try:
+        return (decode_text(serial, reads) or None) if serial else None
+    except (ValueAbsent, NotRead):
+        return None
 
 
 def check_identity(profile: Profile, reads: Sequence[RawRead], planned: str | None) -> str | None:
     """The serial number of the meter that answered. Raises WrongMeter or WrongSerial when it is not the planned one."""
     for probe in identity_of(profile)[0].probes:
         if not _matches(probe, reads):
-            seen = decode_text(probe.wire, reads)
-            wanted = probe.equals if probe.equals is not None else f"text with {probe.contains!r}"
+            seen = _seen(probe, reads)
+            wanted = _wanted(probe)
             place = f"register {probe.wire.span.address:#06x}"
             raise WrongMeter(f"{place} says {seen!r}, a {profile.vendor} {profile.model} says {wanted}")
     serial = serial_of(profile, reads)
@@ -58,7 +61,27 @@ def same_serial(seen: str, planned: str) -> bool:
 
 
 def _matches(probe: Probe, reads: Sequence[RawRead]) -> bool:
-    seen = decode_text(probe.wire, reads)
+    try:
+        seen = decode_text(probe.wire, reads)
+    except (ValueAbsent, NotRead):
+        return False
     if probe.equals is not None:
         return seen == probe.equals
+    if probe.between is not None:
+        return probe.between[0] <= int(seen) <= probe.between[1]
     return probe.contains is not None and probe.contains in seen
+
+
+def _wanted(probe: Probe) -> str:
+    if probe.between is not None:
+        return f"{probe.between[0]} to {probe.between[1]}"
+    return probe.equals if probe.equals is not None else f"text with {probe.contains!r}"
+
+
+def _seen(probe: Probe, reads: Sequence[RawRead]) -> str:
+    try:
+        return decode_text(probe.wire, reads)
+    except ValueAbsent as absent:
+        return absent.reason
+    except NotRead:
+        return "nothing: it refuses this register"

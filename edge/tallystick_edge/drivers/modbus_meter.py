@@ -10,23 +10,21 @@ from typing import TYPE_CHECKING
 
 from tallystick_protocol.codes import MeterState
 
-from tallystick_edge.config import LineConfig, LineKind, MeterConfig
-from tallystick_edge.drivers.coalesce import hole_max, holes_in, plan_reads, wanted_spans
+from tallystick_edge.config import LineConfig, MeterConfig
+from tallystick_edge.drivers.coalesce import wanted_spans
+from tallystick_edge.drivers.due import next_due
 from tallystick_edge.drivers.line_guard import LineGuard
-from tallystick_edge.drivers.modbus_errors import LineDown, NoAnswer, ReadFailure, Refused, WrongAnswer
+from tallystick_edge.drivers.modbus_errors import LineDown, ReadFailure
 from tallystick_edge.drivers.modbus_identity import check_identity, identity_of, identity_spans
+from tallystick_edge.drivers.modbus_read import ATTEMPTS, UnitReader, holes_of
 from tallystick_edge.errors import InvariantError
-from tallystick_edge.profile import Profile, ProfileError, RawRead, Register, Span
-from tallystick_edge.registers import ValueAbsent, decode_registers, raw_bytes
+from tallystick_edge.profile import Profile, ProfileError, RawRead, Register, RegisterKind
+from tallystick_edge.registers import Decoded, ValueAbsent, decode_present, raw_bytes
 from tallystick_edge.sample import Fault, Sample
 
 if TYPE_CHECKING:
     from tallystick_edge.ports import Clock, Sink
 
-ATTEMPTS = 2  # of one request: a late or spoilt answer costs no reading; a unit known to be silent gets one
-ILLEGAL_ADDRESS = 2  # exception code of a unit that has no register in a hole we read along
-TURNAROUND_US = 20_000  # usual time of a meter to think; only the cost model uses it
-TCP_HOLE_MAX = 32  # an Ethernet meter answers 64 more bytes sooner than one more question
 WATCHED = ("power",)  # read besides the channels: the use rules tell start and end of a cycle by it
 
 
@@ -43,73 +41,84 @@ class Backoff:
 
 
 class ModbusMeter:
-    """Polls one unit until cancelled."""
+    """Polls one unit until cancelled.
+
+    Its circuit is closed while it answers. A failed poll opens it for the backoff, in which nothing is asked; then one
+    question, for its identity and without a second attempt, closes it again or keeps it open for twice as long."""
 
     def __init__(
         self, line: LineConfig, meter: MeterConfig, profile: Profile, guard: LineGuard, clock: Clock, backoff: Backoff
     ) -> None:
         if meter.unit is None:
             raise InvariantError(f"meter {meter.id} reached line {line.id} without a unit address")
-        self._unit = meter.unit
+        limits = identity_of(profile)[1]
         self._meter = meter
         self._profile = profile
-        self._limits = identity_of(profile)[1]
-        self._guard = guard
         self._clock = clock
         self._backoff = backoff
-        self._holes = TCP_HOLE_MAX if line.kind is LineKind.TCP else hole_max(line.baud, TURNAROUND_US)
+        self._identity = UnitReader(guard, meter.unit, limits, 0)
+        self._reader = UnitReader(guard, meter.unit, limits, holes_of(line, limits))
         self._registers = chosen_registers(meter, profile)
         self._wanted = wanted_spans(self._registers)
-        self._learned: list[Span] = []
         self._recognised = False
         self._serial: str | None = None
         self._failures = 0
+        self._told: set[str] = set()
 
     async def run(self, sink: Sink, line_up: asyncio.Event) -> None:
-        """One poll at once, then at every multiple of the interval; faults go to the sink."""
-        edge_ms = self._clock.utc_ms() // self._meter.every_ms * self._meter.every_ms
+        """One poll at once, then at every multiple of the interval and every contract edge; faults go to the sink."""
         while True:
             await line_up.wait()
             failure = await self._poll(sink)
             if failure is None:
                 self._failures = 0
-                edge_ms = await self._next_edge(edge_ms)
+                await self._next()
             elif not isinstance(failure, LineDown):
                 self._failures += 1
                 await asyncio.sleep(self._backoff.wait_ms(self._failures) / 1_000)
 
-    async def _next_edge(self, edge_ms: int) -> int:
-        """Sleep to the next multiple of the interval in UTC. A poll that came late is made up for at once, but only
-        one: others held up the line, and readings at contract edges matter more than even spacing."""
+    async def _next(self) -> None:
+        """Sleep until the next reading is due. One that came late, because others held up the line, is the reading of
+        the latest edge before it: none is made up for."""
         every_ms = self._meter.every_ms
-        now_ms = self._clock.utc_ms()
-        latest_ms = now_ms // every_ms * every_ms
-        if latest_ms > edge_ms:
-            return latest_ms
-        while 0 < (wait_ms := latest_ms + every_ms - self._clock.utc_ms()) <= every_ms:
+        due_ms = next_due(self._clock.utc_ms(), every_ms)
+        while 0 < (wait_ms := due_ms - self._clock.utc_ms()) <= every_ms:
             await self._clock.sleep_ms(wait_ms)
-        return latest_ms + every_ms
 
     async def _poll(self, sink: Sink) -> Exception | None:
         try:
             if not self._recognised:
                 await self._recognise()
-            reads = await self._read_all(self._wanted, self._holes)
-            values = decode_registers(self._profile, reads, (register.name for register in self._registers))
+            reads = await self._reader.read(self._wanted, attempts=self._attempts())
+            decoded = decode_present(self._registers, reads)
         except (ReadFailure, ValueAbsent) as failure:
             self._recognised = False  # whoever answers next may be another meter
-            reason = failure.reason if isinstance(failure, ReadFailure) else "no-value"
-            sink.fault(Fault(self._meter.id, self._clock.uptime_ms(), reason, str(failure)))
+            self._tell(sink, failure.reason_code if isinstance(failure, ValueAbsent) else failure.reason, str(failure))
             return failure
-        sink.sample(self._sample(values, reads))
+        sink.sample(self._sample(decoded, reads))
+        self._tell_absent(sink, decoded)
         return None
 
-    def _sample(self, values: dict[str, int], reads: Sequence[RawRead]) -> Sample:
+    def _attempts(self) -> int:
+        return 1 if self._failures else ATTEMPTS
+
+    def _tell(self, sink: Sink, reason: str, detail: str) -> None:
+        sink.fault(Fault(self._meter.id, self._clock.uptime_ms(), reason, detail))
+
+    def _tell_absent(self, sink: Sink, decoded: Decoded) -> None:
+        """A counter without a value is told once, until it has one; a gauge without one is nothing to tell."""
+        counters = {register.name for register in self._registers if register.kind is RegisterKind.COUNTER}
+        absent = counters.intersection(decoded.absent)
+        for name in sorted(absent - self._told):
+            self._tell(sink, ValueAbsent.reason_code, f"{name}: {decoded.absent[name]}")
+        self._told = absent
+
+    def _sample(self, decoded: Decoded, reads: Sequence[RawRead]) -> Sample:
         return Sample(
             meter=self._meter.id,
             uptime_ms=self._clock.uptime_ms(),
             utc_ms=self._clock.utc_ms(),
-            values=values,
+            values=decoded.values,
             serial=self._serial,
             state=MeterState.OK,
             raw=raw_bytes(reads),
@@ -117,39 +126,13 @@ class ModbusMeter:
 
     async def _recognise(self) -> None:
         """Before the first value and after every failure: is this the meter of the plan?"""
-        reads = await self._read_all(identity_spans(self._profile), 0)
-        self._serial = check_identity(self._profile, reads, self._meter.serial)
+        self._identity.forget()
+        reads = await self._identity.read(identity_spans(self._profile), attempts=self._attempts())
+        serial = check_identity(self._profile, reads, self._meter.serial)
+        if serial is None or serial != self._serial:
+            self._reader.forget()
+        self._serial = serial
         self._recognised = True
-
-    async def _read_all(self, wanted: Sequence[Span], holes: int) -> list[RawRead]:
-        reads: list[RawRead] = []
-        for span in plan_reads(wanted, holes, self._limits, self._learned):
-            reads += await self._read(span, wanted)
-        return reads
-
-    async def _read(self, span: Span, wanted: Sequence[Span]) -> list[RawRead]:
-        """One request; when the unit refuses a hole we read along, without it, and the hole is remembered."""
-        try:
-            return [RawRead(span, await self._ask(span))]
-        except Refused as refused:
-            holes = holes_in(span, wanted)
-            if refused.code != ILLEGAL_ADDRESS or not holes:
-                raise
-            self._learned += holes
-            inside = [part for part in wanted if span.covers(part)]
-            return [
-                RawRead(part, await self._ask(part))
-                for part in plan_reads(inside, self._holes, self._limits, self._learned)
-            ]
-
-    async def _ask(self, span: Span) -> tuple[int, ...]:
-        attempts = 1 if self._failures else ATTEMPTS
-        for _ in range(attempts - 1):
-            try:
-                return await self._guard.read(self._unit, span)
-            except (NoAnswer, WrongAnswer):
-                continue  # the guard has quarantined the unit; asked again, it waits for the end of that
-        return await self._guard.read(self._unit, span)
 
 
 def chosen_registers(meter: MeterConfig, profile: Profile) -> tuple[Register, ...]:

@@ -29,13 +29,16 @@ class Slave:
     owed: dict[int, deque[Span]] = field(default_factory=dict)
     busy: int = 0
     most_busy: int = 0
+    hold: asyncio.Event | None = None
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def ask(self, unit: int, span: Span) -> tuple[int, ...]:
         self.asked.append((unit, span))
         self.busy += 1
+        self.heard.set()
         self.most_busy = max(self.busy, self.most_busy)
         try:
-            await asyncio.sleep(0.002)
+            await (asyncio.sleep(0.002) if self.hold is None else self.hold.wait())
             return self._answer(unit, span)
         finally:
             self.busy -= 1
@@ -143,12 +146,14 @@ async def test_questions_never_overlap_on_the_wire() -> None:
 async def test_a_cancelled_caller_does_not_cancel_the_question_on_the_wire() -> None:
     slave = Slave()
     guard = LineGuard(slave, TIMES)
+    slave.hold = asyncio.Event()
     caller = asyncio.create_task(guard.read(1, ENERGY))
-    await asyncio.sleep(0.001)
+    await slave.heard.wait()
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
     assert slave.busy == 1
+    slave.hold.set()
     assert await guard.read(1, POWER) == words(1, POWER)
     assert slave.most_busy == 1
 
