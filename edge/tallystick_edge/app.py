@@ -10,6 +10,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from tallystick_edge import __version__
@@ -23,6 +24,7 @@ from tallystick_edge.errors import ConfigError, EdgeError, EnrolmentError, Journ
 from tallystick_edge.identity import Identity, load_identity
 from tallystick_edge.plan import make_plan
 from tallystick_edge.ports import Clock, Driver, Entropy, ReplayStore
+from tallystick_edge.profile import load_profile
 from tallystick_edge.renewal import Renewal
 from tallystick_edge.sample import Fault, Sample
 from tallystick_edge.uplink.backoff import Backoff
@@ -219,7 +221,8 @@ def make_drivers(config: EdgeConfig, clock: Clock, replay: ReplayStore) -> Seque
         if meters:
             from tallystick_edge.drivers.modbus import ModbusDriver
 
-            drivers.append((f"line {line.id}", ModbusDriver(line, meters, clock)))
+            profiles = partial(load_profile, own=config.profiles)
+            drivers.append((f"line {line.id}", ModbusDriver(line, meters, clock, profiles=profiles)))
     for adapter in config.adapters:
         meters = [meter for meter in config.meters if meter.adapter == adapter.id]
         if meters:

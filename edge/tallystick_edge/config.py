@@ -56,17 +56,21 @@ class AdapterConfig:
 
 @dataclass(frozen=True, slots=True)
 class ChannelConfig:
-    """A register of a meter under its channel number (>= 1, never reused for another register)."""
+    """A register of a meter under its channel number (>= 1, never reused for another register).
+
+    `rated_max_per_h`: in value units, instead of the profile's, where transformers or a smaller fuse say otherwise."""
 
     number: int
     register: str
+    rated_max_per_h: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MeterConfig:
     """One meter on exactly one of a line (with `unit`) or an adapter (with `address`).
 
-    `every_ms`: poll interval in domain time, aligned to multiples of it in UTC. `key`: Bluetooth key (16 bytes)."""
+    `every_ms`: poll interval in domain time, aligned to multiples of it in UTC. `key`: Bluetooth key (16 bytes).
+    `compared`: who compared the values with the meter's display, and when; needed where a profile says `unchecked`."""
 
     id: str
     profile: str
@@ -77,6 +81,7 @@ class MeterConfig:
     address: str | None = None
     serial: str | None = None
     key: bytes | None = field(default=None, repr=False)
+    compared: str | None = None
     channels: tuple[ChannelConfig, ...] = ()
 
 
@@ -130,7 +135,8 @@ class UplinkConfig:
 
 @dataclass(frozen=True, slots=True)
 class EdgeConfig:
-    """Everything one agent does. `data`: folder of keys and journal; `flush_ms`: group commit, in domain time."""
+    """Everything one agent does. `data`: folder of keys and journal; `flush_ms`: group commit, in domain time.
+    `profiles`: folder of this site's own profiles, None when there are none."""
 
     name: str
     data: Path
@@ -140,3 +146,4 @@ class EdgeConfig:
     adapters: tuple[AdapterConfig, ...]
     meters: tuple[MeterConfig, ...]
     uses: tuple[UseConfig, ...]
+    profiles: Path | None = None

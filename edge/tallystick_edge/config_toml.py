@@ -54,6 +54,7 @@ def load_config(path: Path) -> EdgeConfig:
         adapters=adapters,
         meters=meters,
         uses=uses,
+        profiles=_folder(gateway, path.parent),
     )
     _unique(root, "line", (each.id for each in lines))
     _unique(root, "adapter", (each.id for each in adapters))
@@ -106,6 +107,16 @@ def _uplink(table: Table, folder: Path) -> UplinkConfig:
     return config
 
 
+def _folder(table: Table, base: Path) -> Path | None:
+    text = table.text_or_none("profiles")
+    if text is None:
+        return None
+    folder = (base / text).absolute()
+    if not folder.is_dir():
+        table.fail("profiles", f"names {text!r}, which is no folder", "make it, or leave the key out")
+    return folder
+
+
 def _line(table: Table) -> LineConfig:
     kind = table.choice("kind", LineKind)
     serial = kind is LineKind.RTU
@@ -115,7 +126,7 @@ def _line(table: Table) -> LineConfig:
         device=table.text("device") if serial else None,
         host=None if serial else table.text("host"),
         port=None if serial else table.integer("port", 1, 65_535, 502),
-        baud=table.integer("baud", 300, 921_600, 9_600) if serial else 9_600,
+        baud=table.integer("baud", 300, 921_600, 9_600) if kind is not LineKind.TCP else 9_600,
         parity=table.choice("parity", Parity, Parity.NONE) if serial else Parity.NONE,
         stop_bits=table.integer("stop_bits", 1, 2, 1) if serial else 1,
         timeout_ms=table.seconds_ms("timeout_s", 20, 60_000, 1_000),
@@ -147,6 +158,7 @@ def _meter(table: Table, lines: Sequence[LineConfig], adapters: Sequence[Adapter
         address=None if wired else _address(table),
         serial=table.text_or_none("serial"),
         key=_key(table),
+        compared=table.text_or_none("compared"),
         channels=tuple(_channel(each) for each in table.tables("channel", CHANNELS_MAX)),
     )
     table.done()
@@ -170,7 +182,11 @@ def _key(table: Table) -> bytes | None:
 
 
 def _channel(table: Table) -> ChannelConfig:
-    config = ChannelConfig(number=table.integer("number", 1, CHANNEL_NUMBER_MAX), register=table.text("register"))
+    config = ChannelConfig(
+        number=table.integer("number", 1, CHANNEL_NUMBER_MAX),
+        register=table.text("register"),
+        rated_max_per_h=table.integer_or_none("rated_max_per_h", 1, 2**63 - 1),
+    )
     table.done()
     return config
 

@@ -3,7 +3,7 @@ It opens no file; `Core` makes its items durable and gives it back the states af
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from tallystick_protocol.codes import EventCode, Reason, TimeQuality
@@ -31,7 +31,7 @@ class Desk:
     def __init__(self, plans: Mapping[str, MeterPlan], clock: Clock, boot: bytes) -> None:
         self._plans, self._clock, self._boot = plans, clock, boot
         self._refusals = Refusals()
-        self._silent: set[str] = set()
+        self._silent: set[int] = set()
         self._unset_clock = clock.quality() is TimeQuality.U
         self._full = False
         self.shed = 0
@@ -61,10 +61,11 @@ class Desk:
         plan = self._plans.get(s.meter)
         if plan is None:
             return
-        self._silent.discard(s.meter)
         at = Moment(self._boot, s.uptime_ms, s.utc_ms, self._clock.quality())
         self._correct_clock(at)
         metered = self._meter(plan, s, at)
+        self._silent -= metered.keys()
+        self._tell_silent(plan, at, except_for=metered.keys())
         use = None if plan.wash is None else self._step_wash(plan.wash, s, at, metered)
         for each in metered.values():
             self.keep(*each.events)
@@ -80,12 +81,7 @@ class Desk:
             return
         at = replace(self.now(), uptime_ms=f.uptime_ms)
         self.keep(*self._refusals.tell(plan, f, at))
-        if f.meter in self._silent:
-            return
-        gaps = [found for each in plan.counters if (found := gap(self._state(each.channel), plan.every_ms, at))]
-        if gaps:
-            self._silent.add(f.meter)
-            self.keep(*gaps)
+        self._tell_silent(plan, at)
 
     def last(self, address: str) -> tuple[int, bytes] | None:
         """ReplayStore.last."""
@@ -168,6 +164,16 @@ class Desk:
             self._set(replace(self._state(channel), value=after.count, at=at))
             self.keep(*events)
         return after.open_use or before.open_use
+
+    def _tell_silent(self, plan: MeterPlan, at: Moment, except_for: Collection[int] = ()) -> None:
+        """A gap event for each counter that has given no value for a few polls: once, until it gives one again."""
+        for each in plan.counters:
+            if each.channel in self._silent or each.channel in except_for:
+                continue
+            found = gap(self._state(each.channel), plan.every_ms, at)
+            if found is not None:
+                self._silent.add(each.channel)
+                self.keep(found)
 
     def _correct_clock(self, at: Moment) -> None:
         """When the time becomes trusted, one event gives time to everything this boot read before."""

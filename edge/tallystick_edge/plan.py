@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from tallystick_edge.config import EdgeConfig, MeterConfig, UseConfig
+from tallystick_edge.config import ChannelConfig, EdgeConfig, MeterConfig, UseConfig
 from tallystick_edge.errors import ConfigError
 from tallystick_edge.metering.counter import CounterRule
 from tallystick_edge.profile import Profile, ProfileError, Register, RegisterKind, load_profile
+from tallystick_edge.registers import resolution
 from tallystick_edge.usage.wash import WashRule
 
 MILLI_PER_UNIT = {"Wh": 1_000, "kWh": 1_000_000, "W": 1_000, "kW": 1_000_000}
@@ -74,13 +76,13 @@ def make_plan(config: EdgeConfig) -> Mapping[str, MeterPlan]:
         if use.meter in uses:
             raise _error("use.meter", f"names {use.meter!r} twice", "keep one [[use]] per meter")
         uses[use.meter] = use
-    return {meter.id: _meter(meter, uses.get(meter.id)) for meter in config.meters}
+    return {meter.id: _meter(meter, uses.get(meter.id), config.profiles) for meter in config.meters}
 
 
-def _meter(meter: MeterConfig, use: UseConfig | None) -> MeterPlan:
+def _meter(meter: MeterConfig, use: UseConfig | None, own: Path | None) -> MeterPlan:
     key = f"meter {meter.id}"
     try:
-        profile = load_profile(meter.profile)
+        profile = load_profile(meter.profile, own)
     except ProfileError as error:
         raise _error(f"{key}.profile", str(error), "name a profile that is there") from error
     counters: list[CounterPlan] = []
@@ -88,12 +90,28 @@ def _meter(meter: MeterConfig, use: UseConfig | None) -> MeterPlan:
     for channel in meter.channels:
         register = _register(profile, channel.register, f"{key}.channel.register")
         if register.kind is RegisterKind.COUNTER:
-            rule = CounterRule(register.modulus, register.rated_max_per_h, meter.every_ms)
-            counters.append(CounterPlan(channel.number, register.name, rule))
+            _may_be_billed(meter, profile)
+            counters.append(CounterPlan(channel.number, register.name, _rule(meter, channel, register)))
+        elif channel.rated_max_per_h is not None:
+            raise _error(f"{key}.channel.rated_max_per_h", f"{channel.register} is a gauge", "leave it out")
         else:
             gauges.append(GaugePlan(channel.number, register.name))
     wash = None if use is None else _wash(use, meter, profile, counters)
     return MeterPlan(meter.id, meter.every_ms, tuple(counters), tuple(gauges), wash)
+
+
+def _may_be_billed(meter: MeterConfig, profile: Profile) -> None:
+    """A map that nobody could check is billed only after a person compared it with a display."""
+    if profile.source.unchecked is None or meter.compared is not None:
+        return
+    reason = f"profile {profile.name} has not been checked: {profile.source.unchecked}"
+    step = f'run `read {meter.id}`, compare with the meter\'s display, then write compared = "NAME, DATE"'
+    raise _error(f"meter {meter.id}.compared", reason, step)
+
+
+def _rule(meter: MeterConfig, channel: ChannelConfig, register: Register) -> CounterRule:
+    rated = channel.rated_max_per_h or register.rated_max_per_h
+    return CounterRule(register.modulus, rated, meter.every_ms, *resolution(register))
 
 
 def _wash(use: UseConfig, meter: MeterConfig, profile: Profile, counters: list[CounterPlan]) -> WashPlan:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import resources
+from pathlib import Path
 
 PROFILE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 TURNAROUND_MS = 20  # usual for a DIN-rail meter; only the cost model of merged reads uses it
@@ -231,20 +232,41 @@ class ProfileError(ValueError):
         self.reason = reason
 
 
-def profile_names() -> tuple[str, ...]:
-    """Names of all profiles that come with the program, sorted."""
+def profile_names(own: Path | None = None) -> tuple[str, ...]:
+    """Names of all profiles that come with the program, and of those in the folder `own`, sorted.
+
+    Raises ProfileError when a file in `own` takes the name of one that comes with the program."""
     files = resources.files("tallystick_edge.profiles").iterdir()
-    return tuple(sorted(entry.name.removesuffix(".toml") for entry in files if entry.name.endswith(".toml")))
+    names = {entry.name.removesuffix(".toml") for entry in files if entry.name.endswith(".toml")}
+    if own is not None:
+        added = {path.stem for path in own.glob("*.toml")}
+        for name in sorted(added & names):
+            raise ProfileError(f"{name}.toml", "name", "is the name of a profile that comes with the program")
+        names |= added
+    return tuple(sorted(names))
 
 
-def load_profile(name: str) -> Profile:
-    """The profile of that name. Raises ProfileError naming file, key and reason."""
+def load_profile(name: str, own: Path | None = None) -> Profile:
+    """The profile of that name, from the program or from the folder `own`. Raises ProfileError: file, key, reason."""
     from tallystick_edge.profile_toml import parse_profile
 
     file = f"{name}.toml"
     if not PROFILE_NAME.fullmatch(name):
         raise ProfileError(file, "name", "is not lower case letters and digits joined by single hyphens")
-    if name not in profile_names():
-        raise ProfileError(file, "name", f"no such profile; there are: {', '.join(profile_names())}")
-    data = resources.files("tallystick_edge.profiles").joinpath(file).read_bytes()
+    names = profile_names(own)
+    if name not in names:
+        raise ProfileError(file, "name", f"no such profile; there are: {', '.join(names)}")
+    if name in profile_names():
+        data = resources.files("tallystick_edge.profiles").joinpath(file).read_bytes()
+    else:
+        data = read_own(Path() if own is None else own / file)
     return parse_profile(name, data)
+
+
+def read_own(path: Path) -> bytes:
+    """The bytes of a profile file, at most as many as a profile may have. Raises ProfileError."""
+    try:
+        with path.open("rb") as file:
+            return file.read(PROFILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise ProfileError(path.name, "(file)", f"cannot be read: {error.strerror or error}") from None

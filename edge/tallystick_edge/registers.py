@@ -94,6 +94,18 @@ def decode_value(register: Register, reads: Sequence[RawRead]) -> int:
     return round(raw * Fraction(10) ** (power - register.exponent))
 
 
+def resolution(register: Register) -> tuple[int, int | None]:
+    """By how much a value moves at once, in value units; and how many value units one unit of a float32 is.
+
+    A float32 counter in kWh read as Wh gives (1, 1000): its step is that of the float, which grows with the reading."""
+    wire = register.wire
+    if register.step is not None or not isinstance(wire, ModbusWire):
+        return register.step or 1, None
+    scale = (wire.plus.wire.scale if wire.plus else wire.scale) - register.exponent
+    per_unit = 10 ** max(0, scale)
+    return (1, per_unit) if wire.type is WireType.FLOAT32 else (per_unit, None)
+
+
 def _rest(name: str, plus: PlusWire, reads: Sequence[RawRead]) -> Fraction:
     rest = _number(name, plus.wire, words_of(plus.wire.span, reads))
     if not 0 <= rest < plus.below:

@@ -12,18 +12,32 @@ from tallystick_edge.metering.channel import ChannelState, Suspect, after
 
 CONFIRM_COUNT = 5  # values that must follow each other before a new level is believed: a glitch is 1 or 2 polls long
 SLACK_MS = 5_000  # an answer is stamped when it arrives: two stamps may be this much closer than the two measurements
-SLACK_STEPS = 10  # a float32 register moves in steps; 8 Wh at 100,000 kWh (devices.md, "Modbus driver")
+SLACK_STEPS = 2  # each of two readings is rounded to a step of the register
+FLOAT32_BITS = 24  # of a significand: neighbours are 2^-23 of the power of two below them apart
 GAP_UNKNOWN_MS = 31 * 86_400_000  # when no clock says how long the gateway was off, allow a month at rated power
 HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
 class CounterRule:
-    """What is known of the register: where it wraps, and the most it can count per hour, in its own units."""
+    """What is known of the register: where it wraps, and the most it can count per hour, in its own units.
+
+    `step`: by how much it moves at once. `float_unit`: value units per unit of a float32 register, whose steps grow
+    with the reading: 7.8 Wh at 100,000 kWh."""
 
     modulus: int | None
     rated_max_per_h: int | None
     every_ms: int
+    step: int = 1
+    float_unit: int | None = None
+
+    def step_at(self, value: int) -> int:
+        """The step of the register around `value`, rounded up to whole value units."""
+        if self.float_unit is None:
+            return self.step
+        exponent = (value // self.float_unit).bit_length() - FLOAT32_BITS
+        finest = self.float_unit << exponent if exponent >= 0 else -(-self.float_unit >> -exponent)
+        return max(self.step, finest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +71,7 @@ def meter(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
         return _accept(state, seen, Reason.BEGIN)
     if seen.serial is not None and state.serial is not None and seen.serial != state.serial:
         return _exchange(state, seen, state.value, state.serial, seen.serial)
-    allowed = _allowed(rule, seen.at, state.at)
+    allowed = _allowed(rule, seen.at, state.at, seen.value)
     if seen.value < state.value:
         if rule.modulus is not None and seen.value + rule.modulus - state.value <= (allowed or rule.modulus // 2):
             return _wrap(state, seen, rule.modulus)
@@ -67,13 +81,13 @@ def meter(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
     return _accept(state, seen, Reason.BOOT if seen.at.boot != state.at.boot else None)
 
 
-def _allowed(rule: CounterRule, now: Moment, before: Moment) -> int | None:
+def _allowed(rule: CounterRule, now: Moment, before: Moment, value: int) -> int | None:
     """The most the register can have risen; None when nothing is known of the meter's rating."""
     if rule.rated_max_per_h is None:
         return None
     elapsed = now.since_ms(before)
     span = (GAP_UNKNOWN_MS if elapsed is None else elapsed) + 2 * rule.every_ms + SLACK_MS
-    return rule.rated_max_per_h * span // HOUR_MS + SLACK_STEPS
+    return rule.rated_max_per_h * span // HOUR_MS + SLACK_STEPS * rule.step_at(value)
 
 
 def _accept(state: ChannelState, seen: Seen, mark: Reason | None) -> Metered:
@@ -105,9 +119,7 @@ def _set_aside(state: ChannelState, rule: CounterRule, seen: Seen, reason: Reaso
     """Quarantine a value, or believe a new level when enough values have followed each other on it."""
     suspect = _follow(state.suspect, rule, seen, reason)
     if suspect.count == 1:
-        event = Happening(
-            state.number, seen.at, EventCode.QUARANTINED, total=state.base + seen.value, reason=reason
-        )
+        event = Happening(state.number, seen.at, EventCode.QUARANTINED, total=state.base + seen.value, reason=reason)
         return Metered(replace(state, suspect=suspect), None, (event,))
     if suspect.count < CONFIRM_COUNT or reason is Reason.DECODE:
         return Metered(replace(state, suspect=suspect), None)
@@ -119,7 +131,7 @@ def _follow(suspect: Suspect | None, rule: CounterRule, seen: Seen, reason: Reas
     fresh = Suspect(reason, seen.value, seen.value, seen.at, 1)
     if suspect is None or suspect.reason is not reason or seen.value < suspect.last:
         return fresh
-    allowed = _allowed(rule, seen.at, suspect.at)
+    allowed = _allowed(rule, seen.at, suspect.at, seen.value)
     if allowed is not None and seen.value - suspect.last > allowed:
         return fresh
     return replace(suspect, last=seen.value, at=seen.at, count=suspect.count + 1)

@@ -227,9 +227,7 @@ class Sync:
         self._deadline_ms = None
 
     def _wait_for_answer(self, now_ms: int) -> None:
-        self._deadline_ms = now_ms + max(
-            self._backoff.first_ms, self._backoff.wait_ms(self.failures, self._entropy)
-        )
+        self._deadline_ms = now_ms + max(self._backoff.first_ms, self._backoff.wait_ms(self.failures, self._entropy))
 
     def _failed_wait_ms(self) -> int:
         self.failures += 1

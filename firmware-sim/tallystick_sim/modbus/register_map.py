@@ -137,7 +137,9 @@ def map_of_reads(name: str, reads: Sequence[tuple[int, int, Sequence[int]]]) -> 
         else:
             joined.append((function, address, list(words)))
     areas = tuple(
-        Area(function, address, len(words), tuple(Shown(address + i, "uint16", constant=w) for i, w in enumerate(words)))
+        Area(
+            function, address, len(words), tuple(Shown(address + i, "uint16", constant=w) for i, w in enumerate(words))
+        )
         for function, address, words in joined
     )
     return RegisterMap(name, 125, areas)

@@ -255,6 +255,25 @@ async def test_a_hole_that_a_unit_refuses_is_read_around_from_then_on(line: Seri
     assert asked.count((0x0C, 62)) == 1
 
 
+async def test_a_counter_that_the_unit_refuses_is_told_once_and_the_others_are_read(line: SerialLine) -> None:
+    class NoTotal(Sdm120):
+        def read(self, function: int, address: int, count: int) -> tuple[int, ...]:
+            if address <= 0x156 < address + count:
+                raise Refusal(2)
+            return super().read(function, address, count)
+
+    line.attach(1, NoTotal(SetTruth(5_000, 2_000), 1))
+    channels = (*ENERGY, ChannelConfig(2, "energy_total"))
+    meter = MeterConfig("w", "eastron-sdm120", EVERY_MS, line="cellar", unit=1, channels=channels)
+    driver = driver_of(rtu(line), meter)
+    async with running(driver) as sink:
+        await sink.until(lambda: len(sink.samples) >= 4)
+    assert {tuple(sample.values.items()) for sample in sink.samples} == {(("energy_import", 5_000), ("power", 2_000))}
+    assert [(fault.reason, fault.detail) for fault in sink.faults] == [
+        ("no-value", "energy_total: the meter refuses this register")
+    ]
+
+
 async def test_a_register_the_profile_lacks_is_refused_before_anything_is_asked(line: SerialLine) -> None:
     meter = MeterConfig("w", "eastron-sdm120", 50, line="cellar", unit=1, channels=(ChannelConfig(1, "energy_imp"),))
     with pytest.raises(

@@ -8,7 +8,7 @@ from importlib import resources
 import pytest
 from tallystick_edge.profile import ModbusWire, ProfileError, ProfileKind, RegisterKind, load_profile, profile_names
 from tallystick_edge.profile_toml import parse_profile
-from tallystick_edge.registers import decode_registers, decode_text
+from tallystick_edge.registers import ValueAbsent, decode_registers, decode_text
 
 GOOD = resources.files("tallystick_edge.profiles").joinpath("eastron-sdm120.toml").read_text("utf-8")
 
@@ -25,6 +25,9 @@ def test_every_profile_loads_and_its_vectors_decode(name: str) -> None:
     assert profile.identity is not None
     for vector in profile.vectors:
         assert decode_registers(profile, vector.reads, vector.expect) == dict(vector.expect)
+        for register in vector.absent:
+            with pytest.raises(ValueAbsent):
+                decode_registers(profile, vector.reads, [register])
         if vector.serial is not None:
             assert profile.identity.serial is not None
             assert decode_text(profile.identity.serial, vector.reads) == vector.serial
