@@ -1,5 +1,5 @@
-"""Joins the agent: drivers, metering, journal, sealer and uplink as tasks of one group, and a clean end.
-It decides nothing itself; one dead device or a dead network never stops the rest."""
+"""Joins the agent: keys, lock, drivers, journal and transport from the configuration, and a clean end.
+It decides nothing itself; what goes on between drivers and uplink is `agent.py`."""
 
 from __future__ import annotations
 
@@ -8,25 +8,23 @@ import fcntl
 import logging
 import os
 import ssl
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from tallystick_edge import __version__
+from tallystick_edge.agent import Agent, Pace
 from tallystick_edge.claim_file import ServerInfo
 from tallystick_edge.clock import real_utc
 from tallystick_edge.config import EdgeConfig, TransportKind
 from tallystick_edge.core import Core, Known
-from tallystick_edge.desk import Desk
 from tallystick_edge.enrolment import Enrolment, client_context, enrol, has_claim, load_enrolment
-from tallystick_edge.errors import ConfigError, EdgeError, EnrolmentError, JournalError, UplinkError
+from tallystick_edge.errors import ConfigError, EdgeError, EnrolmentError, UplinkError
 from tallystick_edge.identity import Identity, load_identity
 from tallystick_edge.plan import make_plan
 from tallystick_edge.ports import Clock, Driver, Entropy, ReplayStore
 from tallystick_edge.profile import load_profile
 from tallystick_edge.renewal import Renewal
-from tallystick_edge.sample import Fault, Sample
 from tallystick_edge.uplink.backoff import Backoff
 from tallystick_edge.uplink.transport import Transport
 from tallystick_edge.uplink.worker import Uplink
@@ -34,9 +32,6 @@ from tallystick_edge.uplink.worker import Uplink
 log = logging.getLogger("tallystick.app")
 SOFTWARE = f"tallystick-edge {__version__}"
 JOURNAL_FILE, LOCK_FILE = "journal.sqlite", "lock"
-DRIVER_AGAIN_MS = 5_000  # real time before a driver that ended by an error is started anew
-DAY_MS = 86_400_000  # old evidence is looked for once a day, and at the start
-STORE_AGAIN_MS = 1_000  # real time between attempts while the disk is full or failing
 ENROL_REFUSED_MS = 60_000  # a refused claim does not become valid by asking fast; a new file may be put there
 
 
@@ -47,8 +42,6 @@ class App:
         self._config, self._clock, self._entropy = config, clock, entropy
         self._backoff = Backoff(config.uplink.resend_ms, config.uplink.resend_max_ms)
         self._stopped = asyncio.Event()
-        self._changed = asyncio.Event()
-        self._uplink: Uplink | None = None
 
     def stop(self) -> None:
         """Ask for a clean end: flush, seal, close."""
@@ -61,83 +54,18 @@ class App:
             plans = make_plan(self._config)
             path = self._config.data / JOURNAL_FILE
             core = Core(path, identity.signer, plans, self._clock, self._entropy, SOFTWARE)
-            core.on_sealed = core.desk.on_urgent = self._on_change
             try:
-                async with self._tasks(identity, core):
+                drivers = make_drivers(self._config, self._clock, core.desk)
+                agent = Agent(core, drivers, self._clock, pace_of(self._config))
+                async with agent.tasks(lambda: self._talk(identity, core, agent)):
+                    who = identity.gid.hex(), len(drivers), core.boot.hex()
+                    log.info("gateway %s runs with %d drivers, boot %s", *who)
                     await self._stopped.wait()
             finally:
                 core.close()
                 log.info("ended cleanly: %s", "everything read is in the journal and sealed")
 
-    @asynccontextmanager
-    async def _tasks(self, identity: Identity, core: Core) -> AsyncIterator[None]:
-        drivers = make_drivers(self._config, self._clock, core.desk)
-        async with asyncio.TaskGroup() as group:
-            running = [group.create_task(self._drive(name, driver, core), name=name) for name, driver in drivers]
-            running += [
-                group.create_task(self._flush(core), name="journal"),
-                group.create_task(self._seal(core), name="sealer"),
-                group.create_task(self._talk(identity, core), name="uplink"),
-            ]
-            log.info("gateway %s runs with %d drivers, boot %s", identity.gid.hex(), len(drivers), core.boot.hex())
-            try:
-                yield
-            finally:
-                for task in running:
-                    task.cancel()
-
-    def _on_change(self) -> None:
-        self._changed.set()
-        if self._uplink is not None:
-            self._uplink.sealed()
-
-    async def _drive(self, name: str, driver: Driver, core: Core) -> None:
-        sink = CarefulSink(core.desk)
-        while True:
-            try:
-                await driver.run(sink)
-                log.error("driver %s ended by itself; it is started again", name)
-            except Exception:  # a task border: whatever breaks in one line or adapter must not stop the others
-                log.exception("driver %s failed; it is started again", name)
-            await asyncio.sleep(DRIVER_AGAIN_MS / 1000)
-
-    async def _flush(self, core: Core) -> None:
-        while True:
-            await self._flush_due()
-            self._changed.clear()
-            try:
-                core.flush()
-                if core.desk.urgent_seal:
-                    core.seal()
-            except JournalError as error:
-                log.error("%s", error)
-                await asyncio.sleep(STORE_AGAIN_MS / 1000)
-
-    async def _flush_due(self) -> None:
-        """Until the next group commit, or until something urgent came."""
-        waits = (self._clock.sleep_ms(self._config.flush_ms), self._changed.wait())
-        tasks = [asyncio.ensure_future(each) for each in waits]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-
-    async def _seal(self, core: Core) -> None:
-        uplink = self._config.uplink
-        day = 0
-        while True:
-            await self._clock.sleep_ms(min(uplink.seal_every_ms, uplink.heartbeat_ms))
-            idle_ms = self._clock.utc_ms() - core.last_seal_ms
-            day, forgot_day = self._clock.utc_ms() // DAY_MS, day
-            try:
-                if day != forgot_day:
-                    core.forget_old()
-                core.seal(heartbeat=idle_ms >= uplink.heartbeat_ms)
-            except JournalError as error:
-                log.error("%s", error)
-
-    async def _talk(self, identity: Identity, core: Core) -> None:
+    async def _talk(self, identity: Identity, core: Core, agent: Agent) -> None:
         while True:
             enrolment = await self._enrolled(identity)
             core.enrolled(Known(enrolment.descriptors, enrolment.trust.log_for))
@@ -149,18 +77,10 @@ class App:
                 log.error("nothing is handed over, metering goes on: %s", error)
             await asyncio.sleep(ENROL_REFUSED_MS / 1000)
         renewal = Renewal(self._config.data, identity, enrolment, context, SOFTWARE, self._entropy, _post_renewal)
-        self._uplink = Uplink(core, transport, enrolment.trust, self._backoff, self._entropy)
+        uplink = Uplink(core, transport, enrolment.trust, self._backoff, self._entropy)
         async with asyncio.TaskGroup() as group:
             group.create_task(renewal.run(real_utc), name="renewal")
-            group.create_task(self._hand_over(self._uplink), name="hand-over")
-
-    async def _hand_over(self, uplink: Uplink) -> None:
-        while True:
-            try:
-                await uplink.run()
-            except* JournalError as group:
-                log.error("%s", group.exceptions[0])
-            await asyncio.sleep(STORE_AGAIN_MS / 1000)
+            group.create_task(agent.hand_over(uplink), name="hand-over")
 
     async def _enrolled(self, identity: Identity) -> Enrolment:
         """The stored enrolment, or a new one by the claim; asks again for ever, because metering goes on meanwhile."""
@@ -189,6 +109,10 @@ class App:
             step = 'set transport = "https", or enrol with a claim file that has [mqtt]'
             raise ConfigError("configuration", "uplink.transport", "is mqtt, but the claim named no broker", step)
         return MqttTransport(info.mqtt_host, info.mqtt_port, gid, context)
+
+
+def pace_of(config: EdgeConfig) -> Pace:
+    return Pace(config.flush_ms, config.uplink.seal_every_ms, config.uplink.heartbeat_ms)
 
 
 async def obtain_enrolment(config: EdgeConfig, identity: Identity, entropy: Entropy) -> Enrolment:
@@ -230,26 +154,6 @@ def make_drivers(config: EdgeConfig, clock: Clock, replay: ReplayStore) -> Seque
 
             drivers.append((f"adapter {adapter.id}", BleDriver(adapter, meters, clock, replay)))
     return drivers
-
-
-class CarefulSink:
-    """Gives samples to the desk; a bug met there costs one sample and a line in the log, not the driver."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-
-    def sample(self, s: Sample) -> None:
-        try:
-            self._desk.sample(s)
-        except Exception:  # a task border: drivers are promised that a sink never raises
-            log.exception("a sample of %s was refused", s.meter)
-
-    def fault(self, f: Fault) -> None:
-        log.warning("meter %s: %s: %s", f.meter, f.reason, f.detail)
-        try:
-            self._desk.fault(f)
-        except Exception:  # a task border, as above
-            log.exception("a fault of %s was refused", f.meter)
 
 
 class DataLock:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from support.edge import sample
+from tallystick_edge import agent as agent_module
 from tallystick_edge import app as app_module
 from tallystick_edge.app import App, DataLock
 from tallystick_edge.clock import SystemEntropy, system_clock
@@ -80,7 +81,7 @@ def config_file(tmp_path: Path) -> Path:
 def use_drivers(monkeypatch: pytest.MonkeyPatch, *drivers: Driver) -> None:
     named: Sequence[tuple[str, Driver]] = [(f"driver {index}", driver) for index, driver in enumerate(drivers)]
     monkeypatch.setattr(app_module, "make_drivers", lambda *_: named)
-    monkeypatch.setattr(app_module, "DRIVER_AGAIN_MS", 20)
+    monkeypatch.setattr(agent_module, "DRIVER_AGAIN_MS", 20)
 
 
 async def run_for(config_file: Path, seconds: float) -> None:
@@ -123,7 +124,7 @@ async def test_a_commit_that_fails_is_survived_by_opening_the_journal_again(
         real(self, flush)
 
     monkeypatch.setattr(Journal, "flush", flaky)
-    monkeypatch.setattr(app_module, "STORE_AGAIN_MS", 10)
+    monkeypatch.setattr(agent_module, "STORE_AGAIN_MS", 10)
     await run_for(config_file, 0.6)
     assert next(failures, None) is None
     journal = Journal.open(config_file.parent / "data" / "journal.sqlite", bytes(32))

@@ -1,0 +1,143 @@
+"""The agent's tasks over what it is given: drivers, group commit, sealer and the hand-over to an uplink, in one group.
+It opens no file, no socket and no clock: `app.py` brings the real ones, the simulation of the tests brings its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from tallystick_edge.core import Core
+from tallystick_edge.desk import Desk
+from tallystick_edge.errors import JournalError
+from tallystick_edge.ports import Clock, Driver
+from tallystick_edge.sample import Fault, Sample
+from tallystick_edge.uplink.worker import Uplink
+
+log = logging.getLogger("tallystick.agent")
+DRIVER_AGAIN_MS = 5_000  # real time before a driver that ended by an error is started anew
+DAY_MS = 86_400_000  # old evidence is looked for once a day, and at the start
+STORE_AGAIN_MS = 1_000  # real time between attempts while the disk is full or failing
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often the agent commits and seals, in domain time."""
+
+    flush_ms: int
+    seal_every_ms: int
+    heartbeat_ms: int
+
+
+class Agent:
+    """Everything that goes on between the drivers and the uplink. `talk` connects it to an aggregator, for ever."""
+
+    def __init__(self, core: Core, drivers: Sequence[tuple[str, Driver]], clock: Clock, pace: Pace) -> None:
+        self._core, self._drivers, self._clock, self._pace = core, drivers, clock, pace
+        self._changed = asyncio.Event()
+        self._uplink: Uplink | None = None
+        core.on_sealed = core.desk.on_urgent = self._on_change
+
+    @asynccontextmanager
+    async def tasks(self, talk: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+        """Run while the body runs; then every task is cancelled and nothing is flushed any more by itself."""
+
+        async def talking() -> None:
+            await talk()
+
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(self._drive(name, driver), name=name) for name, driver in self._drivers]
+            running += [
+                group.create_task(self._flush(), name="journal"),
+                group.create_task(self._seal(), name="sealer"),
+                group.create_task(talking(), name="uplink"),
+            ]
+            try:
+                yield
+            finally:
+                for task in running:
+                    task.cancel()
+
+    async def hand_over(self, uplink: Uplink) -> None:
+        """Send what is sealed, for ever; a store that fails costs a pause, not the task."""
+        self._uplink = uplink
+        while True:
+            try:
+                await uplink.run()
+            except* JournalError as group:
+                log.error("%s", group.exceptions[0])
+            await asyncio.sleep(STORE_AGAIN_MS / 1000)
+
+    def _on_change(self) -> None:
+        self._changed.set()
+        if self._uplink is not None:
+            self._uplink.sealed()
+
+    async def _drive(self, name: str, driver: Driver) -> None:
+        sink = CarefulSink(self._core.desk)
+        while True:
+            try:
+                await driver.run(sink)
+                log.error("driver %s ended by itself; it is started again", name)
+            except Exception:  # a task border: whatever breaks in one line or adapter must not stop the others
+                log.exception("driver %s failed; it is started again", name)
+            await asyncio.sleep(DRIVER_AGAIN_MS / 1000)
+
+    async def _flush(self) -> None:
+        core = self._core
+        while True:
+            await self._flush_due()
+            self._changed.clear()
+            try:
+                core.flush()
+                if core.desk.urgent_seal:
+                    core.seal()
+            except JournalError as error:
+                log.error("%s", error)
+                await asyncio.sleep(STORE_AGAIN_MS / 1000)
+
+    async def _flush_due(self) -> None:
+        """Until the next group commit, or until something urgent came."""
+        waits = (self._clock.sleep_ms(self._pace.flush_ms), self._changed.wait())
+        tasks = [asyncio.ensure_future(each) for each in waits]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _seal(self) -> None:
+        core, pace = self._core, self._pace
+        day = 0
+        while True:
+            await self._clock.sleep_ms(min(pace.seal_every_ms, pace.heartbeat_ms))
+            idle_ms = self._clock.utc_ms() - core.last_seal_ms
+            day, forgot_day = self._clock.utc_ms() // DAY_MS, day
+            try:
+                if day != forgot_day:
+                    core.forget_old()
+                core.seal(heartbeat=idle_ms >= pace.heartbeat_ms)
+            except JournalError as error:
+                log.error("%s", error)
+
+
+class CarefulSink:
+    """Gives samples to the desk; a bug met there costs one sample and a line in the log, not the driver."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def sample(self, s: Sample) -> None:
+        try:
+            self._desk.sample(s)
+        except Exception:  # a task border: drivers are promised that a sink never raises
+            log.exception("a sample of %s was refused", s.meter)
+
+    def fault(self, f: Fault) -> None:
+        log.warning("meter %s: %s: %s", f.meter, f.reason, f.detail)
+        try:
+            self._desk.fault(f)
+        except Exception:  # a task border, as above
+            log.exception("a fault of %s was refused", f.meter)
