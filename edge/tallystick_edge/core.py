@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,15 +20,26 @@ from tallystick_edge.batching import SealContext, seal
 from tallystick_edge.desk import Desk
 from tallystick_edge.errors import JournalError, JournalFull
 from tallystick_edge.items import Happening, Moment
-from tallystick_edge.journal import Chain, Journal, StoredBatch
+from tallystick_edge.journal import Chain, Journal, Loaded, StoredBatch
 from tallystick_edge.plan import MeterPlan
 from tallystick_edge.ports import Clock, Entropy
 from tallystick_edge.restore import Card, restore
+from tallystick_edge.rewrite import rewrite
+from tallystick_edge.room import Level, Room, StoreLimits
 
 BOOT_BYTES, NONCE_BYTES = 6, 16
-EVIDENCE_MS = 2 * 365 * 86_400_000  # sealed batches are kept this long after their receipt (devices.md, "Store")
+PENDING_MAX = 8_192  # durable items held in memory until they are sealed: about 4 MB
 UNRECEIPTED_MAX = 100_000  # batches taken apart at a restore: ten weeks at one a minute
 T = TypeVar("T")
+
+
+class Doubt(IntEnum):
+    """What a failed commit may have changed on the disk, and memory must be told when it is opened again."""
+
+    NOTHING = 0
+    FLUSH = 1  # the items that were offered may be there or not
+    NUMBERS = 2  # a seal: which numbers are used up is taken from the disk
+    BOOKS = 3  # an epoch: all states are taken from the disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,7 @@ class Core:
         entropy: Entropy,
         software: str,
         open_journal: Callable[[Path, bytes], Journal] = Journal.open,
+        limits: StoreLimits | None = None,
     ) -> None:
         self._path, self._signer, self._plans = path, signer, plans
         self._clock, self._entropy, self._software = clock, entropy, software
@@ -61,25 +74,60 @@ class Core:
         self._known = Known({}, None)
         self.last_seal_ms = clock.utc_ms()
         self.on_sealed: Callable[[], None] = lambda: None
-        self._reopen()
+        self._limits = limits or StoreLimits()
+        self._room = Room(path.parent, self._limits)
+        self._journal: Journal | None = None
+        self._doubt = Doubt.BOOKS
+        self._flush_in_doubt = 0
+        self._opened()
 
-    def _reopen(self) -> None:
-        self._journal = self._open_journal(self._path, first_prev(self._signer.spki))
-        loaded = self._journal.load()
-        self._chain = loaded.chain
-        self._pending = list(loaded.pending)
-        self.desk.load(loaded.channels, loaded.machines, loaded.replay)
+    def _opened(self) -> Journal:
+        """The open journal. JournalError while it cannot be opened; the next call tries again."""
+        if self._journal is None:
+            settle(self._path)
+            journal = self._open_journal(self._path, first_prev(self._signer.spki))
+            try:
+                journal.limit(self._limits.bytes_max)
+                self._take(journal.load(), journal.flush_id)
+            except JournalError:
+                journal.close()
+                raise
+            self._journal = journal
+        return self._journal
 
-    def _write(self, write: Callable[[], T]) -> T:
+    def _take(self, loaded: Loaded, flush_id: int) -> None:
+        """Go on from what the disk says; of a failed flush it says whether it happened after all."""
+        self._chain, self._pending = loaded.chain, list(loaded.pending)
+        if self._doubt is Doubt.BOOKS:
+            self.desk.load(loaded.channels, loaded.machines, loaded.replay)
+        elif self._doubt is Doubt.NUMBERS:
+            self.desk.renumber(loaded.channels)
+        elif self._doubt is Doubt.FLUSH and flush_id >= self._flush_in_doubt:
+            self.desk.flushed()
+        self._doubt = Doubt.NOTHING
+
+    def _use(self, act: Callable[[Journal], T], doubt: Doubt = Doubt.NOTHING) -> T:
+        """One call of the journal. After a failure it is opened anew before anything else is asked of it."""
+        journal = self._opened()
         try:
-            return write()
+            return self._with_room(journal, act)
         except JournalFull:
-            self.desk.store_full()
-            raise
+            raise  # rolled back, the connection is as good as before
         except JournalError:
-            self._journal.close()  # after a failed commit nothing in memory is known to be on the disk
-            self._reopen()
+            self._doubt = max(self._doubt, doubt)
+            self._flush_in_doubt = journal.flush_id + 1
+            self._journal = None
+            journal.close()
+            self._opened()
             raise
+
+    def _with_room(self, journal: Journal, act: Callable[[Journal], T]) -> T:
+        try:
+            return act(journal)
+        except JournalFull:
+            if not self._room.make(journal):
+                raise
+            return act(journal)
 
     def enrolled(self, known: Known) -> None:
         """From now on batches name their descriptors and their log."""
@@ -91,12 +139,26 @@ class Core:
     def flush(self) -> None:
         """Group commit of everything the drivers brought."""
         self.desk.urgent_flush = False
+        self._look_at_room()
         if self.desk.is_clean():
             return
         flush = self.desk.unflushed()
-        self._write(lambda: self._journal.flush(flush))
+        try:
+            self._use(lambda journal: journal.flush(flush), Doubt.FLUSH)
+        except JournalFull:
+            self.desk.not_flushed()
+            self.desk.store_full()
+            raise
+        self._room.wrote()
         self._pending.extend(flush.items)
         self.desk.flushed()
+        self.desk.urgent_seal |= len(self._pending) >= PENDING_MAX
+
+    def _look_at_room(self) -> None:
+        if self._use(self._room.look) is Level.TIGHT:
+            self.desk.store_full()
+        else:
+            self.desk.store_free()
 
     def seal(self, heartbeat: bool = False) -> int:
         """Flush, then seal what is durable; with `heartbeat` an empty batch when there is nothing."""
@@ -104,9 +166,13 @@ class Core:
         self.desk.urgent_seal = False
         if not self._pending and not heartbeat:
             return 0
+        if self.desk.gauges_refused:
+            self._pending = self.desk.without_gauges(self._pending)
         context = self._seal_context()
         sealing = seal(self._pending, self.desk.channels, self._chain, context)
-        self._write(lambda: self._journal.seal(sealing.batches, list(sealing.channels.values()), sealing.chain))
+        channels = list(sealing.channels.values())
+        self._use(lambda journal: journal.seal(sealing.batches, channels, sealing.chain), Doubt.NUMBERS)
+        self._room.wrote()
         self._chain = sealing.chain
         self.desk.channels.update(sealing.channels)
         self._pending = []
@@ -131,11 +197,12 @@ class Core:
         try:
             self.seal()
         finally:
-            self._journal.close()
+            if self._journal is not None:
+                self._journal.close()
 
     def forget_old(self) -> int:
-        """Drop evidence beyond its age; returns how many batches."""
-        return self._write(lambda: self._journal.forget(self._clock.utc_ms() - EVIDENCE_MS))
+        """Drop some evidence beyond its age; returns how many batches, 0 when there is no more."""
+        return self._use(lambda journal: journal.forget(self._limits.keep_ms))
 
     # --- uplink ------------------------------------------------------------------------------------------------
 
@@ -155,32 +222,33 @@ class Core:
             software=self._software,
             nonce=self.nonce,
             last_cmd_seq=self._chain.last_command,
-            lost=lost_spans(self._journal.lost(self._chain.epoch)),
+            lost=lost_spans(self._use(lambda journal: journal.lost(self._chain.epoch))),
         )
         return cose.sign(self._signer, cose.ContentType.HELLO, hello.encode())
 
     def waiting(self, count_max: int) -> list[StoredBatch]:
-        return self._journal.waiting(count_max)
+        return self._use(lambda journal: journal.waiting(count_max))
 
     def waiting_count(self) -> int:
-        return self._journal.waiting_count()
+        return self._use(lambda journal: journal.waiting_count())
 
     def upload(self, batch: StoredBatch) -> bytes | None:
         """The bytes to send; None when the card gives other bytes back than it was given, and the batch is lost."""
-        data = self._journal.upload(batch.epoch, batch.seq)
+        data = self._use(lambda journal: journal.upload(batch.epoch, batch.seq))
         if data is not None and _is_whole(data, batch):
             return data
-        self._write(lambda: self._journal.lose(batch.epoch, batch.seq))
+        self._use(lambda journal: journal.lose(batch.epoch, batch.seq))
         return None
 
     def hash_of(self, epoch: int, seq: int) -> bytes | None:
-        return self._journal.hash_of(epoch, seq)
+        return self._use(lambda journal: journal.hash_of(epoch, seq))
 
-    def finalise(self, epoch: int, from_seq: int, to_seq: int, receipt: bytes) -> int:
-        return self._write(lambda: self._journal.finalise(epoch, from_seq, to_seq, receipt))
+    def finalise(self, epoch: int, from_seq: int, to_seq: int, receipt: bytes, server_ms: int) -> int:
+        """These batches are the aggregator's: `receipt` is its envelope, `server_ms` the time it signed."""
+        return self._use(lambda journal: journal.finalise(epoch, from_seq, to_seq, receipt, server_ms))
 
     def reopen_batches(self, epoch: int, from_seq: int) -> int:
-        return self._write(lambda: self._journal.reopen(epoch, from_seq))
+        return self._use(lambda journal: journal.reopen(epoch, from_seq))
 
     def begin_epoch(self, state: State, forked: bool) -> None:
         """Go on from the books: nothing this card holds is thrown away, nothing billed is billed again."""
@@ -190,7 +258,8 @@ class Core:
         card = Card(self._chain, self._pending, uploads, self.desk.channels, self.desk.machines, rules)
         restored = restore(card, state, self._common(state), forked, self.now())
         channels = list(restored.channels.values())
-        self._write(lambda: self._journal.start_epoch(restored.chain, restored.items, channels, restored.machines))
+        items, machines = restored.items, restored.machines
+        self._use(lambda journal: journal.start_epoch(restored.chain, items, channels, machines), Doubt.BOOKS)
         self._chain = restored.chain
         self._pending = list(restored.items)
         self.desk.channels.update(restored.channels)
@@ -199,9 +268,9 @@ class Core:
 
     def _common(self, state: State) -> bytes:
         """The last batch that both sides have, as far as this card knows."""
-        if self._journal.has_hash(state.head):
+        if self._use(lambda journal: journal.has_hash(state.head)):
             return state.head
-        last = self._journal.last_final()
+        last = self._use(lambda journal: journal.last_final())
         return first_prev(self._signer.spki) if last is None else last.hash
 
     def log_seen(self, view: LogView) -> None:
@@ -210,17 +279,25 @@ class Core:
         if old is not None and LogView.decode(old).size >= view.size:
             return
         data = view.encode()
-        self._write(lambda: self._journal.save_log_view(data))
+        self._use(lambda journal: journal.save_log_view(data))
         self._chain = replace(self._chain, log_view=data)
 
     def command_taken(self, number: int) -> None:
         """Durable before the command's effect."""
-        self._write(lambda: self._journal.command_taken(number))
+        self._use(lambda journal: journal.command_taken(number))
         self._chain = replace(self._chain, last_command=number)
 
     def tell(self, event: Happening) -> None:
         """An event of the gateway itself."""
         self.desk.keep(event)
+
+
+def settle(journal: Path) -> None:
+    """Before the only writer opens a journal: a commit whose sync failed may stand in the log, unsynced for ever."""
+    try:
+        rewrite(journal.with_name(f"{journal.name}-wal"))
+    except OSError as error:
+        raise JournalError(f"{journal}: {error}. Next: check the disk, the agent tries again") from error
 
 
 def lost_spans(batches: Sequence[StoredBatch]) -> tuple[LostBatches, ...]:

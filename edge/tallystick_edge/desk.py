@@ -3,7 +3,8 @@ It opens no file; `Core` makes its items durable and gives it back the states af
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from tallystick_protocol.codes import EventCode, Reason, TimeQuality
@@ -20,7 +21,8 @@ from tallystick_edge.sample import Fault, Sample
 from tallystick_edge.usage.wash import WashSample, WashState, step
 
 CLOCK_ERROR_MS = 1_000  # what a clock that NTP just set may still be off
-BUFFER_ITEMS_MAX = 20_000  # about 10 MB in memory: what a full disk may make us hold before readings are shed
+BUFFER_ITEMS_MAX = 20_000  # about 10 MB in memory: what a full or slow disk may make us hold before readings are shed
+TELL_SHED_MS = 60_000  # whoever brings too much must not fill the journal with gaps either
 USE_CODES = frozenset((EventCode.USE_STARTED, EventCode.USE_BILLABLE, EventCode.USE_ENDED, EventCode.USE_ABORTED))
 USE_ENDS = frozenset((EventCode.USE_ENDED, EventCode.USE_ABORTED))
 
@@ -33,8 +35,11 @@ class Desk:
         self._refusals = Refusals()
         self._silent: set[int] = set()
         self._unset_clock = clock.quality() is TimeQuality.U
-        self._full = False
+        self._store_full = False
+        self.gauges_refused = False
         self.shed = 0
+        self._shed: Counter[int] = Counter()
+        self._told_shed_ms = -TELL_SHED_MS
         self.urgent_flush = False
         self.urgent_seal = False
         self.on_urgent: Callable[[], None] = lambda: None
@@ -46,12 +51,19 @@ class Desk:
         machines: Mapping[int, WashState],
         replay: Mapping[str, tuple[int, bytes]],
     ) -> None:
-        """Go on from durable states; what was not flushed is forgotten, because nobody knows what became of it."""
+        """Go on from durable states; what was not flushed is forgotten."""
         self.channels, self.machines, self._replay = dict(channels), dict(machines), dict(replay)
         self._buffer: list[Item] = []
+        self._offered: list[Item] = []
         self._dirty: set[int] = set()
         self._dirty_machines: set[int] = set()
         self._dirty_replay: dict[str, tuple[int, bytes]] = {}
+
+    def renumber(self, durable: Mapping[int, ChannelState]) -> None:
+        """Go on from the numbers that are used up on the disk; what was read since stays."""
+        for number, state in durable.items():
+            own = self._state(number)
+            self.channels[number] = replace(own, pagination=state.pagination, event=state.event)
 
     def now(self) -> Moment:
         return Moment(self._boot, self._clock.uptime_ms(), self._clock.utc_ms(), self._clock.quality())
@@ -72,7 +84,11 @@ class Desk:
             if each.reading is not None:
                 self.keep(replace(each.reading, use=use))
         gauges = [each for each in plan.gauges if each.register in s.values]
-        self.keep(*(GaugeReading(each.channel, at, s.values[each.register], use) for each in gauges))
+        readings = [GaugeReading(each.channel, at, s.values[each.register], use) for each in gauges]
+        if self.gauges_refused:
+            self._count_shed(readings)
+        else:
+            self.keep(*readings)
 
     def fault(self, f: Fault) -> None:
         """Sink.fault: what a driver threw away is told; one gap event per silence, after a few missed polls."""
@@ -98,8 +114,8 @@ class Desk:
             if isinstance(item, Happening) and item.code in USE_CODES:
                 self.urgent_flush = True
                 self.urgent_seal |= item.code in USE_ENDS
-        if len(self._buffer) > BUFFER_ITEMS_MAX:
-            self._shed()
+        if len(self._buffer) + len(self._offered) > BUFFER_ITEMS_MAX:
+            self._thin()
         if self.urgent_flush:
             self.on_urgent()
 
@@ -107,28 +123,51 @@ class Desk:
 
     def is_clean(self) -> bool:
         """Nothing to flush."""
-        return not (self._buffer or self._dirty or self._dirty_machines or self._dirty_replay)
+        dirty = self._dirty or self._dirty_machines or self._dirty_replay
+        return not (self._buffer or self._offered or dirty)
 
     def unflushed(self) -> Flush:
         """Everything since the last flush; `flushed` forgets it once it is durable."""
-        items = list(self._buffer)
-        if self._full:
-            items.append(Happening(GATEWAY_CHANNEL, self.now(), EventCode.STORE_FREE))
+        self._offered, self._buffer = [*self._offered, *self._buffer], []
         channels = [self.channels[number] for number in sorted(self._dirty)]
         machines = {number: self.machines[number] for number in sorted(self._dirty_machines)}
-        return Flush(items, channels, machines, dict(self._dirty_replay))
+        return Flush(self._offered, channels, machines, dict(self._dirty_replay))
 
     def flushed(self) -> None:
-        self._buffer, self._dirty_replay = [], {}
-        self._dirty.clear()
-        self._dirty_machines.clear()
-        self._full = False
+        """What `unflushed` gave is durable; what came after it (while nobody knew that) is not."""
+        self._offered = []
+        if not self._buffer:
+            self._dirty_replay = {}
+            self._dirty.clear()
+            self._dirty_machines.clear()
+
+    def not_flushed(self) -> None:
+        """What `unflushed` gave is surely not durable: it waits with what came after it."""
+        self._buffer, self._offered = [*self._offered, *self._buffer], []
 
     def store_full(self) -> None:
-        """Told once per full disk; the event becomes durable when there is room again."""
-        if not self._full:
-            self._full = True
+        """Gauges stop; told once. What waits in memory keeps readings and events only."""
+        self.gauges_refused = True
+        self._buffer = self.without_gauges(self._buffer)
+        if not self._store_full:
+            self._store_full = True
             self.keep(Happening(GATEWAY_CHANNEL, self.now(), EventCode.STORE_FULL, reason=Reason.STORE_FULL))
+
+    def store_free(self) -> None:
+        """There is room again: told with how many values were not kept, and per channel with a gap."""
+        self.gauges_refused = False
+        if self._shed and (self._store_full or self._clock.uptime_ms() - self._told_shed_ms >= TELL_SHED_MS):
+            self._tell_shed()
+        if self._store_full:
+            self._store_full = False
+            self.keep(Happening(GATEWAY_CHANNEL, self.now(), EventCode.STORE_FREE, total=self.shed))
+            self.shed = 0
+
+    def without_gauges(self, items: Sequence[Item]) -> list[Item]:
+        """The items that money hangs on; the others are counted as not kept."""
+        kept, gauges = _parted(items, lambda item: isinstance(item, GaugeReading))
+        self._count_shed(gauges)
+        return kept
 
     # --- steps -------------------------------------------------------------------------------------------------
 
@@ -182,10 +221,39 @@ class Desk:
             clock = (at.boot, at.utc_ms - at.uptime_ms, CLOCK_ERROR_MS)
             self.keep(Happening(GATEWAY_CHANNEL, at, EventCode.CLOCK_CORRECTED, clock=clock))
 
-    def _shed(self) -> None:
-        """The disk is full for long: gauges go first, then every second reading; totals keep the money, events stay."""
-        kept: list[Item] = [item for item in self._buffer if not isinstance(item, GaugeReading)]
-        if len(kept) > BUFFER_ITEMS_MAX * 3 // 4:
-            kept = [each for index, each in enumerate(kept) if index % 2 or not isinstance(each, Reading)]
-        self.shed += len(self._buffer) - len(kept)
-        self._buffer = kept
+    def _thin(self) -> None:
+        """The disk takes nothing for long, or too much comes: gauges go first, then every second reading of a channel;
+        totals keep the money, the newest reading and all events stay."""
+        self._buffer = self.without_gauges(self._buffer)
+        if len(self._buffer) + len(self._offered) > BUFFER_ITEMS_MAX * 3 // 4:
+            seen: Counter[int] = Counter()
+
+            def is_spare(item: Item) -> bool:
+                seen[item.channel] += isinstance(item, Reading)
+                return isinstance(item, Reading) and item.mark is None and seen[item.channel] % 2 == 0
+
+            self._buffer.reverse()  # the newest of a channel is the first that is seen, and stays
+            self._buffer, spare = _parted(self._buffer, is_spare)
+            self._buffer.reverse()
+            self._count_shed(spare)
+
+    def _count_shed(self, items: Sequence[Item]) -> None:
+        self.shed += len(items)
+        self._shed.update(item.channel for item in items)
+
+    def _tell_shed(self) -> None:
+        at = self.now()
+        self._told_shed_ms = at.uptime_ms
+        for channel in sorted(self._shed):
+            state = self._state(channel)
+            total = None if state.value is None else state.total
+            self.keep(Happening(channel, at, EventCode.GAP, total=total, reason=Reason.STORE_FULL))
+        self._shed.clear()
+
+
+def _parted(items: Sequence[Item], is_out: Callable[[Item], bool]) -> tuple[list[Item], list[Item]]:
+    kept: list[Item] = []
+    out: list[Item] = []
+    for item in items:
+        (out if is_out(item) else kept).append(item)
+    return kept, out

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -13,8 +13,9 @@ from pathlib import Path
 from tallystick_edge import journal_rows as rows
 from tallystick_edge.errors import InvariantError, JournalError, JournalFull
 from tallystick_edge.items import Item, Reading
-from tallystick_edge.journal_schema import prepare
+from tallystick_edge.journal_schema import PAGE_BYTES, prepare
 from tallystick_edge.metering.channel import ChannelState, after
+from tallystick_edge.retention import drop_oldest, drop_receipted_before, newest_receipt_ms
 from tallystick_edge.usage.wash import WashState
 
 BUSY_MS = 5_000  # another process only ever reads (`status`)
@@ -96,16 +97,22 @@ class Journal:
             connection = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None)
             try:
                 prepare(connection, path, first_prev)
+                return cls(connection)
             except BaseException:
                 connection.close()
                 raise
         except sqlite3.Error as error:
             raise JournalError(f"{path}: {error}. Next: check the disk and the file, then start again") from error
-        return cls(connection)
 
     def close(self) -> None:
         """Close the file; what was not flushed is gone."""
-        self._db.close()
+        with suppress(sqlite3.Error):  # it was failing already: opening again says what is on the disk
+            self._db.close()
+
+    @property
+    def flush_id(self) -> int:
+        """Number of the last flush that is durable; a flush that failed has the next one, if it happened after all."""
+        return self._flush_id
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -121,8 +128,14 @@ class Journal:
                     self._db.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            kind = JournalFull if "full" in str(error) else JournalError
-            raise kind(f"journal: {error}. Next: it is opened again; free the disk if this repeats") from error
+            raise _journal_error(error) from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            yield self._db
+        except sqlite3.Error as error:
+            raise _journal_error(error) from error
 
     def load(self) -> Loaded:
         """All snapshots and pending items; reads only."""
@@ -174,20 +187,24 @@ class Journal:
     def waiting(self, count_max: int) -> list[StoredBatch]:
         """Batches without a final receipt, oldest first."""
         query = "SELECT epoch, seq, hash FROM batch WHERE status = 0 ORDER BY epoch, seq LIMIT ?"
-        return [StoredBatch(*row) for row in self._db.execute(query, (count_max,))]
+        with self._reading() as db:
+            return [StoredBatch(*row) for row in db.execute(query, (count_max,))]
 
     def waiting_count(self) -> int:
         """How many batches wait for a receipt."""
-        (count,) = self._db.execute("SELECT count(*) FROM batch WHERE status = 0").fetchone()
+        with self._reading() as db:
+            (count,) = db.execute("SELECT count(*) FROM batch WHERE status = 0").fetchone()
         return int(count)
 
     def upload(self, epoch: int, seq: int) -> bytes | None:
-        """The stored upload; None when the card cannot read it any more."""
+        """The stored upload; None when its page is damaged. JournalError when the disk did not answer this time."""
         query = "SELECT upload FROM batch WHERE epoch = ? AND seq = ?"
         try:
             found = self._db.execute(query, (epoch, seq)).fetchone()
-        except sqlite3.DatabaseError:  # a damaged page: the rest of the file may be whole
-            return None
+        except sqlite3.Error as error:
+            if _primary_code(error) == sqlite3.SQLITE_CORRUPT:  # the rest of the file may be whole
+                return None
+            raise _journal_error(error) from error
         return None if found is None else bytes(found[0])
 
     def lose(self, epoch: int, seq: int) -> None:
@@ -198,31 +215,36 @@ class Journal:
     def lost(self, epoch: int) -> list[StoredBatch]:
         """Batches of this epoch that were given up (a new epoch supersedes only older ones)."""
         query = "SELECT epoch, seq, hash FROM batch WHERE epoch = ? AND status = 2 ORDER BY seq"
-        return [StoredBatch(*row) for row in self._db.execute(query, (epoch,))]
+        with self._reading() as db:
+            return [StoredBatch(*row) for row in db.execute(query, (epoch,))]
 
     def hash_of(self, epoch: int, seq: int) -> bytes | None:
         """hash(x) of an own batch, None when this journal never held it."""
-        found = self._db.execute("SELECT hash FROM batch WHERE epoch = ? AND seq = ?", (epoch, seq)).fetchone()
+        with self._reading() as db:
+            found = db.execute("SELECT hash FROM batch WHERE epoch = ? AND seq = ?", (epoch, seq)).fetchone()
         return None if found is None else bytes(found[0])
 
     def has_hash(self, digest: bytes) -> bool:
         """Whether an own batch of any epoch has this hash."""
-        return self._db.execute("SELECT 1 FROM batch WHERE hash = ?", (digest,)).fetchone() is not None
+        with self._reading() as db:
+            return db.execute("SELECT 1 FROM batch WHERE hash = ?", (digest,)).fetchone() is not None
 
-    def finalise(self, epoch: int, from_seq: int, to_seq: int, receipt: bytes) -> int:
+    def finalise(self, epoch: int, from_seq: int, to_seq: int, receipt: bytes, server_ms: int) -> int:
         """Mark waiting batches final by a receipt that was checked; returns how many there were."""
         with self._transaction() as db:
-            done = db.execute(
-                "UPDATE batch SET status = 1, receipt = ? WHERE epoch = ? AND seq BETWEEN ? AND ? AND status = 0",
-                (receipt, epoch, from_seq, to_seq),
-            )
-        return done.rowcount
+            query = "UPDATE batch SET status = 1 WHERE epoch = ? AND seq BETWEEN ? AND ? AND status = 0"
+            done = db.execute(query, (epoch, from_seq, to_seq)).rowcount
+            if done:
+                row = (epoch, from_seq, to_seq, server_ms, receipt)
+                db.execute("INSERT OR REPLACE INTO receipt VALUES (?, ?, ?, ?, ?)", row)
+        return done
 
     def reopen(self, epoch: int, from_seq: int) -> int:
         """Let final batches wait again, because the aggregator lost them; returns how many there were."""
-        found = self._db.execute("SELECT 1 FROM batch WHERE epoch = ? AND seq >= ? AND status = 1", (epoch, from_seq))
-        if found.fetchone() is None:
-            return 0
+        with self._reading() as db:
+            query = "SELECT 1 FROM batch WHERE epoch = ? AND seq >= ? AND status = 1"
+            if db.execute(query, (epoch, from_seq)).fetchone() is None:
+                return 0
         with self._transaction() as db:
             query = "UPDATE batch SET status = 0 WHERE epoch = ? AND seq >= ? AND status = 1"
             return db.execute(query, (epoch, from_seq)).rowcount
@@ -230,7 +252,8 @@ class Journal:
     def last_final(self) -> StoredBatch | None:
         """The newest batch with a final receipt."""
         query = "SELECT epoch, seq, hash FROM batch WHERE status = 1 ORDER BY epoch DESC, seq DESC LIMIT 1"
-        row = self._db.execute(query).fetchone()
+        with self._reading() as db:
+            row = db.execute(query).fetchone()
         return None if row is None else StoredBatch(*row)
 
     def start_epoch(
@@ -272,18 +295,45 @@ class Journal:
         with self._transaction() as db:
             db.execute("UPDATE chain SET log_view = ?", (view,))
 
-    def forget(self, before_ms: int) -> int:
-        """Drop evidence sealed before that time and no longer waiting; returns how many batches."""
+    def forget(self, keep_ms: int) -> int:
+        """Drop evidence whose receipt is so much older than the newest one; returns how many batches."""
         with self._transaction() as db:
-            done = db.execute("DELETE FROM batch WHERE status <> 0 AND created_ms < ?", (before_ms,))
-        return done.rowcount
+            newest = newest_receipt_ms(db)
+            return 0 if newest is None else drop_receipted_before(db, newest - keep_ms)
+
+    def drop_oldest(self, count: int) -> int:
+        """Drop up to `count` batches that do not wait, oldest first; returns how many there were."""
+        with self._transaction() as db:
+            return drop_oldest(db, count)
+
+    def limit(self, bytes_max: int) -> None:
+        """Never let the file grow beyond this."""
+        with self._reading() as db:
+            db.execute(f"PRAGMA max_page_count = {bytes_max // PAGE_BYTES}")
+
+    def used_bytes(self) -> int:
+        """Pages of the file that hold something; those that were freed are used again first."""
+        with self._reading() as db:
+            (pages,), (free,) = (db.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count"))
+        return int(pages - free) * PAGE_BYTES
 
     def chain(self) -> Chain:
         """Where the chain stands now."""
-        return self._chain(self._db)
+        with self._reading() as db:
+            return self._chain(db)
 
     def _chain(self, db: sqlite3.Connection) -> Chain:
         return Chain(*db.execute("SELECT epoch, next_seq, head, last_command, log_view FROM chain").fetchone())
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    """SQLite's result code without its extension; 0 when the library itself was used wrongly (a closed file)."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _journal_error(error: sqlite3.Error) -> JournalError:
+    kind = JournalFull if _primary_code(error) == sqlite3.SQLITE_FULL else JournalError
+    return kind(f"journal: {error}. Next: it is opened again; free the disk if this repeats")
 
 
 def _advance(db: sqlite3.Connection, before: Chain, after: Chain) -> None:

@@ -83,7 +83,7 @@ def examine(
     disk: Disk, life: Life, signer: P256Signer, images: int, folder: Path, chance: Random, outcome: Outcome
 ) -> None:
     """Walk through the recording once and make an image at every drawn place."""
-    platter, acked, examiner, done = Platter(), Acked(), Examiner(signer), 0
+    platter, acked, examiner, done = Platter(chance), Acked(), Examiner(signer), 0
     for cut in cuts(disk.ops, images, chance):
         for op in disk.ops[done:cut]:
             platter.take(op)
@@ -93,19 +93,11 @@ def examine(
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         platter.image(folder, chance)
-        amiss = look(examiner, folder, acked, life)
+        amiss = examiner.amiss(folder, acked, life)
         outcome.images += 1
         if amiss is not None:
             outcome.bad += 1
             outcome.amiss["".join("#" if each.isdigit() else each for each in amiss)] += 1
-
-
-def look(examiner: Examiner, folder: Path, acked: Acked, life: Life) -> str | None:
-    """A gateway that does not start is as bad as one that lost something."""
-    try:
-        return examiner.amiss(folder, acked, life)
-    except Exception as error:  # whatever escapes here would have kept a gateway from starting
-        return f"{type(error).__name__}: {error}".replace(str(folder), "")
 
 
 def plant(journal: Journal, synchronous: str, small: bool) -> None:

@@ -11,6 +11,7 @@ from random import Random
 from support.disk import Kind, Op
 
 SECTORS = (512, 4096)  # what a disk and a card write as one
+ENTRIES = (Kind.CREATE, Kind.DELETE, Kind.RENAME)  # what stands in the folder
 GARBAGE = 0.05  # of the torn sectors hold neither the old nor the new bytes
 
 
@@ -18,17 +19,20 @@ GARBAGE = 0.05  # of the torn sectors hold neither the old nor the new bytes
 class Platter:
     """What is certain (`files`), and what was asked for since its file was synced."""
 
-    files: dict[str, bytearray] = field(default_factory=dict)
-    entries: set[str] = field(default_factory=set)
+    chance: Random
+    files: dict[int, bytearray] = field(default_factory=dict)
+    entries: dict[str, int] = field(default_factory=dict)
     pending: list[Op] = field(default_factory=list)
 
     def take(self, op: Op) -> None:
         """Go on by one operation."""
         match op.kind:
             case Kind.SYNC:
-                self._settle(lambda each: each.file == op.file and each.kind in (Kind.WRITE, Kind.TRUNCATE))
+                self._settle(lambda each: each.inode == op.inode and each.kind in (Kind.WRITE, Kind.TRUNCATE))
             case Kind.SYNC_FOLDER:
-                self._settle(lambda each: each.kind in (Kind.CREATE, Kind.DELETE))
+                self._settle(lambda each: each.kind in ENTRIES)
+            case Kind.SYNC_FAILED:
+                self._lose(op.inode)
             case Kind.MARK:
                 pass
             case _:
@@ -44,10 +48,20 @@ class Platter:
                 kept.append(each)
         self.pending = kept
 
+    def _lose(self, inode: int) -> None:
+        """As Linux does it: after a failed fsync what was dirty counts as clean; some of it is never written."""
+        kept: list[Op] = []
+        for each in self.pending:
+            if each.inode != inode or each.kind not in (Kind.WRITE, Kind.TRUNCATE):
+                kept.append(each)
+            elif each.kind is Kind.TRUNCATE or self.chance.random() < 0.5:
+                _apply(self.files, self.entries, each)
+        self.pending = kept
+
     def image(self, folder: Path, chance: Random) -> None:
         """Write one possible state after a power cut now into an empty folder."""
-        files = {name: bytearray(data) for name, data in self.files.items()}
-        entries = set(self.entries)
+        files = {inode: bytearray(data) for inode, data in self.files.items()}
+        entries = dict(self.entries)
         keep = chance.choice((0.0, 1.0, 0.5, chance.random()))
         sector = chance.choice(SECTORS)
         for op in self.pending:
@@ -55,33 +69,35 @@ class Platter:
                 _torn(files, op, keep, sector, chance)
             elif chance.random() < keep:
                 _apply(files, entries, op)
-        for name in entries:
-            (folder / name).write_bytes(files.get(name, b""))
+        for name, inode in entries.items():
+            (folder / name).write_bytes(files.get(inode, b""))
 
 
-def _apply(files: dict[str, bytearray], entries: set[str], op: Op) -> None:
+def _apply(files: dict[int, bytearray], entries: dict[str, int], op: Op) -> None:
     match op.kind:
         case Kind.CREATE:
-            entries.add(op.file)
+            entries[op.file] = op.inode
         case Kind.DELETE:
-            entries.discard(op.file)
-            files.pop(op.file, None)
+            entries.pop(op.file, None)
+        case Kind.RENAME:
+            entries.pop(op.file, None)
+            entries[op.data.decode()] = op.inode
         case Kind.TRUNCATE:
-            content = files.setdefault(op.file, bytearray())
+            content = files.setdefault(op.inode, bytearray())
             del content[op.offset :]
             content.extend(bytes(op.offset - len(content)))
         case _:
-            _put(files, op.file, op.offset, op.data)
+            _put(files, op.inode, op.offset, op.data)
 
 
-def _put(files: dict[str, bytearray], name: str, offset: int, data: bytes) -> None:
-    content = files.setdefault(name, bytearray())
+def _put(files: dict[int, bytearray], inode: int, offset: int, data: bytes) -> None:
+    content = files.setdefault(inode, bytearray())
     if len(content) < offset:
         content.extend(bytes(offset - len(content)))
     content[offset : offset + len(data)] = data
 
 
-def _torn(files: dict[str, bytearray], op: Op, keep: float, sector: int, chance: Random) -> None:
+def _torn(files: dict[int, bytearray], op: Op, keep: float, sector: int, chance: Random) -> None:
     """Each sector of a write is new, old or (rarely) garbage; bytes beside the write are never touched (powersafe)."""
     start, end = op.offset, op.offset + len(op.data)
     while start < end:
@@ -90,7 +106,7 @@ def _torn(files: dict[str, bytearray], op: Op, keep: float, sector: int, chance:
             data = op.data[start - op.offset : stop - op.offset]
             if 0 < keep < 1 and chance.random() < GARBAGE:
                 data = chance.randbytes(len(data))
-            _put(files, op.file, start, data)
+            _put(files, op.inode, start, data)
         start = stop
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import _sqlite3
 import ctypes
+import errno
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int, c_int64, c_void_p, string_at
@@ -12,6 +14,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
+
+from tallystick_edge import rewrite
 
 # sqlite3.h, "Result Codes" and "Flags For File Open Operations"
 OK, IOERR, FULL = 0, 10, 13
@@ -27,7 +31,9 @@ class Kind(Enum):
     WRITE = "write"
     TRUNCATE = "truncate"
     DELETE = "delete"
+    RENAME = "rename"
     SYNC = "sync"
+    SYNC_FAILED = "sync failed"
     SYNC_FOLDER = "sync folder"
     MARK = "mark"
 
@@ -38,6 +44,7 @@ class Op:
 
     kind: Kind
     file: str = ""
+    inode: int = 0  # a name that was deleted and made again is another file
     offset: int = 0
     data: bytes = b""
     mark: object = None
@@ -86,11 +93,26 @@ class _Methods(Structure):
 
 @dataclass
 class Disk:
-    """What happened under `folder` since it was installed. `fails` may answer an SQLite error code for an operation."""
+    """What happened under `folder` since it was installed. `fails` may answer an SQLite error code for an operation;
+    `anyway` says whether it happened all the same."""
 
     folder: Path
     ops: list[Op] = field(default_factory=list)
     fails: Callable[[Op], int] = lambda op: OK
+    anyway: Callable[[Op], bool] = lambda op: False
+    failures: int = 0
+    inodes: dict[str, int] = field(default_factory=dict)
+    _made: int = 0
+
+    def inode(self, name: str) -> int:
+        """Of the file that has this name now."""
+        return self.inodes[name]
+
+    def created(self, name: str) -> None:
+        """A new file under this name."""
+        self.inodes[name] = self._made = self._made + 1
+        self.ops.append(Op(Kind.CREATE, name, self.inodes[name]))
+
     really_syncs: bool = False
 
     def mark(self, value: object) -> None:
@@ -98,8 +120,16 @@ class Disk:
         self.ops.append(Op(Kind.MARK, mark=value))
 
     def asked(self, op: Op, act: Callable[[], int]) -> int:
-        """Fail, or do and record."""
-        code = self.fails(op) or act()
+        """Do and record, or fail; a sync that failed is recorded, because what it left behind is never synced again."""
+        failure = self.fails(op)
+        if failure:
+            self.failures += 1
+            if op.kind is Kind.SYNC:
+                self.ops.append(Op(Kind.SYNC_FAILED, op.file, op.inode))
+            elif self.anyway(op) and act() == OK:
+                self.ops.append(op)
+            return failure
+        code = act()
         if code == OK:
             self.ops.append(op)
         return code
@@ -116,13 +146,59 @@ def disk_under(folder: Path, disk: Disk | None = None) -> Iterator[Disk]:
     library.sqlite3_vfs_find.restype = POINTER(_Vfs)
     base = library.sqlite3_vfs_find(None)
     shim = _Shim(disk or Disk(folder), base.contents, base)
+    real_os = rewrite.os
+    rewrite.os = _Os(shim.disk)  # type: ignore[assignment]
     if library.sqlite3_vfs_register(ctypes.byref(shim.vfs), 1) != OK:
         raise RuntimeError("SQLite took no VFS")
     try:
         yield shim.disk
     finally:
+        rewrite.os = real_os
         library.sqlite3_vfs_register(base, 1)
         library.sqlite3_vfs_unregister(ctypes.byref(shim.vfs))
+
+
+class _Os:
+    """The `os` that the journal's rewriting uses, on the same Disk."""
+
+    O_RDWR, O_RDONLY, O_CREAT, O_TRUNC = os.O_RDWR, os.O_RDONLY, os.O_CREAT, os.O_TRUNC
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._names: dict[int, tuple[str, int]] = {}
+        self.pread, self.close = os.pread, os.close
+
+    def open(self, path: Path, flags: int, mode: int = 0o600) -> int:
+        is_new = bool(flags & os.O_CREAT)
+        if is_new:
+            path.unlink(missing_ok=True)
+        descriptor = os.open(path, flags, mode)
+        if is_new:
+            self._disk.created(path.name)
+        self._names[descriptor] = (path.name, self._disk.inode(path.name)) if path.is_file() else ("", 0)
+        return descriptor
+
+    def pwrite(self, descriptor: int, data: bytes, offset: int) -> int:
+        op = Op(Kind.WRITE, *self._names[descriptor], offset, data)
+        self._try(op, lambda: min(0, os.pwrite(descriptor, data, offset)))
+        return len(data)
+
+    def fsync(self, descriptor: int) -> None:
+        name, inode = self._names[descriptor]
+        self._try(Op(Kind.SYNC, name, inode) if name else Op(Kind.SYNC_FOLDER), lambda: OK)
+
+    def rename(self, source: Path, target: Path) -> None:
+        inode = self._disk.inode(source.name)
+        self._try(
+            Op(Kind.RENAME, source.name, inode, data=target.name.encode()), lambda: os.rename(source, target) or OK
+        )
+        self._disk.inodes[target.name] = inode
+        del self._disk.inodes[source.name]
+
+    def _try(self, op: Op, act: Callable[[], int]) -> None:
+        code = self._disk.asked(op, act)
+        if code != OK:
+            raise OSError(errno.ENOSPC if code == FULL else errno.EIO, os.strerror(errno.EIO))
 
 
 class _Shim:
@@ -130,7 +206,7 @@ class _Shim:
 
     def __init__(self, disk: Disk, base: _Vfs, base_pointer: Any) -> None:
         self.disk, self._base, self._base_pointer = disk, base, base_pointer
-        self._names: dict[int, str] = {}
+        self._names: dict[int, tuple[str, int]] = {}
         self._real: dict[int, _Methods] = {}
         self._tables: dict[int, _Methods] = {}
         self._new: set[str] = set()
@@ -148,11 +224,11 @@ class _Shim:
         if code != OK or not recorded or path is None or not file.contents.methods:
             return code
         if is_new:
-            self.disk.ops.append(Op(Kind.CREATE, path.name))
+            self.disk.created(path.name)
             if flags & (OPEN_MAIN_JOURNAL | OPEN_WAL):  # SQLite syncs the folder with the first sync of these
                 self._new.add(path.name)
         key = ctypes.addressof(file.contents)
-        self._names[key] = path.name
+        self._names[key] = path.name, self.disk.inode(path.name)
         table = file.contents.methods
         if table not in self._tables:
             self._real[table] = real = _Methods.from_address(table)
@@ -167,7 +243,7 @@ class _Shim:
     def _methods(self, file: Any) -> _Methods:
         return self._real[file.contents.methods]
 
-    def _name(self, file: Any) -> str:
+    def _name(self, file: Any) -> tuple[str, int]:
         return self._names[ctypes.addressof(file.contents)]
 
     def _close(self, file: Any) -> int:
@@ -176,17 +252,17 @@ class _Shim:
         return int(real.close(file))
 
     def _write(self, file: Any, data: int, length: int, offset: int) -> int:
-        op = Op(Kind.WRITE, self._name(file), offset, string_at(data, length))
+        op = Op(Kind.WRITE, *self._name(file), offset, string_at(data, length))
         return self.disk.asked(op, lambda: int(self._methods(file).write(file, data, length, offset)))
 
     def _truncate(self, file: Any, size: int) -> int:
-        op = Op(Kind.TRUNCATE, self._name(file), size)
+        op = Op(Kind.TRUNCATE, *self._name(file), size)
         return self.disk.asked(op, lambda: int(self._methods(file).truncate(file, size)))
 
     def _sync(self, file: Any, flags: int) -> int:
-        name = self._name(file)
+        name, inode = self._name(file)
         really = (lambda: int(self._methods(file).sync(file, flags))) if self.disk.really_syncs else (lambda: OK)
-        code = self.disk.asked(Op(Kind.SYNC, name), really)
+        code = self.disk.asked(Op(Kind.SYNC, name, inode), really)
         if code == OK and name in self._new:
             self._new.discard(name)
             self.disk.ops.append(Op(Kind.SYNC_FOLDER))

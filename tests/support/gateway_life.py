@@ -11,11 +11,13 @@ from random import Random
 from support.disk import Disk
 from support.edge import T0, HandClock, plans
 from tallystick_edge.core import Core
+from tallystick_edge.errors import JournalError
 from tallystick_edge.items import GaugeReading, Item, Reading
 from tallystick_edge.journal import Journal
 from tallystick_edge.metering.counter import CounterRule
 from tallystick_edge.parts import uncut
 from tallystick_edge.plan import CounterPlan, GaugePlan, MeterPlan
+from tallystick_edge.room import StoreLimits
 from tallystick_edge.sample import Sample
 from tallystick_protocol.batch import LogView, first_prev, open_upload
 from tallystick_protocol.codes import MeterState
@@ -72,6 +74,7 @@ class Life:
     clock: HandClock = field(default_factory=HandClock)
     values: dict[int, list[int]] = field(default_factory=lambda: {1: [], 21: [], 22: [], GAUGE: []})
     acked: Acked = field(default_factory=Acked)
+    errors: int = 0
 
     def start(self) -> None:
         self.core = open_core(self.folder, self.signer, self.clock, self.chance, self.adjust)
@@ -84,7 +87,10 @@ class Life:
             act = self.chance.choices(
                 (self._feed, self._flush, self._seal, self._receipt, self._rest), (40, 30, 12, 8, 2)
             )[0]
-            act()
+            try:
+                act()
+            except JournalError:
+                self.errors += 1
 
     def _feed(self) -> None:
         for _ in range(self.chance.randrange(1, 12)):
@@ -124,7 +130,7 @@ class Life:
     def _receipt(self) -> None:
         top = self.chance.randrange(self.acked.final, self.core.chain.next_seq)
         if top > self.acked.final:
-            self.core.finalise(1, self.acked.final + 1, top, self.chance.randbytes(200))
+            self.core.finalise(1, self.acked.final + 1, top, self.chance.randbytes(200), T0 + self.clock.ms)
             self._acknowledge(replace(self.acked, final=top))
 
     def _rest(self) -> None:
@@ -153,7 +159,8 @@ def open_core(
         adjust(journal)
         return journal
 
-    return Core(folder / JOURNAL, signer, life_plans(), clock, SeededEntropy(chance), "test 1", opened)
+    limits = StoreLimits(ballast_bytes=0)  # room is another test's question
+    return Core(folder / JOURNAL, signer, life_plans(), clock, SeededEntropy(chance), "test 1", opened, limits)
 
 
 class Examiner:
@@ -166,6 +173,12 @@ class Examiner:
 
     def amiss(self, folder: Path, acked: Acked, life: Life) -> str | None:
         """The first thing that is not as it must be, None when all is well."""
+        try:
+            return self._amiss(folder, acked, life)
+        except Exception as error:  # whatever escapes here would have kept a gateway from starting
+            return f"{type(error).__name__}: {error}".replace(str(folder), "")
+
+    def _amiss(self, folder: Path, acked: Acked, life: Life) -> str | None:
         clock = HandClock()
         clock.ms = life.clock.ms
         core = open_core(folder, self._signer, clock, Random(0), lambda journal: None)

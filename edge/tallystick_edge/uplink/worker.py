@@ -128,7 +128,7 @@ class Uplink:
         effects = self._sync.on_receipt(receipt, own, self._core.chain.epoch, self._now_ms())
         for effect in effects:
             if isinstance(effect, Finalise):
-                done = self._core.finalise(effect.epoch, effect.from_seq, effect.to_seq, envelope)
+                done = self._core.finalise(effect.epoch, effect.from_seq, effect.to_seq, envelope, receipt.server_ms)
                 self.receipts += 1
                 log.info("receipt epoch=%d seq=%d final=%d", receipt.epoch, receipt.to_seq, done)
         for seq, part, reason in receipt.quarantined:

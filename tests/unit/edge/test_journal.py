@@ -94,8 +94,8 @@ def test_a_number_that_is_taken_undoes_the_whole_seal(path: Path) -> None:
 def test_a_receipt_makes_final_and_only_what_waited(path: Path) -> None:
     journal = Journal.open(path, PREV)
     journal.seal([batch(1), batch(2), batch(3)], [], Chain(1, 4, bytes(32)))
-    assert journal.finalise(1, 1, 2, b"receipt") == 2
-    assert journal.finalise(1, 1, 2, b"receipt") == 0
+    assert journal.finalise(1, 1, 2, b"receipt", 5) == 2
+    assert journal.finalise(1, 1, 2, b"receipt", 6) == 0
     assert [each.seq for each in journal.waiting(8)] == [3]
     last = journal.last_final()
     assert last is not None
@@ -127,7 +127,7 @@ def test_a_full_disk_is_said_and_leaves_everything_as_it_was(path: Path) -> None
 def test_a_journal_of_a_newer_agent_is_refused(path: Path) -> None:
     Journal.open(path, PREV).close()
     with sqlite3.connect(path) as db:
-        db.execute("PRAGMA user_version = 2")
+        db.execute("PRAGMA user_version = 99")
     db.close()
     with pytest.raises(JournalError, match="newer agent"):
         Journal.open(path, PREV)
@@ -148,10 +148,26 @@ def test_damaged_rows_are_refused_and_not_guessed(path: Path) -> None:
 
 def test_old_evidence_is_dropped_but_never_what_waits(path: Path) -> None:
     journal = Journal.open(path, PREV)
+    journal.seal([batch(seq) for seq in range(1, 6)], [], Chain(1, 6, bytes(32)))
+    journal.finalise(1, 1, 2, b"first", 1_000)
+    journal.finalise(1, 3, 4, b"second", 9_000)
+    assert journal.forget(8_001) == 0
+    assert journal.forget(7_999) == 2
+    assert journal.forget(0) == 0
+    assert [each.seq for each in journal.waiting(8)] == [5]
+    assert journal._db.execute("SELECT seq FROM batch ORDER BY seq").fetchall() == [(3,), (4,), (5,)]
+
+
+def test_age_is_counted_by_the_aggregators_clock_and_the_newest_evidence_stays(path: Path) -> None:
+    journal = Journal.open(path, PREV)
     journal.seal([batch(1), batch(2)], [], Chain(1, 3, bytes(32)))
-    journal.finalise(1, 1, 1, b"receipt")
-    assert journal.forget(10**13) == 1
-    assert [each.seq for each in journal.waiting(8)] == [2]
+    assert journal.forget(0) == 0
+    journal.finalise(1, 1, 2, b"receipt", 1_000)
+    assert journal.forget(-1) == 1
+    last = journal.last_final()
+    assert last is not None
+    assert last.seq == 2
+    assert journal._db.execute("SELECT to_seq FROM receipt").fetchall() == [(2,)]
 
 
 def test_command_numbers_only_rise(path: Path) -> None:
