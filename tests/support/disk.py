@@ -135,6 +135,9 @@ class Disk:
         return code
 
 
+_SHIMS: list[object] = []  # a connection that a failing test left open still calls into its shim
+
+
 def _library() -> Any:
     return ctypes.CDLL(_sqlite3.__file__)  # symbols of what it is linked with are found through it
 
@@ -146,6 +149,7 @@ def disk_under(folder: Path, disk: Disk | None = None) -> Iterator[Disk]:
     library.sqlite3_vfs_find.restype = POINTER(_Vfs)
     base = library.sqlite3_vfs_find(None)
     shim = _Shim(disk or Disk(folder), base.contents, base)
+    _SHIMS.append(shim)
     real_os = rewrite.os
     rewrite.os = _Os(shim.disk)  # type: ignore[assignment]
     if library.sqlite3_vfs_register(ctypes.byref(shim.vfs), 1) != OK:

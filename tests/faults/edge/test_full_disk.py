@@ -123,11 +123,11 @@ def test_a_disk_that_others_fill_stops_gauges_then_waits_and_comes_back_by_itsel
 
 
 def test_at_its_own_limit_the_store_drops_receipted_evidence_first_and_never_what_waits(card: Card) -> None:
-    limit = MIB // 4
+    limit = MIB // 2
     gateway = Gateway(card.folder, StoreLimits(bytes_max=limit, free=card.free))
     gateway.shift, sealed = 45, 0  # large steps fill a small store
-    while sealed < 100 and not gateway.core.desk.gauges_refused:
-        gateway.feed(300)
+    while sealed < 300 and not gateway.core.desk.gauges_refused:
+        gateway.feed(150)
         sealed += gateway.core.seal()
         if sealed <= 10:
             gateway.core.finalise(1, 1, sealed, b"receipt", T0 + sealed)
