@@ -22,3 +22,7 @@ crash:
 # make powercut IMAGES=20000
 powercut:
 	@python3 run.py powercut IMAGES=$(or $(IMAGES),20000) $(ARGS)
+
+# make fuzz EXECUTIONS=500000
+fuzz:
+	@python3 run.py fuzz EXECUTIONS=$(or $(EXECUTIONS),500000) $(ARGS)

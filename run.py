@@ -45,6 +45,8 @@ python3 run.py COMMAND [...]      (or: make COMMAND)
   orders    COUNT=N arrival orders of the same uploads give one balance sheet
   crash     CYCLES=N times kill -9 at random moments, then the ledger must equal the truth
   powercut  IMAGES=N disks as power cuts may leave them; each must hold every acknowledged reading
+  fuzz      EXECUTIONS=N of each border (default 500000), coverage-guided; goes on where it stopped
+            --only NAME,NAME  --seconds N  --fresh   some of them, at most so long on each, from the beginning
   install   only make .venv (install --tests: with what the tests need)
   lock      renew requirements/*.lock from the five pyproject.toml (needs uv)
   help      this text
@@ -233,6 +235,13 @@ def powercut(arguments: list[str]) -> int:
     return become(str(PYTHON), "tests/powercut/powercut.py", "--images", images, *given)
 
 
+def fuzz(arguments: list[str]) -> int:
+    install(with_tests=True)
+    executions = value_of("EXECUTIONS", arguments, default="500000")
+    others = (a for a in arguments if "=" not in a)
+    return become(str(PYTHON), "tests/fuzz/run_all.py", "--executions", executions, *others)
+
+
 def value_of(name: str, arguments: list[str], *, default: str) -> str:
     """A whole number given as NAME=VALUE on the command line or in the environment."""
     given = dict(a.split("=", 1) for a in arguments if "=" in a)
@@ -279,6 +288,7 @@ COMMANDS = {
     "bench": bench,
     "orders": orders,
     "crash": crash,
+    "fuzz": fuzz,
     "powercut": powercut,
     "install": install_only,
     "lock": lock,

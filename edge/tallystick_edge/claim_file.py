@@ -37,8 +37,7 @@ def load_claim(path: Path) -> ClaimFile:
     root = read_toml(path)
     root.integer("version", 1, 1, 1)
     server = root.text("server")
-    parts = urlsplit(server)
-    if parts.scheme != "https" or not parts.hostname:
+    if not _is_server(server):
         root.fail("server", f"is {server!r}", 'write an address like "https://tally.example:8443"')
     ca_pem = root.text("ca_pem")
     if "BEGIN CERTIFICATE" not in ca_pem:
@@ -56,3 +55,11 @@ def load_claim(path: Path) -> ClaimFile:
         if table is not None:
             table.done()
     return ClaimFile(ServerInfo(server, ca_pem, host, port), site, claim)
+
+
+def _is_server(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # half an IPv6 address, a port that is none
+        return False

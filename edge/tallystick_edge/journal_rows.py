@@ -4,7 +4,8 @@ It opens nothing; bytes that do not fit raise JournalError, because then the sto
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import cast
 
 from tallystick_protocol import cbor
@@ -33,12 +34,26 @@ def encode_items(items: Sequence[Item]) -> bytes:
 
 
 def decode_items(data: bytes) -> list[Item]:
+    with _damage():
+        return _items(data)
+
+
+def _items(data: bytes) -> list[Item]:
     match _versioned(_unpacked(data), 3):
         case [list(table), list(texts), list(found)]:
             moments = [_to_moment(each) for each in table]
             return [_item(row, moments, cast("list[str]", texts)) for row in found]
         case _:
             raise JournalError("pending items have an unknown shape: run `tallystick-edge status` and keep the file")
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    """Rows whose CBOR is sound and whose values are not: a flipped bit is damage, never a bug of the agent."""
+    try:
+        yield
+    except (ValueError, TypeError, IndexError, InvariantError) as error:
+        raise JournalError(f"the journal holds damaged bytes ({error}): keep the file, start with a new one") from None
 
 
 def _unpacked(data: bytes) -> bytes:
@@ -96,6 +111,11 @@ def encode_channel(state: ChannelState) -> bytes:
 
 
 def decode_channel(data: bytes) -> ChannelState:
+    with _damage():
+        return _channel(data)
+
+
+def _channel(data: bytes) -> ChannelState:
     match _versioned(data, 4):
         case [int(number), [int(generation), int(base), value, at, serial], [int(page), int(event)], aside]:
             return ChannelState(
@@ -130,6 +150,11 @@ def encode_wash(state: WashState) -> bytes:
 
 
 def decode_wash(data: bytes) -> WashState:
+    with _damage():
+        return _wash(data)
+
+
+def _wash(data: bytes) -> WashState:
     match _versioned(data, 6):
         case [[int(phase), int(count), int(use)], last, [int(start), int(heat), int(off), int(low)], at, *rest]:
             low_at = None if at is None else _to_moment(at)

@@ -1,0 +1,209 @@
+"""Fuzzes every border with atheris (libFuzzer for Python): coverage says which bytes are worth changing further.
+Prints progress, a table and one JSON line per target; exits 1 when anything but a border's own error came out.
+
+    python tests/fuzz/run_all.py [--executions 500000] [--only cbor,part] [--state .fuzz] [--ci]
+
+What was done and learned is kept in the state folder, so that a run that was stopped goes on where it was.
+Each slice of a target runs in a process of its own, forked after the one slow import."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER.parent))
+
+import atheris  # type: ignore[import-untyped, unused-ignore]  # noqa: E402
+
+INSTRUMENTED = [
+    "tallystick_protocol",
+    "tallystick_edge",
+    "tallystick_cloud",
+    "tomllib",
+    "pymodbus.framer",
+    "pymodbus.pdu",
+]
+with (
+    contextlib.redirect_stderr(io.StringIO()),
+    atheris.instrument_imports(include=INSTRUMENTED),
+):  # it names each module
+    from fuzz.targets import TARGETS
+
+from fuzz.target import Target  # noqa: E402
+
+SLICE = 50_000  # executions between two saves; an interruption costs at most so many
+SLICE_S_MAX = 60  # the same in time, for slow targets
+HANG_S = 10  # wall time after which libFuzzer ends an input that never returns; a second of processor time is the limit
+MEMORY_MIB_MAX = 2048
+FINDINGS_MAX = 3  # of one target; further ones are mostly the same again
+_DONE = re.compile(rb"stat::number_of_executed_units:\s+(\d+)")
+_EDGES = re.compile(rb"cov: (\d+)")
+
+
+@dataclass(slots=True)
+class State:
+    """What is known of one target: executions and seconds so far, edges seen, files of findings."""
+
+    executions: int = 0
+    seconds: float = 0.0
+    edges: int = 0
+    findings: tuple[str, ...] = ()
+
+    @classmethod
+    def load(cls, folder: Path) -> State:
+        path = folder / "done.json"
+        if not path.exists():
+            return cls()
+        kept: dict[str, Any] = json.loads(path.read_text())
+        return cls(kept["executions"], kept["seconds"], kept["edges"], tuple(kept["findings"]))
+
+    def save(self, folder: Path) -> None:
+        value = {"executions": self.executions, "seconds": self.seconds, "edges": self.edges, "findings": self.findings}
+        new = folder / "done.json.new"
+        new.write_text(json.dumps(value))
+        new.replace(folder / "done.json")
+
+
+def fuzz(target: Target, goal: int, folder: Path, seconds_max: float) -> State:
+    """Bring `target` to `goal` executions, or to as many as fit `seconds_max` from now."""
+    (folder / "corpus").mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(target.seeds()):
+        (folder / "corpus" / f"seed-{number}").write_bytes(seed)
+    state = State.load(folder)
+    ends = time.monotonic() + seconds_max
+    while state.executions < goal and time.monotonic() < ends and len(state.findings) < FINDINGS_MAX:
+        began = time.monotonic()
+        runs = min(SLICE, goal - state.executions)
+        found = _slice(target, runs, folder, max(1, min(SLICE_S_MAX, round(ends - began))))
+        state.executions += _number(_DONE, found.log)
+        state.edges = max(state.edges, _number(_EDGES, found.log))
+        state.seconds = round(state.seconds + time.monotonic() - began, 1)
+        state.findings += found.files
+        state.save(folder)
+        if seconds_max > SLICE_S_MAX:
+            say(f"{target.name}: {state.executions:,} of {goal:,}, {state.edges} edges, {len(state.findings)} findings")
+        if not found.files and not _number(_DONE, found.log):
+            raise SystemExit(f"{target.name}: the fuzzer itself ended:\n{found.log[-2000:].decode(errors='replace')}")
+    return state
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    log: bytes
+    files: tuple[str, ...]
+
+
+def _slice(target: Target, runs: int, folder: Path, seconds: int) -> Slice:
+    """One forked process; libFuzzer never returns, it ends the process."""
+    log, findings = folder / "log.txt", folder / "findings"
+    findings.mkdir(exist_ok=True)
+    before = set(findings.iterdir())
+    child = os.fork()
+    if child == 0:
+        _become_fuzzer(target, runs, folder, seconds, log)
+    _, status = os.waitpid(child, 0)
+    new = tuple(sorted(path.name for path in set(findings.iterdir()) - before))
+    if os.waitstatus_to_exitcode(status) and not new:
+        new = (f"(exit {os.waitstatus_to_exitcode(status)}, see {log})",)
+    return Slice(log.read_bytes(), new)
+
+
+def _become_fuzzer(target: Target, runs: int, folder: Path, seconds: int, log: Path) -> None:
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    arguments = [
+        target.name,
+        str(folder / "corpus"),
+        f"-runs={runs}",
+        f"-max_total_time={seconds}",
+        f"-max_len={target.bytes_max}",
+        f"-timeout={HANG_S}",
+        f"-rss_limit_mb={MEMORY_MIB_MAX}",
+        f"-artifact_prefix={folder / 'findings'}/",
+        "-print_final_stats=1",
+    ]
+    atheris.Setup(arguments, target.run)
+    atheris.Fuzz()
+    sys.exit(0)  # never back into the parent's code
+
+
+def _number(pattern: re.Pattern[bytes], log: bytes) -> int:
+    return max((int(number) for number in pattern.findall(log)), default=0)
+
+
+def say(text: str) -> None:
+    print(f"fuzz: {text}", file=sys.stderr, flush=True)
+
+
+def result(target: Target, state: State, goal: int) -> dict[str, object]:
+    ok = state.executions >= goal and not state.findings
+    return {
+        "name": f"fuzz.{target.name}",
+        "value": state.executions,
+        "unit": "executions",
+        "goal": f">= {goal}, 0 findings",
+        "ok": ok,
+        "findings": list(state.findings),
+        "seconds": state.seconds,
+        "edges": state.edges,
+    }
+
+
+def report(lines: list[dict[str, object]], folder: Path) -> None:
+    print(f"{'target':24}{'executions':>12}{'seconds':>10}{'edges':>8}  {'goal':28}ok")
+    for line in lines:
+        mark = "yes" if line["ok"] else "NO"
+        print(f"{line['name']:24}{line['value']:>12,}{line['seconds']:>10}{line['edges']:>8}  {line['goal']:28}{mark}")
+    for line in lines:
+        print(json.dumps(line))
+    for line in lines:
+        for name in line["findings"]:  # type: ignore[attr-defined]
+            target = str(line["name"]).removeprefix("fuzz.")
+            path = folder / target / "findings" / name
+            say(f"{target}: {path}; see it: python tests/fuzz/again.py {target} FILE")
+            if path.exists():  # whole, because CI keeps no files
+                say(f"line for tests/fuzz/regressions.txt:\n{target} {path.read_bytes().hex() or '-'}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--executions", type=int, default=500_000, help="of each target")
+    parser.add_argument("--only", help="names with commas between; all without it")
+    parser.add_argument("--state", type=Path, default=FOLDER.parents[1] / ".fuzz", help="what is kept between runs")
+    parser.add_argument(
+        "--seconds", type=float, default=1e9, help="at most so long on each target now; then fewer will do"
+    )
+    parser.add_argument("--ci", action="store_true", help="the short cut: 20,000 each, fewer where one is slow")
+    parser.add_argument("--fresh", action="store_true", help="forget what the state folder holds")
+    options = parser.parse_args()
+    names = options.only.split(",") if options.only else list(TARGETS)
+    if options.executions < 1 or not set(names) <= set(TARGETS):
+        parser.error(f"--executions must be 1 or more; --only takes: {', '.join(TARGETS)}")
+    if options.fresh:
+        shutil.rmtree(options.state, ignore_errors=True)
+    lines = []
+    for name in names:
+        target = TARGETS[name]
+        goal = min(target.ci, options.executions) if options.ci else options.executions
+        state = fuzz(target, goal, options.state / name, options.seconds)
+        lines.append(result(target, state, goal))
+    report(lines, options.state)
+    total = sum(int(str(line["value"])) for line in lines)
+    print(json.dumps({"name": "fuzz.total", "value": total, "unit": "executions", "goal": None, "ok": True}))
+    return 0 if all(line["ok"] for line in lines) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""Fuzz targets of the meters' side: radio frames, JSON-RPC, Modbus frames and registers, the journal's rows.
+What a driver may raise is a fault it has a name for."""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+
+from fuzz import seeds
+from fuzz.target import Target, choosing, chosen
+from pymodbus.exceptions import ModbusException
+from pymodbus.framer import FramerRTU, FramerSocket
+from pymodbus.pdu import DecodePDU
+from tallystick_edge.config import LineConfig, LineKind
+from tallystick_edge.drivers import bthome, shelly
+from tallystick_edge.drivers.ble_errors import BleError
+from tallystick_edge.drivers.modbus_errors import ReadFailure
+from tallystick_edge.drivers.modbus_link import ModbusLink
+from tallystick_edge.errors import JournalError
+from tallystick_edge.items import Happening, Moment, Reading
+from tallystick_edge.journal_rows import (
+    decode_channel,
+    decode_items,
+    decode_wash,
+    encode_channel,
+    encode_items,
+    encode_wash,
+)
+from tallystick_edge.metering.channel import ChannelState, Suspect
+from tallystick_edge.profile import RawRead, Span, load_profile, profile_names
+from tallystick_edge.registers import ValueAbsent, decode_registers
+from tallystick_edge.usage.wash import Phase, WashSample, WashState
+from tallystick_protocol.codes import EventCode, MeterState, Reason, TimeQuality
+
+_KEY = bytes.fromhex("00112233445566778899aabbccddeeff")
+_ADDRESS = "A4:C1:38:00:00:01"
+_WATER = load_profile("bthome-water").registers
+_PLUG = load_profile("shelly-plug-gen3")
+_PROFILES = tuple(profile for profile in map(load_profile, profile_names()) if profile.limits is not None)
+_SPAN = Span(4, 0x0048, 2)
+_DECODER = DecodePDU(False)
+_RTU, _TCP = FramerRTU(_DECODER), FramerSocket(_DECODER)
+_SERIAL = ModbusLink(LineConfig("line", LineKind.RTU, device="/dev/null"))
+_ANSWER = (
+    '{"id":1,"src":"shellyplugsg3-0","dst":"tallystick","result":{"id":0,"output":true,"apower":2043.6,'
+    '"aenergy":{"total":1234.567,"by_minute":[0.0],"minute_ts":0}}}'
+)
+_REFUSAL = '{"id":1,"src":"shellyplugsg3-0","error":{"code":404,"message":"No handler"}}'
+
+
+def _bthome(key: bytes | None, data: bytes) -> None:
+    bthome.values_of(bthome.decode_advert(data, _ADDRESS, key), _WATER)
+
+
+def _shelly(data: bytes) -> None:
+    result = shelly.parse_answer(data, 1)
+    shelly.values_of(result, _PLUG.registers.values())
+
+
+def _tcp_frame(data: bytes) -> None:
+    _take(_TCP, data)
+
+
+def _rtu_frame(data: bytes) -> None:
+    """With the checksum that a line's noise would never give, so that the decoder behind it is reached."""
+    _take(_RTU, data + FramerRTU.compute_CRC(data).to_bytes(2, "big"))
+
+
+def _take(framer: FramerRTU | FramerSocket, data: bytes) -> None:
+    """As a chunk that came on a line: pymodbus's framer and decoder, then our checks on what it calls a success."""
+    _, answer = framer.handleFrame(data, 0, 0)
+    if answer is not None:
+        words = _SERIAL._checked(11, _SPAN, answer)
+        if len(words) != _SPAN.count:
+            raise AssertionError("another number of registers than was asked for")
+
+
+def _registers(data: bytes) -> None:
+    profile = _PROFILES[data[0] % len(_PROFILES)] if data else _PROFILES[0]
+    words = itertools.chain(
+        (int.from_bytes(data[at : at + 2], "big") for at in range(1, len(data), 2)), itertools.repeat(0)
+    )
+    reads = [
+        RawRead(register.wire.span, tuple(itertools.islice(words, register.wire.span.count)))  # type: ignore[union-attr]
+        for register in profile.registers.values()
+    ]
+    decode_registers(profile, reads, profile.registers)
+
+
+def _vectors(profile: str) -> list[bytes]:
+    return [vector.payload for vector in load_profile(profile).vectors]
+
+
+def _journal_seeds() -> list[bytes]:
+    moment = Moment(bytes(6), 1_000, 1_795_000_000_000, TimeQuality.S)
+    reading = Reading(1, moment, 0, 0, 12, MeterState.OK, "7")
+    channel = ChannelState(1, 0, 0, 12, moment, "7", 3, 1, Suspect(Reason.IMPLAUSIBLE_JUMP, 5, 9, moment, 2))
+    event = Happening(1, moment, EventCode.USE_ENDED, 12, 3, "60")
+    wash = WashState(Phase.RUNNING, 3, 4, WashSample(moment, 5, 6), 7, 8, 9, 10, moment)
+    items = encode_items([reading, event])
+    return choosing([zlib.decompress(items)], [encode_channel(channel)], [encode_wash(wash)], [items])
+
+
+EDGE = (
+    Target(
+        "bthome",
+        lambda data: _bthome(None, data),
+        (BleError,),
+        lambda: [*_vectors("bthome-water"), bytes.fromhex("41cff34327e4443322113bc67b39")],
+        bytes_max=300,
+    ),
+    Target(
+        "bthome-encrypted",
+        lambda data: _bthome(_KEY, data),
+        (BleError,),
+        seeds.hexes("41cff34327e4443322113bc67b39", "40000901"),
+        bytes_max=300,
+    ),
+    Target("shelly-answer", _shelly, (BleError,), seeds.texts(_ANSWER, _REFUSAL)),
+    Target("shelly-device", lambda d: shelly.device_id(shelly.parse_answer(d, 1)), (BleError,), seeds.texts(_ANSWER)),
+    Target(
+        "modbus-frame",
+        chosen(_tcp_frame, _rtu_frame, lambda data: _take(_RTU, data)),
+        (ReadFailure, ModbusException),
+        lambda: choosing(
+            seeds.hexes("0001000000070b0404447a8000", "0001000000030b8402")(),
+            seeds.hexes("0b0404447a8000", "0b8402", "0b0302000a")(),
+            seeds.hexes("0b0404447a8000a1b2")(),
+        ),
+        bytes_max=300,
+    ),
+    Target(
+        "modbus-registers",
+        _registers,
+        (ValueAbsent,),
+        lambda: [bytes([i]) + bytes(80) for i in range(len(_PROFILES))],
+        ci=10_000,
+    ),
+    Target(
+        "journal-rows",
+        chosen(lambda data: decode_items(zlib.compress(data, 1)), decode_channel, decode_wash, decode_items),
+        (JournalError,),
+        _journal_seeds,
+    ),
+)

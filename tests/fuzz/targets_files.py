@@ -1,0 +1,124 @@
+"""Fuzz targets of the files that people write or carry: contract, policy, evidence, a witness's
+state, edge.toml, profile, claim file, town. Each border has its own error, and it alone may come out."""
+
+from __future__ import annotations
+
+from fuzz import seeds
+from fuzz.target import Target, as_file, as_text
+from support.evidence_world import ANNA
+from support.evidence_world import policy as policy_of
+from tallystick_cloud.errors import CloudError
+from tallystick_cloud.town.toml import load_site, load_town
+from tallystick_edge.claim_file import load_claim
+from tallystick_edge.config_toml import load_config
+from tallystick_edge.errors import ConfigError
+from tallystick_edge.profile import ProfileError
+from tallystick_edge.profile_toml import parse_profile
+from tallystick_protocol.errors import ProtocolError
+from tallystick_protocol.evidence_file import unpack
+from tallystick_protocol.ids import PartyId, sha256
+from tallystick_protocol.money.contract_toml import load_contract
+from tallystick_protocol.policy import load_policy
+from tallystick_protocol.verify import verify_evidence
+from tallystick_protocol.verify.witness import load_seen
+
+_NAMES = ("Elena Moser", "Kofler Repairs", "Bank of Neighbours", "House fund", "Family Conti", "Ahmed Haddad",
+          "Casa Aurora", "Flat share, top floor")  # fmt: skip
+_PARTIES = {name: PartyId(sha256(name.encode())[:16]) for name in _NAMES}
+_POLICY = policy_of(ANNA)
+_EDGE = """\
+version = 1
+[gateway]
+name = "cellar"
+data = "data"
+[uplink]
+transport = "https"
+claim = "claim.toml"
+[[line]]
+id = "rs485"
+kind = "rtu"
+device = "/dev/ttyUSB0"
+baud = 19200
+parity = "E"
+[[adapter]]
+id = "radio"
+kind = "bluetooth"
+[[meter]]
+id = "washer-1"
+line = "rs485"
+unit = 11
+profile = "eastron-sdm120"
+every_s = 5
+[[meter.channel]]
+number = 1
+register = "energy_import"
+[[use]]
+channel = 11
+meter = "washer-1"
+kind = "wash"
+power = "power"
+energy = "energy_import"
+start_w = 15
+end_w = 8
+end_after_s = 120
+billable_wh = 60
+[[use.programme]]
+name = "30"
+heat_wh = 0
+"""
+_CLAIM = """\
+version = 1
+server = "https://tally.example:8443"
+ca_pem = "-----BEGIN CERTIFICATE-----"
+claim = "7KQ2-XXXX"
+site = "cellar"
+[mqtt]
+host = "tally.example"
+port = 8883
+"""
+_SEEN = '{"version": 1, "origin": "log.example", "size": 3, "root": "' + "00" * 32 + '"}'
+
+
+def _verify(data: bytes) -> None:
+    report = verify_evidence(data, _POLICY)
+    if not report.verdict:
+        raise AssertionError("a verdict says nothing")
+
+
+def _town_seeds() -> list[bytes]:
+    from support.books import TOWN
+
+    return [TOWN.encode()]
+
+
+FILES = (
+    Target(
+        "contract-toml",
+        as_text(lambda text: load_contract(text, _PARTIES)),
+        (ProtocolError,),
+        seeds.files("docs/examples/*.toml"),
+        bytes_max=8192,
+        ci=1_500,
+    ),
+    Target("policy", load_policy, (ProtocolError,), seeds.policy),
+    Target("evidence-file", unpack, (ProtocolError,), lambda: [b"tallystick evidence 1\n" + bytes(40)]),
+    Target("verify-evidence", _verify, (), seeds.evidence, bytes_max=65_536, ci=250),
+    Target("witness-state", load_seen, (ProtocolError,), seeds.texts(_SEEN)),
+    Target("edge-toml", lambda data: load_config(as_file(data)), (ConfigError,), seeds.texts(_EDGE), ci=3_000),
+    Target(
+        "profile-toml",
+        lambda data: parse_profile("fuzzed", data),
+        (ProfileError,),
+        lambda: [_renamed(data) for data in seeds.files("edge/tallystick_edge/profiles/*.toml")()],
+        bytes_max=16_384,
+        ci=1_500,
+    ),
+    Target("claim-file", lambda data: load_claim(as_file(data)), (ConfigError,), seeds.texts(_CLAIM), ci=5_000),
+    Target("town-toml", lambda data: load_town(as_file(data)), (CloudError,), _town_seeds, bytes_max=8192, ci=2_000),
+    Target("site-toml", lambda data: load_site(as_file(data)), (CloudError,), _town_seeds, bytes_max=8192, ci=2_000),
+)
+
+
+def _renamed(profile: bytes) -> bytes:
+    lines = profile.split(b"\n")
+    return b"\n".join(b'name = "fuzzed"' if line.startswith(b"name = ") else line for line in lines)

@@ -1,0 +1,26 @@
+"""CI's short cut of `make fuzz`: coverage-guided, from the seeds, a fresh random seed each time; some 30 s.
+`make fuzz` does 500,000 of each target and goes on where it stopped."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parent / "run_all.py"
+SECONDS_EACH = 4  # bounds a loaded machine; a target that got fewer executions than its goal says so in the table
+
+
+def test_no_border_lets_anything_out_but_its_own_error(tmp_path: Path) -> None:
+    if importlib.util.find_spec("atheris") is None:
+        if os.environ.get("TALLYSTICK_REQUIRE_SERVICES") and sys.platform == "linux":
+            pytest.fail("atheris is not installed")
+        pytest.skip("atheris has no wheel for this platform")
+    command = [sys.executable, str(SCRIPT), "--ci", "--seconds", str(SECONDS_EACH), "--state", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
