@@ -17,9 +17,11 @@ FOUND = [line.split() for line in (FOLDER / "regressions.txt").read_text().split
 PLANTED = """
 import sys
 sys.path.insert(0, {folder!r})
+import atheris
 import run_all
 from fuzz.target import Target
 
+@atheris.instrument_func
 def read(data):
     if data[:1] == b"o":
         raise KeyError("planted")

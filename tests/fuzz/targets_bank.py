@@ -1,0 +1,33 @@
+"""Fuzz targets of what a bank sends: account statements (camt.053) and payment status reports (pain.002)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from fuzz.target import Target
+from tallystick_cloud.bank import camt053, pain002
+from tallystick_cloud.bank.errors import BankInUnread
+from tallystick_sim.bank import SimBank
+
+_IBAN, _OTHER = "DE89370400440532013000", "FR7630006000011234567890189"
+_DAY = date(2026, 11, 30)
+_REPORT = b"""<Document xmlns="urn:iso:std:iso:20022:tech:xsd:pain.002.001.10">
+<CstmrPmtStsRpt><GrpHdr><MsgId>r</MsgId></GrpHdr>
+<OrgnlGrpInfAndSts><OrgnlMsgId>m-1</OrgnlMsgId><GrpSts>PART</GrpSts></OrgnlGrpInfAndSts>
+<OrgnlPmtInfAndSts><OrgnlPmtInfId>p-1</OrgnlPmtInfId><TxInfAndSts>
+<OrgnlEndToEndId>e-1</OrgnlEndToEndId><TxSts>RJCT</TxSts>
+<StsRsnInf><Rsn><Cd>AC04</Cd></Rsn><AddtlInf>closed</AddtlInf></StsRsnInf></TxInfAndSts></OrgnlPmtInfAndSts>
+</CstmrPmtStsRpt></Document>"""
+
+
+def _statement() -> list[bytes]:
+    bank = SimBank(_IBAN, 10_000)
+    bank.receive(1250, _DAY, "Anna Rossi", _OTHER, reference="RF18539007547034", remittance="november")
+    bank.receive(-99, _DAY, "The bank", _OTHER)
+    return [bank.statement(_DAY)]
+
+
+BANK = (
+    Target("bank-statement", camt053.statements_of, (BankInUnread,), _statement, bytes_max=8192, ci=8_000),
+    Target("bank-report", pain002.report_of, (BankInUnread,), lambda: [_REPORT], bytes_max=8192),
+)
