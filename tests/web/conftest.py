@@ -9,8 +9,10 @@ from playwright.sync_api import Browser
 from support.browser import CityServer, chromium, city_server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Gone after each file: while Playwright runs, its loop owns this thread, and an asyncio test of another folder
+    that came next in the same process could not run."""
     with chromium() as found:
         yield found
 
