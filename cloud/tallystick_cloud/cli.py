@@ -6,27 +6,33 @@ It parses words and prints answers; what happens is in `commands`.
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from sqlalchemy.exc import DBAPIError
 from tallystick_protocol.errors import ProtocolError
 
-from tallystick_cloud.commands import (
-    bank,
-    broker,
-    community,
-    contract,
-    evidence,
-    payout,
-    period,
-    serve,
-    settlement,
-    site,
-    summary,
-    token,
-    witness,
-)
-from tallystick_cloud.errors import CloudError
-from tallystick_cloud.http.listeners import PortError
+from tallystick_cloud.errors import CloudError, PortError
+
+COMMANDS = {
+    "init": "init",
+    "serve": "serve",
+    "community": "community",
+    "contract": "contract",
+    "site": "site",
+    "period": "period",
+    "settlement": "settlement",
+    "statement": "settlement",
+    "payout": "payout",
+    "bank": "bank",
+    "evidence": "evidence",
+    "policy": "evidence",
+    "witness": "witness",
+    "log": "witness",
+    "summary": "summary",
+    "broker-config": "broker",
+    "token": "token",
+}
+"""First word and the module of `commands` that adds it, in the order of the help; only what is meant is loaded."""
 
 EXAMPLES = """\
 examples:
@@ -39,7 +45,8 @@ examples:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 refused (the reason is on stderr), 2 wrong words."""
-    parsed = parser().parse_args(words)
+    given = sys.argv[1:] if words is None else words
+    parsed = parser(given[0] if given else None).parse_args(given)
     try:
         return int(parsed.run(parsed))
     except (CloudError, ProtocolError, PortError) as error:
@@ -58,8 +65,8 @@ def _refused(reason: str) -> int:
     return 1
 
 
-def parser() -> argparse.ArgumentParser:
-    """All commands with their examples."""
+def parser(word: str | None = None) -> argparse.ArgumentParser:
+    """All commands with their examples; with a command's name that one alone."""
     found = argparse.ArgumentParser(
         prog="tallystick",
         description="The aggregator: verifies, prices, splits and books every use, and keeps the log.",
@@ -67,20 +74,6 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = found.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (
-        serve,
-        community,
-        contract,
-        site,
-        period,
-        settlement,
-        payout,
-        bank,
-        evidence,
-        witness,
-        summary,
-        broker,
-        token,
-    ):
-        module.add(commands)
+    for name in [COMMANDS[word]] if word in COMMANDS else dict.fromkeys(COMMANDS.values()):
+        import_module(f"tallystick_cloud.commands.{name}").add(commands)
     return found

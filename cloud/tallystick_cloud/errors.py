@@ -7,6 +7,7 @@
       Forbidden       the caller may not do this
       Busy            the database could not give the locks in time; try again
       KeyStoreError   a key file is missing, open to others or not readable
+    PortError         no port could be opened
 
 It never wraps a bug: an impossible state raises the protocol's InvariantError.
 """
@@ -45,3 +46,7 @@ class Busy(CloudError):
 
 class KeyStoreError(CloudError):
     code = "key-store"
+
+
+class PortError(RuntimeError):
+    """No port could be opened; the message says which were tried."""

@@ -1,4 +1,4 @@
-"""`tallystick init` and `tallystick serve`.
+"""`tallystick serve`.
 
 It never opens anything but loopback; public TLS stands in front.
 """
@@ -14,14 +14,13 @@ from tallystick_cloud.bank.api import bank_routes
 from tallystick_cloud.checkpoints import CheckpointKeeper
 from tallystick_cloud.city.live import Hub
 from tallystick_cloud.clock import real_utc
-from tallystick_cloud.commands.common import Commands, Options, command, home_of, opened, port
+from tallystick_cloud.commands.common import Commands, Options, command, opened, port
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.evidence.api import evidence_routes
 from tallystick_cloud.gateways.api import gateway_routes
 from tallystick_cloud.gateways.pages import ClaimDesk
-from tallystick_cloud.home import create
 from tallystick_cloud.http.listeners import gateway_tls
 from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.http.route import RouteTable
@@ -38,14 +37,6 @@ PORT, GATEWAY_PORT = 8080, 8443
 
 
 def add(commands: Commands) -> None:
-    made = command(
-        commands,
-        "init",
-        init,
-        "Make an aggregator's folder: certificate authority, keys folder, empty database.",
-        "  tallystick init --data /var/lib/tallystick\n  tallystick init --data D --name tally.example\n",
-    )
-    made.add_argument("--name", action="append", default=[], metavar="HOST", help="also a host of its servers")
     found = command(
         commands,
         "serve",
@@ -62,13 +53,6 @@ def add(commands: Commands) -> None:
     found.add_argument("--mqtt-certificate", type=Path, metavar="FILE", help="our certificate at such a broker")
     found.add_argument("--mqtt-key", type=Path, metavar="FILE", help="the key to it")
     found.add_argument("--demo", action="store_true", help="persona links without sign-in; loopback only")
-
-
-def init(parsed: argparse.Namespace) -> int:
-    home = home_of(parsed)
-    create(home, real_utc(), parsed.name)
-    print(f"aggregator ready in {home.data}; next: tallystick community import town.toml --data {home.data}")
-    return 0
 
 
 def serve(parsed: argparse.Namespace) -> int:

@@ -10,16 +10,14 @@ from pathlib import Path
 
 from aiohttp import web
 
+from tallystick_cloud.errors import PortError
+
 PORT_TRIES_MAX = 50
 """How many ports after the wanted one are tried; more means that something else is wrong."""
 SHUTDOWN_S = 1.0
 """What an open request gets to finish after SIGTERM; with the rest it keeps the exit under two seconds."""
 BACKLOG = 512
 _log = logging.getLogger(__name__)
-
-
-class PortError(RuntimeError):
-    """No port could be opened; the message says which were tried."""
 
 
 def open_socket(host: str, port: int) -> socket.socket:

@@ -5,8 +5,6 @@ It never drops data; every migration is tested on SQLite and PostgreSQL against 
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection
 
 _HERE = Path(__file__).parent
@@ -14,6 +12,9 @@ _HERE = Path(__file__).parent
 
 def upgrade(conn: Connection) -> None:
     """Bring the database behind `conn` to the newest migration, inside its transaction."""
+    from alembic import command  # a fifth of a second that most command lines do not need
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_HERE))
     config.attributes["connection"] = conn

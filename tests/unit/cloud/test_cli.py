@@ -1,10 +1,14 @@
 """The command line: every command says what it does with examples, and refusals name the next step."""
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from support.books import TOWN, WASHES
-from tallystick_cloud.cli import main
+from tallystick_cloud.cli import COMMANDS as FIRST_WORDS
+from tallystick_cloud.cli import main, parser
 
 COMMANDS = [
     [],
@@ -132,3 +136,17 @@ def test_claims_that_could_not_be_written_found_no_community(
     assert expected in capsys.readouterr().err
     assert main(["summary", "--json", *data]) == 1
     assert "none is imported yet" in capsys.readouterr().err
+
+
+def test_every_command_is_loaded_by_its_first_word_alone() -> None:
+    every = set(re.findall(r"^    ([a-z-]+)(?: |$)", parser().format_help(), re.MULTILINE))
+    assert every == set(FIRST_WORDS)
+    for word in FIRST_WORDS:
+        assert re.findall(r"^    ([a-z-]+)(?: |$)", parser(word).format_help(), re.MULTILINE).count(word) == 1
+
+
+@pytest.mark.parametrize("word", ["init", "summary"])
+def test_a_short_command_does_not_wait_for_the_server_to_load(word: str) -> None:
+    program = f"import sys; from tallystick_cloud.cli import parser; parser({word!r}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert not {"aiohttp", "jinja2", "alembic.command", "pydantic"} & set(done.stdout.split())

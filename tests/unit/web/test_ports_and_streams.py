@@ -16,7 +16,8 @@ from tallystick_cloud.city import live, service
 from tallystick_cloud.city.live import QUEUE_MAX, Hub, Room, TooManyViewers, Viewer
 from tallystick_cloud.clock import real_utc_ms
 from tallystick_cloud.db import Database
-from tallystick_cloud.http.listeners import PORT_TRIES_MAX, PortError, open_socket, port_of
+from tallystick_cloud.errors import PortError
+from tallystick_cloud.http.listeners import PORT_TRIES_MAX, open_socket, port_of
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.http.pages import Pages
 
