@@ -28,7 +28,7 @@ from tallystick_edge.journal_rows import (
 )
 from tallystick_edge.metering.channel import ChannelState, Suspect
 from tallystick_edge.profile import RawRead, Span, load_profile, profile_names
-from tallystick_edge.registers import ValueAbsent, decode_registers
+from tallystick_edge.registers import ValueAbsent, decode_present
 from tallystick_edge.usage.wash import Phase, WashSample, WashState
 from tallystick_protocol.codes import EventCode, MeterState, Reason, TimeQuality
 
@@ -76,15 +76,21 @@ def _take(framer: FramerRTU | FramerSocket, data: bytes) -> None:
 
 
 def _registers(data: bytes) -> None:
+    """The requests of the profile's own vector, answered with any words."""
     profile = _PROFILES[data[0] % len(_PROFILES)] if data else _PROFILES[0]
     words = itertools.chain(
         (int.from_bytes(data[at : at + 2], "big") for at in range(1, len(data), 2)), itertools.repeat(0)
     )
-    reads = [
-        RawRead(register.wire.span, tuple(itertools.islice(words, register.wire.span.count)))  # type: ignore[union-attr]
-        for register in profile.registers.values()
+    spans = [read.span for read in profile.vectors[0].reads]
+    reads = [RawRead(span, tuple(itertools.islice(words, span.count))) for span in spans]
+    decode_present([profile.registers[name] for name in profile.vectors[0].expect], reads)
+
+
+def _register_seeds() -> list[bytes]:
+    return [
+        bytes([index]) + b"".join(word.to_bytes(2, "big") for read in profile.vectors[0].reads for word in read.words)
+        for index, profile in enumerate(_PROFILES)
     ]
-    decode_registers(profile, reads, profile.registers)
 
 
 def _vectors(profile: str) -> list[bytes]:
@@ -133,7 +139,7 @@ EDGE = (
         "modbus-registers",
         _registers,
         (ValueAbsent,),
-        lambda: [bytes([i]) + bytes(80) for i in range(len(_PROFILES))],
+        _register_seeds,
         ci=10_000,
     ),
     Target(
