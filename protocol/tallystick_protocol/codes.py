@@ -95,6 +95,8 @@ class Reason(IntEnum):
     NO_PAYER = 56
     NOT_PERMITTED = 57
     EXPIRED = 58
+    INTERNAL = 59  # the aggregator's program failed on it; a mended one takes it again
+    HELD = 60  # waits behind a part of its channel that is set aside as internal
 
     BAD_SIGNATURE = 96
     WRONG_GATEWAY = 97

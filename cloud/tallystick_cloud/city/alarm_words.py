@@ -32,6 +32,7 @@ WORDS = {
     "batch-lost": AlarmWords(N_("Batches lost")),
     "batches-lost": AlarmWords(N_("Batches lost")),
     "store-full": AlarmWords(N_("Gateway's store is full")),
+    "quarantine-internal": AlarmWords(N_("Server failed on a part"), N_("Update the server; it takes the part then.")),
     "tamper": AlarmWords(N_("Meter reports tampering")),
 }
 QUARANTINE = "quarantine-"

@@ -14,6 +14,7 @@ from tallystick_cloud.bank.api import bank_routes
 from tallystick_cloud.checkpoints import CheckpointKeeper
 from tallystick_cloud.city.live import Hub
 from tallystick_cloud.clock import real_utc
+from tallystick_cloud.commands import quarantine
 from tallystick_cloud.commands.common import Commands, Options, command, opened, port
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
@@ -60,6 +61,7 @@ def serve(parsed: argparse.Namespace) -> int:
     options = opened(parsed)
     try:
         options.database.write_now(upgrade)
+        quarantine.retry_at_start(options)
         asyncio.run(_serve(parsed, options))
     finally:
         options.database.close()

@@ -202,6 +202,13 @@ _METER = _aside(
     N_("Cable, address, speed or profile of the meter are wrong."),
     N_("Check address, speed and parity of the meter line."),
 )
+_PROGRAM = _aside(
+    N_("The server's own program failed on a part. The part is kept, and later ones of its channel wait behind it."),
+    N_("A fault in the program. Nothing is wrong at the gateway or the meter."),
+    N_("Whoever runs the server looks into its log: the error stands there once, with the part's place."),
+    N_("Update the server. It takes the part by itself when it starts, or at once: tallystick quarantine retry."),
+    N_("Nothing is lost: what waits is billed then, once and in its order."),
+)
 _CARD = _aside(
     N_("Something the gateway had sealed is missing, or its store is full."),
     N_("A damaged or full card."),
@@ -227,6 +234,7 @@ _SET_ASIDE: Mapping[str, Remedy] = {
         (_PAPER, (Reason.NO_DESCRIPTOR, Reason.NO_CONTRACT, Reason.NO_PAYER, Reason.CONFIGURATION)),
         (_TIME, (Reason.UNKNOWN_TIME, Reason.TOO_LATE, Reason.STALE)),
         (_METER, (Reason.METER_SILENT, Reason.DECODE)),
+        (_PROGRAM, (Reason.INTERNAL, Reason.HELD)),
         (_CARD, (Reason.ABSENT, Reason.LOST, Reason.STORE_FULL)),
     )
     for reason in reasons

@@ -3,6 +3,8 @@
 It never changes anything.
 """
 
+from typing import Any
+
 from sqlalchemy import Connection, select
 from tallystick_protocol import cose
 from tallystick_protocol.batch import LogView
@@ -11,6 +13,7 @@ from tallystick_protocol.ids import H32, Gid
 
 from tallystick_cloud.context import Context
 from tallystick_cloud.errors import NotFound
+from tallystick_cloud.ingest.held import reach_of
 from tallystick_cloud.log import store as log_store
 from tallystick_cloud.schema import channel
 
@@ -53,16 +56,18 @@ def signed_state(conn: Connection, context: Context, head: Head, hello_nonce: by
 
 def _channels(conn: Connection, gid: bytes) -> tuple[ChannelState, ...]:
     rows = conn.execute(select(channel).where(channel.c.gid == gid).order_by(channel.c.channel))
-    return tuple(
-        ChannelState(
-            channel=row.channel,
-            billed_to=row.billed_total,
-            last_use=row.last_use,
-            last_pagination=row.last_pagination,
-            last_event=row.last_event,
-            generation=row.generation,
-            base=row.base,
-            serial=row.serial,
-        )
-        for row in rows
+    return tuple(_channel(conn, gid, row) for row in rows.all())
+
+
+def _channel(conn: Connection, gid: bytes, row: Any) -> ChannelState:
+    state = ChannelState(
+        channel=row.channel,
+        billed_to=row.billed_total,
+        last_use=row.last_use,
+        last_pagination=row.last_pagination,
+        last_event=row.last_event,
+        generation=row.generation,
+        base=row.base,
+        serial=row.serial,
     )
+    return state if row.held_ms is None else reach_of(conn, gid, state)

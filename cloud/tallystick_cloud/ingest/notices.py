@@ -56,6 +56,8 @@ def tell(
         if words is not None:
             raise_alarm(conn, head.community, _of_event(head, row, note, *words), now_ms)
     for trouble in troubles.values():
+        if trouble.reason is Reason.HELD:
+            continue  # the part it waits behind has its own alarm
         raise_alarm(conn, head.community, _of_trouble(head, trouble), now_ms)
 
 
@@ -76,7 +78,18 @@ def _of_event(head: Head, row: Any, note: Note, code: str, severity: Severity, t
 
 def _of_trouble(head: Head, trouble: Trouble) -> Alarm:
     name = trouble.reason.name.lower().replace("_", "-")
-    key = f"quarantine:{head.gid.hex()}:{name}"
-    return Alarm(
-        f"quarantine-{name}", Severity.WARNING, f"A part waits in quarantine: {trouble.detail}.", key, head.gid
-    )
+    text = f"A part waits in quarantine: {trouble.detail}."
+    return Alarm(f"quarantine-{name}", Severity.WARNING, text, quarantine_key(head.gid, trouble.reason), head.gid)
+
+
+def of_bug(head: Head, number: int | None, what: str) -> Alarm:
+    """Our own program failed on a part: nobody at the gateway can do anything about it."""
+    where = "a part" if number is None else f"a part of channel {number}"
+    text = f"The server's program failed on {where} ({what}). It is kept; later ones of its channel wait behind it. "
+    text += "Update the server, then `tallystick quarantine retry`."
+    return Alarm("quarantine-internal", Severity.CRITICAL, text, quarantine_key(head.gid, Reason.INTERNAL), head.gid)
+
+
+def quarantine_key(gid: bytes, reason: Reason) -> str:
+    """One open alarm per gateway and reason."""
+    return f"quarantine:{gid.hex()}:{reason.name.lower().replace('_', '-')}"

@@ -1,244 +1,194 @@
-"""The parts of one batch: each is read, posted or set aside by itself, and stored byte for byte either way.
+"""The parts of one batch: worked in at once, or channel by channel when one of them meets a bug; stored either way.
 
-It never lets one part's trouble touch another's.
+It never lets an exception that a part's content caused stop the batch: that part is set aside and the chain goes on.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import assert_never
 
 from sqlalchemy import Connection
-from tallystick_protocol.batch import BadPart, OpenedUpload, SealedPart
+from tallystick_protocol.batch import OpenedUpload
 from tallystick_protocol.codes import Reason
-from tallystick_protocol.ids import ZERO_H32
+from tallystick_protocol.ids import Gid, channel_hash
 from tallystick_protocol.part import Part
 
-from tallystick_cloud.contracts import store as contracts
-from tallystick_cloud.contracts.model import Version
+from tallystick_cloud.alarms import raise_alarm
+from tallystick_cloud.db import savepoint
 from tallystick_cloud.gateways.model import Head
-from tallystick_cloud.gateways.store import descriptor_hashes
-from tallystick_cloud.ledger.model import FreshUse
+from tallystick_cloud.ledger.service import Booked
 
-from . import notices, reuse, store
-from .channel_row import values_of, work_of
-from .model import Origin, Trouble
-from .work import EXPLAINS_GENERATION, ChannelWork
+from . import notices, store
+from .bench import GATEWAY_CHANNEL, Bench, Numbered, Piece, Sheet, clocks_of, exception_row, held
+from .faults import is_of_content
+from .model import Trouble
 
-GATEWAY_CHANNEL = 0
+DETAIL_CHARS_MAX = 400  # what an operator needs to find the line in the log
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Posted:
-    """What the parts of a batch became."""
+    """What the parts of a batch became: rows to store, uses booked, what the receipt names."""
 
     parts: list[dict[str, object]] = field(default_factory=list)
-    uses: list[FreshUse] = field(default_factory=list)
+    booked: Sequence[Booked] = ()
     quarantined: list[tuple[int, int, int]] = field(default_factory=list)
     readings: int = 0
-    versions: dict[bytes, Version] = field(default_factory=dict)
 
 
 def quarantine_all(head: Head, opened: OpenedUpload, h: bytes, reason: Reason) -> Posted:
     """Store every part unread."""
-    posted = Posted()
-    for position, (sealed, part) in enumerate(zip(opened.sealed, opened.parts, strict=True)):
-        _store(posted, head, opened, h, position, sealed, part, Trouble(reason, "both branches of a fork grow"))
+    trouble = Trouble(reason, "both branches of a fork grow")
+    return _posted(head, opened, h, Piece(dict.fromkeys(range(len(opened.parts)), trouble)))
+
+
+def post_parts(conn: Connection, sheet: Sheet, opened: OpenedUpload) -> Posted:
+    """Work every part into its channel and book its uses. Raises only what is no part's fault (see `faults`)."""
+    parts = list(enumerate(opened.parts))
+    piece = Piece()
+    if parts:
+        found = attempt(conn, sheet, parts, f"batch:{sheet.h.hex()}")
+        piece = found if isinstance(found, Piece) else _by_channel(conn, sheet, parts)
+    return _posted(sheet.head, opened, sheet.h, piece)
+
+
+def attempt(
+    conn: Connection,
+    sheet: Sheet,
+    parts: Numbered,
+    key: str,
+    *,
+    offsets: Mapping[bytes, int] | None = None,
+    only: int | None = None,
+    late: bool = False,
+    keep: bool = True,
+) -> Piece | Exception:
+    """All of them or, when their content makes something raise, none: then the exception. `keep` False: only try."""
+    try:
+        with savepoint(conn):
+            clocks = clocks_of(parts) if offsets is None else offsets
+            piece = Bench(conn, sheet, only, late).work_in(parts, clocks, key)
+            if not keep:
+                raise _Undone
+            return piece
+    except _Undone:
+        return Piece()
+    except Exception as error:  # the border of what a batch says: whatever is its own fault must not stop the chain
+        if not is_of_content(error):
+            raise
+        return error
+
+
+class _Undone(Exception):
+    """Takes a trial back."""
+
+
+def _by_channel(conn: Connection, sheet: Sheet, parts: Numbered) -> Piece:
+    """Each channel by itself; a bug in one leaves the others whole."""
+    store.lock_all_chains(conn, sheet.head.community)  # many bookings follow; the global order is kept by taking all
+    offsets = clocks_of(parts)
+    piece = Piece()
+    for number, mine in _groups(conn, sheet, parts, with_all=bool(offsets)).items():
+        key = f"batch:{sheet.h.hex()}:{'' if number is None else number}"
+        piece.add(work_channel(conn, sheet, number, mine, key, offsets=offsets))
+    return piece
+
+
+def _groups(conn: Connection, sheet: Sheet, parts: Numbered, with_all: bool) -> dict[int | None, Numbered]:
+    """Parts by channel; None: those that cannot be read."""
+    found: dict[int | None, list[tuple[int, Part | object]]] = {}
+    rows = store.channels_of(conn, sheet.head.gid)
+    if with_all:
+        found |= {number: [] for number in sorted(rows) if rows[number].held_ms is None}
+    for position, part in parts:
+        number = part.channel if isinstance(part, Part) else None
+        found.setdefault(number, []).append((position, part))
+    return found  # type: ignore[return-value]
+
+
+def work_channel(
+    conn: Connection,
+    sheet: Sheet,
+    number: int | None,
+    parts: Numbered,
+    key: str,
+    *,
+    offsets: Mapping[bytes, int],
+    again: bool = False,
+) -> Piece:
+    """As many parts of one channel as go, in their order; the first that does not is set aside, the rest waits.
+
+    `again`: they came before, and a hold is what they are taken out of.
+    """
+    row = None if number is None else store.channels_of(conn, sheet.head.gid).get(number)
+    only = number if row is not None and (again or row.held_ms is None) else None
+    offsets = {} if only is None else offsets  # only a channel that is worked in hears of the time
+
+    def go(n: int, keep: bool) -> Piece | Exception:
+        return attempt(conn, sheet, parts[:n], key, offsets=offsets, only=only, late=again, keep=keep)
+
+    whole = go(len(parts), keep=True)
+    if isinstance(whole, Piece):
+        return whole
+    good, bad = 0, len(parts)
+    error = whole
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        tried = go(middle, keep=False)
+        if isinstance(tried, Exception):
+            bad, error = middle, tried
+        else:
+            good = middle
+    piece = go(good, keep=True) if good or offsets else Piece()
+    if isinstance(piece, Exception):
+        error, piece = piece, Piece()
+    piece.is_stuck = True
+    piece.troubles |= _set_aside(conn, sheet, number, row is not None, parts[good:], error)
+    return piece
+
+
+def _set_aside(
+    conn: Connection, sheet: Sheet, number: int | None, is_channel: bool, parts: Numbered, error: Exception
+) -> dict[int, Trouble]:
+    """The part that our program failed on, and those behind it; the channel waits for a mended program."""
+    what = f"{type(error).__name__}: {error}".replace("\n", " ")[:DETAIL_CHARS_MAX]
+    where = f"batch {sheet.h.hex()} of gateway {sheet.head.gid.hex()}, channel {number}"
+    _log.error("a part is set aside: %s, part %s", where, parts[0][0] if parts else "none", exc_info=error)
+    waits = held(number or 0) if is_channel else Trouble(Reason.INTERNAL, what)
+    troubles = {position: waits if at else Trouble(Reason.INTERNAL, what) for at, (position, _) in enumerate(parts)}
+    h = channel_hash(Gid(sheet.head.gid), number) if number not in (None, GATEWAY_CHANNEL) and is_channel else None
+    rows = [exception_row(sheet, one, h, position, "quarantined") for position, one in troubles.items()]
+    store.insert_exceptions(conn, rows)
+    if h is not None:
+        store.hold(conn, h, sheet.came_ms)
+    raise_alarm(conn, sheet.head.community, notices.of_bug(sheet.head, number, what), sheet.now_ms)
+    return troubles
+
+
+def _posted(head: Head, opened: OpenedUpload, h: bytes, piece: Piece) -> Posted:
+    posted = Posted(booked=piece.booked, readings=piece.readings)
+    for position in range(len(opened.parts)):
+        trouble = piece.troubles.get(position)
+        posted.parts.append(part_row(head, opened, h, position, trouble))
+        if trouble is not None:
+            posted.quarantined.append((opened.header.seq, position, int(trouble.reason)))
     return posted
 
 
-def post_parts(conn: Connection, head: Head, opened: OpenedUpload, h: bytes, now_ms: int) -> Posted:
-    """Work every part into its channel; write channels, open uses and exceptions."""
-    posted = Posted()
-    if not opened.parts:
-        return posted
-    bench = _Bench(conn, head, h, now_ms)
-    troubles = bench.take(opened.parts)
-    for position, (sealed, part) in enumerate(zip(opened.sealed, opened.parts, strict=True)):
-        _store(posted, head, opened, h, position, sealed, part, troubles.get(position))
-    bench.write(posted, troubles)
-    return posted
-
-
-def _store(
-    posted: Posted,
-    head: Head,
-    opened: OpenedUpload,
-    h: bytes,
-    position: int,
-    sealed: SealedPart | None,
-    part: Part | BadPart | None,
-    trouble: Trouble | None,
-) -> None:
-    known = isinstance(part, Part)
-    posted.parts.append(
-        {
-            "batch": h,
-            "position": position,
-            "community": head.community,
-            "gid": head.gid,
-            "channel": part.channel if isinstance(part, Part) else None,
-            "sensitivity": int(part.sensitivity) if isinstance(part, Part) else None,
-            "salt": None if sealed is None else sealed.salt,
-            "data": None if sealed is None else sealed.data,
-            "standing": "read" if known and trouble is None else "quarantined",
-            "reason": None if trouble is None else trouble.reason.name,
-        }
-    )
-    if trouble is not None:
-        posted.quarantined.append((opened.header.seq, position, int(trouble.reason)))
-
-
-class _Bench:
-    """The channels that one batch works in."""
-
-    def __init__(self, conn: Connection, head: Head, h: bytes, now_ms: int) -> None:
-        self._conn = conn
-        self._head = head
-        self._h = h
-        self._now_ms = now_ms
-        self._offsets: dict[bytes, int] = {}
-        self._channel_of: dict[int, bytes] = {}
-        self._rows = store.channels_of(conn, head.gid)
-        self._book = contracts.book(conn, head.community)
-        self._works: dict[int, ChannelWork] = {}
-        self._open = store.open_uses(conn, [bytes(row.channel_hash) for row in self._rows.values()])
-        self._descriptors: dict[int, set[bytes]] | None = None
-        self._notes: list[notices.Note] = []
-
-    def take(self, parts: Sequence[Part | BadPart | None]) -> dict[int, Trouble]:
-        """position -> why that part is set aside."""
-        troubles: dict[int, Trouble] = {}
-        readable: list[tuple[int, Part]] = []
-        for position, part in enumerate(parts):
-            match part:
-                case None:
-                    troubles[position] = Trouble(Reason.ABSENT, "the part was not sent: erased or unreadable")
-                case BadPart(reason, detail):
-                    troubles[position] = Trouble(reason, detail)
-                case Part():
-                    if part.channel in self._rows:
-                        self._channel_of[position] = bytes(self._rows[part.channel].channel_hash)
-                    trouble = self._unfit(part)
-                    if trouble is None:
-                        readable.append((position, part))
-                    else:
-                        troubles[position] = trouble
-                case _:
-                    assert_never(part)
-        self._clocks(readable)
-        self._segments(readable, troubles)
-        self._events(readable, troubles)
-        for number in sorted(self._works):
-            self._works[number].cut_intervals()
-        return troubles
-
-    def _unfit(self, part: Part) -> Trouble | None:
-        if part.channel == GATEWAY_CHANNEL:
-            return None
-        row = self._rows.get(part.channel)
-        if row is None:
-            return Trouble(Reason.NO_DESCRIPTOR, f"channel {part.channel} is not in this gateway's meter plan")
-        if part.descriptor != ZERO_H32 and not self._is_described(part):
-            return Trouble(Reason.NO_DESCRIPTOR, f"channel {part.channel}: its descriptor is not known here")
-        return None
-
-    def _is_described(self, part: Part) -> bool:
-        if self._descriptors is None:
-            self._descriptors = descriptor_hashes(self._conn, self._head.gid)
-        return part.descriptor in self._descriptors.get(part.channel, ())
-
-    def _work(self, number: int) -> ChannelWork:
-        found = self._works.get(number)
-        if found is None:
-            row = self._rows[number]
-            begun = [use for (h, _), use in self._open.items() if h == row.channel_hash]
-            terms = self._book.of_channel(row.asset, row.quantity)
-            found = self._works[number] = work_of(row, terms, begun, Origin(self._h, self._head.level, self._now_ms))
-            found.know_time(self._offsets)
-        return found
-
-    def _clocks(self, readable: Sequence[tuple[int, Part]]) -> None:
-        """Corrections of the gateway's clock come first: they give time to what was read before them."""
-        for _, part in readable:
-            for event in part.events:
-                if event.clock is not None and part.channel == GATEWAY_CHANNEL:
-                    self._offsets[event.clock.boot] = event.clock.offset_ms
-        if self._offsets:
-            for number in self._rows:
-                self._work(number)
-
-    def _segments(self, readable: Sequence[tuple[int, Part]], troubles: dict[int, Trouble]) -> None:
-        """Segments of a channel in the order of their paginations, whatever the order of the parts."""
-        rows = [
-            (segment.pagination, position, part, segment)
-            for position, part in readable
-            for segment in part.segments
-            if part.channel != GATEWAY_CHANNEL
-        ]
-        explained = {part.channel for _, part in readable for event in part.events if event.code in EXPLAINS_GENERATION}
-        for _, position, part, segment in sorted(rows, key=lambda row: (row[2].channel, row[0], row[1])):
-            trouble = self._work(part.channel).take_segment(segment, part.channel in explained)
-            if trouble is not None:
-                troubles[position] = trouble
-
-    def _events(self, readable: Sequence[tuple[int, Part]], troubles: dict[int, Trouble]) -> None:
-        """Events of a channel in the order of their numbers, over all parts of the batch."""
-        rows = [(part.channel, event.number, position, event) for position, part in readable for event in part.events]
-        for number, _, position, event in sorted(rows, key=lambda row: row[:3]):
-            self._notes.append(notices.Note(number, event))
-            if number == GATEWAY_CHANNEL:
-                continue
-            work = self._work(number)
-            if event.number <= work.last_event:
-                trouble = reuse.trouble(self._conn, self._head.gid, number, event)
-            else:
-                trouble = work.take_event(event)
-            if trouble is not None:
-                troubles[position] = trouble
-
-    def write(self, posted: Posted, troubles: dict[int, Trouble]) -> None:
-        """Channels, open uses, exceptions and alarms."""
-        rows = []
-        posted.versions = self._book.by_h()
-        for number in sorted(self._works):
-            work = self._works[number]
-            posted.uses += work.uses
-            posted.readings += work.readings
-            rows += [self._exception(trouble, work.channel_hash, None, "open") for trouble in work.exceptions]
-            self._write_open(work)
-        changed = [values_of(work) for work in self._works.values() if work.changed]
-        store.update_channels(self._conn, changed)
-        for position, trouble in sorted(troubles.items()):
-            rows.append(self._exception(trouble, self._channel_of.get(position), position, "quarantined"))
-        store.insert_exceptions(self._conn, rows)
-        notices.tell(self._conn, self._head, self._rows, self._notes, troubles, self._now_ms)
-
-    def _write_open(self, work: ChannelWork) -> None:
-        for use in work.open_uses.values():
-            if use.is_done and not use.is_new:
-                store.delete_open_use(self._conn, work.channel_hash, use.number)
-            elif use.is_new and not use.is_done:
-                row = {"channel_hash": work.channel_hash, "number": use.number, "community": self._head.community}
-                began = {"start_ms": use.start_ms, "boot": use.boot, "start_uptime_ms": use.uptime_ms}
-                more = {"state": use.state, "from_total": use.from_total, "subject": use.subject, "batch": self._h}
-                store.insert_open_use(self._conn, {**row, **began, **more})
-            elif not use.is_new:
-                store.update_open_use(self._conn, work.channel_hash, use.number, {"state": use.state})
-
-    def _exception(
-        self, trouble: Trouble, channel_hash: bytes | None, position: int | None, state: str
-    ) -> dict[str, object]:
-        return {
-            "community": self._head.community,
-            "gid": self._head.gid,
-            "channel_hash": channel_hash,
-            "state": state,
-            "reason": trouble.reason.name.lower().replace("_", "-"),
-            "from_total": trouble.from_total,
-            "to_total": trouble.to_total,
-            "from_use": trouble.use,
-            "to_use": trouble.use,
-            "batch": self._h,
-            "position": position,
-            "opened_ms": self._now_ms,
-        }
+def part_row(head: Head, opened: OpenedUpload, h: bytes, position: int, trouble: Trouble | None) -> dict[str, object]:
+    """A part as it is kept, byte for byte."""
+    sealed, part = opened.sealed[position], opened.parts[position]
+    is_read = isinstance(part, Part) and trouble is None
+    return {
+        "batch": h,
+        "position": position,
+        "community": head.community,
+        "gid": head.gid,
+        "channel": part.channel if isinstance(part, Part) else None,
+        "sensitivity": int(part.sensitivity) if isinstance(part, Part) else None,
+        "salt": None if sealed is None else sealed.salt,
+        "data": None if sealed is None else sealed.data,
+        "standing": "read" if is_read else "quarantined",
+        "reason": None if trouble is None else trouble.reason.name,
+    }

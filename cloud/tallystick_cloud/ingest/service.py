@@ -19,13 +19,14 @@ from tallystick_cloud.gateways import store as gateways
 from tallystick_cloud.gateways.errors import GatewayUnknown
 from tallystick_cloud.gateways.model import FORK_WINDOW_MS, Head
 from tallystick_cloud.gateways.state import log_view, view_of
-from tallystick_cloud.ledger.service import Cause, book
 from tallystick_cloud.log import service as log
 
 from . import keyring, store
+from .bench import Sheet
 from .order import Known, Place, place_of
 from .outcome import LiveEvent, Outcome
 from .parts import Posted, post_parts, quarantine_all
+from .retry import take_missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,21 +141,19 @@ def _accept(conn: Connection, arrival: _Arrival, after: Head, status: ReceiptSta
     standing = "fork" if fork else "posted" if opened.batch is not None else "unsupported"
     batch = opened.batch
     gateways.move_head(conn, after)
-    cause = Cause(f"batch:{arrival.h.hex()}", "batch", arrival.h, now_ms)
-    booked = book(conn, after.community, posted.uses, posted.versions, cause)
     gateways.count(conn, after.gid, now_ms, posted.readings, None if batch is None else batch.error_ms)
     kind = LogType.FORK if fork else LogType.BATCH
     (leaf,), shown = log.append_and_show(conn, after.community, [log.Entry(kind, arrival.h)], now_ms)
     store.insert_batch(conn, {**_batch_row(arrival, standing, posted.readings), "leaf": leaf})
     store.insert_parts(conn, posted.parts)
     receipt = _receipt(arrival, after, status, leaf, posted.quarantined, view_of(arrival.context, shown))
-    return Outcome(after.community, receipt, _live(arrival, posted, booked))
+    return Outcome(after.community, receipt, _live(arrival, posted))
 
 
 def _post(conn: Connection, arrival: _Arrival, twice: bool) -> Posted:
     if twice:
         return quarantine_all(arrival.head, arrival.opened, arrival.h, Reason.FORK)
-    return post_parts(conn, arrival.head, arrival.opened, arrival.h, arrival.now_ms)
+    return post_parts(conn, Sheet(arrival.head, arrival.h, arrival.now_ms, arrival.now_ms), arrival.opened)
 
 
 def _fork(conn: Connection, arrival: _Arrival) -> Outcome:
@@ -176,7 +175,8 @@ def _fork(conn: Connection, arrival: _Arrival) -> Outcome:
 
 
 def _duplicate(conn: Connection, arrival: _Arrival) -> Outcome:
-    """The batch is here already: nothing changes, the same answer as to the first."""
+    """The batch is here already: only parts that were missing or spoilt are taken, then the same answer as before."""
+    take_missing(conn, arrival.head, arrival.opened, arrival.h, arrival.now_ms)
     leaf = store.batch_leaf(conn, arrival.h)
     quarantined = [
         (arrival.header.seq, position, int(Reason[reason]))
@@ -240,6 +240,6 @@ def _batch_row(arrival: _Arrival, standing: str, readings: int) -> dict[str, obj
     }
 
 
-def _live(arrival: _Arrival, posted: Posted, booked: Sequence[object]) -> tuple[LiveEvent, ...]:
+def _live(arrival: _Arrival, posted: Posted) -> tuple[LiveEvent, ...]:
     data = {"community": arrival.head.community, "gid": arrival.head.gid.hex(), "readings": posted.readings}
-    return (LiveEvent("batch", {**data, "seq": arrival.header.seq, "uses": len(booked)}),)
+    return (LiveEvent("batch", {**data, "seq": arrival.header.seq, "uses": len(posted.booked)}),)

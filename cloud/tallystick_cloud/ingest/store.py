@@ -7,8 +7,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from tallystick_protocol.money.usage import UsageForm
 
-from tallystick_cloud.schema import batch, channel, exception, open_use, part
+from tallystick_cloud.ledger.store import lock_chains
+from tallystick_cloud.schema import (
+    batch,
+    channel,
+    contract_version,
+    exception,
+    gateway_contact,
+    open_use,
+    part,
+    resolution,
+    settlement_leaf,
+    use,
+)
+from tallystick_cloud.settlement.model import TreeKey
+
+from .late import Gap, Missed
 
 Values = Mapping[str, object]
 
@@ -39,6 +55,7 @@ _CHANNEL = (
     .where(channel.c.channel_hash == bindparam("h"))
     .values({name: bindparam(f"_{name}") for name in CHANNEL_STATE})
 )
+_CHAINS = select(contract_version.c.chain).where(contract_version.c.community == bindparam("c")).distinct()
 _OPEN_USES = select(open_use).where(open_use.c.channel_hash.in_(bindparam("hashes", expanding=True)))
 
 
@@ -67,12 +84,15 @@ def fill_part(conn: Connection, batch_hash: bytes, position: int, values: Values
     conn.execute(update(part).where(part.c.batch == batch_hash, part.c.position == position).values(**values))
 
 
-def parts_of_channel(conn: Connection, gid: bytes, number: int, limit: int) -> list[bytes]:
-    """Stored parts of a channel, newest first."""
+def parts_of_channel(conn: Connection, gid: bytes, number: int, limit: int, read_only: bool) -> list[bytes]:
+    """Stored parts of a channel, newest first; `read_only`: without those in quarantine."""
+    wanted = [part.c.gid == gid, part.c.channel == number, part.c.data.is_not(None)]
+    if read_only:
+        wanted.append(part.c.standing == "read")
     rows = conn.execute(
         select(part.c.data)
         .join(batch, batch.c.hash == part.c.batch)
-        .where(part.c.gid == gid, part.c.channel == number, part.c.data.is_not(None))
+        .where(*wanted)
         .order_by(batch.c.received_ms.desc(), batch.c.epoch.desc(), batch.c.seq.desc(), part.c.position.desc())
         .limit(limit)
     )
@@ -116,3 +136,62 @@ def delete_open_use(conn: Connection, channel_hash: bytes, number: int) -> None:
 def insert_exceptions(conn: Connection, rows: Sequence[Values]) -> None:
     if rows:
         conn.execute(insert(exception), [dict(row) for row in rows])
+
+
+def hold(conn: Connection, channel_hash: bytes, since_ms: int) -> None:
+    """Later parts of the channel wait from now on; a hold that stands keeps its beginning."""
+    where = (channel.c.channel_hash == channel_hash) & channel.c.held_ms.is_(None)
+    conn.execute(update(channel).where(where).values(held_ms=since_ms))
+
+
+def free(conn: Connection, gid: bytes, numbers: Iterable[int]) -> None:
+    """Their parts are worked in again as they come."""
+    where = (channel.c.gid == gid) & channel.c.channel.in_(sorted(numbers))
+    conn.execute(update(channel).where(where).values(held_ms=None))
+
+
+def lock_all_chains(conn: Connection, community: str) -> None:
+    """Every contract chain of a community at once, for the rare batch that is booked piece by piece."""
+    lock_chains(conn, {bytes(h) for h in conn.execute(_CHAINS, {"c": community}).scalars()})
+
+
+def missed(conn: Connection, channel_hash: bytes) -> Missed:
+    """Use numbers that are billed or stand in an exception, and counts that came without their events."""
+    event_uses = (use.c.channel_hash == channel_hash) & (use.c.form == UsageForm.EVENT.value)
+    settled = {int(number) for number in conn.execute(select(use.c.number).where(event_uses)).scalars()}
+    decided = conn.execute(
+        select(resolution.c.from_total, resolution.c.to_total).where(resolution.c.channel_hash == channel_hash)
+    ).all()
+    gaps = []
+    for row in conn.execute(
+        select(exception).where(exception.c.channel_hash == channel_hash, exception.c.state == "open")
+    ):
+        if row.from_use is not None:
+            settled.add(row.from_use)
+        elif row.reason == "use-unexplained" and not any(
+            first < row.to_total and row.from_total < last for first, last in decided
+        ):
+            gaps.append(Gap(row.id, row.from_total, row.to_total))
+    covered = select(settlement_leaf.c.position).where(
+        settlement_leaf.c.tree == int(TreeKey.COVERS), settlement_leaf.c.ref == channel_hash
+    )
+    return Missed(settled, gaps, conn.execute(covered.limit(1)).first() is not None)
+
+
+def shrink(conn: Connection, filled: Iterable[int], gaps: Sequence[Gap], now_ms: int) -> None:
+    """Close the exceptions whose counts were found, and open anew what is left of each."""
+    for row_id in sorted(filled):
+        row = conn.execute(select(exception).where(exception.c.id == row_id)).one()._asdict()
+        conn.execute(update(exception).where(exception.c.id == row_id).values(state="closed", closed_ms=now_ms))
+        del row["id"]
+        left = [gap for gap in gaps if gap.row == row_id]
+        insert_exceptions(conn, [{**row, "from_total": one.from_total, "to_total": one.to_total} for one in left])
+
+
+def add_readings(conn: Connection, batch_hash: bytes, gid: bytes, readings: int) -> None:
+    """Readings of a batch that were taken later than it."""
+    if readings:
+        more = {"readings": batch.c.readings + readings}
+        conn.execute(update(batch).where(batch.c.hash == batch_hash).values(**more))
+        total = {"readings": gateway_contact.c.readings + readings}
+        conn.execute(update(gateway_contact).where(gateway_contact.c.gid == gid).values(**total))

@@ -119,7 +119,7 @@ class ChannelWork:
         if not self.tail or t_ms > self.tail[-1].t_ms:
             self.tail.append(Point(t_ms, total))
 
-    def _time(self, event: Event) -> int:
+    def time_of(self, event: Event) -> int:
         """When it happened; UNKNOWN_MS when nobody knows yet."""
         if event.quality is not TimeQuality.U:
             return event.t_ms
@@ -146,7 +146,7 @@ class ChannelWork:
             return Trouble(Reason.NUMBER_REUSED, f"use {use} began again; the last was {self.last_use}", use=use)
         self.last_use = max(self.last_use, use)
         self.open_uses[use] = OpenUse(
-            use, self._time(event), event.at.boot, event.at.ms, event.subject, "started", event.total, is_new=True
+            use, self.time_of(event), event.at.boot, event.at.ms, event.subject, "started", event.total, is_new=True
         )
         return None
 
@@ -169,14 +169,14 @@ class ChannelWork:
         if self.first_total is None:
             self.first_total = self.billed_total = total - (event.code is not EventCode.USE_ABORTED)
         self.last_total = total
-        self.last_reading_ms = max(self._time(event), self.last_reading_ms or 0)
+        self.last_reading_ms = max(self.time_of(event), self.last_reading_ms or 0)
         if begun.state == "started":
-            self._bill(begun, event, total)
+            self.bill(begun, event, total)
         begun.state = "billable"
         begun.is_done = event.code is not EventCode.USE_BILLABLE
         return None
 
-    def _bill(self, begun: OpenUse, event: Event, total: int) -> None:
+    def bill(self, begun: OpenUse, event: Event, total: int) -> None:
         """One use from the mark to its total; counts that skipped it stay open with a reason."""
         aborted = event.code is EventCode.USE_ABORTED
         start = begun.from_total if begun.from_total is not None else total - (not aborted)
@@ -186,7 +186,11 @@ class ChannelWork:
             self.exceptions.append(Trouble(Reason.USE_UNEXPLAINED, detail, billed, start))
         start = max(billed, start)
         self.billed_total = max(billed, total)
-        end_ms = self._time(event)
+        self.price(begun, event, start, total, aborted)
+
+    def price(self, begun: OpenUse, event: Event, start: int, total: int, aborted: bool) -> None:
+        """The use of counts (start, total]; without a time or a contract they stay open with the reason."""
+        end_ms = self.time_of(event)
         if end_ms == UNKNOWN_MS:
             detail = f"use {begun.number} happened before the gateway knew the time"
             self.exceptions.append(Trouble(Reason.UNKNOWN_TIME, detail, start, total, begun.number))
@@ -206,7 +210,7 @@ class ChannelWork:
             channel_hash=self.channel_hash,
             number=begun.number,
             start_ms=begun.start_ms,
-            end_ms=self._time(event),
+            end_ms=self.time_of(event),
             from_total=start,
             to_total=total,
             asset=self.asset,

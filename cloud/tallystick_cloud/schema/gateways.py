@@ -3,7 +3,8 @@
 Envelopes and parts are kept byte for byte; nothing here is an amount of money.
 """
 
-from sqlalchemy import Table, UniqueConstraint
+from sqlalchemy import Index, Table, UniqueConstraint
+from sqlalchemy import text as text_of
 
 from .base import community, flag, index, metadata, number, octets, row_id, text
 
@@ -128,6 +129,7 @@ channel = Table(
     number("base"),
     text("serial", null=True),
     number("last_edge_ms", null=True),  # up to where intervals are cut
+    number("held_ms", null=True),  # since when its parts wait behind one that our program failed on
     text("tail"),  # readings after the last edge as JSON [[t_ms, total], ...]
     UniqueConstraint("gid", "channel"),
     index("community", "asset"),
@@ -168,6 +170,12 @@ part = Table(
     text("standing"),  # read | quarantined | erased
     text("reason", null=True),
     index("gid", "channel"),
+    Index(
+        "ix_part_quarantined",
+        "gid",
+        sqlite_where=text_of("standing = 'quarantined'"),
+        postgresql_where=text_of("standing = 'quarantined'"),
+    ),
 )
 
 open_use = Table(
@@ -196,6 +204,7 @@ exception = Table(
     octets("channel_hash", null=True),
     text("state"),  # open | quarantined | closed
     text("reason"),
+    text("detail", null=True),  # for whoever runs the server
     number("from_total", null=True),
     number("to_total", null=True),
     number("from_use", null=True),

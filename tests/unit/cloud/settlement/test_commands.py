@@ -9,17 +9,22 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from sqlalchemy import select
 from support.books import DAY, ENERGY, HOUR, TOWN, WASHES
 from support.uploads import Randomness, SimGateway, event, money, wash
+from tallystick_cloud import schema
 from tallystick_cloud.cli import main
 from tallystick_cloud.gateways.enrol import enrol
 from tallystick_cloud.home import Home
 from tallystick_cloud.ingest.service import ingest
+from tallystick_cloud.ingest.work import ChannelWork
 from tallystick_protocol.codes import EventCode
-from tallystick_protocol.keys import Ed25519Signer
+from tallystick_protocol.ids import H32
+from tallystick_protocol.keys import Ed25519Signer, P256Signer
 from tallystick_protocol.verify_cli import main as verify
 
 OCTOBER = 1_790_812_800_000 + 9 * DAY  # 2026-10-10T00:00:00Z
+SIGNERS: list[P256Signer] = []  # of the gateway in `data`, the newest last
 WITNESS = "elena.example/witness"
 
 
@@ -37,6 +42,7 @@ def data(tmp_path: Path) -> Path:
     database = home.database()
     aggregator = home.aggregator(database, Randomness("commands"))
     gateway = SimGateway("cellar")
+    SIGNERS.append(gateway.signer)
     request = gateway.enrol_request(tomllib.loads((claims / "cellar.toml").read_text())["claim"])
     database.write_now(enrol, aggregator, request, OCTOBER, datetime.now(UTC))
     first = wash(2, 1, 1, 1, OCTOBER, OCTOBER + HOUR)
@@ -153,3 +159,30 @@ def test_wrong_words_change_nothing(
     capsys.readouterr()
     assert main([*words, "--data", str(data)]) == 1
     assert says in capsys.readouterr().err
+
+
+def test_quarantine_is_listed_and_tried_again(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(data)
+    database = home.database()
+    aggregator = home.aggregator(database, Randomness("commands"))
+    gateway = next(iter(database.read_now(lambda conn: list(conn.execute(select(schema.gateway_head))))))
+    copy = SimGateway("cellar", SIGNERS[-1], seq=gateway.next_seq)
+    copy.prev = H32(bytes(gateway.head))
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ChannelWork, "take_event", broken)
+        parts = wash(2, 10, 4, 4, OCTOBER + DAY, OCTOBER + DAY + HOUR)
+        database.write_now(ingest, aggregator, gateway.gid, copy.seal(parts), OCTOBER + DAY)
+        database.close()
+        rows = tally(capsys, data, "quarantine", "list")
+        assert [(row["channel"], row["reason"], row["seq"]) for row in rows] == [(2, "internal", 3), (2, "held", 3)]
+        assert rows[0]["detail"] == "ZeroDivisionError: planted"
+        assert tally(capsys, data, "quarantine", "retry") == {"taken": 0, "left": 2, "uses": 0}
+    assert tally(capsys, data, "quarantine", "retry") == {"taken": 2, "left": 0, "uses": 1}
+    assert main(["quarantine", "list", "--data", str(data)]) == 0
+    assert capsys.readouterr().out == "nothing waits\n"

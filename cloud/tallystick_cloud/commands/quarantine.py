@@ -1,0 +1,88 @@
+"""`tallystick quarantine list | retry`: parts that were set aside, and another try after the program was mended.
+
+It never throws a part away; what still cannot be read stays as it is.
+"""
+
+import argparse
+import json
+import logging
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from tallystick_cloud.commands.common import Commands, Options, command, community_of, group, opened
+from tallystick_cloud.ingest.quarantine import Waiting, listed
+from tallystick_cloud.ingest.retry import Retried, retry_all
+
+LIST_MAX = 500  # lines that somebody reads; the oldest come first
+_log = logging.getLogger(__name__)
+
+
+def add(commands: Commands) -> None:
+    words = group(commands, "quarantine", "Parts of batches that were set aside.")
+    found = command(
+        words,
+        "list",
+        show,
+        "List what waits in quarantine, oldest first, with the reason.",
+        "  tallystick quarantine list --data D\n  tallystick quarantine list --json --data D\n",
+    )
+    _common(found)
+    found = command(
+        words,
+        "retry",
+        again,
+        "Try again what this program may read now; what was missed is billed once. `serve` does it at start.",
+        "  tallystick quarantine retry --data D\n",
+    )
+    _common(found)
+
+
+def _common(found: argparse.ArgumentParser) -> None:
+    found.add_argument("--community", metavar="ID")
+    found.add_argument("--json", action="store_true")
+
+
+def show(parsed: argparse.Namespace) -> int:
+    options = opened(parsed)
+    try:
+        waiting = options.database.read_now(listed, community_of(options, parsed.community), LIST_MAX)
+    finally:
+        options.database.close()
+    if parsed.json:
+        print(json.dumps([asdict(one) for one in waiting], indent=1))
+        return 0
+    print("\n".join(_line(one) for one in waiting) or "nothing waits")
+    return 0
+
+
+def again(parsed: argparse.Namespace) -> int:
+    options = opened(parsed)
+    try:
+        community = community_of(options, parsed.community)
+        done = options.database.write_now(retry_all, community, options.clock.utc_ms())
+    finally:
+        options.database.close()
+    if parsed.json:
+        print(json.dumps(asdict(done)))
+        return 0
+    print(f"{done.taken} parts taken, {done.uses} uses booked, {done.left} parts wait on")
+    return 0
+
+
+def retry_at_start(options: Options) -> None:
+    """A program that starts may be newer than the one that set the parts aside."""
+    for community in sorted(options.aggregator.contexts):
+        try:
+            done = options.database.write_now(retry_all, community, options.clock.utc_ms())
+        except Exception:  # a task border: what waits can wait on, everybody else is to be served
+            _log.exception("quarantine of %s could not be tried again", community)
+            continue
+        if done != Retried():
+            _log.info("quarantine of %s: %d parts taken, %d wait on", community, done.taken, done.left)
+
+
+def _line(one: Waiting) -> str:
+    day = datetime.fromtimestamp(one.since_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M")
+    where = f"{one.gateway} {one.epoch}/{one.seq} part {one.part}"
+    channel = "-" if one.channel is None else one.channel
+    return f"{day}  {where}  channel {channel}  {one.reason}  {one.detail}"

@@ -1,0 +1,265 @@
+"""The channels that one batch works in, from the database to what is written back.
+
+It never lets one part's trouble touch another's; what a bug does to it, `parts` undoes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from sqlalchemy import Connection
+from tallystick_protocol.batch import BadPart
+from tallystick_protocol.codes import Reason
+from tallystick_protocol.ids import ZERO_H32
+from tallystick_protocol.part import Event, Part
+
+from tallystick_cloud.contracts import store as contracts
+from tallystick_cloud.gateways.model import Head
+from tallystick_cloud.gateways.store import descriptor_hashes
+from tallystick_cloud.ledger.model import FreshUse
+from tallystick_cloud.ledger.service import Booked, Cause, book
+
+from . import notices, reuse, store
+from .channel_row import values_of, work_of
+from .late import Missed, take_late, take_late_segment
+from .model import Origin, Trouble
+from .work import EXPLAINS_GENERATION, ChannelWork
+
+GATEWAY_CHANNEL = 0
+Numbered = Sequence[tuple[int, Part | BadPart | None]]
+"""Parts with their positions in the batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One batch as it is worked in: whose it is, when it came, when it is worked in."""
+
+    head: Head
+    h: bytes
+    came_ms: int
+    now_ms: int
+
+
+@dataclass(slots=True)
+class Piece:
+    """What parts of a batch became."""
+
+    troubles: dict[int, Trouble] = field(default_factory=dict)  # position -> why it is set aside
+    booked: list[Booked] = field(default_factory=list)
+    readings: int = 0
+    is_stuck: bool = False  # our program failed on one of them
+
+    def add(self, other: "Piece") -> None:
+        self.troubles |= other.troubles
+        self.booked += other.booked
+        self.readings += other.readings
+
+
+def clocks_of(parts: Numbered) -> dict[bytes, int]:
+    """boot -> UTC minus uptime in ms, as the gateway's own events say."""
+    return {
+        event.clock.boot: event.clock.offset_ms
+        for _, part in parts
+        if isinstance(part, Part) and part.channel == GATEWAY_CHANNEL
+        for event in part.events
+        if event.clock is not None
+    }
+
+
+class Bench:
+    """`only`: the one channel that is worked in, held or not; all that are not held when it is None.
+
+    `late`: the parts come after later ones of their channels; what is open of them is billed.
+    """
+
+    def __init__(self, conn: Connection, sheet: Sheet, only: int | None = None, late: bool = False) -> None:
+        self._conn = conn
+        self._sheet = sheet
+        self._only = only
+        self._late = late
+        self._offsets: Mapping[bytes, int] = {}
+        self._channel_of: dict[int, bytes] = {}
+        self._rows = store.channels_of(conn, sheet.head.gid)
+        self._book = contracts.book(conn, sheet.head.community)
+        self._works: dict[int, ChannelWork] = {}
+        self._missed: dict[int, Missed] = {}
+        self._open = store.open_uses(conn, [bytes(row.channel_hash) for row in self._rows.values()])
+        self._descriptors: dict[int, set[bytes]] | None = None
+        self._notes: list[notices.Note] = []
+
+    def work_in(self, parts: Numbered, offsets: Mapping[bytes, int], key: str) -> Piece:
+        """Read, cut, write and book them. `key`: idempotency key of the journals; `offsets`: see `clocks_of`."""
+        self._offsets = offsets
+        troubles = self._take(parts)
+        uses = self._write(troubles)
+        cause = Cause(key, "batch", self._sheet.h, self._sheet.now_ms)
+        booked = book(self._conn, self._sheet.head.community, uses, self._book.by_h(), cause)
+        return Piece(troubles, booked, sum(work.readings for work in self._works.values()))
+
+    def _take(self, parts: Numbered) -> dict[int, Trouble]:
+        troubles: dict[int, Trouble] = {}
+        readable: list[tuple[int, Part]] = []
+        for position, part in parts:
+            match part:
+                case None:
+                    troubles[position] = Trouble(Reason.ABSENT, "the part was not sent: erased or unreadable")
+                case BadPart(reason, detail):
+                    troubles[position] = Trouble(reason, detail)
+                case Part():
+                    if part.channel in self._rows:
+                        self._channel_of[position] = bytes(self._rows[part.channel].channel_hash)
+                    trouble = self._unfit(part)
+                    if trouble is None:
+                        readable.append((position, part))
+                    else:
+                        troubles[position] = trouble
+                case _:
+                    assert_never(part)
+        self._clocks()
+        self._segments(readable, troubles)
+        self._events(readable, troubles)
+        for number in sorted(self._works):
+            self._works[number].cut_intervals()
+        return troubles
+
+    def _unfit(self, part: Part) -> Trouble | None:
+        if part.channel == GATEWAY_CHANNEL:
+            return None
+        row = self._rows.get(part.channel)
+        if row is None:
+            return Trouble(Reason.NO_DESCRIPTOR, f"channel {part.channel} is not in this gateway's meter plan")
+        if part.descriptor != ZERO_H32 and not self._is_described(part):
+            return Trouble(Reason.NO_DESCRIPTOR, f"channel {part.channel}: its descriptor is not known here")
+        if not self._is_free(part.channel):
+            return held(part.channel)
+        return None
+
+    def _is_free(self, number: int) -> bool:
+        return number == self._only or (self._only is None and self._rows[number].held_ms is None)
+
+    def _is_described(self, part: Part) -> bool:
+        if self._descriptors is None:
+            self._descriptors = descriptor_hashes(self._conn, self._sheet.head.gid)
+        return part.descriptor in self._descriptors.get(part.channel, ())
+
+    def _work(self, number: int) -> ChannelWork:
+        found = self._works.get(number)
+        if found is None:
+            row = self._rows[number]
+            begun = [use for (h, _), use in self._open.items() if h == row.channel_hash]
+            terms = self._book.of_channel(row.asset, row.quantity)
+            origin = Origin(self._sheet.h, self._sheet.head.level, self._sheet.came_ms)
+            found = self._works[number] = work_of(row, terms, begun, origin)
+            found.know_time(self._offsets)
+        return found
+
+    def _clocks(self) -> None:
+        """Corrections of the gateway's clock come first: they give time to what was read before them."""
+        if self._offsets:
+            for number in self._rows:
+                if self._is_free(number):
+                    self._work(number)
+
+    def _segments(self, readable: Sequence[tuple[int, Part]], troubles: dict[int, Trouble]) -> None:
+        """Segments of a channel in the order of their paginations, whatever the order of the parts."""
+        rows = [
+            (segment.pagination, position, part, segment)
+            for position, part in readable
+            for segment in part.segments
+            if part.channel != GATEWAY_CHANNEL
+        ]
+        explained = {part.channel for _, part in readable for event in part.events if event.code in EXPLAINS_GENERATION}
+        for _, position, part, segment in sorted(rows, key=lambda row: (row[2].channel, row[0], row[1])):
+            work = self._work(part.channel)
+            if self._late and not work.is_event:
+                take_late_segment(work, segment, self._missed_of(work))
+            trouble = work.take_segment(segment, part.channel in explained)
+            if trouble is not None:
+                troubles[position] = trouble
+
+    def _events(self, readable: Sequence[tuple[int, Part]], troubles: dict[int, Trouble]) -> None:
+        """Events of a channel in the order of their numbers, over all parts of the batch."""
+        rows = [(part.channel, event.number, position, event) for position, part in readable for event in part.events]
+        for number, _, position, event in sorted(rows, key=lambda row: row[:3]):
+            self._notes.append(notices.Note(number, event))
+            if number == GATEWAY_CHANNEL:
+                continue
+            work = self._work(number)
+            trouble = work.take_event(event) if event.number > work.last_event else self._again(work, event)
+            if trouble is not None:
+                troubles[position] = trouble
+
+    def _again(self, work: ChannelWork, event: Event) -> Trouble | None:
+        """An event number at or below the last."""
+        met = reuse.look(self._conn, self._sheet.head.gid, work.number, event, read_only=self._late)
+        if met is reuse.Met.SAME:
+            return None
+        if met is reuse.Met.NEVER and self._late:
+            return take_late(work, event, self._missed_of(work))
+        return reuse.reused(event)
+
+    def _missed_of(self, work: ChannelWork) -> Missed:
+        if work.number not in self._missed:
+            self._missed[work.number] = store.missed(self._conn, work.channel_hash)
+        return self._missed[work.number]
+
+    def _write(self, troubles: Mapping[int, Trouble]) -> list[FreshUse]:
+        """Channels, open uses, exceptions and alarms; returns the uses to be booked."""
+        rows = []
+        uses: list[FreshUse] = []
+        for number in sorted(self._works):
+            work = self._works[number]
+            uses += work.uses
+            rows += [self._exception(trouble, work.channel_hash, None, "open") for trouble in work.exceptions]
+            self._write_open(work)
+        store.update_channels(self._conn, [values_of(work) for work in self._works.values() if work.changed])
+        for missed in self._missed.values():
+            store.shrink(self._conn, missed.filled, missed.gaps, self._sheet.now_ms)
+        for position, trouble in sorted(troubles.items()):
+            rows.append(self._exception(trouble, self._channel_of.get(position), position, "quarantined"))
+        store.insert_exceptions(self._conn, rows)
+        notices.tell(self._conn, self._sheet.head, self._rows, self._notes, troubles, self._sheet.now_ms)
+        return uses
+
+    def _write_open(self, work: ChannelWork) -> None:
+        for use in work.open_uses.values():
+            if use.is_done and not use.is_new:
+                store.delete_open_use(self._conn, work.channel_hash, use.number)
+            elif use.is_new and not use.is_done:
+                row = {"channel_hash": work.channel_hash, "number": use.number, "community": self._sheet.head.community}
+                began = {"start_ms": use.start_ms, "boot": use.boot, "start_uptime_ms": use.uptime_ms}
+                more = {"state": use.state, "from_total": use.from_total, "subject": use.subject}
+                store.insert_open_use(self._conn, {**row, **began, **more, "batch": self._sheet.h})
+            elif not use.is_new:
+                store.update_open_use(self._conn, work.channel_hash, use.number, {"state": use.state})
+
+    def _exception(
+        self, trouble: Trouble, channel_hash: bytes | None, position: int | None, state: str
+    ) -> dict[str, object]:
+        return exception_row(self._sheet, trouble, channel_hash, position, state)
+
+
+def held(number: int) -> Trouble:
+    """Why a part of a held channel is not worked in."""
+    return Trouble(Reason.HELD, f"waits behind an earlier part of channel {number}; `tallystick quarantine list`")
+
+
+def exception_row(
+    sheet: Sheet, trouble: Trouble, channel_hash: bytes | None, position: int | None, state: str
+) -> dict[str, object]:
+    """A row of what is not billed."""
+    return {
+        "community": sheet.head.community,
+        "gid": sheet.head.gid,
+        "channel_hash": channel_hash,
+        "state": state,
+        "reason": trouble.reason.name.lower().replace("_", "-"),
+        "detail": trouble.detail,
+        "from_total": trouble.from_total,
+        "to_total": trouble.to_total,
+        "from_use": trouble.use,
+        "to_use": trouble.use,
+        "batch": sheet.h,
+        "position": position,
+        "opened_ms": sheet.now_ms,
+    }
