@@ -27,6 +27,7 @@ EXAMPLES = {
     "read": "tallystick-edge read --config edge.toml --meter washer-1",
     "probe": "tallystick-edge probe --config edge.toml --line rs485 --units 1-32",
     "check-config": "tallystick-edge check-config --config edge.toml",
+    "fsck": "tallystick-edge fsck --config edge.toml --json",
 }
 HELP = {
     "run": "read meters, keep, seal and hand over until stopped (SIGTERM ends cleanly)",
@@ -35,6 +36,7 @@ HELP = {
     "read": "read every meter (or one) once and print its values",
     "probe": "name what answers on a Modbus line",
     "check-config": "read the configuration and the profiles it names, open nothing",
+    "fsck": "look for damage in the journal; changes nothing, also beside a running agent",
 }
 
 
@@ -65,6 +67,8 @@ def _command(options: argparse.Namespace, config: EdgeConfig) -> int:
             from tallystick_edge.status import status
 
             _print(status(config), options.json)
+        case "fsck":
+            return _fsck(config, options.json)
         case "read":
             from tallystick_edge.once import read_once
 
@@ -81,6 +85,18 @@ def _command(options: argparse.Namespace, config: EdgeConfig) -> int:
             channels = sum(len(each.counters) + len(each.gauges) for each in plans.values())
             _print({"meters": len(plans), "channels": channels, "uses": len(config.uses), "ok": True}, options.json)
     return 0
+
+
+def _fsck(config: EdgeConfig, as_json: bool) -> int:
+    """0 = sound, 1 = something was found."""
+    from tallystick_edge.fsck import fsck_of
+
+    report = fsck_of(config)
+    if as_json:
+        print(json.dumps(report.as_json(), ensure_ascii=False))
+    else:
+        print(report.text())
+    return 0 if report.is_sound else 1
 
 
 async def _run(config: EdgeConfig) -> None:

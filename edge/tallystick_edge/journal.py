@@ -9,11 +9,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 from tallystick_edge import journal_rows as rows
 from tallystick_edge.errors import InvariantError, JournalError, JournalFull
 from tallystick_edge.items import Item, Reading
-from tallystick_edge.journal_schema import PAGE_BYTES, prepare
+from tallystick_edge.journal_schema import PAGE_BYTES, prepare, row_sum
 from tallystick_edge.metering.channel import ChannelState, after
 from tallystick_edge.retention import drop_oldest, drop_receipted_before, newest_receipt_ms
 from tallystick_edge.usage.wash import WashState
@@ -141,10 +142,10 @@ class Journal:
         """All snapshots and pending items; reads only."""
         with self._transaction() as db:
             chain = self._chain(db)
-            found = db.execute("SELECT number, through, state FROM channel").fetchall()
-            machines = {n: rows.decode_wash(blob) for n, blob in db.execute("SELECT channel, state FROM machine")}
-            pending = [(i, rows.decode_items(blob)) for i, blob in db.execute("SELECT * FROM pending ORDER BY id")]
-            replay = {a: (c, d) for a, c, d in db.execute("SELECT address, counter, digest FROM replay")}
+            found = _summed(db, "channel", "number, through, state")
+            machines = {n: rows.decode_wash(blob) for n, blob in _summed(db, "machine", "channel, state")}
+            pending = [(i, rows.decode_items(blob)) for i, blob in _summed(db, "pending", "id, items")]
+            replay = {a: (c, d) for a, c, d in _summed(db, "replay", "address, counter, digest")}
         self._durable = {number: rows.decode_channel(blob) for number, _, blob in found}
         through = {number: flushed for number, flushed, _ in found}
         for flushed, items in pending:
@@ -166,20 +167,17 @@ class Journal:
             self._move_on(flush.items)
             untold = [each for each in flush.channels if self._durable.get(each.number) != each]
             if flush.items:
-                db.execute("INSERT INTO pending VALUES (?, ?)", (self._flush_id, rows.encode_items(flush.items)))
+                _put(db, "pending", [(self._flush_id, rows.encode_items(flush.items))])
             self._save_states(db, untold, flush.machines)
-            db.executemany(
-                "INSERT OR REPLACE INTO replay VALUES (?, ?, ?)",
-                [(address, counter, digest) for address, (counter, digest) in flush.replay.items()],
-            )
+            _put(db, "replay", [(address, counter, digest) for address, (counter, digest) in flush.replay.items()])
 
     def seal(self, batches: Sequence[SealedBatch], channels: Sequence[ChannelState], chain: Chain) -> None:
         """Replace all pending items by the batches that carry them, and move the chain on."""
         with self._transaction() as db:
             _advance(db, self._chain(db), chain)
             db.executemany(
-                "INSERT INTO batch (epoch, seq, hash, created_ms, status, upload) VALUES (?, ?, ?, ?, ?, ?)",
-                [(b.epoch, b.seq, b.hash, b.created_ms, BatchStatus.WAITING, b.upload) for b in batches],
+                "INSERT INTO batch VALUES (?1, ?2, ?3, ?4, 0, row_sum(?1, ?2, ?3, ?4, 0), ?5)",
+                [(b.epoch, b.seq, b.hash, b.created_ms, b.upload) for b in batches],
             )
             db.execute("DELETE FROM pending")
             self._save_states(db, [*_joined(self._durable, channels).values()], {})
@@ -210,7 +208,7 @@ class Journal:
     def lose(self, epoch: int, seq: int) -> None:
         """Give up a batch that cannot be read; Hello declares it from now on."""
         with self._transaction() as db:
-            db.execute("UPDATE batch SET status = 2 WHERE epoch = ? AND seq = ?", (epoch, seq))
+            _mark(db, BatchStatus.SUPERSEDED, "epoch = ? AND seq = ?", (epoch, seq))
 
     def lost(self, epoch: int) -> list[StoredBatch]:
         """Batches of this epoch that were given up (a new epoch supersedes only older ones)."""
@@ -232,11 +230,12 @@ class Journal:
     def finalise(self, epoch: int, from_seq: int, to_seq: int, receipt: bytes, server_ms: int) -> int:
         """Mark waiting batches final by a receipt that was checked; returns how many there were."""
         with self._transaction() as db:
-            query = "UPDATE batch SET status = 1 WHERE epoch = ? AND seq BETWEEN ? AND ? AND status = 0"
-            done = db.execute(query, (epoch, from_seq, to_seq)).rowcount
+            where = "epoch = ? AND seq BETWEEN ? AND ? AND status = 0"
+            done = _mark(db, BatchStatus.FINAL, where, (epoch, from_seq, to_seq))
             if done:
                 row = (epoch, from_seq, to_seq, server_ms, receipt)
-                db.execute("INSERT OR REPLACE INTO receipt VALUES (?, ?, ?, ?, ?)", row)
+                query = "INSERT OR REPLACE INTO receipt VALUES (?1, ?2, ?3, ?4, row_sum(?1, ?2, ?3, ?4, ?5), ?5)"
+                db.execute(query, row)
         return done
 
     def reopen(self, epoch: int, from_seq: int) -> int:
@@ -246,8 +245,7 @@ class Journal:
             if db.execute(query, (epoch, from_seq)).fetchone() is None:
                 return 0
         with self._transaction() as db:
-            query = "UPDATE batch SET status = 0 WHERE epoch = ? AND seq >= ? AND status = 1"
-            return db.execute(query, (epoch, from_seq)).rowcount
+            return _mark(db, BatchStatus.WAITING, "epoch = ? AND seq >= ? AND status = 1", (epoch, from_seq))
 
     def last_final(self) -> StoredBatch | None:
         """The newest batch with a final receipt."""
@@ -263,11 +261,11 @@ class Journal:
         with self._transaction() as db:
             if chain.epoch <= self._chain(db).epoch:
                 raise InvariantError("an epoch never goes back")
-            db.execute("UPDATE batch SET status = 2 WHERE status = 0")
+            _mark(db, BatchStatus.SUPERSEDED, "status = 0", ())
             db.execute("DELETE FROM pending")
             if items:
                 self._flush_id += 1
-                db.execute("INSERT INTO pending VALUES (?, ?)", (self._flush_id, rows.encode_items(items)))
+                _put(db, "pending", [(self._flush_id, rows.encode_items(items))])
             self._save_states(db, channels, machines)
             _save_chain(db, chain)
 
@@ -275,25 +273,21 @@ class Journal:
         self, db: sqlite3.Connection, channels: Sequence[ChannelState], machines: Mapping[int, WashState]
     ) -> None:
         through = self._flush_id
-        db.executemany(
-            "INSERT OR REPLACE INTO channel VALUES (?, ?, ?)",
-            [(each.number, through, rows.encode_channel(each)) for each in channels],
-        )
-        db.executemany(
-            "INSERT OR REPLACE INTO machine VALUES (?, ?)",
-            [(channel, rows.encode_wash(each)) for channel, each in machines.items()],
-        )
+        _put(db, "channel", [(each.number, through, rows.encode_channel(each)) for each in channels])
+        _put(db, "machine", [(channel, rows.encode_wash(each)) for channel, each in machines.items()])
         self._durable.update((each.number, each) for each in channels)
 
     def command_taken(self, number: int) -> None:
         """Remember a command's number before its effect."""
         with self._transaction() as db:
             db.execute("UPDATE chain SET last_command = ? WHERE last_command < ?", (number, number))
+            _sum_chain(db)
 
     def save_log_view(self, view: bytes) -> None:
         """Remember the largest checkpoint whose log signature was checked."""
         with self._transaction() as db:
             db.execute("UPDATE chain SET log_view = ?", (view,))
+            _sum_chain(db)
 
     def forget(self, keep_ms: int) -> int:
         """Drop evidence whose receipt is so much older than the newest one; returns how many batches."""
@@ -323,7 +317,8 @@ class Journal:
             return self._chain(db)
 
     def _chain(self, db: sqlite3.Connection) -> Chain:
-        return Chain(*db.execute("SELECT epoch, next_seq, head, last_command, log_view FROM chain").fetchone())
+        [row] = _summed(db, "chain", "epoch, next_seq, head, last_command, log_view") or [()]
+        return Chain(*row)
 
 
 def _primary_code(error: sqlite3.Error) -> int:
@@ -339,11 +334,42 @@ def _journal_error(error: sqlite3.Error) -> JournalError:
 def _advance(db: sqlite3.Connection, before: Chain, after: Chain) -> None:
     if after.epoch != before.epoch or after.next_seq < before.next_seq:
         raise InvariantError("a seal moves the chain on inside its epoch")
-    db.execute("UPDATE chain SET next_seq = ?, head = ?", (after.next_seq, after.head))
+    _save_chain(db, after)
 
 
 def _save_chain(db: sqlite3.Connection, chain: Chain) -> None:
     db.execute("UPDATE chain SET epoch = ?, next_seq = ?, head = ?", (chain.epoch, chain.next_seq, chain.head))
+    _sum_chain(db)
+
+
+def _sum_chain(db: sqlite3.Connection) -> None:
+    db.execute("UPDATE chain SET sum = row_sum(epoch, next_seq, head, last_command, log_view)")
+
+
+def _put(db: sqlite3.Connection, table: str, values: Sequence[tuple[int | str | bytes, ...]]) -> None:
+    """Insert or replace rows, each with its sum behind it."""
+    rows_with_sums = [(*row, row_sum(*row)) for row in values]
+    if rows_with_sums:
+        marks = ", ".join("?" * len(rows_with_sums[0]))
+        db.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", rows_with_sums)
+
+
+def _summed(db: sqlite3.Connection, table: str, columns: str) -> list[tuple[Any, ...]]:
+    """Rows in the order of their keys; JournalError when one does not fit its sum."""
+    found = db.execute(f"SELECT {columns}, sum FROM {table} ORDER BY rowid").fetchall()
+    for *row, total in found:
+        if row_sum(*row) != total:
+            raise JournalError(
+                f"journal: a row of {table} is damaged. Next: `tallystick-edge fsck` says which and what to do"
+            )
+    return [tuple(row[:-1]) for row in found]
+
+
+def _mark(db: sqlite3.Connection, status: BatchStatus, where: str, values: tuple[int, ...]) -> int:
+    """Give batches another status; returns how many."""
+    number = int(status)
+    query = f"UPDATE batch SET status = {number}, sum = row_sum(epoch, seq, hash, created_ms, {number}) WHERE {where}"
+    return db.execute(query, values).rowcount
 
 
 def _joined(durable: Mapping[int, ChannelState], changed: Sequence[ChannelState]) -> dict[int, ChannelState]:

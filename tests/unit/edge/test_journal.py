@@ -141,7 +141,7 @@ def test_a_file_that_is_no_journal_is_refused(path: Path) -> None:
 
 def test_damaged_rows_are_refused_and_not_guessed(path: Path) -> None:
     journal = Journal.open(path, PREV)
-    journal._db.execute("INSERT INTO pending (items) VALUES (x'00ff')")
+    journal._db.execute("INSERT INTO pending VALUES (1, x'00ff', row_sum(1, x'00ff'))")
     with pytest.raises(JournalError, match="damaged bytes"):
         journal.load()
 
