@@ -33,4 +33,5 @@ def test_no_power_cut_takes_what_was_acknowledged() -> None:
 def test_the_same_cuts_find_losses_when_the_journal_only_promises_normal() -> None:
     seed = secrets.token_hex(4)
     outcome = powercut_module().run(IMAGES, seed, "NORMAL")
-    assert any("acknowledged readings are lost" in text for text in outcome.amiss), f"seed {seed}"
+    lost = sum(count for text, count in outcome.amiss.items() if "lost" in text)
+    assert lost > IMAGES // 20, f"seed {seed}: {dict(outcome.amiss)}"
