@@ -1,4 +1,4 @@
-"""The `tallystick-edge` command: run, enrol, status, read, probe, check-config.
+"""The `tallystick-edge` command: run, enrol, status, check-config, and those of `device_commands`.
 It parses arguments and prints; every answer is one line or JSON, and no secret is ever printed."""
 
 from __future__ import annotations
@@ -12,20 +12,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tallystick_edge.app import SOFTWARE, App, obtain_enrolment
-from tallystick_edge.clock import SystemEntropy, system_clock
+from tallystick_edge import __version__, device_commands
 from tallystick_edge.config import EdgeConfig
 from tallystick_edge.config_toml import load_config
 from tallystick_edge.errors import EdgeError
-from tallystick_edge.identity import load_identity
 from tallystick_edge.plan import make_plan
 
 EXAMPLES = {
     "run": "tallystick-edge run --config /etc/tallystick/edge.toml",
     "enrol": "tallystick-edge enrol --config edge.toml",
     "status": "tallystick-edge status --config edge.toml --json",
-    "read": "tallystick-edge read --config edge.toml --meter washer-1",
-    "probe": "tallystick-edge probe --config edge.toml --line rs485 --units 1-32",
     "check-config": "tallystick-edge check-config --config edge.toml",
     "fsck": "tallystick-edge fsck --config edge.toml --json",
 }
@@ -33,14 +29,9 @@ HELP = {
     "run": "read meters, keep, seal and hand over until stopped (SIGTERM ends cleanly)",
     "enrol": "use the site's claim now and exit; harmless when enrolled already",
     "status": "where the journal and the chain stand",
-    "read": "read every meter (or one) once and print its values",
-    "probe": "name what answers on a Modbus line",
     "check-config": "read the configuration and the profiles it names, open nothing",
     "fsck": "look for damage in the journal; changes nothing, also beside a running agent",
 }
-
-
-TIMEOUT_S_MAX = 600  # a person waits
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     _log_lines(options.verbose)
     try:
+        if options.command in device_commands.HELP:
+            return device_commands.run_command(options)
         config = load_config(options.config)
         return _command(options, config)
     except EdgeError as error:
@@ -69,17 +62,6 @@ def _command(options: argparse.Namespace, config: EdgeConfig) -> int:
             _print(status(config), options.json)
         case "fsck":
             return _fsck(config, options.json)
-        case "read":
-            from tallystick_edge.once import read_once
-
-            make_plan(config)  # a register or profile that is not there is named before any line is opened
-            found = asyncio.run(read_once(config, options.meter, options.timeout))
-            _print({"meters": found}, options.json)
-            return 0 if all("fault" not in each for each in found) else 1
-        case "probe":
-            from tallystick_edge.once import probe
-
-            _print({"found": asyncio.run(probe(config, options.line, options.units))}, options.json)
         case _:
             plans = make_plan(config)
             channels = sum(len(each.counters) + len(each.gauges) for each in plans.values())
@@ -100,6 +82,9 @@ def _fsck(config: EdgeConfig, as_json: bool) -> int:
 
 
 async def _run(config: EdgeConfig) -> None:
+    from tallystick_edge.app import App  # with cryptography and the journal, which a look at a meter does not need
+    from tallystick_edge.clock import SystemEntropy, system_clock
+
     app = App(config, system_clock(), SystemEntropy())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -108,6 +93,10 @@ async def _run(config: EdgeConfig) -> None:
 
 
 async def _enrol(config: EdgeConfig, as_json: bool) -> None:
+    from tallystick_edge.app import obtain_enrolment
+    from tallystick_edge.clock import SystemEntropy
+    from tallystick_edge.identity import load_identity
+
     identity = load_identity(config.data)
     enrolment = await obtain_enrolment(config, identity, SystemEntropy())
     from tallystick_protocol.claim import fingerprint8
@@ -118,26 +107,15 @@ async def _enrol(config: EdgeConfig, as_json: bool) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tallystick-edge", description="Tallystick's gateway agent.")
-    parser.add_argument("--version", action="version", version=SOFTWARE)
+    parser.add_argument("--version", action="version", version=f"tallystick-edge {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in HELP.items():
         command = commands.add_parser(name, help=text, description=text, epilog=f"example: {EXAMPLES[name]}")
         command.add_argument("--config", type=Path, default=Path("edge.toml"), help="configuration file (edge.toml)")
         command.add_argument("--json", action="store_true", help="print JSON")
         command.add_argument("--verbose", action="store_true", help="also log what goes well in detail")
-        if name == "read":
-            command.add_argument("--meter", help="only this meter id")
-            command.add_argument("--timeout", type=_seconds, default=15, metavar="S", help="seconds to wait (15)")
-        if name == "probe":
-            command.add_argument("--line", help="line id; may be left out when there is one")
-            command.add_argument("--units", default="1-32", help='unit addresses, "1-32" or "1,5,7" (1-32)')
+    device_commands.add_commands(commands)
     return parser
-
-
-def _seconds(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= TIMEOUT_S_MAX):
-        raise argparse.ArgumentTypeError(f"{text!r} is no waiting time; give 1 to {TIMEOUT_S_MAX} seconds")
-    return int(text)
 
 
 def _print(values: dict[str, object], as_json: bool) -> None:

@@ -3,7 +3,7 @@ It is made once at the start; it reads profiles but no device."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,10 +81,7 @@ def make_plan(config: EdgeConfig) -> Mapping[str, MeterPlan]:
 
 def _meter(meter: MeterConfig, use: UseConfig | None, own: Path | None) -> MeterPlan:
     key = f"meter {meter.id}"
-    try:
-        profile = load_profile(meter.profile, own)
-    except ProfileError as error:
-        raise _error(f"{key}.profile", str(error), "name a profile that is there") from error
+    profile = _profile(meter, own)
     counters: list[CounterPlan] = []
     gauges: list[GaugePlan] = []
     for channel in meter.channels:
@@ -98,6 +95,21 @@ def _meter(meter: MeterConfig, use: UseConfig | None, own: Path | None) -> Meter
             gauges.append(GaugePlan(channel.number, register.name))
     wash = None if use is None else _wash(use, meter, profile, counters)
     return MeterPlan(meter.id, meter.every_ms, tuple(counters), tuple(gauges), wash)
+
+
+def check_registers(config: EdgeConfig, meters: Sequence[MeterConfig]) -> None:
+    """Whether the profiles of these meters have the registers of their channels. Raises ConfigError."""
+    for meter in meters:
+        profile = _profile(meter, config.profiles)
+        for channel in meter.channels:
+            _register(profile, channel.register, f"meter {meter.id}.channel.register")
+
+
+def _profile(meter: MeterConfig, own: Path | None) -> Profile:
+    try:
+        return load_profile(meter.profile, own)
+    except ProfileError as error:
+        raise _error(f"meter {meter.id}.profile", str(error), "name a profile that is there") from error
 
 
 def _may_be_billed(meter: MeterConfig, profile: Profile) -> None:

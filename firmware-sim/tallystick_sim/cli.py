@@ -1,4 +1,4 @@
-"""The command line of the simulator: `tallystick-sim laundry`, `tallystick-sim demo` and `tallystick-sim cheat`.
+"""The command line of the simulator: `tallystick-sim laundry`, `demo`, `cheat` and `meter`.
 It reads arguments and starts one thing; it decides nothing itself."""
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from tallystick_sim.appliance import REST_MIN_MS
 from tallystick_sim.clock import ClockSettingError, clock_of_environment
 from tallystick_sim.curve import MINUTE_MS
+from tallystick_sim.meter_process import add_meter_command
 
 UNIX_PATH_BYTES_MAX = 90  # Linux allows 107 for a socket's path; the names below it need some
 SECONDS_MIN, SECONDS_MAX = 10, 3_600  # below ten seconds there is no time for four troubles
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     cheat.add_argument("--data", type=Path, help="the folder of a finished demo (default: a short one is made)")
     cheat.add_argument("--report", type=Path, help="write what was tried to this file, as JSON")
     cheat.set_defaults(run=_cheat)
+    add_meter_command(commands)
     return parser
 
 

@@ -130,9 +130,7 @@ class Troublemaker:
         lines = (await self._town.outside.text(ALARMS)).splitlines()
         return any(f"{asset}:" in line and word in line for line in lines)
 
-    async def _until(
-        self, condition: Callable[[], Awaitable[bool]], timeout_s: float = RECOVERY_TIMEOUT_S
-    ) -> bool:
+    async def _until(self, condition: Callable[[], Awaitable[bool]], timeout_s: float = RECOVERY_TIMEOUT_S) -> bool:
         deadline = time.monotonic() + timeout_s
         while not await condition():
             if time.monotonic() > deadline:

@@ -46,7 +46,7 @@ def check_identity(profile: Profile, reads: Sequence[RawRead], planned: str | No
             seen = _seen(probe, reads)
             wanted = _wanted(probe)
             place = f"register {probe.wire.span.address:#06x}"
-            raise WrongMeter(f"{place} says {seen!r}, a {profile.vendor} {profile.model} says {wanted}")
+            raise WrongMeter(f"{place} says {seen!r}, where {profile.vendor} {profile.model} says {wanted}")
     serial = serial_of(profile, reads)
     if planned is not None and serial is not None and not same_serial(serial, planned):
         raise WrongSerial(f"serial number {serial} answers, {planned} is planned")

@@ -41,7 +41,14 @@ class ModbusLink:
         self._client: ModbusBaseClient | None = None
         self._transaction = 0
         self._unanswered = 0
+        self._timeout_ms = config.timeout_ms
         self._sent = b""
+
+    def wait_for(self, timeout_ms: int) -> None:
+        """How long the next answers are waited for, real milliseconds; a new connection has the line's own time."""
+        self._timeout_ms = timeout_ms
+        if self._client is not None:
+            self._client.ctx.comm_params.timeout_connect = timeout_ms / 1_000
 
     @property
     def numbers_answers(self) -> bool:
@@ -65,6 +72,7 @@ class ModbusLink:
             self.close()
             raise LineDown(f"{where(self.config)} does not open")
         self._unanswered = 0
+        self._timeout_ms = self.config.timeout_ms
         self.down.clear()
         self.up.set()
 
@@ -97,7 +105,7 @@ class ModbusLink:
             if not client.connected:
                 raise LineDown(f"{where(self.config)} was lost while unit {unit} was asked") from error
             self._count_silence()
-            raise NoAnswer(f"unit {unit} did not answer within {self.config.timeout_ms} ms") from error
+            raise NoAnswer(f"unit {unit} did not answer within {self._timeout_ms} ms") from error
         self._unanswered = 0
         return self._checked(unit, span, answer)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from tallystick_edge.config import LineConfig, LineKind
 from tallystick_edge.drivers.coalesce import plan_reads
@@ -17,8 +17,8 @@ from tallystick_edge.profile import Profile, ProfileKind, RawRead, Span, load_pr
 
 UNIT_MAX = 247
 NEAR = range(1, 33)  # where installers put meters
-ANSWER_CHARS = 53  # of the longest identity read, 24 registers: what a scan waits for beside the meter's thinking
-SCAN_THINK_MS = 100  # 247 units in less than 30 s at 9600 baud; units of the plan are waited for as the line says
+FIRST_CHARS = 22  # of a question for one register, its answer, and two gaps
+SCAN_THINK_MS = 80  # 247 units in less than 30 s at 9600 baud; units of the plan are waited for as the line says
 NOBODY = frozenset((10, 11))  # a gateway's exceptions for a unit that does not answer behind it
 
 
@@ -59,8 +59,8 @@ def scan_order(planned: Iterable[int], units: Iterable[int]) -> list[int]:
 
 
 def scan_timeout_ms(line: LineConfig) -> int:
-    """How long a unit outside the plan is waited for: never longer than the line's own timeout."""
-    wire_ms = 0 if line.kind is LineKind.TCP else ANSWER_CHARS * 11_000 // line.baud
+    """How long the first answer of a unit outside the plan is waited for: never longer than the line's own timeout."""
+    wire_ms = 0 if line.kind is LineKind.TCP else FIRST_CHARS * 11_000 // line.baud
     return min(line.timeout_ms, SCAN_THINK_MS + wire_ms)
 
 
@@ -77,40 +77,36 @@ async def probe_line(
 
     After `seconds` no further unit is asked; `scan` says which were and which were left."""
     known = modbus_profiles() if profiles is None else profiles
-    planned = list(planned)
-    order = scan_order(planned, units)
+    patient = set(planned)
+    order = scan_order(patient, units)
     scan = Scan() if scan is None else scan
+    link = ModbusLink(line)
+    await link.connect()
+    guard = LineGuard(link, GuardTimes.of(line))
     loop = asyncio.get_running_loop()
     ends = None if seconds is None else loop.time() + seconds
-    timeouts = (line.timeout_ms, scan_timeout_ms(line))
-    for timeout_ms, part in zip(timeouts, _parts(order, set(planned)), strict=True):
-        if not part:
-            continue
-        paced = replace(line, timeout_ms=timeout_ms)
-        link = ModbusLink(paced)
-        await link.connect()
-        guard = LineGuard(link, GuardTimes.of(paced))
-        try:
-            for place, unit in enumerate(part):
-                if ends is not None and loop.time() >= ends:
-                    scan.left += part[place:]
-                    break
-                scan.asked.append(unit)
-                found = await probe_unit(guard, unit, known)
-                if found is not None:
-                    yield found
-        finally:
-            await guard.close()
-            link.close()
+    try:
+        for place, unit in enumerate(order):
+            if ends is not None and loop.time() >= ends:
+                scan.left += order[place:]
+                break
+            scan.asked.append(unit)
+            link.wait_for(line.timeout_ms if unit in patient else scan_timeout_ms(line))
+            found = await probe_unit(guard, unit, known, on_heard=lambda: link.wait_for(line.timeout_ms))
+            if found is not None:
+                yield found
+    finally:
+        await guard.close()
+        link.close()
 
 
-def _parts(order: Sequence[int], planned: set[int]) -> tuple[list[int], list[int]]:
-    return [unit for unit in order if unit in planned], [unit for unit in order if unit not in planned]
+async def probe_unit(
+    guard: LineGuard, unit: int, profiles: Sequence[Profile], on_heard: Callable[[], None] = lambda: None
+) -> Found | None:
+    """The first profile whose probes match, None when nobody answers at all.
 
-
-async def probe_unit(guard: LineGuard, unit: int, profiles: Sequence[Profile]) -> Found | None:
-    """The first profile whose probes match, None when nobody answers at all."""
-    asked = _Asked(guard, unit)
+    `on_heard` is called when the unit gives its first sign of life."""
+    asked = _Asked(guard, unit, on_heard)
     for profile in profiles:
         reads = [read for span in _spans(profile) if (read := await asked.read(span)) is not None]
         if asked.nobody:
@@ -126,6 +122,7 @@ class _Asked:
 
     guard: LineGuard
     unit: int
+    on_heard: Callable[[], None]
     heard: bool = False
     nobody: bool = False
     _known: dict[Span, RawRead | None] = field(default_factory=dict)
@@ -139,17 +136,28 @@ class _Asked:
         return self._known[span]
 
     async def _ask(self, span: Span) -> RawRead | None:
-        try:
-            words = await self.guard.read(self.unit, span)
-        except Refused as refused:
-            self.nobody = refused.code in NOBODY and not self.heard
-            self.heard |= not self.nobody
-            return None
-        except (NoAnswer, WrongAnswer):  # somebody else's late answer is no sign of this unit
-            self.nobody = not self.heard
-            return None
+        for last in (False, True):
+            try:
+                words = await self.guard.read(self.unit, span)
+            except Refused as refused:
+                self.nobody = refused.code in NOBODY and not self.heard
+                if not self.nobody:
+                    self._sign_of_life()
+                return None
+            except WrongAnswer:  # somebody else's late answer, or our own: asked once more
+                if last:
+                    self.nobody = not self.heard
+                continue
+            except NoAnswer:
+                self.nobody = not self.heard
+                return None
+            self._sign_of_life()
+            return RawRead(span, words)
+        return None
+
+    def _sign_of_life(self) -> None:
         self.heard = True
-        return RawRead(span, words)
+        self.on_heard()
 
 
 def _spans(profile: Profile) -> list[Span]:

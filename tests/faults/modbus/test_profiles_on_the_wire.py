@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -70,9 +70,8 @@ def serial_of(name: str, unit: int) -> str:
 
 def meter_of(name: str, unit: int) -> MappedMeter:
     serial = serial_of(name, unit)
-    quantities: dict[str, Callable[[], int]] = {key: (lambda value=value: value) for key, value in TRUTH.items()}
-    quantities["serial"] = lambda: int(serial) if serial.isdigit() else serial  # type: ignore[return-value]
-    return MappedMeter(load_map(name), quantities)
+    truth: dict[str, int | str] = {**TRUTH, "serial": int(serial) if serial.isdigit() else serial}
+    return MappedMeter(load_map(name), {key: (lambda value=value: value) for key, value in truth.items()})
 
 
 def expected(name: str) -> Mapping[str, int]:

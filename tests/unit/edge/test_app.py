@@ -170,4 +170,3 @@ def test_a_clock_setting_that_is_none_is_refused(setting: str, monkeypatch: pyte
     monkeypatch.setitem(os.environ, "TALLYSTICK_CLOCK", setting)
     with pytest.raises(ConfigError, match="TALLYSTICK_CLOCK"):
         system_clock()
-

@@ -198,11 +198,12 @@ def test_a_refusal_is_one_line_on_standard_error(tmp_path: Path, capsys: pytest.
 
 
 def test_every_command_helps_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("run", "enrol", "status", "read", "probe", "check-config"):
+    for name in ("run", "enrol", "status", "check-config", "read", "probe", "replay", "check-profile"):
         with pytest.raises(SystemExit) as caught:
             main([name, "--help"])
         assert caught.value.code == 0
-        assert f"example: tallystick-edge {name}" in " ".join(capsys.readouterr().out.split())
+        said = " ".join(capsys.readouterr().out.split())
+        assert f"example: tallystick-edge {name}" in said or f"examples: tallystick-edge {name}" in said
 
 
 def test_reading_a_register_that_is_not_there_is_refused_before_a_line_is_opened(

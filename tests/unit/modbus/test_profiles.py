@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from importlib import resources
+from pathlib import Path
 
 import pytest
 from tallystick_edge.profile import ModbusWire, ProfileError, ProfileKind, RegisterKind, load_profile, profile_names
@@ -106,3 +107,52 @@ def test_an_atomic_group_that_fits_no_request_is_refused() -> None:
     assert parse_profile("eastron-sdm120", near.encode()).registers
     with pytest.raises(ProfileError, match=r"register.\(any\).atomic: 'kwh' does not fit one request"):
         parse_profile("eastron-sdm120", far.encode())
+
+
+def test_a_folder_of_ones_own_adds_profiles_and_never_replaces_one(tmp_path: Path) -> None:
+    own = GOOD.replace('name = "eastron-sdm120"', 'name = "my-meter"')
+    (tmp_path / "my-meter.toml").write_text(own)
+    assert load_profile("my-meter", tmp_path).name == "my-meter"
+    assert set(profile_names(tmp_path)) == {*profile_names(), "my-meter"}
+    with pytest.raises(ProfileError, match="no such profile"):
+        load_profile("my-meter")
+    (tmp_path / "eastron-sdm120.toml").write_text(GOOD)
+    with pytest.raises(ProfileError, match=r"eastron-sdm120\.toml: name: is the name of a profile that comes with"):
+        load_profile("my-meter", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("added", "error"),
+    [
+        (
+            '[register.power.scale_register]\nfunction = 4\naddress = 9\ntype = "uint32"',
+            "scale_register.type: is not int16",
+        ),
+        (
+            '[register.power.unit_register]\nfunction = 4\naddress = 9\ntype = "uint16"',
+            "unit_register.codes: is missing",
+        ),
+        (
+            '[register.power.unit_register]\nfunction = 4\naddress = 9\ntype = "uint16"\ncodes = { kWh = 3 }',
+            "unit_register.codes.kWh: is not a unit code",
+        ),
+        (
+            '[register.power.plus]\nfunction = 4\naddress = 0x200\ntype = "uint32"\nbelow = 10',
+            "(any).atomic: 'power and plus' does not fit one request",
+        ),
+        (
+            '[register.power.plus]\nfunction = 4\naddress = 14\ntype = "float32"\nbelow = 10',
+            "plus.type: is not a whole",
+        ),
+    ],
+)
+def test_what_stands_beside_a_register_is_checked_as_strictly(added: str, error: str) -> None:
+    with pytest.raises(ProfileError) as caught:
+        parse_profile("eastron-sdm120", (GOOD + "\n" + added).encode())
+    assert error in str(caught.value)
+
+
+def test_a_range_in_a_probe_is_two_numbers_in_order() -> None:
+    for bad in ("[70]", "[73, 70]", '["a", "b"]'):
+        with pytest.raises(ProfileError, match="between"):
+            parse_profile("eastron-sdm120", GOOD.replace('equals = "32"', f"between = {bad}").encode())
