@@ -98,7 +98,7 @@ def old_contract(host: Host, _: Evidence) -> None:
         end_ms=use.end_ms,
         from_total=use.from_total,
         to_total=use.to_total,
-        asset=next(terms.asset for terms in versions[use.version].assets if terms.user == payer),
+        asset="",  # no price depends on it
         payer=payer,
         programme=use.programme,
         form=UsageForm.EVENT,

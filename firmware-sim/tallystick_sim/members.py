@@ -19,7 +19,7 @@ SLOT_STARTS = (timedelta(0), timedelta(minutes=33), timedelta(minutes=50), timed
 
 
 def slot_of(version: int) -> int:
-    """Version 2 is the first slot; version 1 was before the plan and names the same members."""
+    """Version 2 is the first slot; version 1 was before the plan and has the same users."""
     return max(0, version - 2)
 
 
@@ -34,9 +34,9 @@ def starts(slot: int, now_ms: int) -> str:
     return f"{begin:%Y-%m-%d}" if slot == 0 else f"{begin:%Y-%m-%dT%H:%M:00Z}"
 
 
-def party_blocks() -> str:
-    """The members as parties of a contract file."""
-    return "\n".join(f'[[party]]\nname = "{name}"\nrole = "user"\n' for name in MEMBERS)
+def user_blocks(slot: int) -> str:
+    """The members of a slot as users of a contract file, whom the contract itself does not name."""
+    return "\n".join(f'[[user]]\nname = "{name}"\n' for name in users_of(slot))
 
 
 def town_blocks() -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
-from tallystick_sim.members import FIRST, SLOTS, party_blocks, slot_of, starts, town_blocks, users_of
+from tallystick_sim.members import FIRST, SLOTS, slot_of, starts, town_blocks, user_blocks, users_of
 from tallystick_sim.plan import (
     DRYER_CHANNEL,
     HOUSE_CHANNEL,
@@ -47,8 +47,9 @@ def _contract_text(name: str, now_ms: int) -> str:
     version = int(name.rpartition("-")[2]) if name in FOLLOWS else 1
     text = (folder / ("washes-2.toml" if version > 1 else f"{name}.toml")).read_text()
     since = datetime.fromtimestamp(now_ms // 1000, UTC) - IN_FORCE_BEFORE
-    words = {"# MEMBERS\n": party_blocks(), "SINCE": f"{since:%Y-%m-%d}", "BEGIN": starts(slot_of(version), now_ms)}
-    words |= {f"USER {number}": user for number, user in enumerate(users_of(slot_of(version)), 1)}
+    slot = slot_of(version)
+    words = {"# USERS\n": user_blocks(slot), "SINCE": f"{since:%Y-%m-%d}", "BEGIN": starts(slot, now_ms)}
+    words |= {f"USER {number}": user for number, user in enumerate(users_of(slot), 1)}
     for word, meaning in words.items():
         text = text.replace(word, meaning)
     return text

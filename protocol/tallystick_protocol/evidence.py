@@ -20,6 +20,7 @@ PROOFS_MAX = 4_096  # different sizes of the log that batches echo
 PIECE_BYTES_MAX = 1 << 20
 PART_KEY = 11
 SLICE_KEY = 12
+USER_KEY = 16  # where a contract lists its assets
 ERASED = b""
 """In place of a part's bytes, under a salt of zeros: the part was committed there and is lawfully gone."""
 _PATH = List(Bytes(H32_BYTES), most=HEIGHT_MAX)
@@ -44,7 +45,8 @@ class LoggedObject(RowMessage):
 
 @dataclass(frozen=True, slots=True)
 class Piece(RowMessage):
-    """What is opened: key 11 of a batch (a part, no path), or a leaf of the tree at key 5, 7, 10, 12 of a settlement.
+    """What is opened: key 11 of a batch (a part, no path), or a leaf of the tree at key 5, 7, 10, 12 of a settlement,
+    or at key 16 the party's own place among the assets of a contract (CBOR of the party id, no path).
 
     `object` is an index into the objects; from their number on it is an index into the pieces: key 12 of an opened
     Use, whose leaves are slices.

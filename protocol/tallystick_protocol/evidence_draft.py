@@ -5,10 +5,10 @@ It never decides what a party may see: whoever opens a piece has decided that.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tallystick_protocol import cose
+from tallystick_protocol import cbor, cose
 from tallystick_protocol.codes import LogType, Scope
 from tallystick_protocol.errors import BadValue
-from tallystick_protocol.evidence import ERASED, PART_KEY, SLICE_KEY, Evidence, LoggedObject, Piece, Proof
+from tallystick_protocol.evidence import ERASED, PART_KEY, SLICE_KEY, USER_KEY, Evidence, LoggedObject, Piece, Proof
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.salted_tree import SALT_BYTES, Leaf, SaltedTree
 
@@ -37,7 +37,7 @@ class _Logged:
 
 
 class EvidenceDraft:
-    """Collect with `add`, `open_part`, `open_erased`, `open_leaf`, `open_slice`; then `finish`.
+    """Collect with `add`, `open_part`, `open_erased`, `open_leaf`, `open_slice`, `open_user`; then `finish`.
 
     `add` gives the object's number and takes the same envelope any number of times; `open_leaf` gives the piece's
     number, which `open_slice` needs. Raises BadValue for an object that the log does not hold.
@@ -89,6 +89,10 @@ class EvidenceDraft:
     def open_kept_slice(self, use: int, index: int, leaf: Leaf, path: Sequence[H32]) -> int:
         """The same from one kept leaf and its audit path."""
         return self._open(0, use, SLICE_KEY, index, leaf.salt, leaf.data, tuple(path))
+
+    def open_user(self, contract: int, index: int, salt: bytes, party: PartyId) -> int:
+        """Who stands behind the commitment of a contract's asset: only for that party's own file."""
+        return self._open(contract, None, USER_KEY, index, salt, cbor.encode(party), ())
 
     def finish(self, note: bytes, prove: Prove, echoes: Sequence[int] = (), consistency: Prove | None = None) -> bytes:
         """The file. `prove(leaf)` is a leaf's audit path to the checkpoint in `note`.

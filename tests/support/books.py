@@ -6,7 +6,7 @@ It calls the same use cases as the server, without a server.
 import hashlib
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from support.uploads import Randomness, SimGateway
 from tallystick_cloud import schema
 from tallystick_cloud.ca import create_authority
 from tallystick_cloud.context import Aggregator, Context
+from tallystick_cloud.contracts.store import openings_of
 from tallystick_cloud.db import Database
 from tallystick_cloud.gateways.enrol import enrol
 from tallystick_cloud.gateways.hello import hello
@@ -28,7 +29,10 @@ from tallystick_protocol import cose
 from tallystick_protocol.checkpoint import log_id
 from tallystick_protocol.enrol import EnrolAnswer
 from tallystick_protocol.hello import State
+from tallystick_protocol.ids import H32
 from tallystick_protocol.keys import Ed25519Signer
+from tallystick_protocol.money.contract import Contract
+from tallystick_protocol.money.contract_toml import Draft
 from tallystick_protocol.part import Part
 
 HOUR = 3_600_000
@@ -120,12 +124,6 @@ role = "financier"
 [[party]]
 name = "Fund"
 role = "fund"
-[[party]]
-name = "Anna"
-role = "user"
-[[party]]
-name = "Ben"
-role = "user"
 """
 
 NOTICE = """\
@@ -149,6 +147,8 @@ state = "live"
 collector = "Coop"
 effective_from = 2026-10-01
 {PARTIES}
+[[user]]
+name = "Anna"
 [[asset]]
 asset = "washer"
 quantity = "cycles"
@@ -188,6 +188,8 @@ state = "live"
 collector = "Coop"
 effective_from = 2026-10-01
 {PARTIES}
+[[user]]
+name = "Ben"
 [[asset]]
 asset = "flat"
 quantity = "1-0:1.8.0"
@@ -252,6 +254,17 @@ class Books:
     def dump(self) -> str:
         """A hash of every row of every table, for `nothing changed`."""
         return self.database.read_now(dump)
+
+
+def follows(books: Books, before: bytes, contract: Contract, **changes: object) -> Draft:
+    """A later version of a contract with the same users, under salts of its own."""
+    random = Randomness(f"after {before.hex()}")
+    kept = books.database.read_now(openings_of, books.community).get(before, ())
+    openings = tuple(replace(one, salt=random.bytes(16)) for one in kept)
+    fresh = {(one.asset, one.quantity): one.commitment for one in openings}
+    assets = tuple(replace(one, user=fresh.get((one.asset, one.quantity), one.user)) for one in contract.assets)
+    values = {"prev": H32(before), "version": 2, "nonce": random.bytes(16), "assets": assets, **changes}
+    return Draft(replace(contract, **values), openings)  # type: ignore[arg-type]
 
 
 def dump(conn: Connection, tables: Sequence[Table] | None = None) -> str:

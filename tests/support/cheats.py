@@ -14,7 +14,7 @@ from tallystick_protocol import cose
 from tallystick_protocol.codes import EvidenceLevel, KeyAction, LineKind, Sensitivity
 from tallystick_protocol.cose import ContentType
 from tallystick_protocol.cover import Cover
-from tallystick_protocol.evidence import Evidence
+from tallystick_protocol.evidence import USER_KEY, Evidence
 from tallystick_protocol.ids import H32, PartyId, use_id
 from tallystick_protocol.money.rating import Usage, canonical, rate
 from tallystick_protocol.money.settle import Books, Built, RatedUse, Settled
@@ -253,6 +253,41 @@ def personal_part() -> bytes:
     return b.evidence(scene, w.BANK, b.View(also=also, log=scene.world.log))
 
 
+def user_opened(who: PartyId, party: PartyId) -> Callable[[], bytes]:
+    """The place of the first machine, which is Anna's in the first version, is opened as somebody's to a party."""
+
+    def make() -> bytes:
+        scene = b.scene()
+        envelopes = {cose.parse(e).hash: (e, leaf) for e, leaf in scene.world.log.envelopes}
+        contract = envelopes[scene.world.versions[0][0]]
+        salt = w.openings(1)[0].salt
+        return b.evidence(scene, party, b.View(also=lambda draft: draft.open_user(draft.add(*contract), 0, salt, who)))
+
+    return make
+
+
+def without_places(evidence: Evidence) -> Evidence:
+    return replace(evidence, pieces=tuple(piece for piece in evidence.pieces if piece.key != USER_KEY))
+
+
+def doubled_place(evidence: Evidence) -> Evidence:
+    place = next(piece for piece in evidence.pieces if piece.key == USER_KEY)
+    return replace(evidence, pieces=(*evidence.pieces, place))
+
+
+def other_salt(evidence: Evidence) -> Evidence:
+    turned = [replace(p, salt=fixed("x", 16)) if p.key == USER_KEY else p for p in evidence.pieces]
+    return replace(evidence, pieces=tuple(turned))
+
+
+def moved_use(period: int, usages: list[Usage]) -> list[Usage]:
+    """Anna's first wash is Bruno's in everything that the host makes: tag, counters, fee, statement."""
+    if period:
+        return usages
+    first = next(usage for usage in usages if usage.payer == w.ANNA)
+    return [replace(usage, payer=w.BRUNO) if usage is first else usage for usage in usages]
+
+
 def signed_by(signer: Any) -> Callable[[], bytes]:
     """The last settlement, signed by a key that may not."""
 
@@ -368,6 +403,18 @@ CHEATS: tuple[Cheat, ...] = (
         w.ANNA, built=in_period(0, moved_line)), w.ANNA),
     Cheat("a wash moved here from another payer", "a use that is not in the file", as_host(
         w.BRUNO, built=in_period(0, moved_line)), w.BRUNO),
+    Cheat("a wash moved to another user with all that depends on it", "makes you its user",
+          as_host(w.BRUNO, usages=moved_use), w.BRUNO),
+    Cheat("a user's place left out of the file", "is charged to you, but nothing in the file shows",
+          edited(without_places, w.ANNA), w.ANNA),
+    Cheat("a user's place under another salt", "is not you: the parties signed another user's commitment",
+          edited(other_salt, w.ANNA), w.ANNA),
+    Cheat("another user's place shown as yours", "is not you", user_opened(w.BRUNO, w.BRUNO), w.BRUNO),
+    Cheat("another user's place shown to you", "is opened to show somebody else than you",
+          user_opened(w.ANNA, w.BRUNO), w.BRUNO),
+    Cheat("a user's place shown to the lender", "who uses an asset is not for a party to the split",
+          user_opened(w.ANNA, w.BANK)),
+    Cheat("a user's place shown twice", "opens one piece twice", edited(doubled_place, w.ANNA), w.ANNA),
     Cheat("a charge of 500 nano more", "charges 1.6000005 EUR", as_host(
         w.ANNA, built=statement_of(w.ANNA, lambda s: first_line(s, -500))), w.ANNA),
     Cheat("a share of 500 nano less", "your share is", as_host(built=statement_of(
@@ -392,7 +439,7 @@ CHEATS: tuple[Cheat, ...] = (
               covers=in_period(1, lambda covers: covers[:1]))),
     Cheat("an open wash forgotten", "use numbers 4 to 5 are not billed, not waived and not open", as_host(
         covers=in_period(0, lambda covers: [replace(c, opens=()) for c in covers]))),
-    Cheat("totals that do not go on", "but the one before ended at", as_host(covers=covers_with(1, from_total=4))),
+    Cheat("totals that do not go on", "but the one before ended at", as_host(covers=covers_with(1, from_total=3))),
     Cheat("a settlement signed by a stranger", "may not sign a settlement", signed_by(ed25519("stranger"))),
     Cheat("a settlement signed by a gateway", "may not sign a settlement", signed_by(p256("machine 1"))),
     Cheat("a settlement under a revoked key", "may not sign a settlement", as_host(found=revoked_office)),

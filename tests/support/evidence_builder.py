@@ -201,6 +201,8 @@ def evidence(made: Scene, party: PartyId, view: View | None = None) -> bytes:
     for envelope, leaf in made.world.log.envelopes:
         if cose.parse(envelope).content_type not in (ContentType.BATCH, ContentType.SETTLEMENT):
             draft.add(envelope, leaf)
+    if scope is Scope.OWN:
+        _open_users(made, draft, party)
     _add_heads(made, draft, view, echoes)
     for number, (wash, use, _, first, second) in _washes(made, party, scope, view):
         del number
@@ -217,6 +219,15 @@ def evidence(made: Scene, party: PartyId, view: View | None = None) -> bytes:
         _open(draft, made, period, party, scope, base=period == view.periods[0] and period > 0)
     view.also(draft)
     return draft.finish(view.note or log.note(witnesses=view.witnesses), log.prove, echoes, log.consistency)
+
+
+def _open_users(made: Scene, draft: EvidenceDraft, party: PartyId) -> None:
+    """The party's own assets of every version."""
+    envelopes = {cose.parse(e).hash: (e, leaf) for e, leaf in made.world.log.envelopes}
+    for h, contract in made.world.versions:
+        for index, one in enumerate(w.openings(contract.version)):
+            if one.party == party:
+                draft.open_user(draft.add(*envelopes[h]), index, one.salt, party)
 
 
 def _washes(made: Scene, party: PartyId, scope: Scope, view: View) -> Iterable[tuple[int, Any]]:

@@ -26,10 +26,12 @@ from tallystick_protocol.money.settle import Books, Built, RatedUse, Version, bu
 from tallystick_protocol.money.split import Scope as Over
 from tallystick_protocol.money.split import Step
 from tallystick_protocol.money.tariff import Band, Form, Tariff, Window
+from tallystick_protocol.money.user import commit_user
 from tallystick_protocol.part import Part, Segment, Uptime
 from tallystick_protocol.records import Descriptor
 
 CHANNEL = 2
+SALT = fixed("salt of flat 3", 16)
 QUARTER = 15 * w.MINUTE
 DAY_END = w.JANUARY + w.DAY
 
@@ -43,7 +45,7 @@ def electricity(*, loan: bool = True) -> Contract:
         steps.insert(0, Step(((w.BANK, 1),), Ratio(1, 3), cap=Exact.of("0.15"), cap_per=Over.LIFETIME, counter="loan"))
     parties = tuple(party for party in w.laundry().parties)
     tariff = Tariff(Form.INTERVAL, "kWh", "Wh", 0, Ratio(1000, 1), (day, night))
-    assets = (AssetTerms("flat 3", "1-0:1.8.0", w.MEMBERS),)
+    assets = (AssetTerms("flat 3", "1-0:1.8.0", commit_user(SALT, w.ANNA)),)
     return m.contract(tariff, *steps, name="electricity", collector=w.OWNER, parties=parties, assets=assets)
 
 
@@ -124,8 +126,11 @@ def evidence(made: Metered, party: PartyId, skip_batch: int | None = None) -> by
     scope = Scope.OWN if party == w.ANNA else Scope.CONTRACT
     draft = EvidenceDraft(party, scope)
     for envelope, leaf in made.world.log.envelopes:
-        if cose.parse(envelope).content_type is not ContentType.BATCH:
-            draft.add(envelope, leaf)
+        kind = cose.parse(envelope).content_type
+        if kind is not ContentType.BATCH:
+            number = draft.add(envelope, leaf)
+            if scope is Scope.OWN and kind is ContentType.CONTRACT:
+                draft.open_user(number, 0, SALT, w.ANNA)
     for index, sealed in enumerate(made.batches):
         if scope is Scope.OWN and index != skip_batch:
             draft.open_part(draft.add(sealed.envelope, sealed.leaf), 0, sealed.parts[0].salt, sealed.parts[0].data)

@@ -21,6 +21,7 @@ from tallystick_protocol.money.contract import AssetTerms, Contract, PartyRef, R
 from tallystick_protocol.money.numbers import Exact, Ratio
 from tallystick_protocol.money.split import Scope, Step
 from tallystick_protocol.money.tariff import Band, Form, Tariff
+from tallystick_protocol.money.user import UserOpening
 from tallystick_protocol.part import Event, Part, Uptime
 from tallystick_protocol.policy import Policy, Witness
 from tallystick_protocol.records import Approval, Descriptor, KeyEvent, log_leaf
@@ -30,6 +31,7 @@ JANUARY = m.T0  # 2026-01-01T00:00 in Rome
 FEBRUARY = JANUARY + 31 * 86_400_000
 MARCH = FEBRUARY + 28 * 86_400_000
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+SECOND_FROM = JANUARY + 20 * DAY  # when version 2 of the laundry's contract begins
 ROOT, LOG, OFFICE = ed25519("root"), ed25519("log key"), ed25519("office")
 WITNESSES = tuple(ed25519(f"witness {n}") for n in range(3))
 OWNER, BANK, FUND, MEMBERS, ANNA, BRUNO = (PartyId(fixed(f"party {n}", 16)) for n in range(6))
@@ -138,6 +140,24 @@ class Machine:
         return Part(CYCLES, self.descriptor, sensitivity, events=events)
 
 
+def users(version: int) -> tuple[PartyId, PartyId]:
+    """Whose the two machines are: from version 2 on they have changed."""
+    return (ANNA, BRUNO) if version == 1 else (BRUNO, ANNA)
+
+
+def user_of(machine: int, start_ms: int) -> PartyId:
+    """Who pays for a wash."""
+    return users(1 if start_ms < SECOND_FROM else 2)[machine]
+
+
+def openings(version: int) -> tuple[UserOpening, ...]:
+    """What opens the two assets of a version of the laundry's contract."""
+    return tuple(
+        UserOpening(f"washer-{n}", "cycles", fixed(f"salt {version} {n}", 16), user)
+        for n, user in enumerate(users(version), 1)
+    )
+
+
 def laundry(version: int = 1, prev: H32 | None = None, **more: Any) -> Contract:
     """Two programmes, the third warm wash of a payer's month is cheaper; half repays a loan, the rest is shared."""
     cold = Band("cold", (m.price("1.20"),), programmes=("30",))
@@ -151,9 +171,9 @@ def laundry(version: int = 1, prev: H32 | None = None, **more: Any) -> Contract:
         "name": "laundry",
         "version": version,
         "collector": OWNER,
-        "effective_from_ms": JANUARY if version == 1 else JANUARY + 20 * DAY,
+        "effective_from_ms": JANUARY if version == 1 else SECOND_FROM,
         "parties": tuple(PartyRef(name, party, "owner") for party, name in NAMES.items()),
-        "assets": tuple(AssetTerms(f"washer-{n}", "cycles", MEMBERS) for n in (1, 2)),
+        "assets": tuple(AssetTerms(one.asset, one.quantity, one.commitment) for one in openings(version)),
         "terms": Terms(rating_period=RatingPeriod.MONTH),
     }
     tariff = Tariff(Form.EVENT, "cycle", "cycle", 0, Ratio(1, 1), (cold, warm))
@@ -162,12 +182,17 @@ def laundry(version: int = 1, prev: H32 | None = None, **more: Any) -> Contract:
 
 def washes() -> list[Wash]:
     """Two months: tiers reached, the loan repaid in the middle of a wash, one abort, one wash over the month's end."""
-    rows = [(0, ANNA, 2, "60"), (1, BRUNO, 2, "60"), (0, BRUNO, 3, "30"), (1, ANNA, 4, "60"), (0, ANNA, 6, "60"),
-            (1, ANNA, 8, None), (0, BRUNO, 9, "60"), (1, ANNA, 22, "60"), (0, BRUNO, 25, "60")]  # fmt: skip
-    made = [Wash(m_, who, JANUARY + d * DAY, JANUARY + d * DAY + HOUR, what) for m_, who, d, what in rows]
-    made.append(Wash(1, BRUNO, FEBRUARY - 10 * MINUTE, FEBRUARY + 20 * MINUTE, "60"))
-    later = [(0, ANNA, 3, "60"), (1, BRUNO, 5, "30"), (0, BRUNO, 7, "60")]
-    return made + [Wash(m_, who, FEBRUARY + d * DAY, FEBRUARY + d * DAY + HOUR, what) for m_, who, d, what in later]
+    rows = [(0, 2, "60"), (1, 2, "60"), (1, 3, "30"), (0, 4, "60"), (0, 6, "60"), (0, 8, None), (1, 9, "60"),
+            (1, 22, "60"), (0, 25, "60")]  # fmt: skip
+    made = [wash(machine, JANUARY + day * DAY, what) for machine, day, what in rows]
+    made.append(wash(1, FEBRUARY - 10 * MINUTE, "60", 30 * MINUTE))
+    later = [(1, 3, "60"), (0, 5, "30"), (0, 7, "60")]
+    return made + [wash(machine, FEBRUARY + day * DAY, what) for machine, day, what in later]
+
+
+def wash(machine: int, start_ms: int, programme: str | None, ms: int = HOUR) -> Wash:
+    """A wash of whoever has the machine then."""
+    return Wash(machine, user_of(machine, start_ms), start_ms, start_ms + ms, programme)
 
 
 @dataclass

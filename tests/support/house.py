@@ -105,9 +105,8 @@ role = "owner"
 [[party]]
 name = "Bank"
 role = "financier"
-[[party]]
+[[user]]
 name = "Ben"
-role = "user"
 [[asset]]
 asset = "house"
 quantity = "1-0:1.8.0"

@@ -92,9 +92,12 @@ collector = "Coop"
 effective_from = 2026-10-01
 """
 
+USERS = '[[user]]\nname = "Anna"\n[[user]]\nname = "Ben"\n'
+
 WASH_CONTRACT = (
     HEAD.format(name="Washes")
     + PARTIES
+    + USERS
     + "".join(
         f'[[asset]]\nasset = "washer-{site}"\nquantity = "cycles"\nuser = "{user}"\n'
         for site, user in zip(SITES, ("Anna", "Ben", "Anna"), strict=True)
@@ -130,6 +133,7 @@ to = { "Coop" = 4, "Fund" = 1 }
 ENERGY_CONTRACT = (
     HEAD.format(name="Energy")
     + PARTIES
+    + USERS
     + "".join(
         f'[[asset]]\nasset = "flat-{site}"\nquantity = "1-0:1.8.0"\nuser = "{user}"\n'
         for site, user in zip(SITES, ("Ben", "Ben", "Anna"), strict=True)

@@ -1,4 +1,4 @@
-"""`tallystick contract check | propose | approve`.
+"""`tallystick contract check | propose | approve | accept`.
 
 It never signs with a key that the caller did not name.
 """
@@ -11,8 +11,7 @@ from tallystick_protocol import cose
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.ids import H32, PARTY_BYTES, PartyId, sha256
 from tallystick_protocol.keys import Signer
-from tallystick_protocol.money.contract import Contract
-from tallystick_protocol.money.contract_toml import load_contract
+from tallystick_protocol.money.contract_toml import Draft, draft_contract, load_contract
 from tallystick_protocol.money.errors import ContractError
 from tallystick_protocol.records import Approval
 
@@ -57,6 +56,16 @@ def add(commands: Commands) -> None:
     approved.add_argument("hash", metavar="HASH", help="of the proposal, in hex")
     approved.add_argument("--no", action="store_true", help="say no instead")
     _signing(approved)
+    accepted = command(
+        words,
+        "accept",
+        accept,
+        "Write down that a user whom the contract does not name accepted its terms; it stays private.",
+        "  tallystick contract accept 3fe1... --user 'Marta Pichler' --data D\n",
+    )
+    accepted.add_argument("hash", metavar="HASH", help="of the version, in hex")
+    accepted.add_argument("--community", metavar="ID")
+    accepted.add_argument("--user", required=True, metavar="NAME", help="who accepted")
 
 
 def _signing(found: argparse.ArgumentParser) -> None:
@@ -72,9 +81,10 @@ def check(parsed: argparse.Namespace) -> int:
     except (ContractError, ProtocolError) as error:
         print(f"{parsed.file}: {error}", file=sys.stderr)
         return 1
-    print(
-        f"{parsed.file}: {contract.name}, {len(contract.parties)} parties, {len(contract.assets)} assets: fits together"
-    )
+    counts = f"{len(contract.parties)} parties, {len(contract.assets)} assets"
+    unnamed = sum(asset.is_committed for asset in contract.assets)
+    users = f", {unnamed} of them with a user whom the contract does not name" if unnamed else ""
+    print(f"{parsed.file}: {contract.name}, {counts}{users}: fits together")
     return 0
 
 
@@ -83,9 +93,10 @@ def propose(parsed: argparse.Namespace) -> int:
     try:
         name = community_of(options, parsed.community)
         ids = {key: PartyId(value) for key, value in options.database.read_now(ids_by_name, name).items()}
-        contract = _contract(options, name, parsed, ids)
-        signed = cose.sign(_signer(options, name, parsed, ids), cose.ContentType.CONTRACT, contract.encode())
-        return _print(options.database.write_now(service.propose, options.aggregator.of(name), signed, _now(options)))
+        draft = _draft(options, name, parsed, ids)
+        signed = cose.sign(_signer(options, name, parsed, ids), cose.ContentType.CONTRACT, draft.contract.encode())
+        context, now_ms = options.aggregator.of(name), _now(options)
+        return _print(options.database.write_now(service.propose, context, signed, now_ms, draft.openings))
     finally:
         options.database.close()
 
@@ -103,8 +114,20 @@ def approve(parsed: argparse.Namespace) -> int:
         options.database.close()
 
 
-def _contract(options: Options, name: str, parsed: argparse.Namespace, ids: dict[str, PartyId]) -> Contract:
-    nonce = options.entropy.bytes(NONCE_BYTES)
+def accept(parsed: argparse.Namespace) -> int:
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        ids = {key: PartyId(value) for key, value in options.database.read_now(ids_by_name, name).items()}
+        user, h = PartyId(party_of(name, ids, parsed.user)), _hash(parsed.hash)
+        args = (options.aggregator.of(name), h, user, _now(options))
+        print(f"{parsed.user} accepts: {options.database.write_now(service.accept, *args)}")
+        return 0
+    finally:
+        options.database.close()
+
+
+def _draft(options: Options, name: str, parsed: argparse.Namespace, ids: dict[str, PartyId]) -> Draft:
     prev, version = None, 1
     if parsed.after is not None:
         before = options.database.read_now(contracts.find, name, _hash(parsed.after))
@@ -112,7 +135,7 @@ def _contract(options: Options, name: str, parsed: argparse.Namespace, ids: dict
             raise BadInput("--after", f"{parsed.after} is not a version here")
         prev, version = H32(before.h), before.version + 1
     try:
-        return load_contract(_text(parsed.file), ids, nonce=nonce, prev=prev, version=version)
+        return draft_contract(_text(parsed.file), ids, options.entropy.bytes, prev=prev, version=version)
     except ContractError as error:
         raise BadInput(str(parsed.file), str(error)) from error
 

@@ -12,8 +12,10 @@ from tallystick_protocol.money.calendar import period_of
 from tallystick_protocol.money.contract import Contract, read_contract, version_at
 from tallystick_protocol.money.plan import counter_key, plan_of
 from tallystick_protocol.money.split import Scope, Step
+from tallystick_protocol.money.user import UserOpening
 from tallystick_protocol.money.waterfall import waterfall_of
 
+from tallystick_cloud.contracts.store import openings_of
 from tallystick_cloud.errors import NotFound
 from tallystick_cloud.schema import approval, contract_version, counter
 
@@ -34,6 +36,11 @@ class VersionView:
     leaf: int
     yes: tuple[tuple[bytes, int], ...]
     no: tuple[tuple[bytes, int], ...]
+    openings: tuple[UserOpening, ...]
+
+    def assets_of(self, party: bytes | None) -> tuple[str, ...]:
+        """Assets of which a party is the user, though the contract does not name it."""
+        return tuple(one.asset for one in self.openings if one.party == party)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ def chains_of(conn: Connection, community: str, party: bytes | None, sees_all: b
     found = []
     for chain in sorted(bytes(row) for row in rows.scalars()):
         versions = _versions(conn, community, chain)
-        if sees_all or any(_names(one.contract, party) for one in versions):
+        if sees_all or _concerns(versions, party):
             found.append(_view(conn, chain, versions, now_ms))
     return sorted(found, key=lambda one: (one.now.contract.name, one.chain))
 
@@ -75,13 +82,17 @@ def chain_of(
 ) -> ChainView:
     """One contract; NotFound also when it is not the party's to see."""
     versions = _versions(conn, community, chain)
-    if not versions or not (sees_all or any(_names(one.contract, party) for one in versions)):
+    if not versions or not (sees_all or _concerns(versions, party)):
         raise NotFound("contract", f"{chain.hex()[:12]} is not among the contracts that name you")
     return _view(conn, chain, versions, now_ms)
 
 
-def _names(contract: Contract, party: bytes | None) -> bool:
-    return party is not None and any(one.id == party for one in contract.parties)
+def _concerns(versions: Sequence[VersionView], party: bytes | None) -> bool:
+    """Whether the party is named in a version, or pays for an asset of one."""
+    if party is None:
+        return False
+    names = any(named.id == party for one in versions for named in one.contract.parties)
+    return names or any(one.assets_of(party) for one in versions)
 
 
 def _versions(conn: Connection, community: str, chain: bytes) -> list[VersionView]:
@@ -94,12 +105,14 @@ def _versions(conn: Connection, community: str, chain: bytes) -> list[VersionVie
     answers = conn.execute(
         select(approval).where(approval.c.object.in_([row.h for row in rows])).order_by(approval.c.leaf)
     ).all()
+    openings = openings_of(conn, community)
     return [
         VersionView(
             bytes(row.h), read_contract(bytes(row.payload)), row.state, bytes(row.proposer), row.proposed_ms,
             row.in_force_ms, row.leaf,
             tuple((bytes(one.party), one.leaf) for one in answers if bytes(one.object) == bytes(row.h) and one.yes),
             tuple((bytes(one.party), one.leaf) for one in answers if bytes(one.object) == bytes(row.h) and not one.yes),
+            openings.get(bytes(row.h), ()),
         )
         for row in rows
     ]  # fmt: skip

@@ -6,18 +6,24 @@ It never asks who signed: a version that is not in force is not handed in.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tallystick_protocol.ids import PartyId
 from tallystick_protocol.money.contract import AssetTerms, Contract, ContractState, version_at
+from tallystick_protocol.money.user import UserOpening
 
 MAX_GAP_MS_DEFAULT = 2 * 60 * 60 * 1000  # Terms.max_gap_ms: for spans that no contract covers
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version in force. `live`: its uses are posted; else they are shown only (shadow)."""
+    """One version in force. `live`: its uses are posted; else they are shown only (shadow).
+
+    `openings` name the users that the contract only commits to, as far as nobody was erased.
+    """
 
     h: bytes
     chain: bytes
     contract: Contract
+    openings: tuple[UserOpening, ...] = ()
 
     @property
     def live(self) -> bool:
@@ -27,11 +33,34 @@ class Version:
     def prices(self) -> bool:
         return self.contract.state in (ContractState.LIVE, ContractState.SHADOW)
 
+    def payer(self, terms: AssetTerms) -> PartyId | None:
+        """Who pays for an asset: the named party, or the opened user; None when that was erased."""
+        if not terms.is_committed:
+            return terms.named_user
+        place = (terms.asset, terms.quantity)
+        return next((one.party for one in self.openings if (one.asset, one.quantity) == place), None)
+
+    @property
+    def payers(self) -> frozenset[PartyId]:
+        """Everybody who pays for an asset."""
+        found = (self.payer(terms) for terms in self.contract.assets)
+        return frozenset(payer for payer in found if payer is not None)
+
+    def concerns(self, party: bytes) -> bool:
+        """Whether it names a party or makes it a user."""
+        return any(one.id == party for one in self.contract.parties) or party in self.payers
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
+    """The version for a use and what it says of the asset; `payer` None: who it was is erased."""
+
     version: Version
     terms: AssetTerms
+
+    @property
+    def payer(self) -> PartyId | None:
+        return self.version.payer(self.terms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def contract_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable
             title=w.gettext("Contract"),
             contract=contract,
             state=view.state_of(found.now, w),
-            parties=view.parties(contract, party, w),
+            parties=view.parties(found.now, party, w),
             prices=words.price_list(contract, w),
             extras=words.extras(contract, w),
             terms=words.terms(contract, w),

@@ -3,6 +3,7 @@
 It never puts a version in force that its parties did not agree to, and never changes an old one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
@@ -12,6 +13,7 @@ from tallystick_protocol.ids import Kid, PartyId
 from tallystick_protocol.keys import PublicKey
 from tallystick_protocol.money.contract import Contract, ContractState
 from tallystick_protocol.money.tariff import Form
+from tallystick_protocol.money.user import UserOpening
 from tallystick_protocol.records import Approval
 
 from tallystick_cloud.context import Context
@@ -33,8 +35,13 @@ class Standing:
     missing: tuple[PartyId, ...]  # parties that have not said yes
 
 
-def propose(conn: Connection, context: Context, envelope: bytes, now_ms: int) -> Standing:
-    """Store a version signed by one of its parties, whose yes that is. Raises ProtocolError or ContractRefused."""
+def propose(
+    conn: Connection, context: Context, envelope: bytes, now_ms: int, openings: Sequence[UserOpening] = ()
+) -> Standing:
+    """Store a version signed by one of its parties, whose yes that is. Raises ProtocolError or ContractRefused.
+
+    `openings` say who stands behind each commitment to a user; without them nobody could be charged.
+    """
     signer, opened = _open(conn, context, envelope, cose.ContentType.CONTRACT)
     contract = Contract.decode(opened.payload)
     if contract.community != context.community:
@@ -44,6 +51,7 @@ def propose(conn: Connection, context: Context, envelope: bytes, now_ms: int) ->
     known = store.find(conn, context.community, opened.hash)
     if known is not None:
         return _standing(conn, context, contract, opened.hash, known.chain, known.state)
+    _check_openings(contract, openings)
     chain = _chain(conn, context, contract, opened.hash)
     (leaf,) = log.append(conn, context.community, [log.Entry(LogType.CONTRACT, opened.hash)], now_ms)
     store.insert_version(
@@ -70,6 +78,7 @@ def propose(conn: Connection, context: Context, envelope: bytes, now_ms: int) ->
             "leaf": leaf,
         },
     )
+    store.insert_openings(conn, context.community, opened.hash, openings)
     _store_answer(conn, context, opened.hash, opened.hash, signer, True, envelope, leaf, now_ms)
     return _settle(conn, context, contract, opened.hash, chain, now_ms)
 
@@ -91,6 +100,45 @@ def approve(conn: Connection, context: Context, envelope: bytes, now_ms: int) ->
     (leaf,) = log.append(conn, context.community, [log.Entry(LogType.APPROVAL, opened.hash)], now_ms)
     _store_answer(conn, context, opened.hash, said.object, signer, said.yes, envelope, leaf, now_ms)
     return _settle(conn, context, contract, said.object, stored.chain, now_ms)
+
+
+def accept(conn: Connection, context: Context, h: bytes, party: PartyId, now_ms: int) -> str:
+    """Write down that a user accepted a version's terms, once; returns them in words. It is never logged."""
+    stored = store.find(conn, context.community, h)
+    if stored is None:
+        raise ContractRefused("contract", f"{h.hex()} is not proposed here; propose it first")
+    users = {one.party for one in store.openings_of(conn, context.community).get(h, ())}
+    if party not in users:
+        raise ContractRefused("party", "is no user of this contract: parties approve it, users accept it")
+    terms = terms_text(Contract.decode(stored.payload), h)
+    if store.accepted_ms(conn, h, party) is None:
+        row = {"contract": h, "party": party, "community": context.community, "terms": terms, "accepted_ms": now_ms}
+        store.insert_acceptance(conn, row)
+    return terms
+
+
+def terms_text(contract: Contract, h: bytes) -> str:
+    """What a user accepts: which version, and its data notice."""
+    notice = contract.notice
+    return (
+        f"{contract.name}, version {contract.version} ({h.hex()}). What is collected: {notice.what} Why: {notice.why} "
+        f"Kept: {notice.keep_days} days. Who sees it: {notice.who}"
+    )
+
+
+def _check_openings(contract: Contract, openings: Sequence[UserOpening]) -> None:
+    """One opening for each commitment, and no other."""
+    left = {(one.asset, one.quantity): one for one in openings}
+    for index, asset in enumerate(contract.assets):
+        opening = left.pop((asset.asset, asset.quantity), None)
+        if asset.is_committed and (opening is None or opening.commitment != asset.user):
+            detail = "is a commitment that nothing opens: send the openings that were made with the contract"
+            raise ContractRefused(f"contract.assets[{index}].user", detail)
+        if not asset.is_committed and opening is not None:
+            raise ContractRefused(f"contract.assets[{index}].user", "is named, so there is nothing to open")
+    if left:
+        asset_id, quantity = next(iter(left))
+        raise ContractRefused("openings", f"name {asset_id}, {quantity}, which the contract does not price")
 
 
 def _open(conn: Connection, context: Context, envelope: bytes, kind: cose.ContentType) -> tuple[PartyId, cose.Opened]:

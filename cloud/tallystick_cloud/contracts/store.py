@@ -3,13 +3,16 @@
 It never changes a version's bytes; only its standing moves.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from tallystick_protocol.ids import PartyId
 from tallystick_protocol.money.contract import read_contract
+from tallystick_protocol.money.user import UserOpening
 
-from tallystick_cloud.schema import approval, contract_version
+from tallystick_cloud.schema import approval, contract_version, user_acceptance, user_opening
 
 from .model import Book, Version
 
@@ -18,6 +21,7 @@ _IN_FORCE = (
     .where(contract_version.c.community == bindparam("c"), contract_version.c.in_force_ms.is_not(None))
     .order_by(contract_version.c.chain, contract_version.c.version)
 )
+_OPENINGS = select(user_opening).where(user_opening.c.community == bindparam("c")).order_by(user_opening.c.contract)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +35,60 @@ class Stored:
 
 def book(conn: Connection, community: str) -> Book:
     """All versions in force."""
-    rows = conn.execute(_IN_FORCE, {"c": community})
-    return Book(tuple(Version(bytes(h), bytes(chain), read_contract(bytes(payload))) for h, chain, payload in rows))
+    rows = conn.execute(_IN_FORCE, {"c": community}).all()
+    openings = openings_of(conn, community)
+    return Book(tuple(_version(h, chain, payload, openings) for h, chain, payload in rows))
 
 
 def versions_of(conn: Connection, chain: bytes) -> dict[bytes, Version]:
     """h -> version of all versions of a chain, in force or not."""
     rows = conn.execute(
-        select(contract_version.c.h, contract_version.c.payload).where(contract_version.c.chain == chain)
-    )
-    return {bytes(h): Version(bytes(h), chain, read_contract(bytes(payload))) for h, payload in rows}
+        select(contract_version.c.h, contract_version.c.community, contract_version.c.payload).where(
+            contract_version.c.chain == chain
+        )
+    ).all()
+    openings = openings_of(conn, rows[0].community) if rows else {}
+    return {bytes(h): _version(h, chain, payload, openings) for h, _, payload in rows}
+
+
+def _version(h: bytes, chain: bytes, payload: bytes, openings: Mapping[bytes, tuple[UserOpening, ...]]) -> Version:
+    return Version(bytes(h), bytes(chain), read_contract(bytes(payload)), openings.get(bytes(h), ()))
+
+
+def openings_of(conn: Connection, community: str) -> dict[bytes, tuple[UserOpening, ...]]:
+    """h of a version -> what opens its users, as far as nobody was erased."""
+    found: dict[bytes, list[UserOpening]] = defaultdict(list)
+    for row in conn.execute(_OPENINGS, {"c": community}):
+        opening = UserOpening(row.asset, row.quantity, bytes(row.salt), PartyId(bytes(row.party)))
+        found[bytes(row.contract)].append(opening)
+    return {h: tuple(openings) for h, openings in found.items()}
+
+
+def insert_openings(conn: Connection, community: str, h: bytes, openings: Iterable[UserOpening]) -> None:
+    rows = [
+        {"contract": h, "community": community, "asset": one.asset, "quantity": one.quantity, "salt": one.salt,
+         "party": one.party}
+        for one in openings
+    ]  # fmt: skip
+    if rows:
+        conn.execute(insert(user_opening), rows)
+
+
+def insert_acceptance(conn: Connection, row: Mapping[str, object]) -> None:
+    conn.execute(insert(user_acceptance), dict(row))
+
+
+def accepted_ms(conn: Connection, h: bytes, party: bytes) -> int | None:
+    """When a user accepted a version's terms, None while that is not known."""
+    where = (user_acceptance.c.contract == h, user_acceptance.c.party == party)
+    return conn.execute(select(user_acceptance.c.accepted_ms).where(*where)).scalar_one_or_none()
+
+
+def erase_user(conn: Connection, community: str, party: bytes) -> int:
+    """Forget which assets a person used under which contract, and that the person accepted them; how many openings."""
+    for table in (user_acceptance, user_opening):
+        gone = conn.execute(delete(table).where(table.c.community == community, table.c.party == party)).rowcount
+    return gone
 
 
 def insert_version(conn: Connection, row: Mapping[str, object]) -> None:

@@ -73,11 +73,17 @@ def state_of(one: VersionView, w: Wording) -> tuple[str, str]:
     return mark, w.gettext(word)
 
 
-def parties(contract: Contract, reader: bytes | None, w: Wording) -> tuple[PartyView, ...]:
-    """In contract order."""
-    return tuple(
-        PartyView(one.name, w.gettext(one.role.replace("-", " ")), one.id == reader) for one in contract.parties
-    )
+def parties(version: VersionView, reader: bytes | None, w: Wording) -> tuple[PartyView, ...]:
+    """In contract order; then the reader as a user whom the contract does not name, and how many others there are."""
+    _, contract = w.gettext, version.contract
+    found = [PartyView(one.name, _(one.role.replace("-", " ")), one.id == reader) for one in contract.parties]
+    mine = version.assets_of(reader)
+    if mine:
+        found.append(PartyView(_("You"), _("user of {assets}").format(assets=", ".join(mine)), True))
+    others = sum(asset.is_committed for asset in contract.assets) - len(mine)
+    if others:
+        found.append(PartyView(_("Not named"), _("users of other assets: {n}").format(n=others), False))
+    return tuple(found)
 
 
 def falls(chain: ChainView, w: Wording) -> tuple[FallView, ...]:

@@ -12,14 +12,15 @@ from tallystick_protocol import cose
 from tallystick_protocol.batch import Batch
 from tallystick_protocol.codes import EventCode, Scope, Sensitivity
 from tallystick_protocol.cover import Cover
+from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.evidence_draft import EvidenceDraft
 from tallystick_protocol.ids import H32, PartyId
-from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.rating import UsageForm, counters_of
 from tallystick_protocol.part import Part
 from tallystick_protocol.salted_tree import Leaf
 from tallystick_protocol.settled_use import Use
 
+from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.ledger.model import Kind
 from tallystick_cloud.ledger.rows import usage_of
 from tallystick_cloud.log.prover import Prover
@@ -85,10 +86,25 @@ class Gathering:
                 answers = [one for one in store.approvals(self._conn, row.h) if one[1] < last]
                 logged += [(bytes(row.envelope), row.leaf), *answers]
         for envelope, leaf in logged:
-            self._add(envelope, leaf)
+            number = self._add(envelope, leaf)
+            self._users(number, chain, cose.parse(envelope).hash)
             signer = store.owner_of_kid(self._conn, self._community, cose.parse(envelope).kid)
             if signer is not None:
                 self._add_all(store.key_events(self._conn, self._community, bytes(signer)))
+
+    def _users(self, number: int, chain: Chain, h: H32) -> None:
+        """A user's own places behind the commitments of a version, and nobody else's."""
+        version = chain.versions.get(h)
+        if version is None or not self.is_own:
+            return
+        for opening in version.openings:
+            if opening.party == self._party:
+                index = version.contract.asset_index(opening.asset, opening.quantity)
+                if index is None:
+                    raise InvariantError(
+                        f"{opening.asset} has an opening, but its contract does not price it"
+                    )
+                self.draft.open_user(number, index, opening.salt, self._party)
 
     def _is_before_a_listed(self, chain: Chain, row: Any) -> bool:
         return any(contract.version > row.version for contract in chain.contracts.values())
@@ -238,7 +254,7 @@ class Gathering:
         for stored in chain.settlements:
             for row in settlements.leaves(self._conn, stored.h, TreeKey.COVERS):
                 if row.ref is not None:
-                    channels.setdefault(row.ref, self._is_given(chain.contracts.values(), row.ref))
+                    channels.setdefault(row.ref, self._is_given(chain.versions.values(), row.ref))
             for use in sources.uses_of(self._conn, stored.h):
                 if bytes(use.payer) != self._party:
                     channels[bytes(use.channel_hash)] = False
@@ -247,10 +263,10 @@ class Gathering:
                     counters |= {counter.key for counter in moved if counter.payer is not None}
         return _Own({channel for channel, mine in channels.items() if mine}, counters)
 
-    def _is_given(self, contracts: Iterable[Contract], channel_hash: bytes) -> bool:
+    def _is_given(self, versions: Iterable[Version], channel_hash: bytes) -> bool:
         row = store.channel_row(self._conn, channel_hash)
-        terms = [contract.asset_terms(row.asset, row.quantity) for contract in contracts]
-        return all(one is None or one.user == self._party for one in terms)
+        terms = [(version, version.contract.asset_terms(row.asset, row.quantity)) for version in versions]
+        return all(one is None or version.payer(one) == self._party for version, one in terms)
 
 
 class _Paths:

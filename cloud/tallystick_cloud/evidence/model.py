@@ -11,6 +11,7 @@ from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.plan import plan_of
 
+from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.settlement.model import Stored
 
 
@@ -42,9 +43,14 @@ class Chain:
     """One contract chain as a file shows it: `base` only to begin from, `shown` line by line, oldest first."""
 
     id: H32
-    contracts: Mapping[H32, Contract]
+    versions: Mapping[H32, Version]
     base: Stored | None
     shown: Sequence[Stored]
+
+    @property
+    def contracts(self) -> Mapping[H32, Contract]:
+        """The versions as they are signed."""
+        return {h: version.contract for h, version in self.versions.items()}
 
     @property
     def settlements(self) -> list[Stored]:

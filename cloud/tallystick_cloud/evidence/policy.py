@@ -24,7 +24,7 @@ def policy_of(conn: Connection, context: Context, party: PartyId) -> Policy:
     mine = [
         version
         for version in book(conn, name).versions
-        if version.prices and (version.chain in paid or any(one.id == party for one in version.contract.parties))
+        if version.prices and (version.chain in paid or version.concerns(party))
     ]
     return Policy(
         community=name,

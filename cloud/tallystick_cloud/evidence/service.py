@@ -71,9 +71,9 @@ def _chain(conn: Connection, chain: H32, at_ms: int) -> Chain | None:
     if index is None:
         return None
     base, shown = cut_chain(every, index, _oldest(conn, every, index))
-    contracts = {H32(h): version.contract for h, version in versions_of(conn, chain).items()}
+    versions = versions_of(conn, chain)
     listed = _signed(shown[-1]).contracts
-    return Chain(chain, {h: contracts[h] for h in listed}, base, shown)
+    return Chain(chain, {h: versions[h] for h in listed}, base, shown)
 
 
 def _signed(stored: Stored) -> Settlement:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tallystick_protocol.codes import EventCode, MeterState, Reason, TimeQuality
-from tallystick_protocol.ids import H32, PartyId, use_id
+from tallystick_protocol.ids import H32, use_id
 from tallystick_protocol.money.calendar import edges
 from tallystick_protocol.money.intervals import Cut, IntervalSlice, Point, cut
 from tallystick_protocol.money.plan import problem
@@ -205,6 +205,10 @@ class ChannelWork:
         self._event_use(begun, event, found, start, total, aborted)
 
     def _event_use(self, begun: OpenUse, event: Event, found: Found, start: int, total: int, aborted: bool) -> None:
+        payer = found.payer
+        if payer is None:
+            self._no_payer(start, total, begun.number)
+            return
         usage = Usage(
             use_id=use_id(self.channel_hash, begun.number),
             channel_hash=self.channel_hash,
@@ -214,7 +218,7 @@ class ChannelWork:
             from_total=start,
             to_total=total,
             asset=self.asset,
-            payer=PartyId(found.terms.user),
+            payer=payer,
             programme=event.programme,
             form=UsageForm.EVENT,
             aborted=aborted,
@@ -260,6 +264,10 @@ class ChannelWork:
             detail = f"no contract priced {self.asset} at that time"
             self.exceptions.append(Trouble(Reason.NO_CONTRACT, detail, one.from_total, one.to_total))
             return
+        payer = found.payer
+        if payer is None:
+            self._no_payer(one.from_total, one.to_total)
+            return
         usage = Usage(
             use_id=use_id(self.channel_hash, one.from_total),
             channel_hash=self.channel_hash,
@@ -269,12 +277,17 @@ class ChannelWork:
             from_total=one.from_total,
             to_total=one.to_total,
             asset=self.asset,
-            payer=PartyId(found.terms.user),
+            payer=payer,
             programme=None,
             form=UsageForm.INTERVAL,
             gap=one.gap,
         )
         self._keep(usage, found, None)
+
+    def _no_payer(self, from_total: int, to_total: int, use: int | None = None) -> None:
+        if to_total > from_total:
+            detail = f"who uses {self.asset} is erased; a new version of its contract says who does from now on"
+            self.exceptions.append(Trouble(Reason.NO_PAYER, detail, from_total, to_total, use))
 
     def _trim(self) -> None:
         """Keep the last reading at or before the edge and all after it, at most TAIL_MAX."""

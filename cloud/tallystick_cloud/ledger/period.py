@@ -6,9 +6,9 @@ It never closes a period that is not over, and closing again changes nothing.
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select, update
-from tallystick_protocol.ids import H32, PartyId
+from tallystick_protocol.ids import H32
 from tallystick_protocol.money.calendar import Period, period_of
-from tallystick_protocol.money.contract import Contract, version_at
+from tallystick_protocol.money.contract import version_at
 from tallystick_protocol.money.rating import minimum_usage
 
 from tallystick_cloud.contracts.model import Version
@@ -89,14 +89,10 @@ def _book_minimums(
             level=0,
             batch=None,
         )
-        for payer in _payers(last)
+        for payer in sorted(version.payers)
     ]
     cause = Cause(f"period:{version.chain.hex()}:{period.from_ms}", "period-close", version.h, now_ms)
     return book(conn, community, fresh, {one.h: one for one in versions}, cause)
-
-
-def _payers(contract: Contract) -> list[PartyId]:
-    return sorted({terms.user for terms in contract.assets})
 
 
 def _next_posting_period(conn: Connection, community: str, now_ms: int) -> None:

@@ -17,6 +17,8 @@ from .books import (
     use,
     use_counter,
     use_rating,
+    user_acceptance,
+    user_opening,
 )
 from .gateways import (
     alarm,
@@ -116,5 +118,7 @@ __all__ = [
     "use",
     "use_counter",
     "use_rating",
+    "user_acceptance",
+    "user_opening",
     "witness",
 ]

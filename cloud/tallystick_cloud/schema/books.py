@@ -48,6 +48,29 @@ approval = Table(
     UniqueConstraint("object", "party"),
 )
 
+user_opening = Table(  # who pays for an asset whose user the contract only commits to; erased with the person
+    "user_opening",
+    metadata,
+    octets("contract", key=True),  # the version's h
+    text("asset", key=True),
+    text("quantity", key=True),
+    community(),
+    octets("salt"),
+    octets("party"),
+    index("community", "party"),
+)
+
+user_acceptance = Table(  # a user's yes to a version's terms: kept here alone, never in the log; erased with the person
+    "user_acceptance",
+    metadata,
+    octets("contract", key=True),
+    octets("party", key=True),
+    community(),
+    text("terms"),  # what was accepted, in words
+    number("accepted_ms"),
+    index("community", "party"),
+)
+
 use = Table(
     "use",
     metadata,

@@ -92,6 +92,9 @@ def _bill(conn: Connection, community: str, decision: Decision, opened: Open, no
     terms = None if version is None else version.contract.asset_terms(channel.asset, channel.quantity)
     if version is None or terms is None or not version.prices:
         raise SettlementRefused("contract", "prices this channel no more; waive the span instead")
+    payer = version.payer(terms)
+    if payer is None:
+        raise SettlementRefused("contract", "has a user who was erased; waive the span instead")
     number = opened.from_use + 1
     usage = Usage(
         use_id=use_id(decision.channel_hash, number),
@@ -102,7 +105,7 @@ def _bill(conn: Connection, community: str, decision: Decision, opened: Open, no
         from_total=opened.from_total,
         to_total=opened.to_total,
         asset=channel.asset,
-        payer=terms.user,
+        payer=payer,
         programme=decision.programme,
         form=UsageForm.EVENT,
     )

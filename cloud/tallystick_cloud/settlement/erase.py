@@ -1,4 +1,4 @@
-"""Erases what is about one payer: personal parts, curves, subjects, slices, statements and tags.
+"""Erases what is about one payer: personal parts, curves, subjects, slices, statements, tags, contract openings.
 
 It never touches a hash, a settled use or a posting: every other proof stays as it was.
 """
@@ -13,6 +13,7 @@ from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.money.usage import UsageForm
 from tallystick_protocol.part import Part
 
+from tallystick_cloud.contracts import store as contracts
 from tallystick_cloud.schema import channel, part, settlement_leaf, settlement_slice, use
 
 from . import store
@@ -26,6 +27,7 @@ class Erased:
     parts: int
     statements: int
     slices: int
+    openings: int
 
 
 def erase_payer(conn: Connection, community: str, payer: bytes) -> Erased:
@@ -42,7 +44,7 @@ def erase_payer(conn: Connection, community: str, payer: bytes) -> Erased:
     statements = conn.execute(update(settlement_leaf).where(*mine).values(salt=None, data=None)).rowcount
     conn.execute(update(use).where(use.c.community == community, use.c.payer == payer).values(subject=None))
     store.delete_tags(conn, community, payer)
-    return Erased(parts, statements, slices)
+    return Erased(parts, statements, slices, contracts.erase_user(conn, community, payer))
 
 
 def _by_channel(rows: Iterable[Any]) -> dict[bytes, list[Any]]:

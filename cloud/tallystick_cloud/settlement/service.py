@@ -93,7 +93,7 @@ def _close_chain(
         covers=covers,
         prev=None if before is None else before.h,
         counters=_counters_before(conn, before),
-        accounts=_accounts(conn, chain, contracts_listed, before, period.to_ms),
+        accounts=_accounts(conn, chain, listed, before, period.to_ms),
         late_ms=max(contract.terms.late_days for contract in contracts_listed) * DAY_MS,
     )
     built = settle.build(books, office.entropy.bytes)
@@ -138,12 +138,12 @@ def _counters_before(conn: Connection, before: Stored | None) -> dict[H32, settl
 
 
 def _accounts(
-    conn: Connection, chain: H32, versions: Iterable[Contract], before: Stored | None, to_ms: int
+    conn: Connection, chain: H32, versions: Iterable[Version], before: Stored | None, to_ms: int
 ) -> dict[PartyId, settle.Account]:
-    """Every party of the contract has a statement each time, so that statements chain without a gap."""
+    """Every party and every user of the contract has a statement each time, so that statements chain without a gap."""
     past = {} if before is None else {bytes(row.party): row for row in store.statements_of(conn, before.h)}
     lines = _money_lines(conn, chain, None if before is None else before.to_ms, to_ms)
-    parties = {party.id for contract in versions for party in contract.parties}
+    parties = {one for version in versions for one in (*(p.id for p in version.contract.parties), *version.payers)}
     parties |= {PartyId(party) for party in past} | set(lines)
     accounts = {}
     for party in parties:

@@ -15,8 +15,8 @@ from tallystick_protocol.codes import CommandType, StorageClass
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.ids import H32, PARTY_BYTES, PartyId
 from tallystick_protocol.keys import P256Signer, PublicKey
-from tallystick_protocol.money.contract import Contract, ContractState
-from tallystick_protocol.money.contract_toml import load_contract
+from tallystick_protocol.money.contract import ContractState
+from tallystick_protocol.money.contract_toml import Draft, draft_contract
 from tallystick_protocol.money.errors import ContractError
 from tallystick_protocol.records import Approval, Grant
 
@@ -89,9 +89,9 @@ def _contracts(
             if entry.after not in agreed:
                 raise BadInput("contract.after", f"{entry.after.name!r} does not stand above {entry.file.name!r}")
             before = agreed[entry.after]
-        contract = read_contract_file(entry, ids, entropy, before)
-        standing = agree(conn, context, contract, hosted, entropy, now_ms)
-        agreed[entry.file] = (H32(standing.h), contract.version)
+        draft = read_contract_file(entry, ids, entropy, before)
+        standing = agree(conn, context, draft, hosted, entropy, now_ms)
+        agreed[entry.file] = (H32(standing.h), draft.contract.version)
 
 
 def _insert_community(conn: Connection, town: Town, now_ms: int) -> None:
@@ -172,37 +172,41 @@ def _asset(asset: TownAsset, ids: Mapping[str, PartyId]) -> NewAsset:
 
 def read_contract_file(
     entry: TownContract, ids: Mapping[str, PartyId], entropy: Entropy, before: tuple[H32, int] | None = None
-) -> Contract:
-    """The contract of a file, in the state that the town file gives it; raises BadInput naming file and line.
+) -> Draft:
+    """The contract of a file and its users, in the state that the town file gives it; BadInput names file and line.
 
     `before`: hash and number of the version that it follows.
     """
     prev, version = (None, 1) if before is None else (before[0], before[1] + 1)
     try:
         text = entry.file.read_text()
-        contract = load_contract(text, ids, nonce=entropy.bytes(NONCE_BYTES), prev=prev, version=version)
+        draft = draft_contract(text, ids, entropy.bytes, prev=prev, version=version)
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(str(entry.file), f"cannot be read: {error}") from None
     except (ContractError, ProtocolError) as error:
         raise BadInput(str(entry.file), str(error)) from error
-    return replace(contract, state=ContractState.LIVE if entry.live else ContractState.SHADOW)
+    state = ContractState.LIVE if entry.live else ContractState.SHADOW
+    return Draft(replace(draft.contract, state=state), draft.openings)
 
 
 def agree(
     conn: Connection,
     context: Context,
-    contract: Contract,
+    draft: Draft,
     hosted: Mapping[bytes, P256Signer],
     entropy: Entropy,
     now_ms: int,
 ) -> contracts.Standing:
-    """Propose it with the collector's hosted key and say yes with those of the other hosted parties."""
+    """Propose it with the collector's hosted key and say yes with those of the other hosted parties and users."""
+    contract = draft.contract
     signers = [party.id for party in contract.parties if party.id in hosted]
     if contract.collector not in hosted:
         detail = f"{contract.party_name(contract.collector)} signs for itself; use `tallystick contract propose`"
         raise BadInput(f"contract {contract.name!r}", detail)
     envelope = cose.sign(hosted[contract.collector], cose.ContentType.CONTRACT, contract.encode())
-    standing = contracts.propose(conn, context, envelope, now_ms)
+    standing = contracts.propose(conn, context, envelope, now_ms, draft.openings)
+    for user in sorted({one.party for one in draft.openings} & hosted.keys()):
+        contracts.accept(conn, context, standing.h, user, now_ms)
     for party in signers:
         if party != contract.collector:
             said = Approval(entropy.bytes(NONCE_BYTES), H32(standing.h), party, True)

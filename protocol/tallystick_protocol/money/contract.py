@@ -13,6 +13,7 @@ from tallystick_protocol.money.numbers import Exact, Paragraph, Word
 from tallystick_protocol.money.rule import check_rule, rule_is_met
 from tallystick_protocol.money.split import STEPS_MAX, Scope, Step, check_split
 from tallystick_protocol.money.tariff import Form, Tariff
+from tallystick_protocol.money.user import UserField
 from tallystick_protocol.schema import (
     POSITIVE,
     UINT,
@@ -101,13 +102,27 @@ class PartyRef(RowMessage):
 
 @dataclass(frozen=True, slots=True)
 class AssetTerms(RowMessage):
-    """One asset under the contract: the channel of it that is priced (its descriptor's quantity) and who pays."""
+    """One asset under the contract: the channel of it that is priced (its descriptor's quantity) and who pays.
+
+    `user` is one of the parties, or the commitment to a user who does not sign and whom only the aggregator and the
+    user can name (money/user.py).
+    """
 
     NAME = "asset"
-    FIELDS = (Field(0, "asset", Text()), Field(1, "quantity", Text()), Field(2, "user", _PARTY))
+    FIELDS = (Field(0, "asset", Text()), Field(1, "quantity", Text()), Field(2, "user", UserField()))
     asset: str
     quantity: str
-    user: PartyId
+    user: PartyId | H32
+
+    @property
+    def is_committed(self) -> bool:
+        """Whether the contract does not say who the user is."""
+        return len(self.user) == H32_BYTES
+
+    @property
+    def named_user(self) -> PartyId | None:
+        """The party that pays, None behind a commitment."""
+        return None if self.is_committed else PartyId(self.user)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +246,7 @@ class Contract(MapMessage):
         if self.collector not in ids:
             raise BadValue("contract.collector", "is not one of the parties")
         for index, asset in enumerate(self.assets):
-            if asset.user not in ids:
+            if not asset.is_committed and asset.user not in ids:
                 raise BadValue(f"contract.assets[{index}].user", "is not one of the parties")
         order = [party.id for party in self.parties]
         for index, step in enumerate(self.split):
@@ -245,6 +260,9 @@ class Contract(MapMessage):
         keys = [(asset.asset, asset.quantity) for asset in self.assets]
         if len(set(keys)) != len(keys):
             raise BadValue("contract.assets", "lists one channel twice")
+        committed = [asset.user for asset in self.assets if asset.is_committed]
+        if len(set(committed)) != len(committed):
+            raise BadValue("contract.assets", "commits to one user twice under one salt, which links the two assets")
 
     def _check_per(self) -> None:
         for index, step in enumerate(self.split):
@@ -256,6 +274,10 @@ class Contract(MapMessage):
     def asset_terms(self, asset: str, quantity: str) -> AssetTerms | None:
         """The terms of one channel of one asset, None when this contract does not price it."""
         return next((a for a in self.assets if a.asset == asset and a.quantity == quantity), None)
+
+    def asset_index(self, asset: str, quantity: str) -> int | None:
+        """The place of one channel among the assets, None when this contract does not price it."""
+        return next((i for i, a in enumerate(self.assets) if a.asset == asset and a.quantity == quantity), None)
 
     def party_name(self, party: PartyId) -> str:
         """The name that this contract gives a party; raises BadValue for a stranger."""

@@ -3,9 +3,11 @@ It never reads a file, never rounds and never invents a party: names are looked 
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
+from itertools import count
 
 from tallystick_protocol.ids import H32, NONCE_BYTES, PartyId
 from tallystick_protocol.money.contract import (
@@ -26,9 +28,10 @@ from tallystick_protocol.money.tariff import Tariff
 from tallystick_protocol.money.toml_lines import lines_of
 from tallystick_protocol.money.toml_table import Table
 from tallystick_protocol.money.toml_tariff import steps_of, tariff_of
+from tallystick_protocol.money.user import USER_SALT_BYTES, UserOpening, commit_user
 from tallystick_protocol.money.zone import Offsets, offsets_of
 
-__all__ = ["ContractError", "load_contract"]
+__all__ = ["ContractError", "Draft", "draft_contract", "load_contract"]
 
 FILE_VERSION = 1
 FILE_CHARACTERS_MAX = 256 * 1024  # a contract over a thousand meters is about 100 kB
@@ -37,17 +40,30 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 
 
-def load_contract(
-    text: str,
-    parties: Mapping[str, PartyId],
-    *,
-    nonce: bytes = bytes(NONCE_BYTES),
-    prev: H32 | None = None,
-    version: int = 1,
-) -> Contract:
+Random = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A contract ready to be signed, and what opens its commitments: those who hold the openings know its users."""
+
+    contract: Contract
+    openings: tuple[UserOpening, ...]
+
+
+def load_contract(text: str, parties: Mapping[str, PartyId]) -> Contract:
+    """The contract to be looked at, never to be signed: its nonce and its users' salts are no secret."""
+    numbers = count(1)
+    return draft_contract(text, parties, lambda size: next(numbers).to_bytes(size)).contract
+
+
+def draft_contract(
+    text: str, parties: Mapping[str, PartyId], random: Random, *, prev: H32 | None = None, version: int = 1
+) -> Draft:
     """The contract that `text` describes; `parties` are those of the community by name.
 
-    `nonce` must be fresh random bytes before the contract is signed; `prev` and `version` place it in its chain.
+    `random(n)` gives n fresh random bytes: for the nonce, and for a salt per asset whose user the contract does not
+    name. `prev` and `version` place it in its chain.
     Raises ContractError (line, field, reason) for anything that is missing, wrong, unknown or does not fit together.
     """
     table = _parsed(text)
@@ -57,14 +73,17 @@ def load_contract(
     known = {ref.name: ref.id for ref in refs}
     unit = table.text("unit")
     tariff = tariff_of(table.table("tariff"), unit)
-    assets = tuple(_asset(item, known) for item in table.tables("asset"))
+    nonce = random(NONCE_BYTES)
+    users = _users(table.tables("user") if table.has("user") else [], known, parties)
+    assets, openings = _assets(table.tables("asset"), known, users, random)
     split = steps_of(table.tables("split"), known, unit)
     terms = _terms(table.table("terms"), unit)
     notice = _notice(table.table("notice"), tariff)
     head = _head(table, known)
     table.done()
     body = {"parties": refs, "assets": assets, "tariff": tariff, "split": split, "terms": terms, "notice": notice}
-    return _contract(table, nonce=nonce, prev=prev, version=version, unit=unit, **head, **body)
+    contract = _contract(table, nonce=nonce, prev=prev, version=version, unit=unit, **head, **body)
+    return Draft(contract, openings)
 
 
 def _head(table: Table, known: Mapping[str, PartyId]) -> dict[str, object]:
@@ -127,12 +146,52 @@ def _party(table: Table, parties: Mapping[str, PartyId]) -> PartyRef:
     return table.built("name", lambda: PartyRef(name, parties[name], role))
 
 
-def _asset(table: Table, known: Mapping[str, PartyId]) -> AssetTerms:
-    asset, quantity, user = table.text("asset"), table.text("quantity"), table.text("user")
-    if user not in known:
-        raise table.fail("user", f"{user!r} is not a party of this contract: add a [[party]] with this name")
-    table.done()
-    return table.built("asset", lambda: AssetTerms(asset, quantity, known[user]))
+def _users(
+    tables: list[Table], known: Mapping[str, PartyId], parties: Mapping[str, PartyId]
+) -> dict[str, tuple[PartyId, Table]]:
+    """Users who do not sign, by name, with where they are written."""
+    users: dict[str, tuple[PartyId, Table]] = {}
+    for table in tables:
+        name = table.text("name")
+        if name not in parties:
+            raise table.fail("name", f"{name!r} is not a party of the community: add it there first")
+        if name in known:
+            raise table.fail("name", f"{name!r} is a party of this contract already: leave away one of the two")
+        if name in users:
+            raise table.fail("name", f"{name!r} is there twice: one [[user]] is enough for all its assets")
+        table.done()
+        users[name] = parties[name], table
+    return users
+
+
+def _assets(
+    tables: list[Table], known: Mapping[str, PartyId], users: Mapping[str, tuple[PartyId, Table]], random: Random
+) -> tuple[tuple[AssetTerms, ...], tuple[UserOpening, ...]]:
+    """Assets in file order; one opening with a salt of its own for each whose user is not named."""
+    assets, openings, paying = [], [], set()
+    for table in tables:
+        asset, quantity, user = table.text("asset"), table.text("quantity"), table.text("user")
+        table.done()
+        paying.add(user)
+        if user in known:
+            assets.append(_asset(table, asset, quantity, known[user]))
+        elif user in users:
+            opening = UserOpening(asset, quantity, random(USER_SALT_BYTES), users[user][0])
+            openings.append(opening)
+            assets.append(_asset(table, asset, quantity, commit_user(opening.salt, opening.party)))
+        else:
+            reason = f"{user!r} is neither a user nor a party of this contract: add a [[user]] with this name"
+            raise table.fail("user", f"{reason}, or a [[party]] if it signs")
+    for name, (_, table) in users.items():
+        if name not in paying:
+            raise table.fail(
+                "name", f"{name!r} pays for no asset: make it the user of an [[asset]], or leave it away"
+            )
+    return tuple(assets), tuple(openings)
+
+
+def _asset(table: Table, asset: str, quantity: str, user: PartyId | H32) -> AssetTerms:
+    return table.built("asset", lambda: AssetTerms(asset, quantity, user))
 
 
 def _terms(table: Table, unit: str) -> Terms:

@@ -157,6 +157,7 @@ class Case:
     accounts: list[Account] = field(default_factory=list)
     descriptors: dict[H32, list[Item]] = field(default_factory=dict)
     aborted: dict[H32, bool] = field(default_factory=dict)
+    mine: dict[H32, set[int]] = field(default_factory=dict)  # contract -> its assets that were opened to the party
     erased_uses: int = 0
 
     @property
@@ -174,6 +175,11 @@ class Case:
     def verified(self) -> list[Account]:
         """The settlements that are verified line by line."""
         return [account for account in self.accounts if not account.is_base]
+
+    def pays_for(self, version: Version, index: int) -> bool:
+        """Whether the party is the user of a contract's asset: by name, or behind a commitment opened to it."""
+        named = version.contract.assets[index].named_user == self.party
+        return named or index in self.mine.get(version.h, ())
 
     def asset_of(self, channel_hash: H32) -> str:
         """The asset's name, or the channel's hash when nothing describes it."""

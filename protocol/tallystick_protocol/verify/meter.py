@@ -2,12 +2,15 @@
 It never guesses: a use without its signed part is erased (and the file says where), decided by people, or a misfit.
 """
 
+from collections.abc import Iterable
+
 from tallystick_protocol.batch import Batch
 from tallystick_protocol.codes import EventCode, EvidenceLevel, ResolutionAction, StorageClass, TimeQuality
 from tallystick_protocol.cover import Cover
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.ids import H32, ZERO_H32, channel_hash, use_id
 from tallystick_protocol.money.contract import Contract
+from tallystick_protocol.money.settle import Version
 from tallystick_protocol.money.units import counts_per
 from tallystick_protocol.records import Descriptor
 from tallystick_protocol.settled_use import Use
@@ -31,12 +34,12 @@ def check_meter(case: Case) -> Check:
     compared = decided = 0
     for account in case.verified():
         for use in account.leaves.uses.values():
-            _check_scale(case, account, use)
+            seen = events.get((use.channel_hash, use.number), [])
+            billing = sorted((one for one in seen if one.event.code in _BILLING), key=lambda one: one.event.number)
+            _check_scale(case, account, use, {one.descriptor for one in billing} - {ZERO_H32})
             if is_minimum(use) or use.slices is not None or use.replaces is not None:
                 continue
-            seen = events.get((use.channel_hash, use.number), [])
             used.add((use.channel_hash, use.number))
-            billing = sorted((one for one in seen if one.event.code in _BILLING), key=lambda one: one.event.number)
             if billing:
                 _compare(case, account, use, billing[0], seen)
                 compared += 1
@@ -171,20 +174,34 @@ def _descriptor(case: Case, channel: H32) -> Descriptor:
     return body
 
 
-def _check_scale(case: Case, account: Account, use: Use) -> None:
-    """The channel is one the contract prices, and one count of it means what the contract says."""
-    if is_minimum(use):
-        return
+def _check_scale(case: Case, account: Account, use: Use, measured: set[H32]) -> None:
+    """The channel is one the contract prices, for this user, and one count of it means what the contract says.
+
+    `measured`: the descriptions that the use's own parts name, where they are known; a channel may change its asset.
+    """
     name = case.use_name(use)
     ensure(use.version < len(account.versions), name, "applies a contract version that the settlement does not list")
     contract = account.versions[use.version].contract
+    if is_minimum(use):
+        _check_is_user(case, name, account.versions[use.version], range(len(contract.assets)))
+        return
     _descriptor(case, use.channel_hash)
-    priced = False
+    places = []
     for item in case.descriptors[use.channel_hash]:
         if isinstance(item.body, Descriptor):
             _check_description(item.body, contract)
-            priced = priced or contract.asset_terms(item.body.asset, item.body.quantity) is not None
-    ensure(priced, name, f"is of an asset that {contract.name!r} does not price")
+            place = contract.asset_index(item.body.asset, item.body.quantity)
+            if place is not None and (not measured or item.h in measured):
+                places.append(place)
+    ensure(bool(places), name, f"is of an asset that {contract.name!r} does not price")
+    _check_is_user(case, name, account.versions[use.version], places)
+
+
+def _check_is_user(case: Case, name: str, version: Version, places: Iterable[int]) -> None:
+    """Scope own: a use is charged to whom the contract makes the user of its asset, and to nobody else."""
+    mine = not case.is_own or any(case.pays_for(version, place) for place in places)
+    which = f"version {version.contract.version} of {version.contract.name!r}"
+    ensure(mine, name, f"is charged to you, but nothing in the file shows that {which} makes you its user")
 
 
 def _check_description(descriptor: Descriptor, contract: Contract) -> None:

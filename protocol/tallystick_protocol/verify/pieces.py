@@ -3,14 +3,16 @@ What fits is sorted here: parts by their batch, leaves by their settlement.
 """
 
 from tallystick_protocol import batch as batches
-from tallystick_protocol import merkle
+from tallystick_protocol import cbor, merkle
 from tallystick_protocol.batch import Batch
 from tallystick_protocol.codes import Scope, Sensitivity
 from tallystick_protocol.cose import ContentType
 from tallystick_protocol.counter_line import Counter
 from tallystick_protocol.cover import Cover
 from tallystick_protocol.errors import ProtocolError
-from tallystick_protocol.evidence import ERASED, PART_KEY, SLICE_KEY, Piece
+from tallystick_protocol.evidence import ERASED, PART_KEY, SLICE_KEY, USER_KEY, Piece
+from tallystick_protocol.money.contract import Contract
+from tallystick_protocol.money.user import commit_user
 from tallystick_protocol.part import Part
 from tallystick_protocol.salted_tree import SALT_BYTES, Leaf, Tree, verify_leaf
 from tallystick_protocol.settled_use import Slice, Use
@@ -87,6 +89,8 @@ def _of_object(case: Case, number: int, piece: Piece, item: Item, uses: dict[int
         message = _leaf(case, piece, item, item.body)
         if isinstance(message, Use):
             uses[number] = (item, piece.index, message)
+    elif isinstance(item.body, Contract):
+        _user(case, piece, item, item.body)
     else:
         raise Misfit(item.name, "has nothing that could be opened")
 
@@ -108,6 +112,22 @@ def _part(case: Case, piece: Piece, item: Item, batch: Batch) -> None:
     if case.evidence.scope is Scope.CONTRACT:
         ensure(part.sensitivity is Sensitivity.MONEY, where, "is personal: it is not for a party to the split")
     case.parts.append(OpenPart(item, piece.index, part))
+
+
+def _user(case: Case, piece: Piece, item: Item, contract: Contract) -> None:
+    """Whose asset it is: for the payer's own eyes, and checked against what the parties signed."""
+    where = f"user of asset {piece.index} of {item.name}"
+    ensure(piece.key == USER_KEY and not piece.path, where, "is not named as the user of an asset")
+    assets = len(contract.assets)
+    ensure(piece.index < assets, where, f"belongs to no asset: the contract has {words.count(assets, 'asset')}")
+    asset = contract.assets[piece.index]
+    where = f"user of {asset.asset}, {asset.quantity}, in {item.name}"
+    ensure(asset.is_committed, where, "is opened, but the contract names it openly")
+    ensure(case.is_own, where, "is opened: who uses an asset is not for a party to the split")
+    ensure(piece.data == cbor.encode(case.party), where, "is opened to show somebody else than you")
+    committed = commit_user(piece.salt, case.party) == asset.user
+    ensure(committed, where, "is not you: the parties signed another user's commitment")
+    case.mine.setdefault(item.h, set()).add(piece.index)
 
 
 def _leaf(case: Case, piece: Piece, item: Item, settlement: Settlement) -> Cover | Use | Statement | Counter:

@@ -2,11 +2,10 @@
 
 import json
 import threading
-from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection, select
-from support.books import DAY, ENERGY, HOUR, T0, TOWN, WASHES, Books, open_books
+from support.books import DAY, ENERGY, HOUR, T0, TOWN, WASHES, Books, follows, open_books
 from support.uploads import Randomness, SimGateway, money, segment, wash
 from tallystick_cloud import schema
 from tallystick_cloud.errors import Conflict
@@ -14,7 +13,6 @@ from tallystick_cloud.ledger.balances import as_of, balances
 from tallystick_cloud.ledger.period import close
 from tallystick_cloud.town.service import agree
 from tallystick_protocol.codes import ReceiptStatus
-from tallystick_protocol.ids import H32
 from tallystick_protocol.money.calendar import Period
 from tallystick_protocol.money.contract import Contract, ContractState
 
@@ -41,7 +39,10 @@ profile = "test"
 [[contract]]
 file = "washes.toml\"""",
 )
-TWO_WASHERS = WASHES.replace("[tariff]", '[[asset]]\nasset = "washer-2"\nquantity = "cycles"\nuser = "Ben"\n[tariff]')
+TWO_WASHERS = WASHES.replace(
+    "[tariff]",
+    '[[user]]\nname = "Ben"\n[[asset]]\nasset = "washer-2"\nquantity = "cycles"\nuser = "Ben"\n[tariff]',
+)
 
 
 def two_sites(url: str = "sqlite://") -> tuple[Books, SimGateway, SimGateway]:
@@ -194,13 +195,7 @@ def go_live(books: Books, from_ms: int) -> None:
     """The next version of the washes contract, live by everybody's signature."""
     row = next(row for row in books.rows(schema.contract_version) if row["name"] == "Washes")
     old = Contract.decode(row["payload"])  # type: ignore[arg-type]
-    new = replace(
-        old,
-        prev=H32(row["h"]),
-        version=2,
-        state=ContractState.LIVE,
-        effective_from_ms=from_ms,  # type: ignore[arg-type]
-    )
+    new = follows(books, row["h"], old, state=ContractState.LIVE, effective_from_ms=from_ms)  # type: ignore[arg-type]
     context = books.aggregator.of("lindenhof")
     standing = books.run(agree, context, new, books.founded.hosted, Randomness("live"), T0)
     assert standing.state is ContractState.LIVE  # type: ignore[attr-defined]

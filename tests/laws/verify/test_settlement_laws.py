@@ -24,9 +24,8 @@ def histories(draw: st.DrawFn) -> list[w.Wash]:
     rows = []
     for machine, slot in sorted(slots, key=lambda row: (row[1], row[0])):
         start = w.JANUARY + slot * SLOT + draw(st.integers(0, 30)) * w.MINUTE
-        payer = draw(st.sampled_from((w.ANNA, w.BRUNO)))
         programme = draw(st.sampled_from(("60", "60", "60", "30", None)))
-        rows.append(w.Wash(machine, payer, start, start + draw(st.integers(1, 59)) * w.MINUTE, programme))
+        rows.append(w.wash(machine, start, programme, draw(st.integers(1, 59)) * w.MINUTE))
     return rows
 
 

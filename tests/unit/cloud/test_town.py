@@ -14,7 +14,10 @@ def test_town_becomes_parties_assets_sites_and_live_contracts() -> None:
     assert {row["name"] for row in books.rows(schema.party)} == {"Coop", "Repairer", "Bank", "Fund", "Anna", "Ben"}
     assert {row["id"] for row in books.rows(schema.meter)} == {"m-flat", "m-washer"}
     assert [row["state"] for row in books.rows(schema.contract_version)] == ["live", "live"]
-    assert len(books.rows(schema.approval)) == 12
+    assert len(books.rows(schema.approval)) == 8
+    names = {row["id"]: row["name"] for row in books.rows(schema.party)}
+    for table in (schema.user_opening, schema.user_acceptance):
+        assert sorted(names[row["party"]] for row in books.rows(table)) == ["Anna", "Ben"]
     assert set(books.founded.claims) == {"cellar"}
 
 

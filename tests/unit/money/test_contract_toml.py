@@ -116,7 +116,7 @@ DRYER_MISTAKES = [
     ('to = "Elena Moser"', 'to = { "Elena Moser" = "60 %", "House fund" = "30 %" }', 49, "split[1].to", "9/10"),
     ('to = "Elena Moser"', 'to = { "Elena Moser" = 0.6, "House fund" = 0.3 }', 49, "split[1].to", "9/10"),
     ('to = "Elena Moser"', 'to = { "Elena Moser" = 0 }', 49, "split[1].to", "0 or less"),
-    ('user = "Family Conti"', 'user = "Family C"', 27, "asset[0].user", "not a party of this contract"),
+    ('user = "Family Conti"', 'user = "Family C"', 27, "asset[0].user", "neither a user nor a party of this contract"),
     ('name = "Family Conti"', 'name = "Family C"', 21, "party[2].name", "not a party of the community"),
     ('collector = "Elena Moser"', 'collector = "Elsa"', 10, "collector", "not a party of this contract"),
     ("effective_from = 2026-11-01", 'effective_from = "soon"', 9, "effective_from", "without quotes"),

@@ -21,7 +21,7 @@ from tallystick_protocol.records import Resolution
 from tallystick_protocol.settled_use import Replaced
 from tallystick_protocol.verify import VALID, VALID_SPLIT_AS_COMMITTED, verify_evidence
 
-LATE = (1, 2)  # Anna's warm wash of the fourth: machine, use number
+LATE = (0, 2)  # Anna's warm wash of the fourth: machine, use number
 
 
 def _is_late(scene: b.Scene, usage: Usage) -> bool:
@@ -205,7 +205,10 @@ def _with_minimum(bent: int = 0) -> b.Scene:
             [*rows, *(replace(top, start_ms=top.start_ms - bent, end_ms=top.end_ms - bent) for top in tops)]
         )
 
-    return b.scene(b.Host(found=found, usages=usages))
+    def washes(rows: list[w.Wash]) -> list[w.Wash]:
+        return [replace(row, payer=w.users(1)[row.machine]) for row in rows]
+
+    return b.scene(b.Host(found=found, usages=usages, washes=washes))
 
 
 @pytest.mark.parametrize("party", [w.BANK, w.OWNER, w.ANNA, w.BRUNO])

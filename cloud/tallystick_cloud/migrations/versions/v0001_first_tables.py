@@ -763,6 +763,27 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_statement_community_party"), "statement", ["community", "party"], unique=False)
     op.create_table(
+        "user_acceptance",
+        sa.Column("contract", sa.LargeBinary(), nullable=False),
+        sa.Column("party", sa.LargeBinary(), nullable=False),
+        sa.Column("community", sa.Text(), nullable=False),
+        sa.Column("terms", sa.Text(), nullable=False),
+        sa.Column("accepted_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("contract", "party", name=op.f("pk_user_acceptance")),
+    )
+    op.create_index(op.f("ix_user_acceptance_community_party"), "user_acceptance", ["community", "party"], unique=False)
+    op.create_table(
+        "user_opening",
+        sa.Column("contract", sa.LargeBinary(), nullable=False),
+        sa.Column("asset", sa.Text(), nullable=False),
+        sa.Column("quantity", sa.Text(), nullable=False),
+        sa.Column("community", sa.Text(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
+        sa.Column("party", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("contract", "asset", "quantity", name=op.f("pk_user_opening")),
+    )
+    op.create_index(op.f("ix_user_opening_community_party"), "user_opening", ["community", "party"], unique=False)
+    op.create_table(
         "witness",
         sa.Column("community", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
@@ -775,6 +796,10 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("witness")
+    op.drop_index(op.f("ix_user_opening_community_party"), table_name="user_opening")
+    op.drop_table("user_opening")
+    op.drop_index(op.f("ix_user_acceptance_community_party"), table_name="user_acceptance")
+    op.drop_table("user_acceptance")
     op.drop_index(op.f("ix_statement_community_party"), table_name="statement")
     op.drop_table("statement")
     op.drop_table("settlement_slice")
