@@ -10,6 +10,7 @@ from tallystick_protocol.money.contract import AssetTerms, Contract, ContractSta
 from tallystick_protocol.money.numbers import Exact, Ratio
 from tallystick_protocol.money.split import Scope, Step
 from tallystick_protocol.money.tariff import Band, Form, Tariff, Tier
+from tallystick_protocol.money.user import commit_user
 
 OWNER, USER, FINANCIER = (PartyId(s.fixed(name, 16)) for name in ("owner", "user", "financier"))
 CONTRACT = Contract(
@@ -60,6 +61,11 @@ def contracts() -> list[Case]:
     c.ok("a wash house", c.good)
     c.common("contract")
     c.ok("a second version", edit(edit(c.good, [4], 2), [2], s.h32("contract 1")))
+    c.ok("a user whom it does not name", edit(c.good, [16, 0, 2], commit_user(s.fixed("salt", 16), USER)))
+    c.edited("a user of no size", [16, 0, 2], bytes(24), "bad-value", "contract.assets[0].user")
+    c.edited("a user who is no party", [16, 0, 2], bytes(16), "bad-value", "contract.assets[0].user", rule=True)
+    twice = [["washer-1", "cycles", s.h32("user")], ["washer-2", "cycles", s.h32("user")]]
+    c.edited("one commitment for two assets", [16], twice, "bad-value", "contract.assets", rule=True)
     c.edited("no nonce", [1], DELETE, "missing-field", "contract.nonce")
     c.edited("a state that nobody knows", [8], "maybe", "unsupported", "contract.state")
     c.edited("version 2 without the one before", [4], 2, "bad-value", "contract.prev", rule=True)

@@ -53,6 +53,7 @@ def propose(
         return _standing(conn, context, contract, opened.hash, known.chain, known.state)
     _check_openings(contract, openings)
     chain = _chain(conn, context, contract, opened.hash)
+    _check_fresh(conn, context, contract)
     (leaf,) = log.append(conn, context.community, [log.Entry(LogType.CONTRACT, opened.hash)], now_ms)
     store.insert_version(
         conn,
@@ -139,6 +140,16 @@ def _check_openings(contract: Contract, openings: Sequence[UserOpening]) -> None
     if left:
         asset_id, quantity = next(iter(left))
         raise ContractRefused("openings", f"name {asset_id}, {quantity}, which the contract does not price")
+
+
+def _check_fresh(conn: Connection, context: Context, contract: Contract) -> None:
+    """A commitment that the version before has too would tell everybody that the user stayed the same."""
+    before = None if contract.prev is None else store.find(conn, context.community, contract.prev)
+    known = set() if before is None else {asset.user for asset in Contract.decode(before.payload).assets}
+    for index, asset in enumerate(contract.assets):
+        if asset.is_committed and asset.user in known:
+            detail = "is the commitment of the version before; a version has salts of its own"
+            raise ContractRefused(f"contract.assets[{index}].user", detail)
 
 
 def _open(conn: Connection, context: Context, envelope: bytes, kind: cose.ContentType) -> tuple[PartyId, cose.Opened]:

@@ -1,6 +1,7 @@
 """Contracts by signatures: who may propose and approve, when a version is live, and that old ones stay."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from support.books import DAY, T0, TOWN, Books, follows, open_books
@@ -8,7 +9,7 @@ from support.uploads import Randomness
 from tallystick_cloud import schema
 from tallystick_cloud.contracts import service
 from tallystick_cloud.contracts.errors import ContractRefused
-from tallystick_cloud.contracts.store import book
+from tallystick_cloud.contracts.store import book, openings_of
 from tallystick_protocol import cose
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.ids import H32, PartyId
@@ -105,6 +106,62 @@ def test_version_that_does_not_follow_is_refused(books: Books, changes: dict[str
     with pytest.raises(ContractRefused, match=words):
         propose(books, before_contract)
     assert books.dump() == before
+
+
+def without_openings(draft: Draft) -> Draft:
+    return replace(draft, openings=())
+
+
+def bent_opening(draft: Draft) -> Draft:
+    (one,) = draft.openings
+    return replace(draft, openings=(replace(one, salt=b"s" * 16),))
+
+
+def opening_too_many(draft: Draft) -> Draft:
+    (one,) = draft.openings
+    return replace(draft, openings=(one, replace(one, asset="flat")))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (without_openings, r"contract\.assets\[0\]\.user: is a commitment that nothing opens"),
+        (bent_opening, r"contract\.assets\[0\]\.user: is a commitment that nothing opens"),
+        (opening_too_many, "name flat, cycles, which the contract does not price"),
+    ],
+)
+def test_a_version_whose_users_nobody_knows_is_refused(
+    books: Books, change: Callable[[Draft], Draft], words: str
+) -> None:
+    draft = change(second(books))
+    before = books.dump()
+    with pytest.raises(ContractRefused, match=words):
+        propose(books, draft)
+    assert books.dump() == before
+
+
+def test_a_version_with_the_commitments_of_the_one_before_is_refused(books: Books) -> None:
+    h, contract = first(books)
+    openings = books.database.read_now(openings_of, books.community)[h]
+    same = Draft(replace(second(books).contract, assets=contract.assets), openings)
+    with pytest.raises(ContractRefused, match="is the commitment of the version before"):
+        propose(books, same)
+
+
+def test_a_user_accepts_once_in_private_and_nobody_else_can(books: Books) -> None:
+    standing = propose(books, second(books))
+    context, anna = books.aggregator.of("lindenhof"), party(books, "Anna")
+    log = books.rows(schema.log_leaf)
+    terms = books.database.write_now(service.accept, context, standing.h, anna, T0 + 5)
+    assert terms == books.database.write_now(service.accept, context, standing.h, anna, T0 + 9)
+    assert "Washes, version 2" in terms
+    assert "to price them" in terms
+    (row,) = [row for row in books.rows(schema.user_acceptance) if row["contract"] == standing.h]
+    assert (row["party"], row["accepted_ms"], row["terms"]) == (anna, T0 + 5, terms)
+    assert books.rows(schema.log_leaf) == log
+    for stranger in ("Ben", "Bank"):
+        with pytest.raises(ContractRefused, match="is no user of this contract"):
+            books.database.write_now(service.accept, context, standing.h, party(books, stranger), T0)
 
 
 def test_strangers_signature_is_refused(books: Books) -> None:

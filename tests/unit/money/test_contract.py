@@ -95,6 +95,7 @@ def test_forms_that_are_not_canonical_are_refused() -> None:
         ({"collector": STRANGER}, "collector: is not one of the parties"),
         ({"assets": (AssetTerms("a", "energy", STRANGER),)}, r"assets\[0\].user: is not one of the parties"),
         ({"assets": (AssetTerms("a", "q", CONTI), AssetTerms("a", "q", ELENA))}, "lists one channel twice"),
+        ({"assets": (AssetTerms("a", "q", CHAIN), AssetTerms("b", "q", CHAIN))}, "which links the two assets"),
         ({"parties": (PartyRef("a", ELENA, "owner"),) * 2}, "names one party twice"),
         ({"split": (rest((STRANGER, 1)),)}, "names somebody who is not one of the parties"),
         ({"split": (rest((FUND, 1), (ELENA, 1)),)}, "in contract order, each once"),
