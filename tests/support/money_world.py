@@ -8,9 +8,11 @@ from support.books import DAY, ENERGY, HOUR, NOTICE, T0, TOWN, WASHES
 from support.payouts import IBANS
 from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER, NOVEMBER, World, open_world
 from tallystick_cloud.alarms import Alarm, Severity, raise_alarm
+from tallystick_cloud.bank.intake import take
 from tallystick_cloud.payouts import service as payouts
 from tallystick_cloud.payouts.model import Outcome
 from tallystick_cloud.payouts.service import Proposal
+from tallystick_sim.bank import SimBank
 
 LOW = NOTICE.replace("[terms]", "[terms]\npayout_threshold = 0.10")
 NOW = T0 + 64 * DAY
@@ -55,11 +57,22 @@ def open_money(url: str = "sqlite://") -> World:
     for step in range(4):
         world.wash(WASHES_NOW + step * 4 * HOUR, "30" if step % 2 else "60")
     world.sign(NOW)
+    tell_from_the_bank(world)
     codes = (("meter-reset", Severity.CRITICAL), ("gap", Severity.WARNING), ("quarantine-fell", Severity.WARNING))
     for code, severity in codes:
         said = Alarm(code, severity, f"washer: told by a test ({code}).", f"{code}:test", gid=world.gateway.gid)
         world.books.database.write_now(raise_alarm, world.community, said, NOW - HOUR)
     return world
+
+
+def tell_from_the_bank(world: World) -> None:
+    """A statement: November's payouts executed, a payment that nobody can tell, the bank's own fee."""
+    database = world.books.database
+    bank = SimBank(IBANS["Coop"], 812_340)
+    bank.execute(database.write_now(payouts.bank_file, world.community, 1, NOW), date(2026, 12, 3))
+    bank.receive(1_250, date(2026, 12, 4), "F. Conti", "FR7630006000011234567890189", remittance="washing november")
+    bank.receive(-290, date(2026, 12, 31), "Bank of Aurora", "FR7630006000011234567890189", remittance="account fee")
+    database.write_now(take, world.community, bank.statement(date(2026, 12, 31)), NOW)
 
 
 def pay(world: World, key: str, day: date, now_ms: int, *, is_paid: bool) -> None:

@@ -37,6 +37,8 @@ PAGES = {
     "gateway": ("installer", "first gateway"),
     "gateway for an auditor": ("auditor", "first gateway"),
     "claims": ("installer", "/claims"),
+    "payouts": ("manager", "/payouts"),
+    "payouts for an auditor": ("auditor", "/payouts"),
 }
 FIRST = {
     "first use": ("/statements/2026-11", ".account a[href^='/uses/']"),

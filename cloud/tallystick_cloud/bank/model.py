@@ -240,5 +240,13 @@ def suspense_lines(holder: bytes, unit: str, cents: int) -> Amounts:
     return lines
 
 
+def own_lines(holder: bytes, unit: str, cents: int) -> Amounts:
+    """suspense -> the holder's own: its bank's fee, interest, a transfer between its accounts."""
+    nano = cents * CENT_NANO
+    lines = {_suspense_line(holder, unit): nano, Line(holder, Account.OWN, holder, NO_CHAIN, unit): -nano}
+    check_zero(lines)
+    return lines
+
+
 def _suspense_line(holder: bytes, unit: str) -> Line:
     return Line(holder, Account.SUSPENSE, holder, NO_CHAIN, unit)

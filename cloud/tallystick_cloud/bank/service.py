@@ -237,7 +237,10 @@ def entries(conn: Connection, community: str, standing: Standing | None = None) 
 
 
 def assign(conn: Connection, community: str, entry_prefix: str, payer: bytes, now_ms: int) -> StoredEntry:
-    """A person says whose payment an entry in suspense is. Raises BankInRefused."""
+    """A person says whose payment an entry in suspense is; the account's holder: its own income or cost.
+
+    Raises BankInRefused.
+    """
     payout_store.lock(conn, community)
     found = [one for one in store.entries(conn, community) if one.id.hex().startswith(entry_prefix.lower())]
     if len(found) != 1:
@@ -245,16 +248,31 @@ def assign(conn: Connection, community: str, entry_prefix: str, payer: bytes, no
     (one,) = found
     if one.standing is not Standing.SUSPENSE:
         raise BankInRefused(f"entry {one.id.hex()[:12]}", f"is {one.standing.value}, not in suspense")
-    if one.cents <= 0:
-        raise BankInRefused(f"entry {one.id.hex()[:12]}", "is money that left; only what came in can be a payment")
     name = names_by_id(conn, community).get(payer, payer.hex())
+    if payer == one.holder:
+        lines = model.own_lines(one.holder, UNIT, one.cents)
+        _post(conn, community, f"bank:{one.id.hex()}:own", "bank-own", one.id, lines, now_ms)
+        store.move_entry(conn, one.id, Standing.ASSIGNED, f"assigned by hand: {name}'s own", payer)
+        return _entry(conn, community, one.id)
+    if one.cents <= 0:
+        detail = f"is money that left: it can only be {names_by_id(conn, community)[one.holder]}'s own cost"
+        raise BankInRefused(f"entry {one.id.hex()[:12]}", detail)
     claims = store.claims_on(conn, community, one.holder, payer, UNIT)
     if not claims:
         raise BankInRefused("party", f"{name} owes this account's holder nothing under any contract")
     parts = model.allocated(one.cents, claims)
     _post_payment(conn, community, one.id, one.holder, payer, parts, now_ms, from_suspense=True)
     store.move_entry(conn, one.id, Standing.ASSIGNED, f"assigned by hand: {name}", payer)
-    return next(each for each in store.entries(conn, community) if each.id == one.id)
+    return _entry(conn, community, one.id)
+
+
+def _entry(conn: Connection, community: str, entry: bytes) -> StoredEntry:
+    return next(each for each in store.entries(conn, community) if each.id == entry)
+
+
+def payers_of(conn: Connection, community: str, holder: bytes) -> list[bytes]:
+    """Everybody who ever owed the holder of an account something."""
+    return store.payers(conn, community, holder)
 
 
 def positions(conn: Connection, community: str) -> list[Position]:

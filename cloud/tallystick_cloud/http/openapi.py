@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from tallystick_cloud.http.authz import Role
-from tallystick_cloud.http.route import Parameter, Port, Route, RouteTable, Source, adapter
+from tallystick_cloud.http.route import MULTIPART, Parameter, Port, Route, RouteTable, Source, adapter
 
 VERSION = "3.1.0"
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
@@ -106,12 +106,16 @@ def _request_body(index: int, route: Route, schemas: dict[Any, Any]) -> dict[str
         if one.source is Source.FORM:
             return {
                 "required": True,
-                "content": {"application/x-www-form-urlencoded": {"schema": schemas[index, "form"]}},
+                "content": {_form_type(route): {"schema": schemas[index, "form"]}},
             }
         if one.source is Source.BODY:
             content = {} if one.annotation is bytes else {"schema": schemas[index, "body"]}
             return {"required": True, "content": {route.takes: content}}
     return None
+
+
+def _form_type(route: Route) -> str:
+    return MULTIPART if route.takes == MULTIPART else "application/x-www-form-urlencoded"
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:

@@ -11,6 +11,7 @@ SIGHT = frozenset({Role.CITY_OPERATOR, Role.COMMUNITY_MANAGER, Role.INSTALLER, R
 EARNERS = frozenset({Role.OWNER, Role.SERVICER, Role.FINANCIER, Role.COMMUNITY_MANAGER})
 HOLDERS = EARNERS | {Role.USER}
 READERS = HOLDERS | {Role.AUDITOR}
+TREASURY = frozenset({Role.COMMUNITY_MANAGER, Role.AUDITOR})
 INSTALLERS = frozenset({Role.INSTALLER, Role.COMMUNITY_MANAGER})
 
 
@@ -37,6 +38,7 @@ LINKS = (
     RailLink("/uses", N_("My uses"), "i-uses", "u", frozenset({Role.USER})),
     RailLink("/statements", N_("Statements"), "i-statement", "t", HOLDERS),
     RailLink("/contracts", N_("Contracts"), "i-contract", "c", READERS),
+    RailLink("/payouts", N_("Payouts and bank"), "i-bank", "p", TREASURY),
     RailLink("/find", N_("Find"), "i-find", "f", SIGHT),
 )
 

@@ -5,7 +5,7 @@ It never serves a route that does not say who may call it, and it holds no busin
 A handler is `async def name(call: Call, ...)`; its further parameters say where they come from:
     a name in the path            -> path parameter          (`gid: GidHex`, `seq: int`)
     `body: SomeModel` / `bytes`   -> JSON body / raw body    (raw: state `takes="application/cbor"`)
-    `form: SomeModel`             -> an HTML form            (checked for CSRF)
+    `form: SomeModel`             -> an HTML form            (checked for CSRF; with a file: `takes=MULTIPART`)
     anything else                 -> query parameter         (`after: int = 0`)
 and its return annotation what is sent: a pydantic model or any JSON type, `bytes` (state `gives=`), or a
 `web.StreamResponse` (state `gives=`, e.g. "text/html").
@@ -38,6 +38,9 @@ GidHex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 
 Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 """Every whole number in a path, query or answer: what both databases can hold."""
+
+MULTIPART = "multipart/form-data"
+"""What a route takes whose form carries a file."""
 
 METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
 _PARAMETER = re.compile(r"{(\w+)(?::[^}]*)?}")

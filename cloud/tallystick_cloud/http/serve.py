@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
-from aiohttp import hdrs, web
+from aiohttp import BodyPartReader, hdrs, web
 from pydantic import TypeAdapter, ValidationError
 
 from tallystick_cloud import errors as domain
@@ -29,7 +29,7 @@ from tallystick_cloud.http.errors import (
     Problem,
 )
 from tallystick_cloud.http.headers import secure
-from tallystick_cloud.http.route import Call, Parameter, Port, Route, RouteTable, Source, adapter
+from tallystick_cloud.http.route import MULTIPART, Call, Parameter, Port, Route, RouteTable, Source, adapter
 
 BODY_TIMEOUT_S = 30
 """A body that takes longer comes from a dead link; the sender tries again."""
@@ -89,9 +89,11 @@ class _Bound:
         return self._answer(result)
 
     async def _read(self, request: web.Request) -> Any:
-        """The body as bytes, or as a dict of strings when the route takes a form (or needs its token)."""
+        """The body as bytes, or as a dict of strings (and files as bytes) when it is a form."""
         if request.method in csrf.SAFE_METHODS:
             return b""
+        if request.content_type == self.route.takes == MULTIPART:
+            return await _read_parts(request, self.route.body_bytes_max)
         raw = await _read_limited(request, self.route.body_bytes_max)
         if request.content_type != "application/x-www-form-urlencoded":
             return raw
@@ -150,9 +152,13 @@ def _sends_itself(returns: Any) -> bool:
     return returns is bytes or returns is type(None) or returns is None or is_stream
 
 
-async def _read_limited(request: web.Request, limit: int) -> bytes:
+def _check_length(request: web.Request, limit: int) -> None:
     if (request.content_length or 0) > limit:
         raise BodyTooLarge(f"the body has {request.content_length} bytes, this address takes {limit}")
+
+
+async def _read_limited(request: web.Request, limit: int) -> bytes:
+    _check_length(request, limit)
     found = bytearray()
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
@@ -163,6 +169,30 @@ async def _read_limited(request: web.Request, limit: int) -> bytes:
     except TimeoutError:
         raise BadRequest(f"the body did not arrive within {BODY_TIMEOUT_S} s", code="body-timeout") from None
     return bytes(found)
+
+
+async def _read_parts(request: web.Request, limit: int) -> dict[str, str | bytes]:
+    """The fields of a form with a file; a file is bytes."""
+    _check_length(request, limit)
+    found: dict[str, str | bytes] = {}
+    left = limit
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for part in await request.multipart():
+                if not isinstance(part, BodyPartReader) or not part.name or len(found) >= FORM_FIELDS_MAX:
+                    raise BadRequest("the form cannot be read: a part without a name, or too many of them")
+                data = bytearray()
+                while chunk := await part.read_chunk():
+                    data += chunk
+                    if len(data) > left:
+                        raise BodyTooLarge(f"the form has more than the {limit} bytes this address takes")
+                left -= len(data)
+                found[part.name] = bytes(data) if part.filename is not None else data.decode()
+    except TimeoutError:
+        raise BadRequest(f"the body did not arrive within {BODY_TIMEOUT_S} s", code="body-timeout") from None
+    except ValueError as error:
+        raise BadRequest(f"the form cannot be read: {error}") from None
+    return found
 
 
 def _form_fields(raw: bytes) -> dict[str, str]:

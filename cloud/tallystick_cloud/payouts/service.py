@@ -40,6 +40,17 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """A run that is not stored: who pays from which account, under which number, and what."""
+
+    collector: bytes
+    number: int
+    debtor: BankParty
+    seed: bytes
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
 class Signed:
     """A signed yes as it came, and its hash."""
 
@@ -58,6 +69,19 @@ def propose(
     again = store.find_key(conn, community, asked.key)
     if again is not None:
         return _same(conn, community, again, asked)
+    draft = preview(conn, community, asked, now_ms, settled)
+    if not draft.plan.payouts:
+        raise PayoutRefused("payout run", f"has nothing to pay; {checks.held_in_words(draft.plan.held)}")
+    row = _run_row(community, asked, draft, now_ms)
+    payouts = [_payout_row(community, row, at, one) for at, one in enumerate(draft.plan.payouts)]
+    store.insert_run(conn, row, payouts)
+    return show(conn, community, draft.number)
+
+
+def preview(
+    conn: Connection, community: str, asked: Proposal, now_ms: int, settled: Mapping[Line, int] | None = None
+) -> Draft:
+    """What a proposal would pay and hold back; nothing is stored. Raises as `propose` does."""
     owed, names = store.owed(conn, community), names_by_id(conn, community)
     collector = checks.collector_of(owed, asked.collector, names)
     checks.check_handler(conn, community, asked.proposer, collector, names)
@@ -69,11 +93,7 @@ def propose(
     seed = model.run_seed(community, collector, number, debtor, asked.execution_day, now_ms)
     facts = model.Facts(store.terms(conn, community), names, accounts, settled)
     plan = model.plan([one for one in owed if one.holder == collector], facts, seed)
-    if not plan.payouts:
-        raise PayoutRefused("payout run", f"has nothing to pay; {checks.held_in_words(plan.held)}")
-    row = _run_row(community, asked, collector, number, debtor, plan, seed, now_ms)
-    store.insert_run(conn, row, [_payout_row(community, row, at, one) for at, one in enumerate(plan.payouts)])
-    return show(conn, community, number)
+    return Draft(collector, number, debtor, seed, plan)
 
 
 def show(conn: Connection, community: str, number: int) -> Run:
@@ -212,30 +232,21 @@ def _view(conn: Connection, community: str, run: StoredRun) -> Run:
     return Run(run, payouts, model.held_of(run.held), tuple(sorted(said)), missing)
 
 
-def _run_row(
-    community: str,
-    asked: Proposal,
-    collector: bytes,
-    number: int,
-    debtor: BankParty,
-    plan: Plan,
-    seed: bytes,
-    now_ms: int,
-) -> dict[str, object]:
+def _run_row(community: str, asked: Proposal, draft: Draft, now_ms: int) -> dict[str, object]:
     return {
-        "id": model.run_id(seed, plan.payouts),
+        "id": model.run_id(draft.seed, draft.plan.payouts),
         "community": community,
-        "number": number,
+        "number": draft.number,
         "key": asked.key,
-        "collector": collector,
-        "debtor": debtor.name,
-        "debtor_iban": debtor.iban,
-        "unit": plan.payouts[0].owed.unit,
+        "collector": draft.collector,
+        "debtor": draft.debtor.name,
+        "debtor_iban": draft.debtor.iban,
+        "unit": draft.plan.payouts[0].owed.unit,
         "execution_day": asked.execution_day.isoformat(),
         "state": RunState.PROPOSED.value,
         "proposer": asked.proposer,
         "proposed_ms": now_ms,
-        "held": model.held_json(plan.held),
+        "held": model.held_json(draft.plan.held),
     }
 
 

@@ -187,6 +187,17 @@ def test_fees_of_the_bank_are_suspense_never_lost(town: BankTown) -> None:
     town.check_closes()
 
 
+def test_a_fee_of_the_bank_is_the_holders_own_cost_when_a_person_says_so(town: BankTown) -> None:
+    town.bank.receive(-250, DAY, "The bank", STRANGER_IBAN, remittance="account fee")
+    town.statement()
+    (entry,) = town.entries()
+    with pytest.raises(BankInRefused, match="it can only be Coop's own cost"):
+        town.assign(entry.id.hex(), "Anna")
+    assert town.assign(entry.id.hex(), "Coop").about == "assigned by hand: Coop's own"
+    assert (town.balance("suspense"), town.balance("own")) == (0, 250 * CENT)
+    town.check_closes()
+
+
 def test_an_account_of_nobody_is_refused(town: BankTown) -> None:
     before = town.payouts.books.dump()
     with pytest.raises(BankInRefused, match=f"{STRANGER_IBAN} is no party's here"):

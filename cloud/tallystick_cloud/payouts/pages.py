@@ -1,0 +1,242 @@
+"""The treasurer's page: payout runs step by step, files from the bank, and what waits for a person.
+
+It never moves money by a link: every step is a form of our own page, and the service asks for the second person."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import BaseModel, StringConstraints
+from sqlalchemy import Connection
+
+from tallystick_cloud.bank import service as bank
+from tallystick_cloud.bank.intake import take
+from tallystick_cloud.bank.model import Standing
+from tallystick_cloud.bank.store import StoredEntry
+from tallystick_cloud.bank.xml import FILE_BYTES_MAX
+from tallystick_cloud.db import Database
+from tallystick_cloud.errors import BadInput, CloudError, Forbidden
+from tallystick_cloud.http.amounts import exact
+from tallystick_cloud.http.authz import Role
+from tallystick_cloud.http.pages import Pages
+from tallystick_cloud.http.place import here, look_of
+from tallystick_cloud.http.rail import TREASURY
+from tallystick_cloud.http.route import MULTIPART, Call, RouteTable
+from tallystick_cloud.parties.store import ids_by_name, names_by_id
+from tallystick_cloud.payouts import service, store, view
+from tallystick_cloud.payouts.checks import Run
+from tallystick_cloud.payouts.model import CENT_NANO
+from tallystick_cloud.payouts.service import Draft, Proposal
+from tallystick_cloud.ports import Clock
+from tallystick_cloud.settlement.payable import settled_lines
+
+ACTORS = frozenset({Role.COMMUNITY_MANAGER})
+DAYS_AHEAD = 2  # what banks ask for before the day of execution
+FORM = "application/x-www-form-urlencoded"
+BASE = "/payouts"
+Name = Annotated[str, StringConstraints(min_length=1, max_length=80)]
+EntryId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12,64}$")]
+
+
+class ProposeForm(BaseModel):
+    """`key` comes with the page, so that sending it twice makes one run."""
+
+    key: Annotated[str, StringConstraints(min_length=1, max_length=80)]
+    collector: Name
+    execution_day: date
+
+
+class NoFields(BaseModel):
+    """A button alone."""
+
+
+class FileForm(BaseModel):
+    """A file from the bank."""
+
+    file: bytes
+
+
+class AssignForm(BaseModel):
+    """Who paid."""
+
+    party: Name
+
+
+@dataclass(frozen=True, slots=True)
+class _Next:
+    """What a run of a collector would pay now, or why there is none."""
+
+    collector: str
+    draft: Draft | None
+    refusal: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Everything that the page shows."""
+
+    runs: list[Run]
+    nexts: list[_Next]
+    positions: list[bank.Position]
+    entries: list[StoredEntry]
+    payers: list[str]
+    names: dict[bytes, str]
+
+
+def payout_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable:
+    """The page and its forms."""
+    table = RouteTable()
+
+    @table.route("GET", BASE, roles=TREASURY, gives="text/html", tag="payouts")
+    async def payouts_page(call: Call) -> web.StreamResponse:
+        """Payout runs, bank accounts, and what waits for a person."""
+        place = await here(database, call)
+        party, now_ms = call.principal.party, clock.utc_ms()
+        day = _first_day(now_ms)
+        found = await database.read(_look, place.id, day, now_ms)
+        w = pages.wording(call.request, place.zone)
+        may_act = bool(call.principal.roles_in(place.id) & ACTORS)
+        waiting = [view.entry_view(one, found.names, w) for one in found.entries if one.standing is Standing.SUSPENSE]
+        nexts = [
+            (
+                one.collector,
+                () if one.draft is None else view.plan_views(one.draft.plan.payouts, w),
+                () if one.draft is None else view.held_views(one.draft.plan.held, w),
+                exact(0 if one.draft is None else CENT_NANO * sum(p.cents for p in one.draft.plan.payouts), w),
+                f"page-{place.id}-{0 if one.draft is None else one.draft.number}-{day}",
+                one.refusal,
+            )
+            for one in found.nexts
+        ]
+        return pages.page(
+            call,
+            "payouts.html",
+            look_of(place),
+            title=w.gettext("Payouts and bank"),
+            runs=[
+                view.run_view(one, party, found.names, may_act=may_act, w=w) for one in found.runs[: view.RUNS_SHOWN]
+            ],
+            nexts=nexts,
+            day=day.isoformat(),
+            accounts=[view.account_view(one, found.names, w) for one in found.positions],
+            waiting=waiting,
+            entries=[view.entry_view(one, found.names, w) for one in found.entries[: view.ENTRIES_SHOWN]],
+            payers=found.payers,
+            may_act=may_act,
+        )
+
+    @table.route("POST", BASE, roles=ACTORS, gives="text/html", takes=FORM, tag="payouts")
+    async def propose_on_page(call: Call, form: ProposeForm) -> web.StreamResponse:
+        """Propose a run; the same page sent twice is one run."""
+        place, party, now_ms = await here(database, call), _party(call), clock.utc_ms()
+
+        def act(conn: Connection) -> Run:
+            collector = ids_by_name(conn, place.id).get(form.collector)
+            if collector is None:
+                raise BadInput("collector", f"{form.collector!r} is not in {place.id}; load the page again")
+            asked = Proposal(form.key, party, collector, form.execution_day)
+            return service.propose(conn, place.id, asked, now_ms, settled_lines(conn, place.id))
+
+        run = await database.write(act)
+        return _to(f"run-{run.stored.number}")
+
+    @table.route("POST", BASE + "/{number}/approve", roles=ACTORS, gives="text/html", takes=FORM, tag="payouts")
+    async def approve_on_page(call: Call, number: int, form: NoFields) -> web.StreamResponse:
+        """Release a run as its second person."""
+        place = await here(database, call)
+        await database.write(service.approve, place.id, number, _party(call), clock.utc_ms())
+        return _to(f"run-{number}")
+
+    @table.route("POST", BASE + "/{number}/file", roles=ACTORS, gives="application/xml", takes=FORM, tag="payouts")
+    async def file_from_page(call: Call, number: int, form: NoFields) -> web.StreamResponse:
+        """The bank file of a released run; again gives the same bytes."""
+        place = await here(database, call)
+        data = await database.write(service.bank_file, place.id, number, clock.utc_ms(), _party(call))
+        headers = {"Content-Disposition": f'attachment; filename="payout-{number}.xml"', "Cache-Control": "no-store"}
+        return web.Response(body=data, content_type="application/xml", headers=headers)
+
+    @table.route("POST", BASE + "/{number}/sent", roles=ACTORS, gives="text/html", takes=FORM, tag="payouts")
+    async def sent_on_page(call: Call, number: int, form: NoFields) -> web.StreamResponse:
+        """Say that the bank has the file; cannot be undone."""
+        place = await here(database, call)
+        await database.write(service.mark_sent, place.id, number, _party(call), clock.utc_ms())
+        return _to(f"run-{number}")
+
+    @table.route("POST", BASE + "/{number}/cancel", roles=ACTORS, gives="text/html", takes=FORM, tag="payouts")
+    async def cancel_on_page(call: Call, number: int, form: NoFields) -> web.StreamResponse:
+        """End a run that no bank has seen."""
+        place = await here(database, call)
+        await database.write(service.cancel, place.id, number, _party(call), clock.utc_ms())
+        return _to(f"run-{number}")
+
+    @table.route(
+        "POST",
+        "/bank-files",
+        roles=ACTORS,
+        gives="text/html",
+        takes=MULTIPART,
+        body_bytes_max=FILE_BYTES_MAX,
+        tag="bank",
+    )
+    async def bank_file_on_page(call: Call, form: FileForm) -> web.StreamResponse:
+        """Take a file from the bank; the same again changes nothing."""
+        place = await here(database, call)
+        if not form.file:
+            raise BadInput("file", "is empty or was not chosen; choose the file that your bank gave you")
+        await database.write(take, place.id, form.file, clock.utc_ms())
+        return _to("accounts")
+
+    @table.route("POST", "/bank-entries/{entry}/assign", roles=ACTORS, gives="text/html", takes=FORM, tag="bank")
+    async def assign_on_page(call: Call, entry: EntryId, form: AssignForm) -> web.StreamResponse:
+        """Say whose payment an entry in suspense is; cannot be undone."""
+        place, now_ms = await here(database, call), clock.utc_ms()
+
+        def act(conn: Connection) -> StoredEntry:
+            payer = ids_by_name(conn, place.id).get(form.party)
+            if payer is None:
+                raise BadInput("party", f"{form.party!r} is not in {place.id}; choose one of the list")
+            return bank.assign(conn, place.id, entry, payer, now_ms)
+
+        await database.write(act)
+        return _to("waiting")
+
+    return table
+
+
+def _look(conn: Connection, community: str, day: date, now_ms: int) -> _Found:
+    names = names_by_id(conn, community)
+    settled = settled_lines(conn, community)
+    nexts = []
+    for collector in sorted({one.holder for one in store.owed(conn, community) if one.holder != one.party}):
+        asked = Proposal("", collector, collector, day)  # a look asks for no right
+        try:
+            nexts.append(_Next(names[collector], service.preview(conn, community, asked, now_ms, settled), ""))
+        except CloudError as refused:
+            nexts.append(_Next(names[collector], None, refused.reason))
+    payers = {payer for one in bank.positions(conn, community) for payer in bank.payers_of(conn, community, one.holder)}
+    return _Found(
+        service.show_all(conn, community),
+        nexts,
+        bank.positions(conn, community),
+        bank.entries(conn, community),
+        sorted(names[one] for one in payers if one in names),
+        names,
+    )
+
+
+def _first_day(now_ms: int) -> date:
+    """The first working day that banks take: no Saturday or Sunday."""
+    day = datetime.fromtimestamp(now_ms // 1000, UTC).date() + timedelta(days=DAYS_AHEAD)
+    return day + timedelta(days=max(0, 7 - day.weekday()) if day.weekday() > 4 else 0)
+
+
+def _party(call: Call) -> bytes:
+    if call.principal.party is None:
+        raise Forbidden("party", "this credential belongs to nobody in particular; sign in as a person")
+    return call.principal.party
+
+
+def _to(anchor: str) -> web.Response:
+    """Back to the page, so that loading it again repeats nothing."""
+    return web.Response(status=303, headers={"Location": f"{BASE}#{anchor}"})
