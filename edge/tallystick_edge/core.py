@@ -28,7 +28,7 @@ from tallystick_edge.rewrite import rewrite
 from tallystick_edge.room import Level, Room, StoreLimits
 
 BOOT_BYTES, NONCE_BYTES = 6, 16
-PENDING_MAX = 8_192  # durable items held in memory until they are sealed: about 4 MB
+PENDING_MAX = 16_384  # durable items held in memory until they are sealed: about 6 MB
 UNRECEIPTED_MAX = 100_000  # batches taken apart at a restore: ten weeks at one a minute
 T = TypeVar("T")
 

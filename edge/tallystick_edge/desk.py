@@ -82,7 +82,7 @@ class Desk:
         for each in metered.values():
             self.keep(*each.events)
             if each.reading is not None:
-                self.keep(replace(each.reading, use=use))
+                self.keep(each.reading if use is None else replace(each.reading, use=use))
         gauges = [each for each in plan.gauges if each.register in s.values]
         readings = [GaugeReading(each.channel, at, s.values[each.register], use) for each in gauges]
         if self.gauges_refused:

@@ -3,7 +3,7 @@ It is a value; changing it is the deciders' work, keeping it is the journal's.""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tallystick_protocol.codes import Reason
 
@@ -45,12 +45,14 @@ class ChannelState:
 
 def after(state: ChannelState, reading: Reading) -> ChannelState:
     """The state once `reading` was accepted: what metering makes of it, and what the journal gives back."""
-    return replace(
-        state,
-        generation=reading.generation,
-        base=reading.base,
-        value=reading.value,
-        at=reading.at,
-        serial=reading.serial,
-        suspect=None,
+    return ChannelState(  # not `replace`: this is done for every value, and costs a fifth of it
+        state.number,
+        reading.generation,
+        reading.base,
+        reading.value,
+        reading.at,
+        reading.serial,
+        state.pagination,
+        state.event,
+        None,
     )
