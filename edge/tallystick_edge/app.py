@@ -152,7 +152,9 @@ def make_drivers(config: EdgeConfig, clock: Clock, replay: ReplayStore) -> Seque
         if meters:
             from tallystick_edge.drivers.ble import BleDriver
 
-            drivers.append((f"adapter {adapter.id}", BleDriver(adapter, meters, clock, replay)))
+            profiles = partial(load_profile, own=config.profiles)
+            ble = BleDriver(adapter, meters, clock, replay, profiles=profiles)
+            drivers.append((f"adapter {adapter.id}", ble))
     return drivers
 
 

@@ -23,6 +23,20 @@ class ProfileKind(StrEnum):
     BLE_GATT = "ble-gatt"
 
 
+class RadioFormat(StrEnum):
+    """How a Bluetooth device says its values. Adverts: BTHome v2, Ruuvi data format 5, the two of ATC_MiThermometer.
+    Connected: Shelly's JSON-RPC, characteristics that are read, characteristics that notify or indicate."""
+
+    NONE = "none"
+    BTHOME = "bthome"
+    RUUVI_5 = "ruuvi-5"
+    ATC1441 = "atc1441"
+    PVVX = "pvvx"
+    SHELLY_RPC = "shelly-rpc"
+    GATT_READ = "gatt-read"
+    GATT_NOTIFY = "gatt-notify"
+
+
 class RegisterKind(StrEnum):
     """A counter never falls and may be billed; a gauge may fall by design and is never priced."""
 
@@ -110,11 +124,13 @@ class PlusWire:
 
 @dataclass(frozen=True, slots=True)
 class ObjectWire:
-    """A value found by name: a BTHome object id, a path in a JSON answer.
-    raw times 10^scale is in the register's unit."""
+    """A value found by name: a BTHome object id, a path in a JSON answer, "2a6e/temperature" of a characteristic.
+    raw times `times` times 10^scale is in the register's unit. `sum`: single measurements, added up to a counter."""
 
     key: str
     scale: int
+    times: int = 1
+    sum: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +235,7 @@ class Profile:
     vectors: tuple[Vector, ...]
     identity: Identity | None
     limits: Limits | None
+    format: RadioFormat = RadioFormat.NONE
 
 
 class ProfileError(ValueError):

@@ -54,6 +54,13 @@ class Table:
     def integer_or_none(self, key: str, low: int, high: int) -> int | None:
         return self.integer(key, low, high) if self.has(key) else None
 
+    def flag(self, key: str) -> bool:
+        """True or false; false when the key is absent."""
+        value = self._rest.pop(key, False)
+        if not isinstance(value, bool):
+            raise self.error(key, "is not true or false")
+        return value
+
     def choice(self, key: str, kinds: type[E], default: E | None = None) -> E:
         if default is not None and not self.has(key):
             return default

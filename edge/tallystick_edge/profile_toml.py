@@ -22,6 +22,7 @@ from tallystick_edge.profile import (
     Profile,
     ProfileError,
     ProfileKind,
+    RadioFormat,
     RawRead,
     Register,
     RegisterKind,
@@ -35,6 +36,11 @@ from tallystick_edge.profile_table import Table
 from tallystick_edge.registers import WORDS
 
 VERSION = 1
+FORMATS = {  # what each kind may speak, the first one when the profile says nothing
+    ProfileKind.MODBUS: (RadioFormat.NONE,),
+    ProfileKind.BLE_ADVERT: (RadioFormat.BTHOME, RadioFormat.RUUVI_5, RadioFormat.ATC1441, RadioFormat.PVVX),
+    ProfileKind.BLE_GATT: (RadioFormat.SHELLY_RPC, RadioFormat.GATT_READ, RadioFormat.GATT_NOTIFY),
+}
 ADDRESS_MAX = 0xFFFF
 REGISTERS_MAX = 125  # Modbus Application Protocol V1.1b3, 6.3: most registers in one read
 SCALE_MAX = 18  # nano to giga and beyond; keeps 10^scale small
@@ -50,10 +56,12 @@ def parse_profile(name: str, data: bytes) -> Profile:
     if top.text("name") != name:
         raise top.error("name", f"is not {name!r}, the name of the file")
     kind = top.choice("kind", ProfileKind)
+    format_ = _format(top, kind)
     profile = Profile(
         name=name,
         sha256=hashlib.sha256(data).digest(),
         kind=kind,
+        format=format_,
         vendor=top.text("vendor"),
         model=top.text("model"),
         source=_source(top.table("source")),
@@ -74,6 +82,14 @@ def _toml(file: str, data: bytes) -> dict[str, object]:
         return tomllib.loads(data.decode("utf-8"), parse_float=Decimal)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ProfileError(file, "(file)", f"is not TOML: {error}") from None
+
+
+def _format(top: Table, kind: ProfileKind) -> RadioFormat:
+    allowed = FORMATS[kind]
+    chosen = top.choice("format", RadioFormat, default=allowed[0])
+    if chosen not in allowed:
+        raise top.error("format", f"is not one of {', '.join(allowed)}, which {kind} speaks")
+    return chosen
 
 
 def _source(table: Table) -> Source:
@@ -163,13 +179,20 @@ def _register(name: str, table: Table, kind: ProfileKind) -> Register:
     table.done()
     if meaning is RegisterKind.COUNTER and register.rated_max_per_h is None:
         raise table.error("rated_max_per_h", "is missing: without it no jump of this counter is implausible")
+    if meaning is RegisterKind.GAUGE and isinstance(register.wire, ObjectWire) and register.wire.sum:
+        raise table.error("sum", "adds up measurements, which makes a counter, not a gauge")
     if meaning is RegisterKind.GAUGE and (register.modulus or register.rated_max_per_h or register.step):
         raise table.error("kind", "is gauge, which has neither a modulus, a rated maximum nor a step")
     return register
 
 
 def _object_wire(table: Table) -> ObjectWire:
-    return ObjectWire(table.text("key"), table.integer("scale", -SCALE_MAX, SCALE_MAX, default=0))
+    return ObjectWire(
+        table.text("key"),
+        table.integer("scale", -SCALE_MAX, SCALE_MAX, default=0),
+        table.integer("times", 1, 10**9, default=1),
+        table.flag("sum"),
+    )
 
 
 def _value_wire(table: Table) -> ModbusWire:

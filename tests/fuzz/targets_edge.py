@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
+from functools import partial
 
 from fuzz import seeds
 from fuzz.target import Target, choosing, chosen
@@ -14,6 +15,8 @@ from pymodbus.pdu import DecodePDU
 from tallystick_edge.config import LineConfig, LineKind
 from tallystick_edge.drivers import bthome, shelly
 from tallystick_edge.drivers.ble_errors import BleError
+from tallystick_edge.drivers.ble_formats import ADVERTS, packed, read_values, scaled
+from tallystick_edge.drivers.ble_notified import seconds_of
 from tallystick_edge.drivers.modbus_errors import ReadFailure
 from tallystick_edge.drivers.modbus_link import ModbusLink
 from tallystick_edge.errors import JournalError
@@ -27,7 +30,7 @@ from tallystick_edge.journal_rows import (
     encode_wash,
 )
 from tallystick_edge.metering.channel import ChannelState, Suspect
-from tallystick_edge.profile import RawRead, Span, load_profile, profile_names
+from tallystick_edge.profile import RadioFormat, RawRead, Span, load_profile, profile_names
 from tallystick_edge.registers import ValueAbsent, decode_present
 from tallystick_edge.usage.wash import Phase, WashSample, WashState
 from tallystick_protocol.codes import EventCode, MeterState, Reason, TimeQuality
@@ -36,6 +39,11 @@ _KEY = bytes.fromhex("00112233445566778899aabbccddeeff")
 _ADDRESS = "A4:C1:38:00:00:01"
 _WATER = load_profile("bthome-water").registers
 _PLUG = load_profile("shelly-plug-gen3")
+_RADIO = tuple(profile for profile in map(load_profile, profile_names()) if profile.limits is None)
+_RUUVI = "CB:B8:33:4C:88:4F"
+_CLIMATE = "environmental-sensing"
+_SCALE = load_profile("waste-scale")
+_REGISTERS = {profile.name: tuple(profile.registers.values()) for profile in _RADIO}
 _PROFILES = tuple(profile for profile in map(load_profile, profile_names()) if profile.limits is not None)
 _SPAN = Span(4, 0x0048, 2)
 _DECODER = DecodePDU(False)
@@ -50,6 +58,26 @@ _REFUSAL = '{"id":1,"src":"shellyplugsg3-0","error":{"code":404,"message":"No ha
 
 def _bthome(key: bytes | None, data: bytes) -> None:
     bthome.values_of(bthome.decode_advert(data, _ADDRESS, key), _WATER)
+
+
+def _advert(format_: RadioFormat, data: bytes) -> None:
+    profile = next(each for each in _RADIO if each.format is format_)
+    ADVERTS[format_].decode(data, _RUUVI if format_ is RadioFormat.RUUVI_5 else _ADDRESS, None, profile.registers)
+
+
+def _advert_seeds(format_: RadioFormat) -> list[bytes]:
+    return [vector.payload for each in _RADIO if each.format is format_ for vector in each.vectors]
+
+
+def _gatt(profile: str, data: bytes) -> None:
+    scaled(read_values(data), _REGISTERS[profile])
+
+
+def _weighing(data: bytes) -> None:
+    """A raw value as it comes in an indication."""
+    found = read_values(data if data[:2] == b"\x9d\x2a" else packed({0x2A9D: data[:512]}))
+    seconds_of(found)
+    scaled(found, _SCALE.registers.values())
 
 
 def _shelly(data: bytes) -> None:
@@ -122,6 +150,21 @@ EDGE = (
         seeds.hexes("41cff34327e4443322113bc67b39", "40000901"),
         bytes_max=300,
     ),
+    *(
+        Target(
+            f"advert-{each}",
+            partial(_advert, each),
+            (BleError,),
+            lambda each=each: _advert_seeds(each),  # type: ignore[misc]
+            bytes_max=300,
+        )
+        for each in (RadioFormat.RUUVI_5, RadioFormat.ATC1441, RadioFormat.PVVX)
+    ),
+    Target(
+        "gatt-climate", partial(_gatt, "environmental-sensing"), (BleError,), lambda: _vectors("environmental-sensing")
+    ),
+    Target("gatt-bicycle", partial(_gatt, "bicycle-csc"), (BleError,), lambda: _vectors("bicycle-csc"), bytes_max=300),
+    Target("gatt-scale", _weighing, (BleError,), lambda: _vectors("waste-scale"), bytes_max=300),
     Target("shelly-answer", _shelly, (BleError,), seeds.texts(_ANSWER, _REFUSAL)),
     Target("shelly-device", lambda d: shelly.device_id(shelly.parse_answer(d, 1)), (BleError,), seeds.texts(_ANSWER)),
     Target(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import tempfile
 import time
@@ -24,20 +25,22 @@ PLUG = "A4:C1:38:00:00:02"
 OTHER_PLUG = "A4:C1:38:00:00:03"
 KEY = bytes.fromhex("00112233445566778899aabbccddeeff")
 
-FAST = BleTimes(
-    silent_s=0.2,
-    power_cycle_s=0.4,
-    call_s=0.4,
+CALM = BleTimes(  # nothing times out on a loaded machine; a test that waits for a timeout shortens that one
+    silent_s=20.0,
+    power_cycle_s=60.0,
+    call_s=20.0,
     settle_s=0.02,
-    connect_s=0.4,
-    rpc_s=0.35,
+    connect_s=20.0,
+    rpc_s=20.0,
     ready_s=0.005,
-    away_s=0.25,
+    away_s=20.0,
     backoff_s=0.05,
     backoff_max_s=0.4,
     fault_every_s=0.0,
 )
-WAIT_S = 5.0  # a test that waits longer for something has failed
+LADDER = dataclasses.replace(CALM, silent_s=0.2, power_cycle_s=0.4, call_s=2.0)  # for ladders climbed to the top
+WATCHDOG = dataclasses.replace(CALM, silent_s=1.0)  # noticed after a second, and nothing further for a minute
+WAIT_S = 30.0  # a test that waits longer for something has failed
 
 
 @dataclass
@@ -149,7 +152,7 @@ async def emulated_air() -> AsyncIterator[BluezEmulator]:
 async def driving(
     *meters: MeterConfig,
     store: MemoryReplayStore | None = None,
-    times: BleTimes = FAST,
+    times: BleTimes = CALM,
     factor: int = 60,
 ) -> AsyncIterator[tuple[BleDriver, MemorySink]]:
     """A driver that runs inside the block and is cancelled after it."""

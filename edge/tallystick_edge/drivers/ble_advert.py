@@ -3,13 +3,15 @@ It decodes, refuses old ones and thins out to the meter's interval; it never con
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bleak.backends.scanner import AdvertisementData
 from tallystick_protocol.codes import MeterState
 
 from tallystick_edge.config import MeterConfig
-from tallystick_edge.drivers import bthome
 from tallystick_edge.drivers.ble_errors import BleError, BleReason
 from tallystick_edge.drivers.ble_faults import FaultReporter
+from tallystick_edge.drivers.ble_formats import ADVERTS
 from tallystick_edge.drivers.ble_replay import Freshness, ReplayGuard
 from tallystick_edge.ports import Clock, Sink
 from tallystick_edge.profile import Profile
@@ -25,19 +27,20 @@ class AdvertMeter:
     def __init__(self, meter: MeterConfig, address: str, profile: Profile, clock: Clock, guard: ReplayGuard) -> None:
         self.address = address
         self._meter = meter
-        self._profile = profile
+        self._registers = profile.registers
+        self._format = ADVERTS[profile.format]
         self._clock = clock
         self._guard = guard
         self._interval = -1
         self._last_good_ms = clock.uptime_ms()
 
     def heard(self, data: AdvertisementData, sink: Sink, faults: FaultReporter) -> None:
-        """One advert of this sensor; adverts without BTHome data (scan responses) are ignored."""
-        service_data = data.service_data.get(bthome.SERVICE_UUID)
-        if service_data is None:
+        """One advert of this sensor; adverts without its format's data (scan responses) are ignored."""
+        payload = self._format.payload(data)
+        if payload is None:
             return
         try:
-            sample = self._sample(service_data)
+            sample = self._sample(payload)
         except BleError as error:
             faults.fault(self._meter.id, error.reason, error.detail)
             return
@@ -54,19 +57,18 @@ class AdvertMeter:
             if age_ms >= limit_ms:
                 faults.fault(self._meter.id, BleReason.SILENT, f"no good advert of {self.address} for {age_ms} ms")
 
-    def _sample(self, service_data: bytes) -> Sample | None:
-        advert = bthome.decode_advert(service_data, self.address, self._meter.key)
-        values = bthome.values_of(advert, self._profile.registers)
-        match self._guard.judge(self.address, advert):
+    def _sample(self, payload: bytes) -> Sample | None:
+        frame, values = self._format.decode(payload, self.address, self._meter.key, self._registers)
+        match self._guard.judge(self.address, frame):
             case Freshness.OLD:
-                detail = f"packet counter {advert.counter} is behind the last one; after a battery change confirm it"
+                detail = f"packet counter {frame.counter} is behind the last one; after a battery change confirm it"
                 raise BleError(BleReason.REPLAYED, detail)
             case Freshness.REPEAT:
                 return None
             case Freshness.NEW:
-                return self._in_new_interval(values, service_data)
+                return self._in_new_interval(values, payload)
 
-    def _in_new_interval(self, values: dict[str, int], raw: bytes) -> Sample | None:
+    def _in_new_interval(self, values: Mapping[str, int], raw: bytes) -> Sample | None:
         utc_ms = self._clock.utc_ms()
         self._last_good_ms = self._clock.uptime_ms()
         interval = utc_ms // self._meter.every_ms

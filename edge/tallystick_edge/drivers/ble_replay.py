@@ -5,7 +5,7 @@ The rule. Counters go round, so "newer" means less than half a turn ahead (RFC 1
 only with a different plaintext, else it is the same advert heard again, which is no fault.
 Encrypted adverts (32 bits, authenticated): half a turn is 68 years at one advert a second, so wrapping never opens a
 door. A sensor that starts again at 0 looks exactly like a replay and is refused until the installer confirms it.
-Plain adverts (8-bit packet id, not authenticated): more than 127 lost adverts put the next ones in the "old" half.
+Plain adverts (8 or 16 bits, not authenticated): more than half a turn lost puts the next ones in the "old" half.
 After `RESYNC_RUN` refused adverts in a row that count upwards the sensor is believed again. Whoever can record that
 many could as well forge plain adverts; what then falls or jumps is caught by the metering, since totals never fall."""
 
@@ -16,11 +16,11 @@ from enum import Enum
 from hashlib import sha256
 from typing import Final
 
-from tallystick_edge.drivers.bthome import Advert
+from tallystick_edge.drivers.ble_formats import Counted
 from tallystick_edge.ports import ReplayStore
 
 RESYNC_RUN: Final = 16  # longer than any burst one advert is repeated in, shorter than a minute of a chatty sensor
-RESYNC_BITS_MAX: Final = 8
+RESYNC_BITS_MAX: Final = 16  # longer counters are authenticated, or a scale's clock
 
 
 class Freshness(Enum):
@@ -57,7 +57,7 @@ class ReplayGuard:
         self._store = store
         self._runs: dict[str, tuple[int, int]] = {}  # address -> (last refused counter, how many in a row)
 
-    def judge(self, address: str, advert: Advert) -> Freshness:
+    def judge(self, address: str, advert: Counted) -> Freshness:
         """NEW is remembered at once; REPEAT and OLD change nothing in the store."""
         digest = sha256(advert.plaintext).digest()
         before = self._store.last(address)
@@ -69,7 +69,7 @@ class ReplayGuard:
             self._store.save(address, advert.counter, digest)
         return verdict
 
-    def _counts_upwards(self, address: str, advert: Advert) -> bool:
+    def _counts_upwards(self, address: str, advert: Counted) -> bool:
         if advert.counter_bits > RESYNC_BITS_MAX:
             return False
         counter, length = self._runs.get(address, (advert.counter - 1, 0))

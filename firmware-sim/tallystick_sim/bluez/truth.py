@@ -24,3 +24,23 @@ class PowerTruth(Protocol):
     def power_w(self) -> int:
         """Active power at this moment, in watts."""
         ...
+
+
+class ClimateTruth(Protocol):
+    """The air around a sensor."""
+
+    def temperature_mdeg(self) -> int:
+        """Thousandths of a degree Celsius."""
+        ...
+
+    def humidity_ppm(self) -> int:
+        """Relative humidity in millionths."""
+        ...
+
+
+class WheelTruth(Protocol):
+    """A wheel since its sensor was mounted."""
+
+    def turns(self) -> int:
+        """Whole turns, never falling."""
+        ...
