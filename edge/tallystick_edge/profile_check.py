@@ -10,9 +10,10 @@ from tallystick_edge.registers import NotRead, ValueAbsent, decode_text, decode_
 def check_vectors(profile: Profile) -> None:
     """Raises ProfileError for the first value that is not as expected, and for a register in no vector."""
     file = f"{profile.name}.toml"
-    if profile.kind is not ProfileKind.MODBUS:
-        return  # Bluetooth payloads have decoders of their own
     for index, vector in enumerate(profile.vectors):
+        if profile.kind is not ProfileKind.MODBUS:
+            _check_payload(profile, index)
+            continue
         for name, wanted in vector.expect.items():
             seen = _decoded(profile, name, index)
             if seen != str(wanted):
@@ -28,6 +29,20 @@ def check_vectors(profile: Profile) -> None:
     untested = set(profile.registers) - {name for vector in profile.vectors for name in vector.expect}
     if untested:
         raise ProfileError(file, "vector", f"has no value for {', '.join(sorted(untested))}")
+
+
+def _check_payload(profile: Profile, index: int) -> None:
+    from tallystick_edge.drivers.ble_errors import BleError  # loaded only for the Bluetooth profiles
+    from tallystick_edge.drivers.ble_vector import vector_values
+
+    file, vector = f"{profile.name}.toml", profile.vectors[index]
+    try:
+        found = vector_values(profile, vector.payload)
+    except BleError as error:
+        raise ProfileError(file, f"vector[{index}].payload", f"gives no values: {error}") from None
+    for name, wanted in vector.expect.items():
+        if found[name] != wanted:
+            raise ProfileError(file, f"vector[{index}].expect.{name}", f"is {wanted}, but the bytes say {found[name]}")
 
 
 def _decoded(profile: Profile, name: str, index: int) -> str:

@@ -273,7 +273,7 @@ def main() -> int:
     logging.disable(logging.WARNING)  # the dead bus is meant to be dead
     found = figures(count, rounds)
     print(
-        f"{count} messages a round, median of {rounds}; emulator, bleak, driver in one process; rates per second of processor"
+        f"{count} a round, median of {rounds}; emulator, bleak, driver share a process; rates are per processor second"
     )
     print(f"{'figure':30}{'value':>10}  {'unit':18}{'goal':26}ok")
     for figure in found:

@@ -12,22 +12,17 @@ from support.ble import KEY, SENSOR, MemoryReplayStore, TestClock
 from tallystick_edge.config import AdapterConfig, MeterConfig
 from tallystick_edge.drivers.ble import CONNECTIONS_MAX, BleDriver
 from tallystick_edge.drivers.ble_errors import BleError, BleReason
-from tallystick_edge.drivers.ble_formats import ADVERTS, characteristics, read_values, scaled
+from tallystick_edge.drivers.ble_formats import ADVERTS, characteristics, read_values
 from tallystick_edge.drivers.ble_layout import ATC1441, CHARACTERISTICS, PVVX, RUUVI_5, decode_frame
 from tallystick_edge.drivers.ble_notified import seconds_of
+from tallystick_edge.drivers.ble_vector import vector_values
 from tallystick_edge.errors import ConfigError
 from tallystick_edge.profile import Profile, ProfileError, ProfileKind, RadioFormat, load_profile, profile_names
+from tallystick_edge.profile_check import check_vectors
 from tallystick_edge.profile_toml import parse_profile
 
 RUUVI_ADDRESS = "CB:B8:33:4C:88:4F"
 PROFILES = [profile for profile in map(load_profile, profile_names()) if profile.kind is not ProfileKind.MODBUS]
-
-
-def decoded(profile: Profile, payload: bytes) -> dict[str, int]:
-    if profile.kind is ProfileKind.BLE_ADVERT:
-        address = RUUVI_ADDRESS if profile.format is RadioFormat.RUUVI_5 else SENSOR
-        return dict(ADVERTS[profile.format].decode(payload, address, None, profile.registers)[1])
-    return scaled(read_values(payload), profile.registers.values())
 
 
 @pytest.mark.parametrize(
@@ -35,13 +30,12 @@ def decoded(profile: Profile, payload: bytes) -> dict[str, int]:
     [
         pytest.param(profile, index, id=f"{profile.name}-{index}")
         for profile in PROFILES
-        if profile.format is not RadioFormat.SHELLY_RPC
         for index in range(len(profile.vectors))
     ],
 )
 def test_profile_vectors_decode_to_what_they_promise(profile: Profile, index: int) -> None:
     vector = profile.vectors[index]
-    assert decoded(profile, vector.payload) == vector.expect
+    assert vector_values(profile, vector.payload) == vector.expect
 
 
 def test_ruuvis_fourth_vector_has_no_value_at_all() -> None:
@@ -88,12 +82,12 @@ def test_crooked_frames_are_refused_with_their_reason(layout, data: str, words: 
 
 def test_a_wheel_sensor_that_tells_only_the_crank_has_no_distance() -> None:
     with pytest.raises(BleError, match="distance: the device sent no 2a5b/wheel_revolutions"):
-        decoded(load_profile("bicycle-csc"), bytes.fromhex("5b2a 0500 02 5802 0011"))
+        vector_values(load_profile("bicycle-csc"), bytes.fromhex("5b2a 0500 02 5802 0011"))
 
 
 def test_a_weighing_that_failed_has_no_weight() -> None:
     with pytest.raises(BleError, match="deposited"):
-        decoded(load_profile("waste-scale"), bytes.fromhex("9d2a 0a00 02 ffff ea07 0b 1d 0a 0f 1e"))
+        vector_values(load_profile("waste-scale"), bytes.fromhex("9d2a 0a00 02 ffff ea07 0b 1d 0a 0f 1e"))
 
 
 @pytest.mark.parametrize(
@@ -157,6 +151,23 @@ def test_wrong_profiles_are_refused_by_key(old: str, new: str, words: str) -> No
     assert old in text
     with pytest.raises(ProfileError, match=words):
         parse_profile("environmental-sensing", text.replace(old, new, 1).encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "words"),
+    [
+        ("ruuvi-tag", "temperature = 24300", "temperature = 24301", r"vector\[0\].expect.temperature: is 24301, but"),
+        ("waste-scale", "9d2a 0a00 02", "9d2a 0a00 03", r"vector\[0\].payload: gives no values: .*pounds"),
+        ("shelly-plug-gen3", "energy = 1234567", "energy = 1", r"expect.energy: is 1, but the bytes say 1234567"),
+    ],
+)
+def test_a_vector_that_does_not_decode_as_it_says_is_named(name: str, old: str, new: str, words: str) -> None:
+    from importlib import resources
+
+    text = resources.files("tallystick_edge.profiles").joinpath(f"{name}.toml").read_text()
+    assert old in text
+    with pytest.raises(ProfileError, match=words):
+        check_vectors(parse_profile(name, text.replace(old, new, 1).encode()))
 
 
 @pytest.mark.parametrize("key", ["2aff/x", "2a6e/pressure", "temperature", "zz/x"])
