@@ -72,6 +72,7 @@ class Core:
         self.nonce = entropy.bytes(NONCE_BYTES)
         self.desk = Desk(plans, clock, self.boot)
         self._known = Known({}, None)
+        self._gone: LostBatches | None = None
         self.last_seal_ms = clock.utc_ms()
         self.on_sealed: Callable[[], None] = lambda: None
         self._limits = limits or StoreLimits()
@@ -222,9 +223,17 @@ class Core:
             software=self._software,
             nonce=self.nonce,
             last_cmd_seq=self._chain.last_command,
-            lost=lost_spans(self._use(lambda journal: journal.lost(self._chain.epoch))),
+            lost=self._lost(),
         )
         return cose.sign(self._signer, cose.ContentType.HELLO, hello.encode())
+
+    def _lost(self) -> tuple[LostBatches, ...]:
+        spans = lost_spans(self._use(lambda journal: journal.lost()))
+        if self._gone is None:
+            return spans
+        gone = self._gone
+        others = [one for one in spans if one.epoch != gone.epoch or not gone.from_seq <= one.from_seq <= gone.to_seq]
+        return tuple(sorted((*others[-LOST_MAX + 1 :], gone), key=lambda one: (one.epoch, one.from_seq)))
 
     def waiting(self, count_max: int) -> list[StoredBatch]:
         return self._use(lambda journal: journal.waiting(count_max))
@@ -249,6 +258,23 @@ class Core:
 
     def reopen_batches(self, epoch: int, from_seq: int) -> int:
         return self._use(lambda journal: journal.reopen(epoch, from_seq))
+
+    def give_up(self, epoch: int, seq: int) -> None:
+        """Superseded: it is not sent any more."""
+        self._use(lambda journal: journal.supersede(epoch, seq))
+
+    def first_waiting(self, epoch: int, seq: int) -> StoredBatch | None:
+        """The oldest batch that is to be sent at or after a place."""
+        return self._use(lambda journal: journal.first_waiting(epoch, seq))
+
+    def declare_gone(self, epoch: int, from_seq: int, to_seq: int, after: StoredBatch) -> None:
+        """The books wait for batches that this card cannot give, or dropped long ago: the next Hello says so.
+
+        `after`: the batch whose prev is the last of them.
+        """
+        data = self.upload(after)
+        if data is not None:
+            self._gone = LostBatches(epoch, from_seq, to_seq, open_upload(data).header.prev)
 
     def begin_epoch(self, state: State, forked: bool) -> None:
         """Go on from the books: nothing this card holds is thrown away, nothing billed is billed again."""
@@ -304,7 +330,7 @@ def lost_spans(batches: Sequence[StoredBatch]) -> tuple[LostBatches, ...]:
     """Neighbours joined; the newest, because the aggregator only takes the one at its `next`."""
     spans: list[LostBatches] = []
     for each in batches:
-        if spans and spans[-1].to_seq + 1 == each.seq:
+        if spans and (spans[-1].epoch, spans[-1].to_seq + 1) == (each.epoch, each.seq):
             spans[-1] = replace(spans[-1], to_seq=each.seq, hash=H32(each.hash))
         else:
             spans.append(LostBatches(each.epoch, each.seq, each.seq, H32(each.hash)))
