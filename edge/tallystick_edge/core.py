@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tallystick_protocol import cose
-from tallystick_protocol.batch import LogView, first_prev, open_upload
+from tallystick_protocol.batch import LogView, Upload, first_prev
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.hello import LOST_MAX, Hello, LostBatches, State
 from tallystick_protocol.ids import H32, gid_from_spki
@@ -160,6 +160,11 @@ class Core:
             self.desk.store_full()
         else:
             self.desk.store_free()
+
+    @property
+    def unsealed_count(self) -> int:
+        """Items that no batch carries yet."""
+        return len(self._pending) + self.desk.held_count
 
     def seal(self, heartbeat: bool = False) -> int:
         """Flush, then seal what is durable; with `heartbeat` an empty batch when there is nothing."""
@@ -338,7 +343,8 @@ def lost_spans(batches: Sequence[StoredBatch]) -> tuple[LostBatches, ...]:
 
 
 def _is_whole(data: bytes, batch: StoredBatch) -> bool:
+    """Only the envelope: a part that was spoilt is set aside by the aggregator, and the rest of the batch counts."""
     try:
-        return open_upload(data).unverified.hash == batch.hash
+        return cose.parse(Upload.decode(data).envelope).hash == batch.hash
     except ProtocolError:
         return False

@@ -50,6 +50,7 @@ class Uplink:
         self._room = asyncio.Event()
         self._hole: tuple[int, int] | None = None
         self.receipts = 0
+        self.receipt_at: float | None = None  # on the event loop's clock
 
     def sealed(self) -> None:
         """Something may wait to be sent."""
@@ -133,6 +134,7 @@ class Uplink:
             if isinstance(effect, Finalise):
                 done = self._core.finalise(effect.epoch, effect.from_seq, effect.to_seq, envelope, receipt.server_ms)
                 self.receipts += 1
+                self.receipt_at = asyncio.get_running_loop().time()
                 log.info("receipt epoch=%d seq=%d final=%d", receipt.epoch, receipt.to_seq, done)
         for seq, part, reason in receipt.quarantined:
             log.warning("quarantined epoch=%d seq=%d part=%d reason=%s", receipt.epoch, seq, part, Reason(reason).name)
