@@ -123,7 +123,7 @@ def play(truth: Meter, seen: Gateway, step: tuple[str, int]) -> None:
 
 
 @given(st.integers(MODULUS // 4, MODULUS // 2), STEPS)
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_what_is_billed_is_what_was_used_whatever_came_between(start: int, steps: list[tuple[str, int]]) -> None:
     truth = Meter(register=start)
     seen = gateway(truth)
@@ -138,6 +138,7 @@ def test_what_is_billed_is_what_was_used_whatever_came_between(start: int, steps
 
 
 @given(st.lists(USES, min_size=1, max_size=200))
+@settings(deadline=None)
 def test_a_register_that_wraps_again_and_again_loses_and_adds_nothing(uses: list[int]) -> None:
     truth = Meter(modulus=3 * USE_MAX + 1_000, register=USE_MAX)
     seen = gateway(truth)
@@ -152,7 +153,7 @@ def test_a_register_that_wraps_again_and_again_loses_and_adds_nothing(uses: list
     st.lists(st.tuples(st.sampled_from(["use", "reset", "exchange"]), st.integers(1, USE_MAX)), max_size=30),
     st.integers(1_000_000, 5_000_000),
 )
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_resets_and_exchanges_never_bill_more_than_was_used_and_lose_only_what_nobody_saw(
     steps: list[tuple[str, int]], start: int
 ) -> None:
@@ -176,7 +177,7 @@ def test_resets_and_exchanges_never_bill_more_than_was_used_and_lose_only_what_n
 
 
 @given(st.floats(0, 20_000_000, allow_nan=False), st.lists(st.integers(0, 3), min_size=1, max_size=50))
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_a_float32_register_is_billed_to_within_one_of_its_steps_and_never_set_aside(
     start_kwh: float, uses: list[int]
 ) -> None:
