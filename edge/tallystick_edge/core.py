@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tallystick_protocol import cose
-from tallystick_protocol.batch import LogView, Upload, first_prev
+from tallystick_protocol.batch import LogView, Upload, first_prev, open_upload
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.hello import LOST_MAX, Hello, LostBatches, State
 from tallystick_protocol.ids import H32, gid_from_spki

@@ -20,7 +20,7 @@ from tallystick_edge.uplink.https import HttpsTransport
 from tallystick_edge.uplink.worker import Uplink
 
 FAST = Backoff(first_ms=100, max_ms=400)
-SOON_S = 20
+SOON_S = 60
 
 
 class Claims(Protocol):
