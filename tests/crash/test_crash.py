@@ -10,7 +10,6 @@ from types import ModuleType
 import pytest
 from tallystick_sim.plan import Gateway
 
-pytestmark = pytest.mark.alone
 CYCLES = 10
 
 
