@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -31,6 +32,7 @@ PACKAGES = tuple(
 )
 FRONT_END = ROOT / "cloud" / "ui"
 OLDEST_PYTHON = (3, 11)
+WORKERS_MIN, WORKERS_MAX = 2, 4  # of the tests: they wait a lot, so two pay on one core; each keeps services of its own
 
 HELP = """\
 python3 run.py COMMAND [...]      (or: make COMMAND)
@@ -39,13 +41,11 @@ python3 run.py COMMAND [...]      (or: make COMMAND)
             --headless --seconds N --data DIR --report FILE   without a browser, with a report to check
   cheat     be the host of that town and cheat: delete a wash, bend a scale; the verifier names what does not fit
             --headless --data DIR --report FILE   all of them, on the folder of a finished demo (default: makes one)
-  test      every test that CI runs; arguments go to pytest (run.py test tests/unit -k split)
+  test      every test that CI runs, in two passes; arguments go to one pytest (run.py test tests/unit -k split)
   check     style, types, layers, message definitions
   bench     measurements, with their figures printed (run.py bench NAME; without a name: all)
   orders    COUNT=N arrival orders of the same uploads give one balance sheet
   crash     CYCLES=N times kill -9 at random moments, then the ledger must equal the truth
-  sim       SEEDS=N worlds of two virtual hours each: real gateways and aggregator, every fault drawn from the seed
-            --data DIR goes on where it stopped; BUGS=1 finds bugs planted on purpose; --replay SEED shows one run
   powercut  IMAGES=N disks as power cuts may leave them; each must hold every acknowledged reading
   fuzz      EXECUTIONS=N of each border (default 500000), coverage-guided; goes on where it stopped
             --only NAME,NAME  --seconds N  --fresh   some of them, at most so long on each, from the beginning
@@ -192,8 +192,44 @@ def absolute_paths(arguments: list[str]) -> list[str]:
 
 
 def test(arguments: list[str]) -> int:
+    """Without arguments two passes: what bears company side by side, then what is marked `alone` one by one."""
     install(with_tests=True)
-    return become(str(PYTHON), "-m", "pytest", *arguments)
+    if arguments:
+        return become(str(PYTHON), "-m", "pytest", *arguments)
+    workers = min(max(os.cpu_count() or 1, WORKERS_MIN), WORKERS_MAX)
+    passes = {
+        "side by side": ("-m", "not alone", "-n", str(workers), "--dist", "worksteal"),
+        "alone": ("-m", "alone"),
+    }
+    results = {name: test_pass(name, words) for name, words in passes.items()}
+    for name, (seconds, failed) in results.items():
+        say(f"pass '{name}': {'FAILED' if failed else 'passed'} in {seconds:.0f} s")
+        for line in failed:
+            print(line, flush=True)
+    return 1 if any(failed for _, failed in results.values()) else 0
+
+
+def test_pass(name: str, words: tuple[str, ...]) -> tuple[float, list[str]]:
+    """Seconds, and a line for each test that failed; never empty when pytest did not end well."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        slowest = ("--durations=10", "--durations-min=0.5")
+        passed = run(str(PYTHON), "-m", "pytest", *words, *slowest, f"--junit-xml={report}")
+        failed = [] if passed else failures_in(report) or [f"FAILED pass '{name}': pytest did not end well"]
+    return time.monotonic() - started, failed
+
+
+def failures_in(report: Path) -> list[str]:
+    """Of a JUnit file; none where there is no file."""
+    if not report.exists():
+        return []
+    found = []
+    for case in ElementTree.parse(report).getroot().iter("testcase"):
+        file = case.get("classname", "").replace(".", "/")
+        words = {"failure": "FAILED", "error": "ERROR"}
+        found += [f"{words[one.tag]} {file}.py::{case.get('name')}" for one in case if one.tag in words]
+    return found
 
 
 def check(arguments: list[str]) -> int:
@@ -244,18 +280,6 @@ def fuzz(arguments: list[str]) -> int:
     return become(str(PYTHON), "tests/fuzz/run_all.py", "--executions", executions, *others)
 
 
-def sim(arguments: list[str]) -> int:
-    """SEEDS=N or BUGS=1, then what `run.py sim --help` says; sets of bytes get one order, so that a seed is a seed."""
-    install(with_tests=True)
-    given = dict(a.split("=", 1) for a in arguments if "=" in a and not a.startswith("-"))
-    rest = absolute_paths([a for a in arguments if "=" not in a or a.startswith("-")])
-    if (given.get("BUGS") or os.environ.get("BUGS")) and "--bugs" not in rest:
-        rest = ["--bugs", *rest]
-    elif not {"--seeds", "--replay", "--bugs", "--help", "-h"} & set(rest):
-        rest = ["--seeds", value_of("SEEDS", arguments, default="100"), *rest]
-    return become("env", "PYTHONPATH=tests", "PYTHONHASHSEED=0", str(PYTHON), "-m", "sim", *rest)
-
-
 def value_of(name: str, arguments: list[str], *, default: str) -> str:
     """A whole number given as NAME=VALUE on the command line or in the environment."""
     given = dict(a.split("=", 1) for a in arguments if "=" in a)
@@ -304,7 +328,6 @@ COMMANDS = {
     "crash": crash,
     "fuzz": fuzz,
     "powercut": powercut,
-    "sim": sim,
     "install": install_only,
     "lock": lock,
     "help": show_help,

@@ -4,6 +4,7 @@ It parses words and prints answers; what happens is in `commands`.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -55,6 +56,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except DBAPIError as error:
         reason = str(error.orig).strip().partition("\n")[0]
         return _refused(f"--db: {reason}; check that the database runs, its address, and who may write there")
+    except BrokenPipeError:  # whoever read us has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         return _refused(f"{error.filename or 'system'}: {error.strerror or error}; check the path and its owner")
     except KeyboardInterrupt:

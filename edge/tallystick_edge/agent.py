@@ -11,14 +11,16 @@ from dataclasses import dataclass
 
 from tallystick_edge.core import Core
 from tallystick_edge.desk import Desk
-from tallystick_edge.errors import JournalError
+from tallystick_edge.errors import JournalError, JournalFull
 from tallystick_edge.ports import Clock, Driver
 from tallystick_edge.sample import Fault, Sample
 from tallystick_edge.uplink.worker import Uplink
+from tallystick_edge.vitals import Vitals
 
 log = logging.getLogger("tallystick.agent")
 DRIVER_AGAIN_MS = 5_000  # real time before a driver that ended by an error is started anew
 DAY_MS = 86_400_000  # old evidence is looked for once a day, and at the start
+FIRST_FLUSH_MS = 100  # real time; the first readings after a start become durable at once, not at the end of a period
 STORE_AGAIN_MS = 1_000  # real time between attempts while the disk is full or failing
 
 
@@ -34,8 +36,16 @@ class Pace:
 class Agent:
     """Everything that goes on between the drivers and the uplink. `talk` connects it to an aggregator, for ever."""
 
-    def __init__(self, core: Core, drivers: Sequence[tuple[str, Driver]], clock: Clock, pace: Pace) -> None:
+    def __init__(
+        self,
+        core: Core,
+        drivers: Sequence[tuple[str, Driver]],
+        clock: Clock,
+        pace: Pace,
+        vitals: Vitals | None = None,
+    ) -> None:
         self._core, self._drivers, self._clock, self._pace = core, drivers, clock, pace
+        self._vitals = vitals or Vitals(lambda: clock.uptime_ms() / 1000, {}, pace.flush_ms / 1000)
         self._changed = asyncio.Event()
         self._uplink: Uplink | None = None
         core.on_sealed = core.desk.on_urgent = self._on_change
@@ -60,6 +70,11 @@ class Agent:
                 for task in running:
                     task.cancel()
 
+    @property
+    def uplink(self) -> Uplink | None:
+        """What hands over; None before enrolment."""
+        return self._uplink
+
     async def hand_over(self, uplink: Uplink) -> None:
         """Send what is sealed, for ever; a store that fails costs a pause, not the task."""
         self._uplink = uplink
@@ -76,17 +91,22 @@ class Agent:
             self._uplink.sealed()
 
     async def _drive(self, name: str, driver: Driver) -> None:
-        sink = CarefulSink(self._core.desk)
+        sink = CarefulSink(self._core.desk, self._vitals, name)
         while True:
             try:
                 await driver.run(sink)
                 log.error("driver %s ended by itself; it is started again", name)
             except Exception:  # a task border: whatever breaks in one line or adapter must not stop the others
                 log.exception("driver %s failed; it is started again", name)
+            self._vitals.moved(name)
             await asyncio.sleep(DRIVER_AGAIN_MS / 1000)
 
     async def _flush(self) -> None:
         core = self._core
+        while core.desk.is_clean():
+            await asyncio.sleep(FIRST_FLUSH_MS / 1000)
+            self._vitals.stored()
+        self._changed.set()
         while True:
             await self._flush_due()
             self._changed.clear()
@@ -94,8 +114,11 @@ class Agent:
                 core.flush()
                 if core.desk.urgent_seal:
                     core.seal()
+                self._vitals.stored()
             except JournalError as error:
                 log.error("%s", error)
+                if isinstance(error, JournalFull):
+                    self._vitals.stored()  # starting anew frees no disk, and would forget what is held in memory
                 await asyncio.sleep(STORE_AGAIN_MS / 1000)
 
     async def _flush_due(self) -> None:
@@ -126,16 +149,18 @@ class Agent:
 class CarefulSink:
     """Gives samples to the desk; a bug met there costs one sample and a line in the log, not the driver."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, vitals: Vitals, driver: str) -> None:
+        self._desk, self._vitals, self._driver = desk, vitals, driver
 
     def sample(self, s: Sample) -> None:
+        self._vitals.sample(self._driver, s)
         try:
             self._desk.sample(s)
         except Exception:  # a task border: drivers are promised that a sink never raises
             log.exception("a sample of %s was refused", s.meter)
 
     def fault(self, f: Fault) -> None:
+        self._vitals.fault(self._driver, f)
         log.warning("meter %s: %s: %s", f.meter, f.reason, f.detail)
         try:
             self._desk.fault(f)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from tallystick_edge import __version__
+from tallystick_edge import SOFTWARE
 from tallystick_edge.agent import Agent, Pace
 from tallystick_edge.claim_file import ServerInfo
 from tallystick_edge.clock import real_utc
@@ -21,6 +21,9 @@ from tallystick_edge.core import Core, Known
 from tallystick_edge.enrolment import Enrolment, client_context, enrol, has_claim, load_enrolment
 from tallystick_edge.errors import ConfigError, EdgeError, EnrolmentError, UplinkError
 from tallystick_edge.identity import Identity, load_identity
+from tallystick_edge.lazy import not_before_used
+from tallystick_edge.notify import Notify
+from tallystick_edge.outside import Outside
 from tallystick_edge.plan import make_plan
 from tallystick_edge.ports import Clock, Driver, Entropy, ReplayStore
 from tallystick_edge.profile import load_profile
@@ -28,9 +31,9 @@ from tallystick_edge.renewal import Renewal
 from tallystick_edge.uplink.backoff import Backoff
 from tallystick_edge.uplink.transport import Transport
 from tallystick_edge.uplink.worker import Uplink
+from tallystick_edge.vitals import Vitals, allowed_s
 
 log = logging.getLogger("tallystick.app")
-SOFTWARE = f"tallystick-edge {__version__}"
 JOURNAL_FILE, LOCK_FILE = "journal.sqlite", "lock"
 ENROL_REFUSED_MS = 60_000  # a refused claim does not become valid by asking fast; a new file may be put there
 
@@ -38,8 +41,9 @@ ENROL_REFUSED_MS = 60_000  # a refused claim does not become valid by asking fas
 class App:
     """One agent on one data folder. `stop` may be called from a signal handler."""
 
-    def __init__(self, config: EdgeConfig, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, config: EdgeConfig, clock: Clock, entropy: Entropy, notify: Notify | None = None) -> None:
         self._config, self._clock, self._entropy = config, clock, entropy
+        self._notify = notify or Notify({})
         self._backoff = Backoff(config.uplink.resend_ms, config.uplink.resend_max_ms)
         self._stopped = asyncio.Event()
 
@@ -56,11 +60,15 @@ class App:
             core = Core(path, identity.signer, plans, self._clock, self._entropy, SOFTWARE)
             try:
                 drivers = make_drivers(self._config, self._clock, core.desk)
-                agent = Agent(core, drivers, self._clock, pace_of(self._config))
-                async with agent.tasks(lambda: self._talk(identity, core, agent)):
+                vitals = vitals_of(self._config)
+                agent = Agent(core, drivers, self._clock, pace_of(self._config), vitals)
+                outside = Outside(self._config.metrics_port, self._notify, vitals, core, agent, self._clock)
+                async with agent.tasks(lambda: self._talk(identity, core, agent)), outside.tasks():
+                    self._notify.ready()
                     who = identity.gid.hex(), len(drivers), core.boot.hex()
                     log.info("gateway %s runs with %d drivers, boot %s", *who)
                     await self._stopped.wait()
+                    self._notify.stopping()
             finally:
                 core.close()
                 log.info("ended cleanly: %s", "everything read is in the journal and sealed")
@@ -103,6 +111,7 @@ class App:
             from tallystick_edge.uplink.https import HttpsTransport
 
             return HttpsTransport(info.server, gid, context, lambda: core.chain.last_command)
+        not_before_used("urllib.request")  # paho has it for websockets through a proxy; here 1.2 MiB for nothing
         from tallystick_edge.uplink.mqtt import MqttTransport
 
         if info.mqtt_host is None or info.mqtt_port is None:
@@ -113,6 +122,10 @@ class App:
 
 def pace_of(config: EdgeConfig) -> Pace:
     return Pace(config.flush_ms, config.uplink.seal_every_ms, config.uplink.heartbeat_ms)
+
+
+def vitals_of(config: EdgeConfig) -> Vitals:
+    return Vitals(asyncio.get_running_loop().time, allowed_s(config), config.flush_ms / 1000)
 
 
 async def obtain_enrolment(config: EdgeConfig, identity: Identity, entropy: Entropy) -> Enrolment:

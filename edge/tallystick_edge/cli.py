@@ -1,4 +1,4 @@
-"""The `tallystick-edge` command: run, enrol, status, check-config, and those of `device_commands`.
+"""The `tallystick-edge` command: run, enrol, status, check-config, fsck, service-file, and those of `device_commands`.
 It parses arguments and prints; every answer is one line or JSON, and no secret is ever printed."""
 
 from __future__ import annotations
@@ -6,16 +6,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import logging
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tallystick_edge import __version__, device_commands
+from tallystick_edge import SOFTWARE, device_commands
 from tallystick_edge.config import EdgeConfig
 from tallystick_edge.config_toml import load_config
 from tallystick_edge.errors import EdgeError
+from tallystick_edge.logs import LogForm, log_lines
 from tallystick_edge.plan import make_plan
 
 EXAMPLES = {
@@ -24,6 +24,7 @@ EXAMPLES = {
     "status": "tallystick-edge status --config edge.toml --json",
     "check-config": "tallystick-edge check-config --config edge.toml",
     "fsck": "tallystick-edge fsck --config edge.toml --json",
+    "service-file": "tallystick-edge service-file --config /etc/tallystick/edge.toml",
 }
 HELP = {
     "run": "read meters, keep, seal and hand over until stopped (SIGTERM ends cleanly)",
@@ -31,13 +32,14 @@ HELP = {
     "status": "where the journal and the chain stand",
     "check-config": "read the configuration and the profiles it names, open nothing",
     "fsck": "look for damage in the journal; changes nothing, also beside a running agent",
+    "service-file": "print a systemd unit for this installation and this configuration",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 = done, 1 = refused with a reason, 2 = wrong arguments."""
     options = _parser().parse_args(arguments)
-    _log_lines(options.verbose)
+    log_lines(getattr(options, "log", None), verbose=options.verbose)
     try:
         if options.command in device_commands.HELP:
             return device_commands.run_command(options)
@@ -62,6 +64,10 @@ def _command(options: argparse.Namespace, config: EdgeConfig) -> int:
             _print(status(config), options.json)
         case "fsck":
             return _fsck(config, options.json)
+        case "service-file":
+            from tallystick_edge.service_file import service_file
+
+            print(service_file(config, options.config), end="")
         case _:
             plans = make_plan(config)
             channels = sum(len(each.counters) + len(each.gauges) for each in plans.values())
@@ -84,8 +90,9 @@ def _fsck(config: EdgeConfig, as_json: bool) -> int:
 async def _run(config: EdgeConfig) -> None:
     from tallystick_edge.app import App  # with cryptography and the journal, which a look at a meter does not need
     from tallystick_edge.clock import SystemEntropy, system_clock
+    from tallystick_edge.notify import Notify
 
-    app = App(config, system_clock(), SystemEntropy())
+    app = App(config, system_clock(), SystemEntropy(), Notify())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, app.stop)
@@ -107,13 +114,20 @@ async def _enrol(config: EdgeConfig, as_json: bool) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tallystick-edge", description="Tallystick's gateway agent.")
-    parser.add_argument("--version", action="version", version=f"tallystick-edge {__version__}")
+    parser.add_argument("--version", action="version", version=SOFTWARE)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in HELP.items():
         command = commands.add_parser(name, help=text, description=text, epilog=f"example: {EXAMPLES[name]}")
         command.add_argument("--config", type=Path, default=Path("edge.toml"), help="configuration file (edge.toml)")
         command.add_argument("--json", action="store_true", help="print JSON")
         command.add_argument("--verbose", action="store_true", help="also log what goes well in detail")
+        command.add_argument(
+            "--log",
+            type=LogForm,
+            choices=list(LogForm),
+            help="form of the log on stderr: text, json (an object per line) or journal (text with priorities); "
+            "under systemd journal, else text",
+        )
     device_commands.add_commands(commands)
     return parser
 
@@ -128,13 +142,3 @@ def _print(values: dict[str, object], as_json: bool) -> None:
                 print(" ".join(f"{name}={text}" for name, text in each.items()) if isinstance(each, dict) else each)
         else:
             print(f"{key}: {value}")
-
-
-def _log_lines(verbose: bool) -> None:
-    """One line per record on stderr; journald adds nothing that is not here already."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("tallystick").setLevel(logging.DEBUG if verbose else logging.INFO)
-    for noisy in ("pymodbus", "bleak", "mqtt", "aiohttp"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)

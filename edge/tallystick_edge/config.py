@@ -136,7 +136,8 @@ class UplinkConfig:
 @dataclass(frozen=True, slots=True)
 class EdgeConfig:
     """Everything one agent does. `data`: folder of keys and journal; `flush_ms`: group commit, in domain time.
-    `profiles`: folder of this site's own profiles, None when there are none."""
+    `profiles`: folder of this site's own profiles, None when there are none. `metrics_port`: where figures are served
+    on 127.0.0.1, None: nowhere."""
 
     name: str
     data: Path
@@ -147,3 +148,4 @@ class EdgeConfig:
     meters: tuple[MeterConfig, ...]
     uses: tuple[UseConfig, ...]
     profiles: Path | None = None
+    metrics_port: int | None = None

@@ -55,6 +55,7 @@ def load_config(path: Path) -> EdgeConfig:
         meters=meters,
         uses=uses,
         profiles=_folder(gateway, path.parent),
+        metrics_port=_metrics_port(root),
     )
     _unique(root, "line", (each.id for each in lines))
     _unique(root, "adapter", (each.id for each in adapters))
@@ -63,6 +64,15 @@ def load_config(path: Path) -> EdgeConfig:
     for table in (gateway, root):
         table.done()
     return config
+
+
+def _metrics_port(root: Table) -> int | None:
+    if not root.has("metrics"):
+        return None
+    table = root.table("metrics")
+    port = table.integer("port", 1, 65_535)
+    table.done()
+    return port
 
 
 def _channel_numbers(config: EdgeConfig) -> Iterable[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tallystick_protocol import cose
-from tallystick_protocol.batch import LogView, first_prev, open_upload
+from tallystick_protocol.batch import LogView, Upload, first_prev, open_upload
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.hello import LOST_MAX, Hello, LostBatches, State
 from tallystick_protocol.ids import H32, gid_from_spki
@@ -72,6 +72,7 @@ class Core:
         self.nonce = entropy.bytes(NONCE_BYTES)
         self.desk = Desk(plans, clock, self.boot)
         self._known = Known({}, None)
+        self._gone: LostBatches | None = None
         self.last_seal_ms = clock.utc_ms()
         self.on_sealed: Callable[[], None] = lambda: None
         self._limits = limits or StoreLimits()
@@ -160,6 +161,11 @@ class Core:
         else:
             self.desk.store_free()
 
+    @property
+    def unsealed_count(self) -> int:
+        """Items that no batch carries yet."""
+        return len(self._pending) + self.desk.held_count
+
     def seal(self, heartbeat: bool = False) -> int:
         """Flush, then seal what is durable; with `heartbeat` an empty batch when there is nothing."""
         self.flush()
@@ -222,9 +228,17 @@ class Core:
             software=self._software,
             nonce=self.nonce,
             last_cmd_seq=self._chain.last_command,
-            lost=lost_spans(self._use(lambda journal: journal.lost(self._chain.epoch))),
+            lost=self._lost(),
         )
         return cose.sign(self._signer, cose.ContentType.HELLO, hello.encode())
+
+    def _lost(self) -> tuple[LostBatches, ...]:
+        spans = lost_spans(self._use(lambda journal: journal.lost()))
+        if self._gone is None:
+            return spans
+        gone = self._gone
+        others = [one for one in spans if one.epoch != gone.epoch or not gone.from_seq <= one.from_seq <= gone.to_seq]
+        return tuple(sorted((*others[-LOST_MAX + 1 :], gone), key=lambda one: (one.epoch, one.from_seq)))
 
     def waiting(self, count_max: int) -> list[StoredBatch]:
         return self._use(lambda journal: journal.waiting(count_max))
@@ -249,6 +263,23 @@ class Core:
 
     def reopen_batches(self, epoch: int, from_seq: int) -> int:
         return self._use(lambda journal: journal.reopen(epoch, from_seq))
+
+    def give_up(self, epoch: int, seq: int) -> None:
+        """Superseded: it is not sent any more."""
+        self._use(lambda journal: journal.supersede(epoch, seq))
+
+    def first_waiting(self, epoch: int, seq: int) -> StoredBatch | None:
+        """The oldest batch that is to be sent at or after a place."""
+        return self._use(lambda journal: journal.first_waiting(epoch, seq))
+
+    def declare_gone(self, epoch: int, from_seq: int, to_seq: int, after: StoredBatch) -> None:
+        """The books wait for batches that this card cannot give, or dropped long ago: the next Hello says so.
+
+        `after`: the batch whose prev is the last of them.
+        """
+        data = self.upload(after)
+        if data is not None:
+            self._gone = LostBatches(epoch, from_seq, to_seq, open_upload(data).header.prev)
 
     def begin_epoch(self, state: State, forked: bool) -> None:
         """Go on from the books: nothing this card holds is thrown away, nothing billed is billed again."""
@@ -304,7 +335,7 @@ def lost_spans(batches: Sequence[StoredBatch]) -> tuple[LostBatches, ...]:
     """Neighbours joined; the newest, because the aggregator only takes the one at its `next`."""
     spans: list[LostBatches] = []
     for each in batches:
-        if spans and spans[-1].to_seq + 1 == each.seq:
+        if spans and (spans[-1].epoch, spans[-1].to_seq + 1) == (each.epoch, each.seq):
             spans[-1] = replace(spans[-1], to_seq=each.seq, hash=H32(each.hash))
         else:
             spans.append(LostBatches(each.epoch, each.seq, each.seq, H32(each.hash)))
@@ -312,7 +343,8 @@ def lost_spans(batches: Sequence[StoredBatch]) -> tuple[LostBatches, ...]:
 
 
 def _is_whole(data: bytes, batch: StoredBatch) -> bool:
+    """Only the envelope: a part that was spoilt is set aside by the aggregator, and the rest of the batch counts."""
     try:
-        return open_upload(data).unverified.hash == batch.hash
+        return cose.parse(Upload.decode(data).envelope).hash == batch.hash
     except ProtocolError:
         return False

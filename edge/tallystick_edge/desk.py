@@ -121,6 +121,11 @@ class Desk:
 
     # --- what Core does with it --------------------------------------------------------------------------------
 
+    @property
+    def held_count(self) -> int:
+        """Items that are not durable yet."""
+        return len(self._buffer)
+
     def is_clean(self) -> bool:
         """Nothing to flush."""
         dirty = self._dirty or self._dirty_machines or self._dirty_replay

@@ -28,7 +28,7 @@ VERSION = 1
 FILE_BYTES_MAX = ANSWER_BYTES_MAX + 64 * 1024
 TEXT_BYTES_MAX = 32 * 1024  # a CA certificate in PEM, the one long text of this file
 NONCE_BYTES = 16
-SERIAL_FILE = Path("/proc/device-tree/serial-number")  # a Raspberry Pi's own; other boards have none
+SERIAL_FILE = Path("/sys/firmware/devicetree/base/serial-number")  # of a Raspberry Pi; also where /proc is hidden
 
 Post = Callable[[ClaimFile, bytes], Awaitable[bytes]]
 """Sends the request to {server}/v1/enrol with the CA pin; returns the body or raises EnrolmentError / UplinkError."""

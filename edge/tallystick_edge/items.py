@@ -23,12 +23,13 @@ class Moment:
     quality: TimeQuality
 
     def since_ms(self, earlier: Moment) -> int | None:
-        """Milliseconds from `earlier` to this; None when a boot lies between and one of the clocks was not set."""
+        """Milliseconds from `earlier` to this; None when a boot lies between and one of the clocks was not set, or
+        went backwards: then nobody knows how long it was."""
         if self.boot == earlier.boot:
             return max(0, self.uptime_ms - earlier.uptime_ms)
-        if TimeQuality.U in (self.quality, earlier.quality):
+        if TimeQuality.U in (self.quality, earlier.quality) or self.utc_ms < earlier.utc_ms:
             return None
-        return max(0, self.utc_ms - earlier.utc_ms)
+        return self.utc_ms - earlier.utc_ms
 
 
 @dataclass(frozen=True, slots=True)

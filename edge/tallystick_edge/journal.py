@@ -210,11 +210,28 @@ class Journal:
         with self._transaction() as db:
             _mark(db, BatchStatus.SUPERSEDED, "epoch = ? AND seq = ?", (epoch, seq))
 
-    def lost(self, epoch: int) -> list[StoredBatch]:
-        """Batches of this epoch that were given up (a new epoch supersedes only older ones)."""
-        query = "SELECT epoch, seq, hash FROM batch WHERE epoch = ? AND status = 2 ORDER BY seq"
+    def supersede(self, epoch: int, seq: int) -> None:
+        """A batch of an epoch that the books have left behind is sent no more."""
+        with self._transaction() as db:
+            _mark(db, BatchStatus.SUPERSEDED, "epoch = ? AND seq = ? AND status = 0", (epoch, seq))
+
+    def lost(self) -> list[StoredBatch]:
+        """Batches that were given up; of older epochs only those before one that the books took, because books that
+        were set back ask for these again (what came after them was superseded by the next epoch)."""
+        query = """SELECT epoch, seq, hash FROM batch AS b WHERE status = 2 AND (
+            epoch = (SELECT epoch FROM chain)
+            OR seq < (SELECT max(seq) FROM batch AS later WHERE later.epoch = b.epoch AND later.status <> 2)
+        ) ORDER BY epoch, seq"""
         with self._reading() as db:
-            return [StoredBatch(*row) for row in db.execute(query, (epoch,))]
+            return [StoredBatch(*row) for row in db.execute(query)]
+
+    def first_waiting(self, epoch: int, seq: int) -> StoredBatch | None:
+        """The oldest batch without a receipt at or after a place, of that or a later epoch."""
+        query = """SELECT epoch, seq, hash FROM batch WHERE status = 0 AND (epoch, seq) >= (?, ?)
+            ORDER BY epoch, seq LIMIT 1"""
+        with self._reading() as db:
+            row = db.execute(query, (epoch, seq)).fetchone()
+        return None if row is None else StoredBatch(*row)
 
     def hash_of(self, epoch: int, seq: int) -> bytes | None:
         """hash(x) of an own batch, None when this journal never held it."""
@@ -239,13 +256,13 @@ class Journal:
         return done
 
     def reopen(self, epoch: int, from_seq: int) -> int:
-        """Let final batches wait again, because the aggregator lost them; returns how many there were."""
+        """Let final batches from there on wait again, those of later epochs too: the aggregator lost them. How many."""
+        where = "(epoch, seq) >= (?, ?) AND status = 1"
         with self._reading() as db:
-            query = "SELECT 1 FROM batch WHERE epoch = ? AND seq >= ? AND status = 1"
-            if db.execute(query, (epoch, from_seq)).fetchone() is None:
+            if db.execute(f"SELECT 1 FROM batch WHERE {where}", (epoch, from_seq)).fetchone() is None:
                 return 0
         with self._transaction() as db:
-            return _mark(db, BatchStatus.WAITING, "epoch = ? AND seq >= ? AND status = 1", (epoch, from_seq))
+            return _mark(db, BatchStatus.WAITING, where, (epoch, from_seq))
 
     def last_final(self) -> StoredBatch | None:
         """The newest batch with a final receipt."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from importlib import resources
 from pathlib import Path
 
 from tallystick_protocol import cbor, cose
@@ -14,6 +13,7 @@ from tallystick_protocol.receipt import Receipt
 
 from tallystick_edge.errors import JournalError
 
+STEPS = Path(__file__).parent
 SCHEMA_VERSION = 2  # schema_vN.sql brings a file of version N - 1 to N
 PAGE_BYTES = 4096
 STORE_BYTES_MAX = 2 * 1024**3  # 20 meters of 6 MB per meter-year for a decade; leaves room on an 8 GB card
@@ -55,6 +55,6 @@ def bring_forward(db: sqlite3.Connection, version: int, first_prev: bytes) -> No
     db.create_function("row_sum", -1, row_sum, deterministic=True)
     db.create_function("receipt_ms", 2, receipt_ms, deterministic=True)
     for number in range(version + 1, SCHEMA_VERSION + 1):
-        step = resources.files("tallystick_edge").joinpath(f"schema_v{number}.sql").read_text("utf-8")
+        step = (STEPS / f"schema_v{number}.sql").read_text("utf-8")
         first = f"INSERT INTO chain VALUES (1, 1, 1, x'{first_prev.hex()}', 0, NULL);" if number == 1 else ""
         db.executescript(f"BEGIN IMMEDIATE; {step} {first} PRAGMA user_version = {number}; COMMIT;")

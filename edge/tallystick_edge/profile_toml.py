@@ -8,6 +8,7 @@ import re
 import tomllib
 from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 
 from tallystick_edge.profile import (
     PROFILE_BYTES_MAX,
@@ -47,6 +48,7 @@ SCALE_MAX = 18  # nano to giga and beyond; keeps 10^scale small
 REGISTER_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
+@lru_cache(maxsize=64)  # twenty meters of one make share one table, and a start parses it once
 def parse_profile(name: str, data: bytes) -> Profile:
     """The profile in `data`, which must call itself `name`. Raises ProfileError."""
     file = f"{name}.toml"

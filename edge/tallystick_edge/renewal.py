@@ -14,6 +14,7 @@ from pathlib import Path
 from tallystick_protocol.enrol import EnrolAnswer
 from tallystick_protocol.errors import ProtocolError
 
+from tallystick_edge.certificate_dates import validity_dates
 from tallystick_edge.claim_file import ServerInfo
 from tallystick_edge.enrolment import CERTIFICATE_FILE, Enrolment, renewal_request, store_enrolment
 from tallystick_edge.errors import EdgeError, EnrolmentError
@@ -93,10 +94,7 @@ class Renewal:
 
 def validity(certificate_pem: bytes) -> tuple[datetime, datetime]:
     """From when to when it is valid; raises EnrolmentError for what is no certificate."""
-    from cryptography import x509  # 2 MiB that only a gateway that is enrolled needs
-
     try:
-        found = x509.load_pem_x509_certificate(certificate_pem)
+        return validity_dates(certificate_pem)
     except ValueError as error:
         raise EnrolmentError(f"the stored certificate is unusable ({error}). Next: enrol with a new claim") from error
-    return found.not_valid_before_utc, found.not_valid_after_utc

@@ -34,7 +34,7 @@ from tallystick_protocol.hello import State
 from tallystick_protocol.receipt import Receipt
 from tallystick_sim.ports import any_free
 
-ANSWER_S = 15.0
+ANSWER_S = 40.0
 
 
 @dataclass
@@ -89,7 +89,10 @@ async def listening(line: Line) -> AsyncIterator[None]:
     uplink = Uplink(line.books.database, line.books.aggregator, SystemClock(), real_utc, NoEvents())
     broker = broker_at(urlsplit(f"mqtts://localhost:{line.port}"), Home(line.folder), real_utc())
     task = asyncio.create_task(MqttFront(broker, uplink, SystemEntropy()).run())
-    await asyncio.sleep(0.5)
+    log = line.folder / "broker.log"
+    async with asyncio.timeout(ANSWER_S):
+        while "aggregator 1 ts/1/+/up/batch" not in log.read_text():  # noqa: ASYNC110 - of the broker we only see its log
+            await asyncio.sleep(0.02)
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 from tallystick_sim.plan import Gateway
 
+pytestmark = pytest.mark.alone
 CYCLES = 10
 
 

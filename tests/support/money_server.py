@@ -80,7 +80,7 @@ def money_server() -> Iterator[MoneyServer]:
             yield server
         finally:
             process.terminate()
-            process.wait(timeout=10)
+            process.wait(timeout=60)
             process.stdout.close()
 
 

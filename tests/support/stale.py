@@ -58,7 +58,7 @@ async def run_guarded(setting: Setting) -> Outcome:
     config = LineConfig("l", LineKind.RTU, device=line.port, baud=setting.baud, timeout_ms=setting.timeout_ms)
     link = ModbusLink(config)
     await link.connect()
-    guard = LineGuard(link, GuardTimes(late_window_ms=setting.window_ms, gap_ms=GuardTimes.of(config).gap_ms))
+    guard = LineGuard(link, GuardTimes(late_window_ms=setting.window_ms, gap_us=GuardTimes.of(config).gap_us))
     try:
         return await _measure(setting, faults, guard.read, (ReadFailure,))
     finally:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from support.browser import CityServer, chromium, city_server
+
+expect.set_options(timeout=20_000)  # ends a wait that is in vain; nothing is proved by being quicker than this
 
 
 @pytest.fixture(scope="module")

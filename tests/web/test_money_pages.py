@@ -8,15 +8,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from support.looks import AXE, RULES, SIZES, amiss_in_every_look, scrolls_sideways, violations
 from support.money_server import PERSONAS, MoneyServer, money_server
 
-AXE = Path(__file__).parents[2] / "cloud" / "ui" / "node_modules" / "axe-core" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-SIZES = {"desk": (1440, 900), "phone": (360, 780)}
 PAGE_BYTES_MAX = 90_000
 PAGES = {
     "earnings": ("repairer", "/owner"),
@@ -71,20 +68,9 @@ def opened(browser: Browser, money: MoneyServer, persona: str, path: str, **more
 
 
 @pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_axe_finds_nothing_and_nothing_scrolls_sideways(
-    browser: Browser, money: MoneyServer, name: str, size: str, scheme: str
-) -> None:
-    width, height = SIZES[size]
-    look = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
-    with opened(browser, money, *PAGES[name], **look) as page:
-        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-        page.add_script_tag(path=str(AXE))
-        found = page.evaluate("rules => axe.run({runOnly: {type: 'tag', values: rules}})", RULES)
-        told = [(v["id"], [n["html"][:140] for n in v["nodes"][:3]]) for v in found["violations"]]
-        assert told == []
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+def test_axe_finds_nothing_and_nothing_scrolls_sideways(browser: Browser, money: MoneyServer, name: str) -> None:
+    with opened(browser, money, *PAGES[name]) as page:
+        assert amiss_in_every_look(page) == []
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -271,9 +257,8 @@ def test_a_claim_is_shown_once_as_groups_code_and_file(browser: Browser, money: 
         assert page.locator(".qrbox svg path").count() >= 1
         assert "-".join(groups) in page.locator("pre").text_content()  # type: ignore[operator]
         page.add_script_tag(path=str(AXE))
-        found = page.evaluate("rules => axe.run({runOnly: {type: 'tag', values: rules}})", RULES)
-        assert [one["id"] for one in found["violations"]] == []
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert violations(page, {"type": "tag", "values": RULES}) == []
+        assert not scrolls_sideways(page)
         page.goto(f"{money.url}/claims")
         assert groups[0] not in page.content() or groups[1] not in page.content()
         expect(page.locator("main")).to_contain_text("a new claim lets another one in")

@@ -1,4 +1,4 @@
-"""`tallystick contract check | propose | approve | accept`.
+"""`tallystick contract check | template | simulate | diff | propose | approve | accept`.
 
 It never signs with a key that the caller did not name.
 """
@@ -15,6 +15,7 @@ from tallystick_protocol.money.contract_toml import Draft, draft_contract, load_
 from tallystick_protocol.money.errors import ContractError
 from tallystick_protocol.records import Approval
 
+from tallystick_cloud.commands import contract_try
 from tallystick_cloud.commands.common import Commands, Options, command, community_of, group, opened
 from tallystick_cloud.commands.signing import party_of, signer_of
 from tallystick_cloud.contracts import service
@@ -26,7 +27,9 @@ NONCE_BYTES = 16
 
 
 def add(commands: Commands) -> None:
-    words = group(commands, "contract", "Contracts: check a file, propose it, approve a proposal.")
+    words = group(
+        commands, "contract", "Contracts: begin with a template, check and try a file, propose it, approve a proposal."
+    )
     check_words = words.add_parser(
         "check",
         help="Check a contract file; errors name line, field and reason.",
@@ -46,6 +49,7 @@ def add(commands: Commands) -> None:
     proposed.add_argument("file", type=Path, metavar="FILE")
     proposed.add_argument("--after", metavar="HASH", help="the version before, in hex")
     _signing(proposed)
+    contract_try.add(words)
     approved = command(
         words,
         "approve",

@@ -17,6 +17,7 @@ from tallystick_cloud.alarms import Alarm, Severity, raise_alarm
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.errors import Forbidden
 from tallystick_cloud.log import service as log
+from tallystick_cloud.log import store as log_store
 from tallystick_cloud.schema import exception
 
 from . import store
@@ -50,7 +51,8 @@ def hello(
     before = head
     for lost in said.lost:
         head = _declare_lost(conn, head, lost, now_ms)
-    if head is not before:
+    if head is not before and log_store.leaf_of(conn, head.community, opened.hash) is None:
+        # a Hello of one boot is the same message each time: it may declare its second span when it comes again
         log.append(conn, head.community, [log.Entry(LogType.FORK, opened.hash)], now_ms)
     _note_contact(conn, head, said, transport, now_ms)
     return Greeted(gid, head.community, signed_state(conn, context, head, said.nonce, now_ms))
@@ -78,7 +80,9 @@ def _declare_lost(conn: Connection, head: Head, lost: LostBatches, now_ms: int) 
 
 
 def _note_contact(conn: Connection, head: Head, said: Hello, transport: str, now_ms: int) -> None:
-    store.update_head(conn, head.gid, {"hello_nonce": said.nonce, "last_command": head.last_command})
+    # books that were set back must not give a command a number that this gateway has obeyed already
+    last_command = max(head.last_command, said.last_cmd_seq)
+    store.update_head(conn, head.gid, {"hello_nonce": said.nonce, "last_command": last_command})
     seen = {"last_seen_ms": now_ms, "last_hello_ms": now_ms, "boot": said.boot, "transport": transport}
     store.seen(conn, head.gid, seen)
     store.update_gateway(conn, head.gid, {"software": said.software})

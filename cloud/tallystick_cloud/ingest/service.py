@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
-from tallystick_protocol.batch import BatchHeader, LogView, OpenedUpload, open_upload
+from tallystick_protocol.batch import BatchHeader, LogView, OpenedUpload, first_prev, open_upload
 from tallystick_protocol.codes import LogType, Reason, ReceiptStatus
 from tallystick_protocol.errors import BadSignature
-from tallystick_protocol.ids import H32, Gid, sha256
+from tallystick_protocol.ids import H32, Gid
 from tallystick_protocol.receipt import Receipt
 
 from tallystick_cloud.alarms import Alarm, Severity, raise_alarm
@@ -128,14 +128,14 @@ def _known(conn: Connection, arrival: _Arrival) -> Known:
     return Known(
         same_hash=any(row.hash == arrival.h for row in rows),
         same_number=any((row.epoch, row.seq) == (header.epoch, header.seq) for row in rows),
-        prev_stored=bool(prev) or header.prev == head.head or _is_beginning(conn, head.gid, header.prev),
+        prev_stored=bool(prev) or header.prev == head.head or _is_first_prev(conn, head.gid, header.prev),
         prev_is_sibling=any((row.epoch, row.seq) == (head.epoch, head.next_seq - 1) for row in prev),
     )
 
 
-def _is_beginning(conn: Connection, gid: bytes, prev: bytes) -> bool:
-    """What the first batch of the first epoch stands on: all that a card from before any receipt has in common."""
-    return prev[: len(gid)] == gid and any(sha256(key.spki) == prev for key in gateways.keys_of(conn, gid))
+def _is_first_prev(conn: Connection, gid: bytes, prev: bytes) -> bool:
+    """What a gateway's first epoch began with: an empty card begins its epoch there again."""
+    return any(key.valid_from == (1, 1) and first_prev(key.spki) == prev for key in gateways.keys_of(conn, gid))
 
 
 def _accept(conn: Connection, arrival: _Arrival, after: Head, status: ReceiptStatus, twice: bool = False) -> Outcome:

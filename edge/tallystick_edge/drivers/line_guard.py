@@ -26,18 +26,18 @@ class Link(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GuardTimes:
-    """Real milliseconds, as the wire knows no other.
+    """Real time, as the wire knows no other.
 
-    `late_window_ms`: how long a unit is left alone after any doubt. `gap_ms`: silence between two frames."""
+    `late_window_ms`: how long a unit is left alone after any doubt. `gap_us`: silence between two frames."""
 
     late_window_ms: int
-    gap_ms: int
+    gap_us: int
 
     @classmethod
     def of(cls, line: LineConfig) -> GuardTimes:
         """An answer may come up to one more timeout late; between frames 3.5 characters on a serial line."""
-        gap_ms = 0 if line.kind is LineKind.TCP else -(-gap_us(line.baud) // 1_000)
-        return cls(late_window_ms=line.timeout_ms, gap_ms=gap_ms)
+        gap = 0 if line.kind is LineKind.TCP else gap_us(line.baud)
+        return cls(late_window_ms=line.timeout_ms, gap_us=gap)
 
 
 @dataclass(slots=True)
@@ -126,7 +126,7 @@ class LineGuard:
             self.counts.refused += 1
             raise
         finally:
-            self._free_at = self._now() + self._times.gap_ms / 1_000
+            self._free_at = self._now() + self._times.gap_us / 1_000_000
         self.counts.answered += 1
         state.owed.clear()
         return words

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import termios
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ class ModbusLink:
         self._transaction = 0
         self._unanswered = 0
         self._timeout_ms = config.timeout_ms
+        self._opened: int | None = None
         self._sent = b""
 
     def wait_for(self, timeout_ms: int) -> None:
@@ -73,6 +75,7 @@ class ModbusLink:
             raise LineDown(f"{where(self.config)} does not open")
         self._unanswered = 0
         self._timeout_ms = self.config.timeout_ms
+        self._opened = _device(self.config)
         self.down.clear()
         self.up.set()
 
@@ -150,10 +153,21 @@ class ModbusLink:
         self.down.set()
 
     def _count_silence(self) -> None:
-        """A peer that vanished without a word keeps a TCP connection open for hours."""
+        """A peer that vanished without a word keeps a TCP connection open for hours; an adapter that hung keeps its
+        port open, while the stable link already leads to the one that came back."""
         self._unanswered += 1
-        if self._unanswered >= HALF_OPEN and self.config.kind is not LineKind.RTU:
+        if self._unanswered < HALF_OPEN:
+            return
+        if self.config.kind is not LineKind.RTU or _device(self.config) != self._opened:
             self.close()
+
+
+def _device(config: LineConfig) -> int | None:
+    """Which device the configured path leads to now; None for a connection, and for a path that leads nowhere."""
+    try:
+        return os.stat(config.device).st_rdev if config.device else None
+    except OSError:
+        return None
 
 
 def where(config: LineConfig) -> str:

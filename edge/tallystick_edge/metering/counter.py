@@ -73,12 +73,19 @@ def meter(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
         return _exchange(state, seen, state.value, state.serial, seen.serial)
     allowed = _allowed(rule, seen.at, state.at, seen.value)
     if seen.value < state.value:
-        if rule.modulus is not None and seen.value + rule.modulus - state.value <= (allowed or rule.modulus // 2):
+        if rule.modulus is not None and _wrapped(state.value, seen.value, rule.modulus, allowed):
             return _wrap(state, seen, rule.modulus)
         return _set_aside(state, rule, seen, Reason.FELL)
     if allowed is not None and seen.value - state.value > allowed:
         return _set_aside(state, rule, seen, Reason.IMPLAUSIBLE_JUMP)
     return _accept(state, seen, Reason.BOOT if seen.at.boot != state.at.boot else None)
+
+
+def _wrapped(before: int, now: int, modulus: int, allowed: int | None) -> bool:
+    """Whether a fall is the register starting again at 0. After a long gap a reset could pass for it, and would bill
+    what nobody used; so it must also be the shorter way round."""
+    risen = now + modulus - before
+    return risen <= modulus // 2 and (allowed is None or risen <= allowed)
 
 
 def _allowed(rule: CounterRule, now: Moment, before: Moment, value: int) -> int | None:
@@ -116,12 +123,13 @@ def _exchange(state: ChannelState, seen: Seen, old_final: int, old: str, new: st
 
 
 def _set_aside(state: ChannelState, rule: CounterRule, seen: Seen, reason: Reason) -> Metered:
-    """Quarantine a value, or believe a new level when enough values have followed each other on it."""
+    """Quarantine a value, or believe a new level when enough values have followed each other on it, and it counts:
+    a register that stands still may be a meter that starts, and would jump back to where it was."""
     suspect = _follow(state.suspect, rule, seen, reason)
     if suspect.count == 1:
         event = Happening(state.number, seen.at, EventCode.QUARANTINED, total=state.base + seen.value, reason=reason)
         return Metered(replace(state, suspect=suspect), None, (event,))
-    if suspect.count < CONFIRM_COUNT or reason is Reason.DECODE:
+    if suspect.count < CONFIRM_COUNT or suspect.last == suspect.first or reason is Reason.DECODE:
         return Metered(replace(state, suspect=suspect), None)
     event = Happening(state.number, seen.at, EventCode.RESET, total=state.total, reason=reason)
     return _rebase(state, seen, state.total - suspect.first, event, Reason.GENERATION)

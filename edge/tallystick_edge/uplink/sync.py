@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias, assert_never
 
-from tallystick_protocol.codes import ReceiptStatus
+from tallystick_protocol.codes import Reason, ReceiptStatus
 from tallystick_protocol.hello import State
 from tallystick_protocol.receipt import Receipt
 
@@ -50,10 +50,28 @@ class Finalise:
 
 @dataclass(frozen=True, slots=True)
 class Reopen:
-    """The aggregator lost batches it had receipted (restored from a backup): send them again from here."""
+    """The aggregator lost batches it had receipted (restored from a backup): send all of them again from here on,
+    also those of later epochs. Receipts for them are honest; they speak of books that are gone."""
 
     epoch: int
     from_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The books are past the epoch of this batch and never had it: it stays as evidence, totals carry the money."""
+
+    epoch: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Declare:
+    """The books do not know what this epoch follows: what lies between is on neither side, and the Hello says so."""
+
+    epoch: int
+    from_seq: int
+    after_epoch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +90,7 @@ class Tell:
     text: str
 
 
-Effect: TypeAlias = "SendHello | SendBatch | Finalise | Reopen | NewEpoch | Tell"
+Effect: TypeAlias = "SendHello | SendBatch | Finalise | Reopen | GiveUp | Declare | NewEpoch | Tell"
 
 
 class Sync:
@@ -88,6 +106,9 @@ class Sync:
         self._went_back_to: tuple[int, int] | None = None
         self._deadline_ms: int | None = None
         self._hold_until_ms = 0
+        self._books = (0, 0)  # (epoch, next) as the last State or receipt said
+        self._nonce_spent = False  # a new epoch was begun with this Hello; another one needs another
+        self._refused_epoch: int | None = None
         self.failures = 0
 
     @property
@@ -133,7 +154,12 @@ class Sync:
         return [SendHello()]
 
     def _due_batches(self, waiting: Sequence[StoredBatch], now_ms: int) -> list[Effect]:
-        fresh = [each for each in waiting[:WINDOW] if (each.epoch, each.seq) not in self._under_way]
+        """One epoch at a time: the first batch of a new one tells the aggregator that the old one is over."""
+        window = [each for each in waiting[:WINDOW] if each.epoch == waiting[0].epoch]
+        if window and window[0].epoch > self._books[0] and self._nonce_spent:
+            self._greet()
+            return self._due_hello(now_ms)
+        fresh = [each for each in window if (each.epoch, each.seq) not in self._under_way]
         if fresh and not self._under_way:
             self._wait_for_answer(now_ms)
         self._under_way.update((each.epoch, each.seq) for each in fresh)
@@ -145,13 +171,17 @@ class Sync:
             self._under_way.clear()
             return []
         self._phase, self._deadline_ms = Phase.SENDING, None
+        self._books, self._nonce_spent = (state.epoch, state.next), False
         self._under_way.clear()
         self._went_back_to = None
         if state.epoch < chain.epoch:
-            return [Reopen(chain.epoch, 1)]
+            return [_after_backup(state, hash_of)]
         if state.epoch > chain.epoch or state.next > chain.next_seq:
             return [NewEpoch(state, forked=False)]
-        if state.next > 1 and hash_of(state.epoch, state.next - 1) != state.head:
+        own = chain.head if state.next == chain.next_seq else hash_of(state.epoch, state.next - 1)
+        if (
+            state.next > 1 and own is not None and own != state.head
+        ):  # None: dropped as old evidence, not another branch
             return [NewEpoch(state, forked=True)]
         return [Reopen(chain.epoch, state.next)]
 
@@ -171,14 +201,14 @@ class Sync:
                 text = f"batch {receipt.epoch}/{receipt.to_seq} exists with another content: the card lost a write"
                 return [Tell("fork", text)]
             case ReceiptStatus.REFUSED:
-                return self._on_refused(receipt, now_ms)
+                return self._on_refused(receipt, epoch, now_ms)
             case ReceiptStatus.KEY_UNKNOWN:
                 return self._on_key_unknown(now_ms)
             case _:
                 assert_never(receipt.status)
 
     def _on_final(self, receipt: Receipt, own_hash: bytes | None, epoch: int, now_ms: int) -> list[Effect]:
-        if receipt.epoch != epoch:
+        if receipt.epoch != epoch and own_hash != receipt.hash:
             return [Tell("stale-receipt", f"a receipt for epoch {receipt.epoch} was ignored, this is epoch {epoch}")]
         if own_hash is None or own_hash != receipt.hash:
             self._greet()
@@ -187,6 +217,9 @@ class Sync:
             return [Tell("clone", f"batch {where} was receipted with another hash: is a copy of this card in use?")]
         self._under_way = {each for each in self._under_way if each > (receipt.epoch, receipt.to_seq)}
         self._went_back_to = None
+        self._refused_epoch = None
+        self._nonce_spent = self._nonce_spent or receipt.epoch > self._books[0]
+        self._books = max(self._books, (receipt.epoch, receipt.next_seq))
         self.failures = 0
         if self._under_way:
             self._wait_for_answer(now_ms)
@@ -203,8 +236,14 @@ class Sync:
         self._under_way = {each for each in self._under_way if each < place}
         return [Reopen(receipt.epoch, receipt.next_seq)]
 
-    def _on_refused(self, receipt: Receipt, now_ms: int) -> list[Effect]:
+    def _on_refused(self, receipt: Receipt, epoch: int, now_ms: int) -> list[Effect]:
+        if receipt.reason is Reason.WRONG_EPOCH and receipt.epoch < min(epoch, self._books[0]):
+            self._under_way.discard((receipt.epoch, receipt.to_seq))
+            return [GiveUp(receipt.epoch, receipt.to_seq)]
+        books, self._refused_epoch, before = self._books, receipt.epoch, self._refused_epoch
         self._greet()
+        if receipt.reason is Reason.WRONG_EPOCH and receipt.to_seq == 1 and before == receipt.epoch > books[0] > 0:
+            return [Declare(*books, receipt.epoch)]
         self._hold_until_ms = now_ms + self._failed_wait_ms()
         reason = "no reason given" if receipt.reason is None else receipt.reason.name.lower().replace("_", "-")
         return [Tell("refused", f"batch {receipt.epoch}/{receipt.to_seq} was refused: {reason}")]
@@ -232,3 +271,9 @@ class Sync:
     def _failed_wait_ms(self) -> int:
         self.failures += 1
         return self._backoff.wait_ms(self.failures, self._entropy)
+
+
+def _after_backup(state: State, hash_of: Callable[[int, int], bytes | None]) -> Reopen:
+    """Books of an earlier epoch: from where they stand, if this card has their last batch; else from the next epoch."""
+    has_same = state.next == 1 or hash_of(state.epoch, state.next - 1) == state.head
+    return Reopen(state.epoch, state.next) if has_same else Reopen(state.epoch + 1, 1)

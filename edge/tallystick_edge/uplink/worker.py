@@ -20,8 +20,10 @@ from tallystick_edge.ports import Entropy
 from tallystick_edge.uplink.backoff import Backoff
 from tallystick_edge.uplink.sync import (
     WINDOW,
+    Declare,
     Effect,
     Finalise,
+    GiveUp,
     NewEpoch,
     Reopen,
     SendBatch,
@@ -46,7 +48,9 @@ class Uplink:
         self._wake = asyncio.Event()
         self._inbox: deque[Incoming] = deque()
         self._room = asyncio.Event()
+        self._hole: tuple[int, int] | None = None
         self.receipts = 0
+        self.receipt_at: float | None = None  # on the event loop's clock
 
     def sealed(self) -> None:
         """Something may wait to be sent."""
@@ -130,6 +134,7 @@ class Uplink:
             if isinstance(effect, Finalise):
                 done = self._core.finalise(effect.epoch, effect.from_seq, effect.to_seq, envelope, receipt.server_ms)
                 self.receipts += 1
+                self.receipt_at = asyncio.get_running_loop().time()
                 log.info("receipt epoch=%d seq=%d final=%d", receipt.epoch, receipt.to_seq, done)
         for seq, part, reason in receipt.quarantined:
             log.warning("quarantined epoch=%d seq=%d part=%d reason=%s", receipt.epoch, seq, part, Reason(reason).name)
@@ -161,6 +166,18 @@ class Uplink:
         elif self._sync.is_sending:
             await session.send_batch(batch.epoch, batch.seq, data)
 
+    def _declare_hole(self, effect: Reopen) -> None:
+        """The books wait for a batch that is not among those to be sent: lost since the Hello, or dropped years ago."""
+        place = effect.epoch, effect.from_seq
+        first = self._core.first_waiting(*place)
+        if place == self._hole or first is None or first.epoch != effect.epoch or first.seq == effect.from_seq:
+            return
+        self._hole = place  # once: whatever the answer is, the waits of the decider rule what comes next
+        log.error("batches %d/%d to %d cannot be sent: the next Hello says so", *place, first.seq - 1)
+        self._core.declare_gone(*place, first.seq - 1, first)
+        self._sync.lost()
+        self._wake.set()
+
     async def _do(self, effect: Effect, session: Session) -> None:
         match effect:
             case SendHello():
@@ -172,7 +189,16 @@ class Uplink:
             case Reopen():
                 again = self._core.reopen_batches(effect.epoch, effect.from_seq)
                 if again:
-                    log.warning("the aggregator is behind: %d batches from %d are sent again", again, effect.from_seq)
+                    place = f"{effect.epoch}/{effect.from_seq}"
+                    log.warning("the aggregator is behind: %d batches from %s are sent again", again, place)
+                self._declare_hole(effect)
+            case Declare():
+                first = self._core.first_waiting(effect.after_epoch, 1)
+                if first is not None:
+                    self._core.declare_gone(effect.epoch, effect.from_seq, effect.from_seq, first)
+            case GiveUp():
+                self._core.give_up(effect.epoch, effect.seq)
+                log.warning("batch %d/%d: the books are past its epoch, it stays here", effect.epoch, effect.seq)
             case NewEpoch():
                 self._core.begin_epoch(effect.state, effect.forked)
                 cause = "fork" if effect.forked else "restored"

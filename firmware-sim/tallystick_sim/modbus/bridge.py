@@ -11,11 +11,11 @@ import tty
 from types import TracebackType
 
 CHUNK = 4_096
-CONNECTIONS_MAX = 1  # such a converter serves one master; the next one takes over
 
 
 class SerialBridge:
-    """Use it as an async context manager; `port` is what the agent connects to."""
+    """Use it as an async context manager; `port` is what the agent connects to. One master at a time: the next one
+    takes over, as with most such converters. `connections`: how many there have been."""
 
     def __init__(self, device: str, baud: int, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.host, self.port = host, port
@@ -24,6 +24,7 @@ class SerialBridge:
         self._fd = -1
         self._writer: asyncio.StreamWriter | None = None
         self._serving: set[asyncio.Task[None]] = set()
+        self.connections = 0
 
     async def __aenter__(self) -> SerialBridge:
         self._fd = os.open(self._device, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
@@ -63,6 +64,7 @@ class SerialBridge:
         if self._writer is not None:
             self._writer.transport.abort()
         self._writer = writer
+        self.connections += 1
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(CHUNK):
                 os.write(self._fd, data)

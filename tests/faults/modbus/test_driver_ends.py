@@ -14,7 +14,7 @@ LINE = LineConfig("line", LineKind.TCP, host="127.0.0.1", port=9)  # discard: no
 CHANNEL = ChannelConfig(1, "energy_import")
 METER = MeterConfig("meter", "eastron-sdm120", 1_000, line="line", unit=1, channels=(CHANNEL,))
 TURNS = 30  # turns of the loop from the start to long after the refusal
-END_S = 5
+END_S = 30
 
 
 class Nowhere:

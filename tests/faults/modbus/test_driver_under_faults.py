@@ -35,7 +35,7 @@ def driver_of(line: LineConfig, *meters: MeterConfig) -> ModbusDriver:
         line,
         meters,
         RealClock(),
-        guard_times=GuardTimes(line.timeout_ms, 2),
+        guard_times=GuardTimes(line.timeout_ms, 2_000),
         backoff=Backoff(100, 400),
         reconnect=ReconnectTimes(50, 200),
     )

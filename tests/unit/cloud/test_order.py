@@ -35,7 +35,8 @@ def known(**changes: bool) -> Known:
         (3, 1, H, known(prev_stored=True), Place.NEW_EPOCH),
         (3, 1, OTHER, STRANGE, Place.WRONG_EPOCH),
         (3, 2, H, known(prev_stored=True), Place.WRONG_EPOCH),
-        (4, 1, H, known(prev_stored=True), Place.WRONG_EPOCH),
+        (4, 1, H, known(prev_stored=True), Place.NEW_EPOCH),
+        (4, 1, OTHER, STRANGE, Place.WRONG_EPOCH),
     ],
 )
 def test_place(epoch: int, seq: int, prev: bytes, facts: Known, expected: Place) -> None:

@@ -52,14 +52,14 @@ async def test_a_flood_is_answered_busy_and_changes_nothing(books: Books) -> Non
     gateway = SimGateway("cellar")
     answer = books.enrol(gateway, "cellar")
     uplink = Uplink(
-        books.database, books.aggregator, SystemClock(), real_utc, Quiet(), rate=Rate(batch_ms=1_000, burst_ms=1_000)
+        books.database, books.aggregator, SystemClock(), real_utc, Quiet(), rate=Rate(batch_ms=60_000, burst_ms=60_000)
     )
     receipts = [await _send(uplink, gateway, number) for number in (1, 2)]
     assert [one.status for one in receipts] == [ReceiptStatus.ACCEPTED, ReceiptStatus.BUSY]
     busy = receipts[1]
     assert (busy.hash, busy.next_seq, busy.leaf_index) == (gateway.prev, 2, None)
     assert busy.retry_after_ms is not None
-    assert 0 < busy.retry_after_ms <= 1_000
+    assert 0 < busy.retry_after_ms <= 60_000
     assert answer.gid == busy.gid
 
 
@@ -77,4 +77,4 @@ async def test_whoever_waits_for_a_command_is_answered_when_the_server_ends(book
     await asyncio.sleep(0.1)
     assert not asked.done()
     beside.cancel()
-    assert await asyncio.wait_for(asked, 2) == []
+    assert await asyncio.wait_for(asked, 30) == []

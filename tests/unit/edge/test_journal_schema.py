@@ -71,7 +71,7 @@ def test_a_step_that_fails_leaves_the_old_version_whole(tmp_path: Path, monkeypa
     broken.mkdir()
     (broken / "schema_v2.sql").write_text("CREATE TABLE receipt (epoch INTEGER); CREATE TABLE chain (id INTEGER);")
     with monkeypatch.context() as patch:
-        patch.setattr(journal_schema.resources, "files", lambda package: broken)
+        patch.setattr(journal_schema, "STEPS", broken)
         with pytest.raises(JournalError, match="already exists"):
             Journal.open(path, bytes(32))
     db = sqlite3.connect(path)

@@ -110,10 +110,15 @@ def test_a_receipt_for_a_batch_never_made_is_not_believed(sync: Sync) -> None:
 
 
 def test_a_receipt_of_another_epoch_is_ignored(sync: Sync) -> None:
-    [told] = sync.on_receipt(replace(RECEIPT, epoch=2), digest(1), 1, 1)
+    [told] = sync.on_receipt(replace(RECEIPT, epoch=2), digest(7), 1, 1)
     assert isinstance(told, Tell)
     assert told.code == "stale-receipt"
     assert sync.is_sending
+
+
+def test_a_receipt_of_an_older_epoch_counts_for_the_batch_it_names(sync: Sync) -> None:
+    """Books that were set back get batches of older epochs again."""
+    assert sync.on_receipt(RECEIPT, digest(1), 2, 1) == [Finalise(1, 1, 1)]
 
 
 @pytest.mark.parametrize(

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from support import edge_online
 from support.aggregator import TestAggregator
-from support.edge import CountedEntropy, HandClock, plans, sample, wash_30
+from support.edge_online import until
 from tallystick_edge.claim_file import load_claim
-from tallystick_edge.core import Core, Known
-from tallystick_edge.enrolment import Enrolment, client_context, enrol, load_enrolment
 from tallystick_edge.errors import EnrolmentError
-from tallystick_edge.identity import load_identity
-from tallystick_edge.uplink.backoff import Backoff
-from tallystick_edge.uplink.enrol_https import post_enrolment
-from tallystick_edge.uplink.https import HttpsTransport
-from tallystick_edge.uplink.worker import Uplink
 from tallystick_protocol.codes import EventCode, Reason
 from tallystick_protocol.ids import Gid
 
-FAST = Backoff(first_ms=100, max_ms=400)
-SOON_S = 8
+Gateway = edge_online.Gateway[TestAggregator]
 
 
 @pytest.fixture
@@ -36,68 +28,6 @@ async def aggregator(tmp_path: Path) -> AsyncIterator[TestAggregator]:
     await server.start()
     yield server
     await server.stop()
-
-
-class Gateway:
-    """A gateway without drivers: a test gives it samples, and lets it talk when it likes."""
-
-    def __init__(self, data: Path, aggregator: TestAggregator, seed: str = "a") -> None:
-        self.data, self.aggregator = data, aggregator
-        self.identity = load_identity(data)
-        self.clock = HandClock()
-        self.entropy = CountedEntropy(seed)
-        self.energy_mwh = 1_000_000
-        self.core = self.boot(seed)
-
-    def boot(self, seed: str) -> Core:
-        self.entropy = CountedEntropy(seed)
-        path = self.data / "journal.sqlite"
-        return Core(path, self.identity.signer, plans(), self.clock, self.entropy, "test 1")
-
-    async def enrol(self) -> Enrolment:
-        stored = load_enrolment(self.data, self.identity)
-        if stored is not None:
-            return stored
-        claim = self.data / "claim.toml"
-        if not claim.exists():
-            claim.write_text(self.aggregator.claim_toml())
-        return await enrol(self.data, self.identity, claim, "test 1", self.entropy, post_enrolment)
-
-    def run(self, power_w: int, seconds: int) -> None:
-        for _ in range(seconds // 5):
-            self.clock.ms += 5_000
-            self.energy_mwh += power_w * 5_000 // 3_600
-            self.core.desk.sample(sample(self.clock.ms, self.energy_mwh // 1_000, power_w))
-
-    def wash(self) -> None:
-        for power_w, seconds in wash_30():
-            self.run(power_w, seconds)
-        self.run(2, 180)
-
-    @asynccontextmanager
-    async def online(self) -> AsyncIterator[Uplink]:
-        enrolment = await self.enrol()
-        self.core.enrolled(Known(enrolment.descriptors, enrolment.trust.log_for))
-        context = client_context(enrolment, self.data, self.identity)
-        transport = HttpsTransport(enrolment.info.server, self.identity.gid.hex(), context, lambda: 0)
-        uplink = Uplink(self.core, transport, enrolment.trust, FAST, self.entropy)
-        self.core.on_sealed = uplink.sealed
-        task = asyncio.create_task(uplink.run())
-        try:
-            yield uplink
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def deliver(self) -> None:
-        async with self.online():
-            await until(lambda: self.core.waiting_count() == 0)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SOON_S):
-        while not condition():  # noqa: ASYNC110 - a condition of another program
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -188,14 +118,6 @@ async def test_a_restart_goes_on_in_the_same_epoch(gateway: Gateway) -> None:
     assert list(gateway.aggregator.books.batches) == [(1, 1), (1, 2)]
 
 
-def restore_copy(gateway: Gateway, copy: Path) -> None:
-    gateway.core.close()
-    for name in ("journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm"):
-        (gateway.data / name).unlink(missing_ok=True)
-    shutil.copy(copy, gateway.data / "journal.sqlite")
-    gateway.core = gateway.boot("restored")
-
-
 async def test_a_restored_older_copy_opens_a_new_epoch_and_bills_nothing_twice(
     gateway: Gateway, tmp_path: Path
 ) -> None:
@@ -210,7 +132,7 @@ async def test_a_restored_older_copy_opens_a_new_epoch_and_bills_nothing_twice(
     gateway.run(900, 600)
     gateway.core.seal()
     await gateway.deliver()
-    restore_copy(gateway, copy)
+    gateway.put_card(copy)
     gateway.run(2, 60)
     gateway.core.seal()  # sealed before it could know that it is a copy
     gateway.wash()
@@ -237,7 +159,7 @@ async def test_a_wash_open_in_a_restored_copy_is_closed_as_aborted(gateway: Gate
     gateway.wash()
     gateway.core.seal()
     await gateway.deliver()
-    restore_copy(gateway, copy)
+    gateway.put_card(copy)
     async with gateway.online():
         await until(lambda: gateway.core.chain.epoch == 2)
     gateway.run(2, 180)
@@ -260,7 +182,7 @@ async def test_a_card_that_lost_a_write_forks_into_a_new_epoch(gateway: Gateway,
     gateway.run(500, 60)
     gateway.core.seal()
     await gateway.deliver()
-    restore_copy(gateway, copy)
+    gateway.put_card(copy)
     gateway.run(500, 60)
     gateway.core.seal()
     gateway.run(500, 60)

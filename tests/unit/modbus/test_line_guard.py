@@ -15,7 +15,7 @@ from tallystick_edge.profile import Span
 pytestmark = pytest.mark.virtual_time
 
 ENERGY, POWER, VOLTAGE = Span(4, 0x48, 2), Span(4, 0x0C, 2), Span(4, 0, 1)
-TIMES = GuardTimes(late_window_ms=20, gap_ms=0)
+TIMES = GuardTimes(late_window_ms=20, gap_us=0)
 
 
 @dataclass
@@ -119,7 +119,7 @@ async def test_a_numbered_line_needs_no_fence() -> None:
 
 async def test_a_quarantined_unit_waits_while_others_are_read() -> None:
     slave = Slave(late=deque([True]))
-    guard = LineGuard(slave, GuardTimes(late_window_ms=100, gap_ms=0))
+    guard = LineGuard(slave, GuardTimes(late_window_ms=100, gap_us=0))
     with pytest.raises(NoAnswer):
         await guard.read(1, ENERGY)
     slave.owed.clear()
@@ -159,7 +159,7 @@ async def test_a_cancelled_caller_does_not_cancel_the_question_on_the_wire() -> 
 
 
 async def test_the_gap_between_frames_is_kept() -> None:
-    guard = LineGuard(Slave(), GuardTimes(late_window_ms=20, gap_ms=15))
+    guard = LineGuard(Slave(), GuardTimes(late_window_ms=20, gap_us=15_000))
     loop = asyncio.get_running_loop()
     began = loop.time()
     for _ in range(3):

@@ -58,6 +58,35 @@ def test_a_bad_number_is_refused(module: ModuleType, capsys: pytest.CaptureFixtu
     assert "CYCLES=many: expected a whole number above 0" in capsys.readouterr().err
 
 
+def test_tests_that_failed_are_named_from_the_report(module: ModuleType, tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    assert module.failures_in(report) == []
+    report.write_text(
+        '<testsuites><testsuite><testcase classname="tests.unit.test_a" name="test_good"/>'
+        '<testcase classname="tests.unit.test_a" name="test_bad[1]"><failure message="no"/></testcase>'
+        '<testcase classname="tests.web.test_b" name="test_down"><error message="no server"/></testcase>'
+        '<testcase classname="tests.web.test_b" name="test_left_out"><skipped message="why"/></testcase>'
+        "</testsuite></testsuites>"
+    )
+    assert module.failures_in(report) == [
+        "FAILED tests/unit/test_a.py::test_bad[1]",
+        "ERROR tests/web/test_b.py::test_down",
+    ]
+
+
+def test_both_passes_run_and_one_failure_is_enough(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(module, "install", lambda with_tests: None)
+    monkeypatch.setattr(module, "run", lambda *command: asked.append(command) or "not alone" not in command)
+    assert module.test([]) == 1
+    assert [command[command.index("-m", 3) + 1] for command in asked] == ["not alone", "alone"]
+    said = capsys.readouterr()
+    assert "pass 'alone': passed" in said.err
+    assert said.out == "FAILED pass 'side by side': pytest did not end well\n"
+
+
 def test_missing_venv_names_the_one_command(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

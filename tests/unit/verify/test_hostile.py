@@ -14,7 +14,7 @@ from tallystick_protocol.evidence import EVIDENCE_BYTES_MAX, Evidence
 from tallystick_protocol.verify import verify_evidence
 
 STRIDE = 199  # every byte was tried when this was written (28,212 and 27,636 of them); a run tries one in so many
-SECONDS_MAX = 2.0
+SECONDS_MAX = 2.0  # of the processor
 
 
 @pytest.mark.parametrize(("party", "start"), [(w.BANK, 0), (w.BANK, 17), (w.ANNA, 5)])
@@ -78,6 +78,6 @@ def test_pieces_in_another_order_say_the_same() -> None:
     ids=["nested keys", "nested arrays", "a giant array", "too long", "an array in itself"],
 )
 def test_hostile_bytes_cost_no_time(data: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert not verify_evidence(data, w.policy(w.ANNA)).ok
-    assert time.perf_counter() - started < SECONDS_MAX
+    assert time.process_time() - started < SECONDS_MAX

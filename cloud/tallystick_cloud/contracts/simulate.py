@@ -1,0 +1,123 @@
+"""Who would pay and get what if a contract priced these uses: the same rules, and nothing is booked.
+
+It never reads the books: uses come in as values, from them or from a file.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tallystick_protocol.ids import PartyId, sha256
+from tallystick_protocol.money.calendar import use_period
+from tallystick_protocol.money.contract import Contract
+from tallystick_protocol.money.plan import problem
+from tallystick_protocol.money.rating import Rated, Usage, UsageForm, canonical, minimum_usage, rate
+
+from tallystick_cloud.errors import BadInput
+
+CHAIN = sha256(b"a contract that is tried")
+REASONS_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class PayerLine:
+    """What one user would pay: `fee` of `uses`, of which `minimum` was added at the end of periods; nano."""
+
+    payer: PartyId
+    uses: int
+    fee: int
+    minimum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """`shares` sum to the fees; `by_band`: band or programme -> (uses, nano). `unpriced`: why uses have no price."""
+
+    payers: tuple[PayerLine, ...]
+    shares: tuple[tuple[PartyId, int], ...]
+    by_band: tuple[tuple[str, int, int], ...]
+    unpriced: tuple[tuple[str, int], ...]
+
+    @property
+    def fee(self) -> int:
+        return sum(line.fee for line in self.payers)
+
+
+def simulate(contract: Contract, usages: Iterable[Usage]) -> Simulation:
+    """Price all of them by this one contract, whatever is in force at their time, with the minimum of each period."""
+    priced, unpriced = [], defaultdict[str, int](int)
+    for usage in usages:
+        reason = problem(contract, usage)
+        if reason is None:
+            priced.append(usage)
+        else:
+            unpriced[reason] += 1
+    rated = rate(lambda usage: contract, CHAIN, canonical([*priced, *_minimums(contract, priced)]), {})
+    return Simulation(_payers(rated), _shares(rated), _bands(rated), tuple(sorted(unpriced.items())[:REASONS_MAX]))
+
+
+def _minimums(contract: Contract, usages: Sequence[Usage]) -> list[Usage]:
+    """One per payer and period in which anybody used something."""
+    if contract.tariff.minimum is None:
+        return []
+    periods = {use_period(contract, usage.end_ms) for usage in usages}
+    payers = {usage.payer for usage in usages}
+    return [minimum_usage(CHAIN, contract, payer, period) for payer in payers for period in periods]
+
+
+def _payers(rated: Iterable[Rated]) -> tuple[PayerLine, ...]:
+    found: dict[PartyId, list[int]] = {}
+    for one in rated:
+        line = found.setdefault(one.usage.payer, [0, 0, 0])
+        is_minimum = one.usage.form is UsageForm.MINIMUM
+        line[0] += not is_minimum
+        line[1] += one.fee
+        line[2] += one.fee if is_minimum else 0
+    return tuple(PayerLine(payer, *line) for payer, line in sorted(found.items()))
+
+
+def _shares(rated: Iterable[Rated]) -> tuple[tuple[PartyId, int], ...]:
+    found: dict[PartyId, int] = {}
+    for one in rated:
+        for party, amount in one.shares:
+            found[party] = found.get(party, 0) + amount
+    return tuple(found.items())
+
+
+def _bands(rated: Iterable[Rated]) -> tuple[tuple[str, int, int], ...]:
+    found: dict[str, list[int]] = {}
+    for one in rated:
+        line = found.setdefault(one.band or "minimum of the period", [0, 0])
+        line[0] += 1
+        line[1] += one.fee
+    return tuple((band, uses, nano) for band, (uses, nano) in found.items())
+
+
+def old_bill(text: str, names: Mapping[str, PartyId]) -> dict[PartyId, int]:
+    """user -> nano, from a file of lines `user,amount` with the first naming the columns. Raises BadInput."""
+    lines = [line.strip() for line in text.splitlines()]
+    if not lines or lines[0].replace(" ", "") != "user,amount":
+        raise BadInput("bill, line 1", "must be: user,amount")
+    found: dict[PartyId, int] = {}
+    for number, line in enumerate(lines[1:], 2):
+        if line:
+            name, _, amount = line.rpartition(",")
+            found[_named(number, name.strip().strip('"'), names)] = _nano(number, amount.strip())
+    return found
+
+
+def _named(number: int, name: str, names: Mapping[str, PartyId]) -> PartyId:
+    if name not in names:
+        raise BadInput(f"bill, line {number}", f"{name!r} is neither a user nor a party of the contract")
+    return names[name]
+
+
+def _nano(number: int, text: str) -> int:
+    try:
+        nano = Decimal(text).scaleb(9)
+    except ArithmeticError:
+        raise BadInput(f"bill, line {number}", f"{text!r} is no amount such as 18.95") from None
+    if not nano.is_finite() or nano != nano.to_integral_value() or abs(nano) >= 1 << 62:
+        raise BadInput(f"bill, line {number}", f"{text!r} is no amount such as 18.95")
+    return int(nano)

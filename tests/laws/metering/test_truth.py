@@ -1,0 +1,216 @@
+"""What is billed against what was used: a simulated meter wraps, resets, is exchanged, lies and falls silent.
+The meter knows its truth; the laws know nothing of how a value is decided."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.edge import BOOT_2, moment
+from tallystick_edge.items import Moment, Reading
+from tallystick_edge.metering.channel import ChannelState
+from tallystick_edge.metering.counter import CONFIRM_COUNT, CounterRule, Seen, meter
+from tallystick_protocol.codes import EventCode, TimeQuality
+
+EVERY_MS = 60_000
+RATED_PER_H = 60_000
+USE_MAX = RATED_PER_H // 60  # in one poll
+YEAR_MS = 365 * 86_400_000
+MODULUS = 10_000_000
+
+
+@dataclass
+class Meter:
+    """`used`: everything that ever went through it and its successors. `unseen`: what no reading could show."""
+
+    modulus: int | None = None
+    register: int = 0
+    used: int = 0
+    unseen: int = 0
+    serial: str = "A"
+    since_read: int = 0
+
+    def use(self, amount: int) -> None:
+        self.used += amount
+        self.since_read += amount
+        self.register += amount
+        if self.modulus is not None:
+            self.register %= self.modulus
+
+    def restart_at(self, value: int) -> None:
+        """What was counted since the last reading went with the old register."""
+        self.unseen += self.since_read
+        self.since_read = 0
+        self.register = value
+
+
+@dataclass
+class Gateway:
+    """Feeds readings through metering, with a clock of its own."""
+
+    rule: CounterRule
+    state: ChannelState = field(default_factory=lambda: ChannelState(1))
+    at: Moment = field(default_factory=lambda: moment(0))
+    readings: list[Reading] = field(default_factory=list)
+    events: list[EventCode] = field(default_factory=list)
+
+    def poll(self, value: int, serial: str, after_ms: int = EVERY_MS) -> bool:
+        self.at = Moment(self.at.boot, self.at.uptime_ms + after_ms, self.at.utc_ms + after_ms, self.at.quality)
+        return self.see(value, serial)
+
+    def see(self, value: int, serial: str) -> bool:
+        metered = meter(self.state, self.rule, Seen(self.at, value, serial))
+        self.state = metered.state
+        self.events += [event.code for event in metered.events]
+        if metered.reading is not None:
+            self.readings.append(metered.reading)
+        return metered.reading is not None
+
+    def reboot(self, off_ms: int, clock_ms: int, quality: TimeQuality) -> None:
+        """Off for `off_ms`; the clock is wrong by `clock_ms` afterwards."""
+        boot = BOOT_2 if self.at.boot != BOOT_2 else bytes(6)
+        self.at = Moment(boot, 0, self.at.utc_ms + off_ms + clock_ms, quality)
+
+    @property
+    def billed(self) -> int:
+        return self.readings[-1].total - self.readings[0].total
+
+
+def gateway(meter_: Meter) -> Gateway:
+    made = Gateway(CounterRule(meter_.modulus, RATED_PER_H, EVERY_MS))
+    made.poll(meter_.register, meter_.serial)
+    return made
+
+
+USES = st.integers(0, USE_MAX)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("use"), USES),
+        st.tuples(st.just("silent"), st.integers(1, 100)),
+        st.tuples(st.just("low"), st.integers(1, CONFIRM_COUNT * 2)),
+        st.tuples(st.just("high"), st.integers(1, CONFIRM_COUNT * 2)),
+        st.tuples(st.just("reboot"), st.integers(0, 3 * 3_600_000)),
+        st.tuples(st.just("year ahead"), st.integers(0, 3_600_000)),
+        st.tuples(st.just("year back"), st.integers(0, 3_600_000)),
+    ),
+    max_size=40,
+)
+
+
+def play(truth: Meter, seen: Gateway, step: tuple[str, int]) -> None:
+    """One thing that happens between meter and gateway; what is used meanwhile is never more than rated."""
+    kind, n = step
+    if kind == "use":
+        truth.use(n)
+        seen.poll(truth.register, truth.serial)
+    elif kind == "silent":
+        truth.use(n * USE_MAX)
+        seen.poll(truth.register, truth.serial, after_ms=n * EVERY_MS)
+    elif kind == "low":
+        for _ in range(n):  # a meter that starts says 0 for a while
+            seen.poll(0, truth.serial)
+    elif kind == "high":
+        for _ in range(n):  # a converter that makes something up
+            seen.poll(MODULUS - 1, truth.serial)
+    else:
+        jump = {"reboot": 0, "year ahead": YEAR_MS, "year back": -YEAR_MS}[kind]
+        truth.use(n * RATED_PER_H // 3_600_000)
+        seen.reboot(n, jump, TimeQuality.S if n % 2 else TimeQuality.U)
+        seen.see(truth.register, truth.serial)
+    truth.since_read = 0
+
+
+@given(st.integers(MODULUS // 4, MODULUS // 2), STEPS)
+@settings(max_examples=150, deadline=None)
+def test_what_is_billed_is_what_was_used_whatever_came_between(start: int, steps: list[tuple[str, int]]) -> None:
+    truth = Meter(register=start)
+    seen = gateway(truth)
+    for step in steps:
+        play(truth, seen, step)
+    truth.use(1)
+    seen.poll(truth.register, truth.serial)
+    assert seen.billed == truth.used
+    totals = [reading.total for reading in seen.readings]
+    assert totals == sorted(totals)
+    assert EventCode.RESET not in seen.events
+
+
+@given(st.lists(USES, min_size=1, max_size=200))
+@settings(deadline=None)
+def test_a_register_that_wraps_again_and_again_loses_and_adds_nothing(uses: list[int]) -> None:
+    truth = Meter(modulus=3 * USE_MAX + 1_000, register=USE_MAX)
+    seen = gateway(truth)
+    for amount in uses:
+        truth.use(amount)
+        seen.poll(truth.register, truth.serial)
+    assert seen.billed == truth.used
+    assert seen.readings[-1].generation == seen.events.count(EventCode.WRAP)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["use", "reset", "exchange"]), st.integers(1, USE_MAX)), max_size=30),
+    st.integers(1_000_000, 5_000_000),
+)
+@settings(max_examples=150, deadline=None)
+def test_resets_and_exchanges_never_bill_more_than_was_used_and_lose_only_what_nobody_saw(
+    steps: list[tuple[str, int]], start: int
+) -> None:
+    truth = Meter(register=start)
+    seen = gateway(truth)
+    for kind, amount in steps:
+        truth.use(amount)
+        if kind == "reset":
+            truth.restart_at(0)
+        elif kind == "exchange":
+            truth.serial = "B" if truth.serial == "A" else "A"
+            truth.restart_at(amount)
+        for _ in range(CONFIRM_COUNT + 1):  # long enough for a new level to be believed
+            seen.poll(truth.register, truth.serial)
+            truth.since_read = 0
+            truth.use(1)
+    seen.poll(truth.register, truth.serial)
+    assert truth.used - truth.unseen <= seen.billed + len(steps) + 1
+    assert seen.billed <= truth.used
+    assert seen.events.count(EventCode.EXCHANGE) == sum(kind == "exchange" for kind, _ in steps)
+
+
+@given(st.floats(0, 20_000_000, allow_nan=False), st.lists(st.integers(0, 3), min_size=1, max_size=50))
+@settings(max_examples=150, deadline=None)
+def test_a_float32_register_is_billed_to_within_one_of_its_steps_and_never_set_aside(
+    start_kwh: float, uses: list[int]
+) -> None:
+    def shown(wh: int) -> tuple[int, int]:
+        (kwh,) = struct.unpack(">f", struct.pack(">f", wh / 1_000))
+        (above,) = struct.unpack(">f", (int.from_bytes(struct.pack(">f", kwh), "big") + 1).to_bytes(4, "big"))
+        return round(kwh * 1_000), round((above - kwh) * 1_000) + 1
+
+    wh = int(start_kwh * 1_000)
+    seen = Gateway(CounterRule(None, 13_500, 1_000, 1, 1_000))  # read each second: rated power is less than a step
+    seen.poll(shown(wh)[0], "A", 1_000)
+    for amount in uses:
+        wh += amount
+        seen.poll(shown(wh)[0], "A", 1_000)
+    assert abs(seen.billed - sum(uses)) <= shown(wh)[1]
+    assert seen.events == []
+
+
+def test_a_meter_that_says_zero_while_it_starts_is_not_billed_when_it_jumps_back() -> None:
+    """100 Wh so small that a jump back from 0 is plausible at rated power: only that 0 stands still tells it."""
+    truth = Meter(register=100)
+    seen = gateway(truth)
+    for _ in range(CONFIRM_COUNT * 3):
+        seen.poll(0, "A")
+    truth.use(1)
+    seen.poll(truth.register, "A")
+    assert seen.billed == 1
+
+
+def test_a_reset_after_a_long_outage_is_no_wrap() -> None:
+    """After a month at rated power any fall could be a wrap; the way round that bills less is taken."""
+    truth = Meter(modulus=MODULUS, register=MODULUS // 4)
+    seen = gateway(truth)
+    seen.poll(3, "A", after_ms=31 * 86_400_000)
+    assert seen.events == [EventCode.QUARANTINED]
+    assert seen.billed == 0
