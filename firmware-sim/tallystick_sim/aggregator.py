@@ -47,14 +47,24 @@ class Aggregator:
 
     async def json(self, path: str) -> Mapping[str, Any]:
         """The JSON object at `path`. Raises AggregatorError."""
-        body = await self._get(path)
-        try:
-            found = json.loads(body)
-        except ValueError as error:
-            raise AggregatorError(f"{self.url}{path}: not JSON ({error})") from error
+        found = await self._parsed(path)
         if not isinstance(found, dict):
             raise AggregatorError(f"{self.url}{path}: not a JSON object")
         return found
+
+    async def rows(self, path: str) -> list[Any]:
+        """The JSON array at `path`. Raises AggregatorError."""
+        found = await self._parsed(path)
+        if not isinstance(found, list):
+            raise AggregatorError(f"{self.url}{path}: not a JSON array")
+        return found
+
+    async def _parsed(self, path: str) -> object:
+        body = await self._get(path)
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise AggregatorError(f"{self.url}{path}: not JSON ({error})") from error
 
     async def _get(self, path: str) -> bytes:
         return await asyncio.to_thread(self._fetch, path)

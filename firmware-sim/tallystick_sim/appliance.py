@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from random import Random
 
 from tallystick_sim.curve import HEATING_PHASES, MINUTE_MS, Phase, Programme
+from tallystick_sim.slots import Slots
 
 MJ_PER_WH = 3_600_000  # one watt for one millisecond is one millijoule
+COMING_MS = (1_000, 15_000)  # how long after the begin of a slot somebody presses start
 REST_MIN_MS = 8 * MINUTE_MS  # shorter rests would let two washes look like one to a gateway that was down
 
 
@@ -36,8 +38,10 @@ class Stretch:
 class Appliance:
     """Counts energy in millijoules and billable cycles by programme, from the moment it is opened."""
 
-    def __init__(self, name: str, habit: Habit, random: Random) -> None:
+    def __init__(self, name: str, habit: Habit, random: Random, slots: Slots | None = None) -> None:
+        """`slots`: it is used once in each, by whoever has it then; None: again and again."""
         self.name = name
+        self._slots = slots
         self._habit = habit
         self._random = random
         self._now_ms = 0
@@ -97,9 +101,16 @@ class Appliance:
     def _live(self, now_ms: int, first_rest_ms: int) -> Iterator[Stretch]:
         """The appliance's whole life, one stretch after the other; endless."""
         yield Stretch(end_ms := now_ms + first_rest_ms, 0, None)
+        done: int | None = None  # the slot in which it was used last
         while True:
+            if self._slots is not None and (begin_ms := self._slots.wait_ms(end_ms, done)) is not None:
+                end_ms = begin_ms + self._random.randint(*COMING_MS)
+                yield Stretch(end_ms, 0, None)
             programme = self._random.choice(list(self._habit.programmes))
             aborts = self._random.randrange(100) < self._habit.aborted_percent
+            if self._slots is not None:
+                aborts = aborts and self._slots.may_abort(end_ms)
+                done = done if aborts else self._slots.at(end_ms)
             self.started += 1
             self.aborted += aborts
             for stretch in self._use(programme, end_ms, aborts):

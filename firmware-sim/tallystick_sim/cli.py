@@ -20,6 +20,7 @@ SECONDS_MIN, SECONDS_MAX = 10, 3_600  # below ten seconds there is no time for f
 HEADLESS_SECONDS = 45.0
 SHORT_SECONDS = 20.0
 REST_MAX_MINUTES = 600
+MS_DIGITS_MAX = 14  # the year 5138
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     laundry.add_argument("--folder", type=_short_folder, required=True, help="where sockets and serial lines appear")
     laundry.add_argument("--seed", default="first light", help="the same seed gives the same washes")
     laundry.add_argument("--rest", type=_rest, default=REST_MIN_MS, help="least minutes between washes (default 8)")
+    laundry.add_argument(
+        "--slots-from", type=_ms, metavar="MS", help="one wash per machine and slot; slot 0 begins then (ms UTC)"
+    )
     laundry.set_defaults(run=_laundry)
     demo = commands.add_parser("demo", help="a small town: aggregator, two gateways, a laundry, and four troubles")
     demo.add_argument("--headless", action="store_true", help="plain lines, no browser; ends by itself")
@@ -65,6 +69,12 @@ def _rest(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not least <= int(text) <= REST_MAX_MINUTES:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {REST_MAX_MINUTES}")
     return int(text) * MINUTE_MS
+
+
+def _ms(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > MS_DIGITS_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time in milliseconds since 1970")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
@@ -127,7 +137,9 @@ def _short_folder(text: str) -> Path:
 
 def _laundry(given: argparse.Namespace) -> int:
     from tallystick_sim.laundry_process import LaundryProcess
+    from tallystick_sim.slots import Slots
 
-    process = LaundryProcess(clock_of_environment(), given.seed, given.rest, given.folder)
+    slots = None if given.slots_from is None else Slots(given.slots_from)
+    process = LaundryProcess(clock_of_environment(), given.seed, given.rest, given.folder, slots)
     asyncio.run(process.run(given.folder / "control"))
     return 0

@@ -35,6 +35,7 @@ DAY_MS = 24 * HOUR_MS
 LOOK_EVERY_S = 0.5
 READY_TIMEOUT_S = 60.0  # two seconds on an idle machine, far more on one that is busy
 PERSONAS = ("operator", "manager", "installer", "owner", "lender", "repairer", "user", "auditor")
+ALL_WASH_S = 45.0  # 45 domain minutes: two slots of the laundry's plan, and two groups take turns
 OPEN_ENDED_TROUBLE_S = 45.0  # without --seconds the four troubles come in the first three quarters of a minute
 
 
@@ -137,7 +138,14 @@ class Demo:
         await self._town.rest()
         options = self._options
         work = asyncio.create_task(
-            after_the_washing(options.data, self._clock.utc_ms(), self._say, cheats=options.cheats)
+            after_the_washing(
+                options.data,
+                self._clock.utc_ms(),
+                self._say,
+                self._town.outside,
+                cheats=options.cheats,
+                all_wash=options.seconds is not None and options.seconds >= ALL_WASH_S,
+            )
         )
 
         async def done() -> None:

@@ -24,7 +24,7 @@ from tallystick_sim.plan import (
 )
 
 # Times below are domain time unless they say real; at 60x a second of domain time is 17 ms.
-EVERY_S = 30  # two washers at 9600 baud take 180 ms of the line's 500 ms (real)
+EVERY_S = 30  # three washers at 9600 baud take 270 ms of the line's 500 ms (real)
 FLUSH_S = "0.25"  # real
 SEAL_EVERY_S = 60
 HEARTBEAT_S = 600

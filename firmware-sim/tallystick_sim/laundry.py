@@ -9,8 +9,10 @@ from random import Random
 
 from tallystick_sim.appliance import MJ_PER_WH, REST_MIN_MS, Appliance, Habit
 from tallystick_sim.curve import DRY, MINUTE_MS, WASH_30, WASH_60, Phase, Programme
+from tallystick_sim.slots import Slots
 
 REST_SPREAD_MS = 3 * MINUTE_MS
+NEXT_ONE_MS = 10_000  # one after the other comes through the door
 DRY_HABIT = Habit((DRY,), (REST_MIN_MS, REST_MIN_MS + 3 * MINUTE_MS))
 # Hot water: the "power" of a draw is its flow in ml per second, so an appliance's millijoules are 1/1000 ml.
 DRAW_HABIT = Habit(
@@ -44,12 +46,14 @@ class Truth:
 class Laundry:
     """`washers` names the machines; the doors are closed (registers stand still) until `open`.
 
-    `rest_ms`: the shortest rest between two washes of a machine, in domain time."""
+    `rest_ms`: the shortest rest between two washes of a machine, in domain time; `slots`: its plan, if there is one."""
 
-    def __init__(self, washers: tuple[str, ...], seed: str, rest_ms: int = REST_MIN_MS) -> None:
+    def __init__(
+        self, washers: tuple[str, ...], seed: str, rest_ms: int = REST_MIN_MS, slots: Slots | None = None
+    ) -> None:
         rests = (rest_ms, rest_ms + REST_SPREAD_MS)
         wash = Habit((WASH_30, WASH_60, WASH_30), rests, aborted_percent=15)
-        self.washers = {name: Appliance(name, wash, Random(f"{seed}/{name}")) for name in washers}
+        self.washers = {name: Appliance(name, wash, Random(f"{seed}/{name}"), slots) for name in washers}
         self.dryer = Appliance("dryer", DRY_HABIT, Random(f"{seed}/dryer"))
         self.water = Appliance("water", DRAW_HABIT, Random(f"{seed}/water"))
         self.base = Appliance("base", BASE_LOAD_HABIT, Random(f"{seed}/base"))
@@ -62,7 +66,7 @@ class Laundry:
     def open(self, now_ms: int) -> None:
         """Open the doors: people come in within the first minutes, one after the other."""
         for position, washer in enumerate(self.washers.values()):
-            washer.open(now_ms, position * MINUTE_MS + self._starts.randint(10_000, 40_000))
+            washer.open(now_ms, position * NEXT_ONE_MS + self._starts.randint(10_000, 40_000))
         self.dryer.open(now_ms, self._starts.randint(MINUTE_MS, 2 * MINUTE_MS))
         self.water.open(now_ms, self._starts.randint(10_000, MINUTE_MS))
         self.base.open(now_ms, 0)

@@ -15,6 +15,7 @@ from tallystick_sim.control import ControlError, Request, serve_control
 from tallystick_sim.devices import Devices
 from tallystick_sim.laundry import Laundry
 from tallystick_sim.plan import WASHERS
+from tallystick_sim.slots import Slots
 
 REQUESTS = "where, open, close, truth, late, played, replay"
 LATE_MS_MAX = 10_000  # real time; longer is a dead meter, not a late answer
@@ -23,9 +24,9 @@ LATE_MS_MAX = 10_000  # real time; longer is a dead meter, not a late answer
 class LaundryProcess:
     """Answers the control line: where, open, close, truth, late {meter, ms}, played {meter, fault}, replay."""
 
-    def __init__(self, clock: ScaledClock, seed: str, rest_ms: int, folder: Path) -> None:
+    def __init__(self, clock: ScaledClock, seed: str, rest_ms: int, folder: Path, slots: Slots | None) -> None:
         self._clock = clock
-        self._laundry = Laundry(tuple(w.name for w in WASHERS), seed, rest_ms)
+        self._laundry = Laundry(tuple(w.name for w in WASHERS), seed, rest_ms, slots)
         self._devices = Devices(self._laundry, clock.utc_ms, folder)
 
     async def run(self, control: Path) -> None:

@@ -3,19 +3,19 @@ Names and times only; that the uses of a slot are paid by its members is the con
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-FIRST = ("Family Conti", "Ahmed Haddad", "Flat share, top floor")
+from tallystick_sim.plan import WASHERS
+from tallystick_sim.slots import Slots
+
 MEMBERS = (
-    *FIRST,
-    *("Marta Pichler", "Jonas Gruber", "Family Rossi"),
-    *("Lucia Bianchi", "Tomas Novak", "Anna Kostner"),
-    *("Family Yilmaz", "Peter Thaler", "Sofia Ricci"),
+    *("Family Conti", "Ahmed Haddad", "Flat share, top floor", "Marta Pichler", "Jonas Gruber", "Family Rossi"),
+    *("Lucia Bianchi", "Tomas Novak", "Anna Kostner", "Family Yilmaz", "Peter Thaler", "Sofia Ricci"),
 )
-SLOTS = 4
-PER_SLOT = len(MEMBERS) // SLOTS  # one member per machine
-SLOT_STARTS = (timedelta(0), timedelta(minutes=33), timedelta(minutes=50), timedelta(minutes=67))
-"""After the start of the demo, which opens its doors 10 to 25 minutes later; a machine washes once or twice a slot."""
+PER_SLOT = len(WASHERS)  # one member per machine
+SLOTS = 6
+"""Two groups by turns, for nearly three hours: a demo opens its doors 10 to 60 minutes after its start, and whenever it
+does each machine has two slots in the 45 minutes that it is open. After the last slot the last group goes on."""
 
 
 def slot_of(version: int) -> int:
@@ -25,12 +25,13 @@ def slot_of(version: int) -> int:
 
 def users_of(slot: int) -> tuple[str, ...]:
     """Who pays for the machines in a slot, in the order of the machines."""
-    return MEMBERS[slot * PER_SLOT : (slot + 1) * PER_SLOT]
+    group = slot % (len(MEMBERS) // PER_SLOT)
+    return MEMBERS[group * PER_SLOT : (group + 1) * PER_SLOT]
 
 
-def starts(slot: int, now_ms: int) -> str:
+def starts(slot: int, slots: Slots) -> str:
     """When a slot begins, as a contract file says it: local midnight for the first, an exact moment for the others."""
-    begin = datetime.fromtimestamp(now_ms // 1000, UTC) + SLOT_STARTS[slot]
+    begin = datetime.fromtimestamp(slots.begin_ms(slot) // 1000, UTC)
     return f"{begin:%Y-%m-%d}" if slot == 0 else f"{begin:%Y-%m-%dT%H:%M:00Z}"
 
 

@@ -22,6 +22,7 @@ from tallystick_sim.edge_files import Where, edge_toml
 from tallystick_sim.plan import Gateway
 from tallystick_sim.ports import any_free, next_free
 from tallystick_sim.proxy import Proxy
+from tallystick_sim.slots import Slots
 
 PREPARE_TIMEOUT_S = 60.0  # making keys and tables and importing the town takes one or two seconds when idle
 START_TIMEOUT_S = 60.0
@@ -46,9 +47,19 @@ class GatewaySite:
 class Town:
     """`data` must be a folder of our own; `web_port` is wished for, the next free one is taken.
 
-    `rest_minutes`: the shortest rest between two washes of a machine, in domain time."""
+    `rest_minutes`: the shortest rest between two washes of a machine, in domain time. `by_plan`: each machine washes
+    once in each slot of the laundry's plan; else again and again."""
 
-    def __init__(self, data: Path, clock: ScaledClock, seed: str, web_port: int, rest_minutes: int = 8) -> None:
+    def __init__(
+        self,
+        data: Path,
+        clock: ScaledClock,
+        seed: str,
+        web_port: int,
+        rest_minutes: int = 8,
+        *,
+        by_plan: bool = True,
+    ) -> None:
         self.data = data
         self.clock = clock
         self.wished_port = web_port
@@ -58,8 +69,10 @@ class Town:
         self._control = Path(self._sockets.name) / "control"
         self._logs = data / "logs"
         self._logs.mkdir(parents=True, exist_ok=True)
+        self._slots = Slots.from_now(clock.utc_ms())
         choices = ("--folder", self._sockets.name, "--seed", seed, "--rest", str(rest_minutes))
-        laundry = (sys.executable, "-m", "tallystick_sim", "laundry", *choices)
+        plan = ("--slots-from", str(self._slots.first_ms)) if by_plan else ()
+        laundry = (sys.executable, "-m", "tallystick_sim", "laundry", *choices, *plan)
         self.laundry = self._child("laundry", laundry)
         self.aggregator = self._aggregator()
         self.gateways: dict[Gateway, GatewaySite] = {}
@@ -122,7 +135,7 @@ class Town:
     async def _prepare(self) -> None:
         town = self.data / "town.toml"
         town.write_text(town_files.town_toml())
-        for name, contract in town_files.contract_files(self.clock.utc_ms()).items():
+        for name, contract in town_files.contract_files(self._slots).items():
             (self.data / name).write_text(contract)
         claims = ("--claims", str(self.data / "claims"), "--server", f"https://localhost:{self._gateway_port}")
         for words in (self._tallystick("init"), (*self._tallystick("community", "import", str(town)), *claims)):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
-from tallystick_sim.members import FIRST, SLOTS, slot_of, starts, town_blocks, user_blocks, users_of
+from tallystick_sim.members import MEMBERS, SLOTS, slot_of, starts, town_blocks, user_blocks, users_of
 from tallystick_sim.plan import (
     DRYER_CHANNEL,
     HOUSE_CHANNEL,
@@ -16,6 +16,7 @@ from tallystick_sim.plan import (
     Gateway,
     Washer,
 )
+from tallystick_sim.slots import Slots
 
 COMMUNITY = "aurora"
 CONTRACTS = (
@@ -37,18 +38,18 @@ def town_toml() -> str:
     return "\n".join((_HEAD, town_blocks(), _assets(), *(_site(gateway) for gateway in Gateway), _contracts()))
 
 
-def contract_files(now_ms: int) -> dict[str, str]:
-    """File name -> text of every contract; first versions are in force since a month before `now_ms`."""
-    return {f"{name}.toml": _contract_text(name, now_ms) for name, _ in CONTRACTS}
+def contract_files(slots: Slots) -> dict[str, str]:
+    """File name -> text of every contract; first versions are in force since a month before the plan begins."""
+    return {f"{name}.toml": _contract_text(name, slots) for name, _ in CONTRACTS}
 
 
-def _contract_text(name: str, now_ms: int) -> str:
+def _contract_text(name: str, slots: Slots) -> str:
     folder = files("tallystick_sim") / "contracts"
     version = int(name.rpartition("-")[2]) if name in FOLLOWS else 1
     text = (folder / ("washes-2.toml" if version > 1 else f"{name}.toml")).read_text()
-    since = datetime.fromtimestamp(now_ms // 1000, UTC) - IN_FORCE_BEFORE
+    since = datetime.fromtimestamp(slots.first_ms // 1000, UTC) - IN_FORCE_BEFORE
     slot = slot_of(version)
-    words = {"# USERS\n": user_blocks(slot), "SINCE": f"{since:%Y-%m-%d}", "BEGIN": starts(slot, now_ms)}
+    words = {"# USERS\n": user_blocks(slot), "SINCE": f"{since:%Y-%m-%d}", "BEGIN": starts(slot, slots)}
     words |= {f"USER {number}": user for number, user in enumerate(users_of(slot), 1)}
     for word, meaning in words.items():
         text = text.replace(word, meaning)
@@ -110,8 +111,15 @@ form = "fund"
 key = "hosted"
 
 """
-_USERS = dict(zip((washer.name for washer in WASHERS), FIRST, strict=True))
-_NAMES = {"washer-1": "Washing machine left", "washer-2": "Washing machine right", "washer-3": "Washing machine, attic"}
+_USERS = dict(zip((washer.name for washer in WASHERS), MEMBERS[: len(WASHERS)], strict=True))
+_NAMES = {
+    "washer-1": "Washing machine left",
+    "washer-2": "Washing machine right",
+    "washer-3": "Washing machine, attic",
+    "washer-4": "Washing machine, big",
+    "washer-5": "Washing machine, attic window",
+    "washer-6": "Washing machine, attic door",
+}
 _PLACES = {
     Gateway.CELLAR: ("Laundry in the cellar", "Via Roma 12, Bolzano", "46.4978", "11.3524"),
     Gateway.ATTIC: ("Drying attic and meter room", "Via Roma 12, Bolzano", "46.4986", "11.3537"),

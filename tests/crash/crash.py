@@ -57,7 +57,7 @@ class CrashRun:
         now = real_ms()
         self.random = Random(seed)
         clock = ScaledClock(FACTOR, now, now // DAY_MS * DAY_MS + MORNING_MS)
-        self.town = Town(data, clock, seed, web_port=any_free(), rest_minutes=REST_MINUTES)
+        self.town = Town(data, clock, seed, web_port=any_free(), rest_minutes=REST_MINUTES, by_plan=False)
         self.outcome = Outcome(0)
 
     async def open(self) -> None:

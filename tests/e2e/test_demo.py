@@ -77,6 +77,10 @@ def check_month_end(said: dict[str, Any]) -> None:
     cents = {payout["party"]: payout["cents"] for payout in said["payouts"]}
     assert cents["Elena Moser"] == 100
     assert cents["Kofler Repairs"] % 15 == 0
+    members = {one["member"]: one for one in said["members"]}
+    assert len(members) == 12
+    assert sum(one["washes"] > 0 for one in members.values()) >= 6  # one slot of the plan at least
+    assert sum(int(one["fees_nano"]) for one in members.values()) > 0
     assert all(b"pain.001.001.09" in Path(payout["file"]).read_bytes() for payout in said["payouts"])
     assert {one["party"] for one in said["evidence"]} >= {*cents, "Family Conti"}
     for one in said["evidence"]:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from tallystick_sim.aftermath import Aftermath, after_the_washing
+from tallystick_sim.aggregator import Aggregator, AggregatorError
 from tallystick_sim.cheat import Tried, table_of
 from tallystick_sim.cheat_plays import NAMES, PAST_THE_METER
 from tallystick_sim.milestones import LENDER, flip
 from tallystick_sim.month_end import Held, MonthEnd, Payout, morning_after
+from tallystick_sim.payers import Payer, payer_of
 from tallystick_sim.programs import ProgramError, run_program
 from tallystick_sim.proofs import Proof, files_of
 from tallystick_sim.snapshot import Charge
@@ -60,6 +62,7 @@ def test_a_good_end_has_nothing_amiss_and_reports_payouts_evidence_and_cheats() 
         (Aftermath(MONTH, (Proof("Elena", Path("e"), Path("p"), "does not fit", False),)), "Elena does not verify"),
         (Aftermath(MONTH, cheats=(Tried("deleted-wash", "tries", False, "valid"),)), "deleted-wash"),
         (Aftermath(MonthEnd("2026-11-22", 5, (), (), Path("x"), {})), "nobody was paid"),
+        (Aftermath(MONTH, payers=(Payer("Marta", 0, 0), Payer("Jonas", 1, 12)), all_wash=True), "Marta had a slot"),
         (Aftermath(failed="the words of a program"), "the words of a program"),
     ],
 )
@@ -68,9 +71,28 @@ def test_what_is_not_right_is_amiss(done: Aftermath, word: str) -> None:
     assert word in done.amiss[0]
 
 
+def test_a_short_demo_need_not_have_washed_for_everybody() -> None:
+    done = Aftermath(MONTH, payers=(Payer("Marta", 0, 0), Payer("Jonas", 1, 12)))
+    assert done.amiss == []
+    assert done.content()["members"][1] == {"member": "Jonas", "washes": 1, "fees_nano": "12"}
+
+
+def test_what_a_member_pays_is_read_from_its_statements() -> None:
+    rows = [
+        {"what": "opening", "amount_nano": None},
+        {"what": "use", "amount_nano": "-1200000000"},
+        {"what": "use", "amount_nano": "0"},
+        {"what": "payment", "amount_nano": "1200000000"},
+    ]
+    said = [{"contract": "Washes at Casa Aurora", "rows": rows}, {"contract": "Electricity", "rows": rows}]
+    assert payer_of("Marta", said) == Payer("Marta", 1, 1_200_000_000)
+    with pytest.raises(AggregatorError, match="statements of Marta"):
+        payer_of("Marta", [{"contract": "Washes at Casa Aurora"}])
+
+
 def test_a_folder_without_a_demo_fails_in_words(tmp_path: Path) -> None:
     told: list[str] = []
-    done = asyncio.run(after_the_washing(tmp_path, 1_795_003_200_000, told.append))
+    done = asyncio.run(after_the_washing(tmp_path, 1_795_003_200_000, told.append, Aggregator("http://localhost:1")))
     assert done.month is None
     assert "tallystick" in done.amiss[0]
     with pytest.raises(ProgramError, match="is no demo's folder"):

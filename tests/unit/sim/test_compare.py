@@ -6,10 +6,12 @@ from tallystick_sim.compare import Booked, ChannelKey, compare, expected, mismat
 from tallystick_sim.laundry import Laundry
 from tallystick_sim.plan import WASHERS
 
+IDLE = {"washer-4": 0, "washer-5": 0, "washer-6": 0}
+NO_WASH: dict[str, dict[str, int]] = {name: {} for name in IDLE}
 TRUTH = {
-    "watt_hours": {"washer-1": 200, "washer-2": 0, "washer-3": 7, "house": 500},
+    "watt_hours": {"washer-1": 200, "washer-2": 0, "washer-3": 7, **IDLE, "house": 500},
     "milliwatt_hours": {"dryer": 1_234},
-    "cycles": {"washer-1": {"30": 1, "60": 2}, "washer-2": {}, "washer-3": {}},
+    "cycles": {"washer-1": {"30": 1, "60": 2}, "washer-2": {}, "washer-3": {}, **NO_WASH},
     "millilitres": 9_000,
 }
 
@@ -58,4 +60,4 @@ def test_every_channel_of_the_world_is_expected() -> None:
         "cycles": truth.cycles,
         "millilitres": truth.millilitres,
     }
-    assert len(expected(values)) == 9
+    assert len(expected(values)) == 15

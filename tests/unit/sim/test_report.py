@@ -18,10 +18,12 @@ from tallystick_sim.settle import Settled
 from tallystick_sim.snapshot import SUMMARY, Snapshot, parse_summary, take_snapshot
 from tallystick_sim.trouble import Fault, Kind
 
+IDLE = {"washer-4": 0, "washer-5": 0, "washer-6": 0}
+NO_WASH: dict[str, dict[str, int]] = {name: {} for name in IDLE}
 TRUTH = {
-    "watt_hours": {"washer-1": 200, "washer-2": 0, "washer-3": 7, "house": 500},
+    "watt_hours": {"washer-1": 200, "washer-2": 0, "washer-3": 7, **IDLE, "house": 500},
     "milliwatt_hours": {"dryer": 1_234},
-    "cycles": {"washer-1": {"30": 1}, "washer-2": {}, "washer-3": {}},
+    "cycles": {"washer-1": {"30": 1}, "washer-2": {}, "washer-3": {}, **NO_WASH},
     "millilitres": 9_000,
 }
 CHARGE = {"asset": "washer-1", "programme": "30", "fee_nano": "30", "shares_nano": {"Anna": "20", "Fund": "10"}}
@@ -61,7 +63,7 @@ def test_a_good_run_has_nothing_amiss_and_says_all_figures() -> None:
     assert report.amiss == ()
     assert report.content["truth"] == report.content["ledger"]
     assert report.content["splits_nano"] == {"Anna": "20", "Fund": "10"}
-    assert report.content["meters"] == 6
+    assert report.content["meters"] == 9
     json.dumps(report.content)
 
 
