@@ -101,7 +101,8 @@ class Appliance:
     def _live(self, now_ms: int, first_rest_ms: int) -> Iterator[Stretch]:
         """The appliance's whole life, one stretch after the other; endless."""
         yield Stretch(end_ms := now_ms + first_rest_ms, 0, None)
-        done: int | None = None  # the slot in which it was used last
+        done: int | None = None  # the slot in which it was used last, and the one in which a start was aborted last
+        hesitated: int | None = None
         while True:
             if self._slots is not None and (begin_ms := self._slots.wait_ms(end_ms, done)) is not None:
                 end_ms = begin_ms + self._random.randint(*COMING_MS)
@@ -109,8 +110,9 @@ class Appliance:
             programme = self._random.choice(list(self._habit.programmes))
             aborts = self._random.randrange(100) < self._habit.aborted_percent
             if self._slots is not None:
-                aborts = aborts and self._slots.may_abort(end_ms)
-                done = done if aborts else self._slots.at(end_ms)
+                slot = self._slots.at(end_ms)
+                aborts = aborts and slot != hesitated and self._slots.may_abort(end_ms)
+                done, hesitated = (done, slot) if aborts else (slot, hesitated)
             self.started += 1
             self.aborted += aborts
             for stretch in self._use(programme, end_ms, aborts):

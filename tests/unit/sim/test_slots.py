@@ -48,6 +48,7 @@ def paying(seed: str, opened_ms: int) -> set[str]:
 @example(seed="first light", seconds=0)
 @example(seed="a", seconds=SLOT_MINUTES * 60 - 1)
 @example(seed="a", seconds=SLOT_MINUTES * 60)
+@example(seed="0.1262", seconds=1693)  # somebody changed their mind twice in one slot
 @settings(max_examples=40, deadline=None)
 def test_all_twelve_wash_whenever_the_doors_open(seed: str, seconds: int) -> None:
     assert paying(seed, BEGIN + seconds * 1000) == set(MEMBERS)
