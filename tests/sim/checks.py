@@ -1,0 +1,292 @@
+"""What must hold at the end of a world, judged from meter truth, committed books and delivered receipts alone.
+The only differences between use and bill that are allowed are spelled out in `docs/explanation/simulation.md`."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from sim.meters import Cellar, Register, Seen
+from sim.town import (
+    COMMUNITY,
+    CYCLES,
+    HOUSE,
+    LOAN_CAP,
+    MINIMUM,
+    TIER_HIGH,
+    TIER_LOW,
+    TIER_WH,
+    WASH_PRICES,
+    WASHER,
+)
+from sqlalchemy import Connection, select
+from tallystick_cloud import schema
+from tallystick_cloud.ledger.audit import audit
+from tallystick_protocol import merkle
+from tallystick_protocol.codes import LogType
+from tallystick_protocol.ids import H32, channel_hash, use_id
+from tallystick_protocol.records import log_leaf
+
+if TYPE_CHECKING:
+    from sim.gateway import Gateway
+    from sim.world import World
+
+DAY_MS = 86_400_000
+REST_MS = 10 * 60_000  # the shortest rest between two washes (meters.HABIT)
+
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How much a world showed."""
+
+    uses: int
+    washes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """A use with its standing price."""
+
+    row: Any
+    fee: int
+    shares: tuple[int, ...]
+    is_event: bool
+
+
+def figures(world: World) -> Figures:
+    washes = sum(sum(each.cellar.washer.appliance.cycles.values()) for each in world.gateways)
+    with world.server.database.engine.connect() as conn:
+        return Figures(len(conn.execute(select(schema.use.c.use_id)).all()), washes)
+
+
+def check(world: World) -> None:
+    """Tell the trace every sentence that is not so."""
+    wrong = world.trace.wrong
+    with world.server.database.engine.connect() as conn:
+        for sentence in audit(conn):
+            wrong(f"audit: {sentence}")
+        sold = _sold(conn)
+        _double_entry(conn, sold, wrong)
+        _identity(sold, wrong)
+        _prices(sold, wrong)
+        _log(conn, world.server.notes, wrong)
+        _receipts(conn, world.server.receipts, wrong)
+        for gateway in world.gateways:
+            _chain(conn, gateway, wrong)
+            rows = {row.channel: row for row in _channels(conn, gateway.gid)}
+            _energy(conn, gateway, rows[HOUSE], gateway.cellar.house.register, f"house-{gateway.name}", wrong)
+            _energy(conn, gateway, rows[WASHER], gateway.cellar.washer.register, f"washer-{gateway.name}", wrong)
+            _washes(conn, gateway, rows[CYCLES], sold, wrong)
+            _reasons(conn, gateway, wrong)
+
+
+Wrong = Callable[[str], None]
+
+
+def _sold(conn: Connection) -> list[Sold]:
+    """Every use with its newest rating, in canonical order: metered end, channel, number."""
+    use, rating = schema.use, schema.use_rating
+    query = select(use, rating.c.revision, rating.c.fee, rating.c.shares).join(rating, rating.c.use_id == use.c.use_id)
+    newest = {bytes(row.use_id): row for row in conn.execute(query.order_by(rating.c.revision))}
+    rows = sorted(newest.values(), key=lambda row: (row.end_ms, bytes(row.channel_hash), row.number))
+    return [Sold(row, row.fee, tuple(int(n) for _, n in json.loads(row.shares)), row.form == "event") for row in rows]
+
+
+def _double_entry(conn: Connection, sold: Sequence[Sold], wrong: Wrong) -> None:
+    """Every journal sums to zero, and what payers owe is exactly what the uses cost."""
+    per_journal: dict[int, int] = defaultdict(int)
+    owed = 0
+    for row in conn.execute(select(schema.posting)):
+        per_journal[row.journal] += row.amount
+        owed += row.amount if row.account == "receivable" else 0
+    for journal, amount in per_journal.items():
+        if amount:
+            wrong(f"journal {journal} sums to {amount}")
+    balances = list(conn.execute(select(schema.balance)))
+    if sum(row.amount for row in balances):
+        wrong("the balances do not sum to zero")
+    fees = sum(one.fee for one in sold)
+    if owed != fees:
+        wrong(f"payers owe {owed} by the postings, their uses cost {fees}")
+    held = sum(row.amount for row in balances if row.account == "receivable")
+    if held != fees:
+        wrong(f"payers owe {held} by the balances, their uses cost {fees}")
+
+
+def _identity(sold: Sequence[Sold], wrong: Wrong) -> None:
+    """A use is (channel, number): its id says so, spans follow each other, and nothing is sold twice."""
+    spans: dict[bytes, list[Any]] = defaultdict(list)
+    for one in sold:
+        if one.row.gid is None:
+            continue
+        if bytes(one.row.use_id) != use_id(H32(bytes(one.row.channel_hash)), one.row.number):
+            wrong(f"use {one.row.number} of {one.row.asset} has an id that does not follow from channel and number")
+        if not one.is_event and one.row.number != one.row.from_total:
+            wrong(f"interval use {one.row.number} of {one.row.asset} begins at {one.row.from_total}")
+        spans[bytes(one.row.channel_hash)].append(one.row)
+    for rows in spans.values():
+        for left, right in pairwise(sorted(rows, key=lambda row: (row.from_total, row.to_total))):
+            if right.from_total < left.to_total:
+                wrong(f"{left.asset}: counts {right.from_total} to {left.to_total} are sold twice")
+
+
+def _prices(sold: Sequence[Sold], wrong: Wrong) -> None:
+    """Fees and the loan recomputed in canonical order with other code than the product's."""
+    repaid, used, raised = 0, defaultdict(int), defaultdict(int)
+    for one in sold:
+        row = one.row
+        if sum(one.shares) != one.fee or min(one.shares, default=0) < 0:
+            wrong(f"use {row.number} of {row.asset}: its shares are not its fee")
+        if row.form == "event":
+            fee = 0 if row.aborted else WASH_PRICES[row.programme] * (row.to_total - row.from_total)
+            left = fee - min(fee, 150_000_000)
+            bank = min(left * 2 // 5, LOAN_CAP - repaid)
+            repaid += bank
+            if bank not in one.shares and fee:
+                wrong(f"wash {row.number} of {row.asset}: the bank gets {bank}, in canonical order, not {one.shares}")
+        elif row.form == "interval":
+            day = (row.end_ms - 1) // DAY_MS
+            before = used[day]
+            used[day] += row.to_total - row.from_total
+            fee = _tiers(used[day]) - _tiers(before)
+            raised[day] += fee
+        else:
+            day = (row.end_ms - 1) // DAY_MS
+            fee = max(0, MINIMUM - raised[day])
+        if one.fee != fee:
+            wrong(f"{row.form} use {row.number} of {row.asset} costs {one.fee}, in canonical order {fee}")
+
+
+def _tiers(wh: int) -> int:
+    low = min(wh, TIER_WH)
+    return int(Fraction(low * TIER_LOW + (wh - low) * TIER_HIGH))
+
+
+def _log(conn: Connection, notes: Iterable[tuple[int, bytes]], wrong: Wrong) -> None:
+    """Every checkpoint a witness saw is a prefix of the log; every batch stands in it once, where it says."""
+    leaves = conn.execute(select(schema.log_leaf).order_by(schema.log_leaf.c.leaf)).all()
+    if [row.leaf for row in leaves] != list(range(len(leaves))):
+        wrong("leaf indices are not dense")
+    hashes = [merkle.leaf_hash(log_leaf(LogType(row.type), H32(bytes(row.h)))) for row in leaves]
+    for size, root in notes:
+        if size > len(hashes) or merkle.root(hashes[:size]) != root:
+            wrong(f"the checkpoint of {size} leaves is not a prefix of the log")
+    where = Counter((row.type, bytes(row.h)) for row in leaves)
+    for row in conn.execute(select(schema.batch)):
+        kind = LogType.FORK if row.standing == "fork" else LogType.BATCH
+        if where[int(kind), bytes(row.hash)] != 1 or bytes(leaves[row.leaf].h) != bytes(row.hash):
+            wrong(f"batch {row.epoch}/{row.seq} does not stand in the log exactly once")
+
+
+def _receipts(conn: Connection, receipts: dict[tuple[bytes, int, int], bytes], wrong: Wrong) -> None:
+    """What a final receipt named is in the books for ever."""
+    held = {(bytes(row.gid), row.epoch, row.seq, bytes(row.hash)) for row in conn.execute(select(schema.batch))}
+    for (gid, epoch, seq), digest in receipts.items():
+        if (gid, epoch, seq, digest) not in held:
+            wrong(f"batch {epoch}/{seq} was receipted and is not in the books")
+
+
+def _chain(conn: Connection, gateway: Gateway, wrong: Wrong) -> None:
+    """Batches chain without a hole; new epochs and forks only where a card was put back."""
+    rows = conn.execute(
+        select(schema.batch)
+        .where(schema.batch.c.gid == gateway.gid, schema.batch.c.standing != "fork")
+        .order_by(schema.batch.c.epoch, schema.batch.c.seq)
+    ).all()
+    for left, right in pairwise(rows):
+        follows = (right.epoch, right.seq) in ((left.epoch, left.seq + 1), (left.epoch + 1, 1))
+        if not follows or (right.epoch == left.epoch and bytes(right.prev) != bytes(left.hash)):
+            wrong(f"{gateway.name}: batch {right.epoch}/{right.seq} does not follow {left.epoch}/{left.seq}")
+    head = conn.execute(select(schema.gateway_head).where(schema.gateway_head.c.gid == gateway.gid)).one()
+    restores = len(gateway.cellar.restores)
+    if head.epoch - 1 > restores:
+        wrong(f"{gateway.name}: {head.epoch - 1} new epochs, {restores} cards put back: the card lost what was synced")
+    if head.forks > restores:
+        wrong(f"{gateway.name}: {head.forks} forks, {restores} cards put back: the card lost what was synced")
+
+
+def _channels(conn: Connection, gid: bytes) -> Sequence[Any]:
+    return conn.execute(select(schema.channel).where(schema.channel.c.gid == gid)).all()
+
+
+def _open_counts(conn: Connection, digest: bytes) -> dict[str, int]:
+    """Counts that stand open, by reason."""
+    found: dict[str, int] = defaultdict(int)
+    query = select(schema.exception).where(schema.exception.c.channel_hash == digest, schema.exception.c.state == "open")
+    for row in conn.execute(query):
+        if row.from_total is not None and row.to_total is not None:
+            found[row.reason] += row.to_total - row.from_total
+    return found
+
+
+def _billed(conn: Connection, digest: bytes) -> int:
+    rows = conn.execute(select(schema.use).where(schema.use.c.channel_hash == digest, schema.use.c.gid.is_not(None)))
+    return sum(row.to_total - row.from_total for row in rows)
+
+
+def _energy(conn: Connection, gateway: Gateway, row: Any, register: Register, meter: str, wrong: Wrong) -> None:
+    """Used up = billed + open with a reason. Only what ran through while the register itself broke off may be missing."""
+    where, digest = f"{gateway.name}/{row.channel}", bytes(channel_hash(gateway.gid, row.channel))
+    if row.first_total is None:
+        wrong(f"{where}: no reading ever arrived")
+        return
+    opened = _open_counts(conn, digest)
+    booked = _billed(conn, digest) + sum(opened.values())
+    missing = _seam_loss(gateway.cellar, register, gateway.cellar.seen[meter])
+    if not register.truth_wh - missing <= booked <= register.truth_wh:
+        allowed = f" (up to {missing} may be missing)" if missing else ""
+        waits = row.last_total - row.billed_total
+        wrong(f"{where}: used {register.truth_wh} Wh{allowed}, billed and open {booked}, {waits} not cut")
+
+
+def _seam_loss(cellar: Cellar, register: Register, seen: Seen) -> int:
+    """What was used between the last sample on the disk before a seam and the first one after it."""
+    lost = 0
+    for seam in register.seams:
+        begin, end = seam.at_ms, seam.at_ms
+        for made_ms, back_ms in cellar.restores:
+            if made_ms <= end + DAY_MS and back_ms >= begin:  # the copy may have forgotten the seam
+                begin, end = min(begin, made_ms), max(end, back_ms)
+        before = [wh for t_ms, wh in seen.kept if t_ms < begin]
+        after = [wh for t_ms, wh in seen.kept if t_ms >= end]
+        lost += (after[0] if after else register.truth_wh) - (before[-1] if before else 0)
+    return lost
+
+
+def _washes(conn: Connection, gateway: Gateway, row: Any, sold: Sequence[Sold], wrong: Wrong) -> None:
+    """Washes: never more than ran; fewer only by those that nobody can tell apart, or that a restored card forgot."""
+    where, digest = f"{gateway.name}/{row.channel}", bytes(channel_hash(gateway.gid, row.channel))
+    truth = sum(gateway.cellar.washer.appliance.cycles.values())
+    booked = _billed(conn, digest) + sum(_open_counts(conn, digest).values())
+    missing = _untold(gateway.cellar)
+    if not truth - missing <= booked <= truth:
+        wrong(f"{where}: {truth} washes ran ({missing} may be missing), {booked} booked")
+
+
+def _untold(cellar: Cellar) -> int:
+    """Washes that may be missing: one for each rest that nobody saw, and what ran while a copy was the future."""
+    kept = [t_ms for t_ms, _ in next(seen for name, seen in cellar.seen.items() if name.startswith("washer")).kept]
+    blind = sum((right - left) // (REST_MS + 7 * 60_000) for left, right in pairwise(kept) if right - left > REST_MS)
+    forgot = sum(2 + (back_ms - made_ms) // (REST_MS + 7 * 60_000) for made_ms, back_ms in cellar.restores)
+    return blind + forgot
+
+
+EXPECTED_REASONS = frozenset({"no-contract", "too-late", "unknown-time", "use-unexplained"})
+
+
+def _reasons(conn: Connection, gateway: Gateway, wrong: Wrong) -> None:
+    """A card that was never put back gives no cause for quarantine."""
+    if gateway.cellar.restores:
+        return
+    for row in conn.execute(select(schema.exception).where(schema.exception.c.gid == gateway.gid)):
+        if row.state == "quarantined":
+            wrong(f"{gateway.name}: a part waits in quarantine ({row.reason}) although no card was put back")
+
+
+

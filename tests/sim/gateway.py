@@ -1,0 +1,184 @@
+"""One gateway through its lives: the real agent on a simulated computer, card, clock and network.
+It is killed, comes back, sometimes with an older copy of its card; what it must not do is end by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import Context
+from pathlib import Path
+from random import Random
+
+from sim.chance import RandomBytes
+from sim.clocks import WOKE_MS, GatewayClock, TrueTime
+from sim.loop import OWNER
+from sim.machine import Machine
+from sim.meters import Cellar, CellarDriver
+from sim.net import Wire
+from sim.rates import Rates
+from sim.server import Server
+from sim.store import Disk
+from sim.town import Member
+from sim.trace import Trace
+from tallystick_edge.agent import Agent, Pace
+from tallystick_edge.core import Core, Known
+from tallystick_edge.uplink.backoff import Backoff
+from tallystick_edge.uplink.trust import Trust
+from tallystick_edge.uplink.worker import Uplink
+from tallystick_protocol import cose
+from tallystick_protocol.ids import H32, gid_from_spki
+from tallystick_protocol.records import Descriptor
+
+SOFTWARE = "tallystick-edge simulated"
+RESEND_MAX_MS = 900_000
+LIFE_STEPS = 400  # a death that waits for a step comes within about this many
+
+
+class Gateway:
+    """`cellar`: its meters and the truth; `wire`: its network; both outlive every boot."""
+
+    def __init__(
+        self, member: Member, cellar: Cellar, server: Server, true: TrueTime, rates: Rates, chance: Random,
+        trace: Trace, folder: Path, context: Context,
+    ) -> None:  # fmt: skip
+        self.name, self.cellar, self._member = member.site, cellar, member
+        self.gid = bytes(gid_from_spki(member.signer.spki))
+        self._server, self._true, self._rates, self._chance, self._trace = server, true, rates, chance, trace
+        self.disk = Disk(folder / f"{member.site}.sqlite", rates, Random(chance.random()), self._on_kept)
+        self.disk.tell = lambda what, detail: trace.tell(self.name, what, detail)
+        self.disk.on_final = self._on_final
+        mqtt = chance.random() < 0.5
+        self.wire = Wire(self.gid, self.name, mqtt, server, rates, Random(chance.random()), trace, context)
+        self.has_rtc = chance.random() < 0.6
+        self._entropy = RandomBytes(Random(chance.random()))
+        self._clock_skew_ms = 0
+        self.clock: GatewayClock | None = None
+        self.machine: Machine | None = None
+        self.core: Core | None = None
+        self.calm = True
+        self.lives = 0
+        self.glitch = rates.glitch
+        answer = member.answer
+        self._trust = Trust(answer.gid, answer.keys, answer.log_origin, answer.log_spki)
+        self._known = Known(_descriptors(answer.descriptors), self._trust.log_for)
+
+    async def live(self) -> None:
+        """Boot after boot, until cancelled."""
+        while True:
+            await self._boot()
+            down_s = 1.0 if self.calm else self._chance.expovariate(1 / self._rates.gateway_down_s)
+            await asyncio.sleep(down_s)
+
+    async def restore_later(self) -> None:
+        """Copy the card now, put the copy back after a while: what a person with a backup does."""
+        made_ms, image = self._true.elapsed_ms(), self.disk.copy()
+        await asyncio.sleep(self._chance.expovariate(1 / 900))
+        if self.calm:
+            return
+        while self.machine is not None:
+            self.machine.die()
+            await asyncio.sleep(0)
+        self.disk.put_back(image)
+        self.cellar.restores.append((made_ms, self._true.elapsed_ms()))
+        self._trace.tell(self.name, "restored", f"the card of {made_ms / 1000:.0f} s")
+
+    async def _boot(self) -> None:
+        self.lives += 1
+        machine = Machine(self.name)
+        self.disk.plug(machine)
+        clock = self.clock = self._new_clock()
+        self._trace.tell(self.name, "boots", f"life {self.lives}, clock {clock.quality().name}")
+        context = Context()
+        context.run(OWNER.set, machine)
+        task = machine.main = asyncio.get_running_loop().create_task(self._process(clock), context=context)
+        self.machine = machine
+        self._doom(machine)
+        try:
+            await asyncio.wait([task])
+        finally:
+            machine.die()
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not _is_crash(error):
+            self._trace.wrong(f"{self.name}: the agent ended by itself: {error!r}")
+        self.core = self.machine = None
+        self.disk.unplug()
+        self.cellar.forgotten()
+        self._trace.tell(self.name, "is-off")
+
+    async def _process(self, clock: GatewayClock) -> None:
+        """What `app.py` does, with this world's ports."""
+        rates, entropy = self._rates, self._entropy
+        plans = self.cellar.plans(rates.poll_ms)
+        core = Core(self.disk.path, self._member.signer, plans, clock, entropy, SOFTWARE, self.disk.open)
+        try:
+            core.enrolled(self._known)
+            driver = CellarDriver(self.cellar, self._true, clock, rates.poll_ms, self.glitch, self._chance)
+            agent = Agent(core, [("line", driver)], clock, Pace(rates.flush_ms, rates.seal_every_ms, rates.heartbeat_ms))
+            uplink = Uplink(core, self.wire, self._trust, Backoff(rates.resend_ms, RESEND_MAX_MS), entropy)
+            self.core = core
+            async with agent.tasks(lambda: agent.hand_over(uplink)):
+                await asyncio.Event().wait()
+        finally:
+            core.close()
+
+    def _doom(self, machine: Machine) -> None:
+        every_s = self._rates.gateway_crash_every_s
+        if self.calm or not every_s:
+            return
+        if self._chance.random() < self._rates.crash_in_steps:
+            wait_s = self._chance.expovariate(1 / every_s)
+            steps = self._chance.randrange(1, LIFE_STEPS)
+            asyncio.get_running_loop().call_later(wait_s, machine.doom, steps)
+        else:
+            asyncio.get_running_loop().call_later(self._chance.expovariate(1 / every_s), machine.die)
+
+    def calm_down(self) -> None:
+        """Nothing goes wrong any more; a death that was drawn is called off by a clean boot."""
+        self.calm = self.disk.calm = self.wire.calm = True
+        self.disk.full = self.wire.hole = False
+        self.glitch = 0.0
+        self.cellar.silent_until_ms = 0
+        self._clock_skew_ms = 0
+        if self.machine is not None:
+            self.machine.die()
+
+    def go_wild(self) -> None:
+        self.calm = self.disk.calm = self.wire.calm = False
+        if self.machine is not None:
+            self._doom(self.machine)
+
+    def step_clock(self, offset_ms: int) -> None:
+        """Somebody sets the clock wrong, or right again."""
+        self._clock_skew_ms = offset_ms
+        if self.clock is not None and self.clock.quality().name == "S":
+            self.clock.set(offset_ms)
+            self._trace.tell(self.name, "clock-step", f"{offset_ms / 1000:+.0f} s")
+
+    def _new_clock(self) -> GatewayClock:
+        if self.has_rtc or self.lives == 1:
+            return GatewayClock(self._true, self._clock_skew_ms, is_set=True)
+        clock = GatewayClock(self._true, WOKE_MS - self._true.utc_ms(), is_set=False)
+        wait_s = 5.0 if self.calm else self._chance.expovariate(1 / self._rates.clock_set_after_s)
+        asyncio.get_running_loop().call_later(wait_s, lambda: clock.set(self._clock_skew_ms))
+        return clock
+
+    def _on_kept(self) -> None:
+        self.cellar.kept()
+
+    def _on_final(self, epoch: int, seq: int, digest: bytes) -> None:
+        """What the gateway takes for handed over must be in the books."""
+        if not self._server.holds(self.gid, epoch, seq, digest):
+            self._trace.wrong(f"{self.name}: batch {epoch}/{seq} is final here and not in the books")
+
+
+def _descriptors(envelopes: tuple[bytes, ...]) -> dict[int, H32]:
+    parsed = [cose.parse(each) for each in envelopes]
+    return {Descriptor.decode(each.payload).channel: each.hash for each in parsed}
+
+
+def _is_crash(error: BaseException) -> bool:
+    """Only the lost power, however deep it lies in groups of tasks."""
+    from sim.machine import Crash
+
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_crash(each) for each in error.exceptions)
+    return isinstance(error, Crash | asyncio.CancelledError)

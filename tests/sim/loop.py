@@ -1,0 +1,95 @@
+"""A seeded asyncio event loop in virtual time: no thread, no socket, no file descriptor; time jumps to the next timer.
+Handles that are ready together run in an order that the seed draws, and a machine may die before any of them."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
+from random import Random
+from typing import Any, Protocol, TypeVar
+
+STEPS_MAX = 3_000_000  # a run that takes this many turns in circles
+T = TypeVar("T")
+
+
+class Mortal(Protocol):
+    """Whatever can be killed between any two steps of its tasks."""
+
+    def step(self) -> None: ...
+
+
+OWNER: ContextVar[Mortal | None] = ContextVar("OWNER", default=None)
+
+
+class SimLoop(asyncio.BaseEventLoop):
+    """Runs unmodified asyncio code. `time()` is seconds of this world and begins at 0."""
+
+    def __init__(self, chance: Random) -> None:
+        super().__init__()
+        self._chance = chance
+        self._now = 0.0
+        self._clock_resolution = 1e-9
+        self.steps = 0
+
+    def time(self) -> float:
+        return self._now
+
+    def _process_events(self, event_list: object) -> None:
+        """There are none."""
+
+    def _write_to_self(self) -> None:
+        """Nobody sleeps in a selector."""
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+        raise RuntimeError("no thread lives in the simulation: hand the effect in through a port")
+
+    def _run_once(self) -> None:
+        timers: list[Any] = self._scheduled  # type: ignore[attr-defined]
+        ready: Any = self._ready  # type: ignore[attr-defined]
+        while timers and timers[0]._cancelled:
+            heapq.heappop(timers)._scheduled = False
+        if not ready:
+            if not timers:
+                raise RuntimeError("nothing is ready and nothing is scheduled: everybody waits for somebody else")
+            self._now = max(self._now, timers[0]._when)
+        while timers and timers[0]._when <= self._now + self._clock_resolution:
+            handle = heapq.heappop(timers)
+            handle._scheduled = False
+            if not handle._cancelled:
+                ready.append(handle)
+        turn = list(ready)
+        ready.clear()
+        if len(turn) > 1:
+            self._chance.shuffle(turn)
+        for handle in turn:
+            if not handle._cancelled:
+                self._step(handle)
+
+    def _step(self, handle: Any) -> None:
+        self.steps += 1
+        if self.steps > STEPS_MAX:
+            raise RuntimeError(f"{STEPS_MAX} steps and no end: something turns in circles at {self._now:.3f} s")
+        owner = handle._context.get(OWNER)
+        if owner is not None:
+            owner.step()
+        handle._run()
+
+
+def run(main: Callable[[SimLoop], Coroutine[Any, Any, T]], chance: Random) -> T:
+    """Run `main` to its end on a loop of its own."""
+    loop = SimLoop(chance)
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(main(loop))
+    finally:
+        try:
+            left = asyncio.all_tasks(loop)
+            for task in left:
+                task.cancel()
+            if left:
+                loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        finally:
+            loop.close()
+            asyncio.set_event_loop(None)

@@ -1,0 +1,212 @@
+"""Meters that do not exist and the truth about them: a flat whose register may wrap, fall to zero or be exchanged, and a
+washing machine. They know what was really used; the driver here gives it to the gateway's sink as any driver does."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from random import Random
+
+from sim.clocks import GatewayClock, TrueTime
+from tallystick_edge.metering.counter import CounterRule
+from tallystick_edge.plan import CounterPlan, MeterPlan, Scale, WashPlan
+from tallystick_edge.ports import Sink
+from tallystick_edge.sample import Fault, Sample
+from tallystick_edge.usage.wash import WashRule
+from tallystick_protocol.codes import MeterState
+from tallystick_sim.appliance import MJ_PER_WH, Appliance, Habit
+from tallystick_sim.curve import MINUTE_MS, WASH_30, WASH_60
+
+from .town import CYCLES, HOUSE, WASHER
+
+HOUSE_W_MAX = 9_000
+RATED_WH_PER_H = 12_000
+MODULUS = 100_000_000
+GLITCH_WH = 2_000_000_000  # more than a month at rated power
+HABIT = Habit((WASH_30, WASH_60), (10 * MINUTE_MS, 20 * MINUTE_MS), aborted_percent=10)
+
+
+@dataclass(slots=True)
+class Seam:
+    """The register did not go on: what was used from the last kept sample before to the first after is nobody's."""
+
+    at_ms: int
+    kind: str  # reset | exchange
+
+
+@dataclass(slots=True)
+class Register:
+    """A counter in Wh as its meter shows it; `truth_wh` is what was really used since the world began."""
+
+    serial: str
+    zero_wh: int  # shown = truth + zero, within the modulus
+    modulus: int | None
+    truth_wh: int = 0
+    seams: list[Seam] = field(default_factory=list)
+
+    @property
+    def shown(self) -> int:
+        value = self.truth_wh + self.zero_wh
+        return value if self.modulus is None else value % self.modulus
+
+    def reset(self, now_ms: int) -> None:
+        self.zero_wh = -self.truth_wh
+        self.seams.append(Seam(now_ms, "reset"))
+
+    def exchange(self, now_ms: int, serial: str, shown: int) -> None:
+        self.serial, self.zero_wh = serial, shown - self.truth_wh
+        self.seams.append(Seam(now_ms, "exchange"))
+
+
+class House:
+    """A flat: power that changes every few minutes; may be told to wrap, to be reset or exchanged in its life."""
+
+    def __init__(self, chance: Random, serial: str) -> None:
+        self._chance = chance
+        self.fate = chance.choice(("plain", "plain", "wraps", "reset", "exchange", "exchange"))
+        modulus = MODULUS if self.fate == "wraps" else None
+        zero = MODULUS - chance.randrange(200, 4_000) if modulus else chance.randrange(100_000, 900_000)
+        self.register = Register(serial, zero, modulus)
+        self._millijoules, self._now_ms, self._until_ms, self._watts = 0, 0, 0, 0
+        self.open = False
+        self.seam_at_ms = chance.randrange(20 * MINUTE_MS, 110 * MINUTE_MS)
+
+    def advance(self, to_ms: int) -> None:
+        while self._now_ms < to_ms:
+            if self._now_ms >= self._until_ms:
+                self._until_ms = self._now_ms + self._chance.randrange(MINUTE_MS, 9 * MINUTE_MS)
+                self._watts = self._chance.choice((0, 60, 400, 2_000, HOUSE_W_MAX)) if self.open else 0
+            until = min(to_ms, self._until_ms)
+            self._millijoules += (self._watts if self.open else 0) * (until - self._now_ms)
+            self._now_ms = until
+        self.register.truth_wh = self._millijoules // MJ_PER_WH
+
+    def seam(self, now_ms: int) -> str | None:
+        """What happens to the meter now, once in its life."""
+        if now_ms < self.seam_at_ms or self.register.seams or not self.open:
+            return None
+        if self.fate == "reset":
+            self.register.reset(now_ms)
+        elif self.fate == "exchange":
+            self.register.exchange(now_ms, self.register.serial + "-new", self._chance.randrange(0, 500_000))
+        else:
+            return None
+        return self.fate
+
+
+class Washer:
+    """A washing machine with a meter of its own, which nobody resets."""
+
+    def __init__(self, chance: Random, serial: str) -> None:
+        self.appliance = Appliance(serial, HABIT, chance)
+        self.register = Register(serial, chance.randrange(100_000, 900_000), None)
+
+    def advance(self, to_ms: int) -> None:
+        self.appliance.advance(to_ms)
+        self.register.truth_wh = self.appliance.watt_hours
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the gateway was given of one meter, and what of it is surely on its disk: (time, truth in Wh)."""
+
+    given: list[tuple[int, int]] = field(default_factory=list)
+    kept: list[tuple[int, int]] = field(default_factory=list)
+
+
+class Cellar:
+    """Everything behind one gateway."""
+
+    def __init__(self, site: str, chance: Random) -> None:
+        self.site = site
+        self.house, self.washer = House(chance, f"H-{site}"), Washer(chance, f"W-{site}")
+        self.seen = {f"house-{site}": Seen(), f"washer-{site}": Seen()}
+        self.silent_until_ms = 0
+        self.restores: list[tuple[int, int]] = []  # (copy made, copy put back)
+
+    def advance(self, now_ms: int) -> str | None:
+        self.house.advance(now_ms)
+        self.washer.advance(now_ms)
+        return self.house.seam(now_ms)
+
+    def open(self, now_ms: int, first_rest_ms: int) -> None:
+        self.advance(now_ms)
+        self.house.open = True
+        self.washer.appliance.open(now_ms, first_rest_ms)
+
+    def close(self) -> None:
+        self.house.open = False
+        self.washer.appliance.close()
+
+    @property
+    def still(self) -> bool:
+        return self.washer.appliance.still
+
+    def kept(self) -> None:
+        """All that was given is on the disk now."""
+        for seen in self.seen.values():
+            seen.kept += seen.given
+            seen.given.clear()
+
+    def forgotten(self) -> None:
+        """What was given and not yet kept is gone."""
+        for seen in self.seen.values():
+            seen.given.clear()
+
+    def plans(self, every_ms: int) -> dict[str, MeterPlan]:
+        """What an installer's configuration says of these meters."""
+        house, washer = self.seen
+        rule = WashRule(CYCLES, 15_000, 8_000, 1_000_000, 60_000, 120_000, 60_000, max(3 * every_ms, 60_000),
+                        ((0, "30"), (160_000, "60")))  # fmt: skip
+        scale = Scale(1_000, 1)
+        flat = CounterRule(self.house.register.modulus, RATED_WH_PER_H, every_ms)
+        machine = CounterRule(None, RATED_WH_PER_H, every_ms)
+        return {
+            house: MeterPlan(house, every_ms, (CounterPlan(HOUSE, "energy", flat),), (), None),
+            washer: MeterPlan(
+                washer,
+                every_ms,
+                (CounterPlan(WASHER, "energy", machine),),
+                (),
+                WashPlan(rule, "power", scale, WASHER, scale),
+            ),
+        }
+
+
+class CellarDriver:
+    """The Driver port: polls both meters, and now and then gives a wrong value or none, as lines do."""
+
+    def __init__(
+        self, cellar: Cellar, true: TrueTime, clock: GatewayClock, every_ms: int, glitch: float, chance: Random
+    ) -> None:
+        self._cellar, self._true, self._clock = cellar, true, clock
+        self._every_ms, self._glitch, self._chance = every_ms, glitch, chance
+        self._glitched = False
+
+    async def run(self, sink: Sink) -> None:
+        while True:
+            self._poll(sink)
+            await self._clock.sleep_ms(self._every_ms)
+
+    def _poll(self, sink: Sink) -> None:
+        now_ms = self._true.elapsed_ms()
+        self._cellar.advance(now_ms)
+        house, washer = self._cellar.seen
+        if now_ms < self._cellar.silent_until_ms:
+            for name in (house, washer):
+                sink.fault(Fault(name, self._clock.uptime_ms(), "timeout", "no answer"))
+            return
+        self._give(sink, house, self._cellar.house.register, 0)
+        self._give(sink, washer, self._cellar.washer.register, self._cellar.washer.appliance.watts)
+
+    def _give(self, sink: Sink, name: str, register: Register, watts: int) -> None:
+        glitch = self._glitch and not self._glitched and self._chance.random() < self._glitch
+        self._glitched = bool(glitch)  # a glitch is one poll long: two that follow each other are a new level
+        value = register.shown
+        if glitch:
+            value = self._chance.choice((value + GLITCH_WH, max(0, value - 50_000)))
+        values = {"energy": value, "power": watts}
+        uptime_ms, utc_ms = self._clock.uptime_ms(), self._clock.utc_ms()
+        sink.sample(Sample(name, uptime_ms, utc_ms, values, register.serial, MeterState.OK))
+        if not glitch:
+            self._cellar.seen[name].given.append((self._true.elapsed_ms(), register.truth_wh))

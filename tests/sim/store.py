@@ -1,0 +1,201 @@
+"""A gateway's disk: the real journal on real SQLite, with commits that fail, that fail but happened, and a power that goes.
+What SQLite was told not to sync (`synchronous` below FULL) is lost with the power, as on a real card."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from sim.machine import Crash, Machine
+from sim.rates import Rates
+from tallystick_edge.journal import Flush, Journal
+from tallystick_edge.journal_schema import prepare
+
+FULL = 2  # what `PRAGMA synchronous` answers when every commit is synced
+UNSYNCED_COMMITS = 40  # how long a log that nobody syncs may stay in memory
+WRITES = ("INSERT", "UPDATE", "DELETE")
+
+
+class Disk:
+    """One card. It outlives every machine that it is put into."""
+
+    def __init__(self, path: Path, rates: Rates, chance: Random, on_kept: Callable[[], None]) -> None:
+        self.path, self._rates, self._chance = path, rates, chance
+        self.calm = True
+        self.full = False
+        self._on_kept = on_kept
+        self.tell: Callable[[str, str], None] = lambda what, detail: None
+        self.on_final: Callable[[int, int, bytes], None] = lambda epoch, seq, digest: None
+        self._machine = Machine("none")
+        self._synced = path.with_suffix(".synced")
+        self._unsynced = 0
+        self._open: list[CardConnection] = []
+
+    def plug(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def unplug(self) -> None:
+        """The power is off: open transactions and whatever was not synced are gone."""
+        for connection in self._open:
+            connection.really_close()
+        self._open.clear()
+        if self._synced.exists():
+            self._replace(self._synced)
+        self._unsynced = 0
+
+    def copy(self) -> Path:
+        """An image of the card as it is now."""
+        target = self.path.with_suffix(".copy")
+        self._image(target)
+        return target
+
+    def put_back(self, image: Path) -> None:
+        """The card holds `image` from now on; no machine may be on."""
+        self._replace(image)
+        self._synced.unlink(missing_ok=True)
+
+    def _image(self, target: Path) -> None:
+        target.unlink(missing_ok=True)
+        source, copy = sqlite3.connect(self.path), sqlite3.connect(target)
+        try:
+            source.backup(copy)
+        finally:
+            source.close()
+            copy.close()
+
+    def _replace(self, image: Path) -> None:
+        for suffix in ("-wal", "-shm"):
+            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+        shutil.copy(image, self.path)
+
+    def open(self, path: Path, first_prev: bytes) -> Journal:
+        """What Core calls to open its journal."""
+        self._machine.alive()
+        connection = sqlite3.connect(path, isolation_level=None, factory=CardConnection)
+        self._open.append(connection)
+        prepare(connection, path, first_prev)
+        connection.is_synced = connection.execute("PRAGMA synchronous").fetchone()[0] >= FULL
+        connection.disk, connection.machine = self, self._machine
+        if not connection.is_synced and not self._synced.exists():
+            self._image(self._synced)
+        return CardJournal(connection)
+
+    # --- told by the connection ----------------------------------------------------------------------------------
+
+    def before_write(self, machine: Machine) -> None:
+        machine.alive()
+        if self.full:
+            raise sqlite3.OperationalError("database or disk is full")
+
+    def commit(self, machine: Machine, really: Callable[[], Any], flushing: bool) -> Any:
+        """One commit and its fate."""
+        machine.alive()
+        rates, chance = self._rates, self._chance
+        if not self.calm:
+            if chance.random() < rates.crash_at_commit:
+                self.tell("dies", "before a commit")
+                machine.crash()
+            if chance.random() < rates.commit_fails:
+                self.tell("commit-fails", "")
+                raise sqlite3.OperationalError("disk I/O error")
+        done = really()
+        if flushing:
+            self._on_kept()
+        if not self.calm:
+            if chance.random() < rates.crash_at_commit:
+                self.tell("dies", "after a commit")
+                machine.crash()
+            if chance.random() < rates.commit_happened:
+                self.tell("commit-happened", "but its answer is lost")
+                raise sqlite3.OperationalError("disk I/O error")
+        return done
+
+    def committed_unsynced(self) -> None:
+        self._unsynced += 1
+        if self._unsynced >= UNSYNCED_COMMITS:
+            self._unsynced = 0
+            self._image(self._synced)
+
+
+class CardConnection(sqlite3.Connection):
+    """Every write and commit asks the disk first."""
+
+    disk: Disk | None = None
+    machine: Machine | None = None
+    is_synced = True
+    flushing = False
+    _wrote = False
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:  # type: ignore[override]
+        if self.disk is None or self.machine is None:
+            return super().execute(sql, *parameters)
+        if sql == "COMMIT" and self._wrote:
+            self._wrote = False
+            done = self.disk.commit(self.machine, lambda: super(CardConnection, self).execute(sql), self.flushing)
+            if not self.is_synced:
+                self.disk.committed_unsynced()
+            return done  # type: ignore[no-any-return]
+        self.machine.alive()
+        if sql == "ROLLBACK":
+            self._wrote = False
+        if sql.startswith(WRITES):
+            self.disk.before_write(self.machine)
+            self._wrote = True
+        return super().execute(sql, *parameters)
+
+    def executemany(self, sql: str, *parameters: Any) -> sqlite3.Cursor:  # type: ignore[override]
+        if self.disk is not None and self.machine is not None:
+            rows = list(parameters[0])
+            if rows:
+                self.disk.before_write(self.machine)
+                self._wrote = True
+            return super().executemany(sql, rows)
+        return super().executemany(sql, *parameters)
+
+    def close(self) -> None:
+        if self.machine is not None:
+            self.machine.alive()
+        self.really_close()
+
+    def really_close(self) -> None:
+        super().close()
+
+
+class CardJournal(Journal):
+    """The real journal; it only says which commit was a flush, and what a receipt made final."""
+
+    def flush(self, flush: Flush) -> None:
+        connection = self._card
+        connection.flushing = True
+        try:
+            super().flush(flush)
+        finally:
+            connection.flushing = False
+
+    def finalise(self, epoch: int, from_seq: int, to_seq: int, receipt: bytes) -> int:
+        done = super().finalise(epoch, from_seq, to_seq, receipt)
+        disk = self._card.disk
+        if done and disk is not None:
+            for seq in range(from_seq, to_seq + 1):
+                digest = self.hash_of(epoch, seq)
+                if digest is not None:
+                    disk.on_final(epoch, seq, digest)
+        return done
+
+    @property
+    def _card(self) -> CardConnection:
+        assert isinstance(self._db, CardConnection)
+        return self._db
+
+
+def memory_folder() -> str | None:
+    """A folder in memory where there is one: the disk's faults are drawn here, not waited for."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+__all__ = ["Crash", "Disk", "memory_folder"]
