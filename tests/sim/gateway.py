@@ -108,7 +108,10 @@ class Gateway:
         """What `app.py` does, with this world's ports."""
         rates, entropy = self._rates, self._entropy
         plans = self.cellar.plans(rates.poll_ms)
-        core = Core(self.disk.path, self._member.signer, plans, clock, entropy, SOFTWARE, self.disk.open)
+        card = self.disk
+        core = Core(
+            card.path, self._member.signer, plans, clock, entropy, SOFTWARE, card.open, card.limits()
+        )
         try:
             core.enrolled(self._known)
             driver = CellarDriver(self.cellar, self._true, clock, rates.poll_ms, self.glitch, self._chance)

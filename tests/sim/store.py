@@ -11,13 +11,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from sim.machine import Crash, Machine
+from sim.machine import Machine
 from sim.rates import Rates
 from tallystick_edge.journal import Flush, Journal
 from tallystick_edge.journal_schema import prepare
+from tallystick_edge.room import StoreLimits
 
 FULL = 2  # what `PRAGMA synchronous` answers when every commit is synced
 UNSYNCED_COMMITS = 40  # how long a log that nobody syncs may stay in memory
+FREE_BYTES = 1 << 33
 WRITES = ("INSERT", "UPDATE", "DELETE")
 
 
@@ -73,6 +75,10 @@ class Disk:
             Path(f"{self.path}{suffix}").unlink(missing_ok=True)
         shutil.copy(image, self.path)
 
+    def limits(self) -> StoreLimits:
+        """What the agent may know of the disk's room."""
+        return StoreLimits(ballast_bytes=0, free=lambda _: 0 if self.full else FREE_BYTES)
+
     def open(self, path: Path, first_prev: bytes) -> Journal:
         """What Core calls to open its journal."""
         self._machine.alive()
@@ -90,7 +96,7 @@ class Disk:
     def before_write(self, machine: Machine) -> None:
         machine.alive()
         if self.full:
-            raise sqlite3.OperationalError("database or disk is full")
+            raise _error("database or disk is full", sqlite3.SQLITE_FULL)
 
     def commit(self, machine: Machine, really: Callable[[], Any], flushing: bool) -> Any:
         """One commit and its fate."""
@@ -102,7 +108,7 @@ class Disk:
                 machine.crash()
             if chance.random() < rates.commit_fails:
                 self.tell("commit-fails", "")
-                raise sqlite3.OperationalError("disk I/O error")
+                raise _error("disk I/O error", sqlite3.SQLITE_IOERR)
         done = really()
         if flushing:
             self._on_kept()
@@ -112,7 +118,7 @@ class Disk:
                 machine.crash()
             if chance.random() < rates.commit_happened:
                 self.tell("commit-happened", "but its answer is lost")
-                raise sqlite3.OperationalError("disk I/O error")
+                raise _error("disk I/O error", sqlite3.SQLITE_IOERR)
         return done
 
     def committed_unsynced(self) -> None:
@@ -177,8 +183,8 @@ class CardJournal(Journal):
         finally:
             connection.flushing = False
 
-    def finalise(self, epoch: int, from_seq: int, to_seq: int, receipt: bytes) -> int:
-        done = super().finalise(epoch, from_seq, to_seq, receipt)
+    def finalise(self, epoch: int, from_seq: int, to_seq: int, receipt: bytes, server_ms: int) -> int:
+        done = super().finalise(epoch, from_seq, to_seq, receipt, server_ms)
         disk = self._card.disk
         if done and disk is not None:
             for seq in range(from_seq, to_seq + 1):
@@ -193,9 +199,12 @@ class CardJournal(Journal):
         return self._db
 
 
+def _error(text: str, code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError(text)
+    error.sqlite_errorcode = code
+    return error
+
+
 def memory_folder() -> str | None:
     """A folder in memory where there is one: the disk's faults are drawn here, not waited for."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-
-
-__all__ = ["Crash", "Disk", "memory_folder"]

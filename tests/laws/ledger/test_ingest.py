@@ -333,6 +333,22 @@ def test_restored_card_bills_nothing_twice(books: Books) -> None:
     assert books.audit() == []
 
 
+def test_card_from_before_its_first_receipt_goes_on_in_a_new_epoch(books: Books) -> None:
+    """Found by the simulation, seed 10: such a card has only the chain's beginning in common with the books."""
+    gateway = gateway_at(books)
+    beginning = gateway.prev
+    books.seal_and_send(gateway, [readings(1, 1_000)])
+    books.seal_and_send(gateway, [readings(14, 1_600, start=T0 + HOUR)])
+    restored = SimGateway("cellar", gateway.signer, boot=b"boot-2")
+    books.hello(restored)
+    restored.epoch, restored.seq, restored.prev = 2, 1, H32(beginning[:-1] + bytes(1))
+    assert books.send(restored, restored.seal([])).receipt.reason is Reason.WRONG_EPOCH
+    restored.seq, restored.prev = 1, beginning
+    after = readings(27, 2_200, start=T0 + 2 * HOUR)
+    assert books.send(restored, restored.seal([after])).receipt.status is ReceiptStatus.ACCEPTED
+    assert books.audit() == []
+
+
 def test_use_number_of_a_restored_card_is_not_billed_again(books: Books) -> None:
     gateway = gateway_at(books)
     books.seal_and_send(gateway, wash(2, 1, 1, 1, T0, T0 + HOUR))
