@@ -1,5 +1,5 @@
 # Thin over run.py, which explains itself: make help
-.PHONY: help demo cheat test check bench orders crash powercut install lock
+.PHONY: help demo cheat test check bench orders crash sim powercut install lock
 .DEFAULT_GOAL := help
 
 help demo cheat test check install lock:
@@ -18,6 +18,10 @@ orders:
 # make crash CYCLES=100
 crash:
 	@python3 run.py crash CYCLES=$(or $(CYCLES),100) $(ARGS)
+
+# make sim SEEDS=10000 ARGS="--data DIR", make sim BUGS=1
+sim:
+	@python3 run.py sim SEEDS=$(or $(SEEDS),100) $(if $(BUGS),BUGS=1) $(ARGS)
 
 # make powercut IMAGES=20000
 powercut:

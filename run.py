@@ -46,6 +46,8 @@ python3 run.py COMMAND [...]      (or: make COMMAND)
   bench     measurements, with their figures printed (run.py bench NAME; without a name: all)
   orders    COUNT=N arrival orders of the same uploads give one balance sheet
   crash     CYCLES=N times kill -9 at random moments, then the ledger must equal the truth
+  sim       SEEDS=N worlds of two virtual hours each: real gateways and aggregator, every fault drawn from the seed
+            --data DIR goes on where it stopped; BUGS=1 finds bugs planted on purpose; --replay SEED shows one run
   powercut  IMAGES=N disks as power cuts may leave them; each must hold every acknowledged reading
   fuzz      EXECUTIONS=N of each border (default 500000), coverage-guided; goes on where it stopped
             --only NAME,NAME  --seconds N  --fresh   some of them, at most so long on each, from the beginning
@@ -280,6 +282,18 @@ def fuzz(arguments: list[str]) -> int:
     return become(str(PYTHON), "tests/fuzz/run_all.py", "--executions", executions, *others)
 
 
+def sim(arguments: list[str]) -> int:
+    """SEEDS=N or BUGS=1, then what `run.py sim --help` says; sets of bytes get one order, so that a seed is a seed."""
+    install(with_tests=True)
+    given = dict(a.split("=", 1) for a in arguments if "=" in a and not a.startswith("-"))
+    rest = absolute_paths([a for a in arguments if "=" not in a or a.startswith("-")])
+    if (given.get("BUGS") or os.environ.get("BUGS")) and "--bugs" not in rest:
+        rest = ["--bugs", *rest]
+    elif not {"--seeds", "--replay", "--bugs", "--help", "-h"} & set(rest):
+        rest = ["--seeds", value_of("SEEDS", arguments, default="100"), *rest]
+    return become("env", "PYTHONPATH=tests", "PYTHONHASHSEED=0", str(PYTHON), "-m", "sim", *rest)
+
+
 def value_of(name: str, arguments: list[str], *, default: str) -> str:
     """A whole number given as NAME=VALUE on the command line or in the environment."""
     given = dict(a.split("=", 1) for a in arguments if "=" in a)
@@ -328,6 +342,7 @@ COMMANDS = {
     "crash": crash,
     "fuzz": fuzz,
     "powercut": powercut,
+    "sim": sim,
     "install": install_only,
     "lock": lock,
     "help": show_help,

@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sim.meters import Cellar, Register, Seen
 from sim.town import (
-    COMMUNITY,
     CYCLES,
     HOUSE,
     LOAN_CAP,
@@ -24,6 +23,7 @@ from sim.town import (
     WASH_PRICES,
     WASHER,
 )
+from sim.trace import Kind
 from sqlalchemy import Connection, select
 from tallystick_cloud import schema
 from tallystick_cloud.ledger.audit import audit
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 DAY_MS = 86_400_000
 REST_MS = 10 * 60_000  # the shortest rest between two washes (meters.HABIT)
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ def check(world: World) -> None:
     wrong = world.trace.wrong
     with world.server.database.engine.connect() as conn:
         for sentence in audit(conn):
-            wrong(f"audit: {sentence}")
+            wrong(f"audit: {sentence}", Kind.UNBALANCED)
         sold = _sold(conn)
         _double_entry(conn, sold, wrong)
         _identity(sold, wrong)
@@ -86,7 +85,8 @@ def check(world: World) -> None:
             _reasons(conn, gateway, wrong)
 
 
-Wrong = Callable[[str], None]
+class Wrong(Protocol):
+    def __call__(self, sentence: str, kind: Kind = Kind.BROKEN) -> None: ...
 
 
 def _sold(conn: Connection) -> list[Sold]:
@@ -107,16 +107,16 @@ def _double_entry(conn: Connection, sold: Sequence[Sold], wrong: Wrong) -> None:
         owed += row.amount if row.account == "receivable" else 0
     for journal, amount in per_journal.items():
         if amount:
-            wrong(f"journal {journal} sums to {amount}")
+            wrong(f"journal {journal} sums to {amount}", Kind.UNBALANCED)
     balances = list(conn.execute(select(schema.balance)))
     if sum(row.amount for row in balances):
-        wrong("the balances do not sum to zero")
+        wrong("the balances do not sum to zero", Kind.UNBALANCED)
     fees = sum(one.fee for one in sold)
     if owed != fees:
-        wrong(f"payers owe {owed} by the postings, their uses cost {fees}")
+        wrong(f"payers owe {owed} by the postings, their uses cost {fees}", Kind.UNBALANCED)
     held = sum(row.amount for row in balances if row.account == "receivable")
     if held != fees:
-        wrong(f"payers owe {held} by the balances, their uses cost {fees}")
+        wrong(f"payers owe {held} by the balances, their uses cost {fees}", Kind.UNBALANCED)
 
 
 def _identity(sold: Sequence[Sold], wrong: Wrong) -> None:
@@ -133,7 +133,7 @@ def _identity(sold: Sequence[Sold], wrong: Wrong) -> None:
     for rows in spans.values():
         for left, right in pairwise(sorted(rows, key=lambda row: (row.from_total, row.to_total))):
             if right.from_total < left.to_total:
-                wrong(f"{left.asset}: counts {right.from_total} to {left.to_total} are sold twice")
+                wrong(f"{left.asset}: counts {right.from_total} to {left.to_total} are sold twice", Kind.TWICE)
 
 
 def _prices(sold: Sequence[Sold], wrong: Wrong) -> None:
@@ -189,7 +189,7 @@ def _receipts(conn: Connection, receipts: dict[tuple[bytes, int, int], bytes], w
     held = {(bytes(row.gid), row.epoch, row.seq, bytes(row.hash)) for row in conn.execute(select(schema.batch))}
     for (gid, epoch, seq), digest in receipts.items():
         if (gid, epoch, seq, digest) not in held:
-            wrong(f"batch {epoch}/{seq} was receipted and is not in the books")
+            wrong(f"batch {epoch}/{seq} was receipted and is not in the books", Kind.LOST)
 
 
 def _chain(conn: Connection, gateway: Gateway, wrong: Wrong) -> None:
@@ -218,7 +218,9 @@ def _channels(conn: Connection, gid: bytes) -> Sequence[Any]:
 def _open_counts(conn: Connection, digest: bytes) -> dict[str, int]:
     """Counts that stand open, by reason."""
     found: dict[str, int] = defaultdict(int)
-    query = select(schema.exception).where(schema.exception.c.channel_hash == digest, schema.exception.c.state == "open")
+    query = select(schema.exception).where(
+        schema.exception.c.channel_hash == digest, schema.exception.c.state == "open"
+    )
     for row in conn.execute(query):
         if row.from_total is not None and row.to_total is not None:
             found[row.reason] += row.to_total - row.from_total
@@ -231,10 +233,10 @@ def _billed(conn: Connection, digest: bytes) -> int:
 
 
 def _energy(conn: Connection, gateway: Gateway, row: Any, register: Register, meter: str, wrong: Wrong) -> None:
-    """Used up = billed + open with a reason. Only what ran through while the register itself broke off may be missing."""
+    """Used up = billed + open with a reason. Only what ran through at a seam of the register may be missing."""
     where, digest = f"{gateway.name}/{row.channel}", bytes(channel_hash(gateway.gid, row.channel))
     if row.first_total is None:
-        wrong(f"{where}: no reading ever arrived")
+        wrong(f"{where}: no reading ever arrived", Kind.LOST)
         return
     opened = _open_counts(conn, digest)
     booked = _billed(conn, digest) + sum(opened.values())
@@ -242,7 +244,8 @@ def _energy(conn: Connection, gateway: Gateway, row: Any, register: Register, me
     if not register.truth_wh - missing <= booked <= register.truth_wh:
         allowed = f" (up to {missing} may be missing)" if missing else ""
         waits = row.last_total - row.billed_total
-        wrong(f"{where}: used {register.truth_wh} Wh{allowed}, billed and open {booked}, {waits} not cut")
+        kind = Kind.TWICE if booked > register.truth_wh else Kind.LOST
+        wrong(f"{where}: used {register.truth_wh} Wh{allowed}, billed and open {booked}, {waits} not cut", kind)
 
 
 def _seam_loss(cellar: Cellar, register: Register, seen: Seen) -> int:
@@ -266,7 +269,8 @@ def _washes(conn: Connection, gateway: Gateway, row: Any, sold: Sequence[Sold], 
     booked = _billed(conn, digest) + sum(_open_counts(conn, digest).values())
     missing = _untold(gateway.cellar)
     if not truth - missing <= booked <= truth:
-        wrong(f"{where}: {truth} washes ran ({missing} may be missing), {booked} booked")
+        kind = Kind.TWICE if booked > truth else Kind.LOST
+        wrong(f"{where}: {truth} washes ran ({missing} may be missing), {booked} booked", kind)
 
 
 def _untold(cellar: Cellar) -> int:
@@ -281,12 +285,14 @@ EXPECTED_REASONS = frozenset({"no-contract", "too-late", "unknown-time", "use-un
 
 
 def _reasons(conn: Connection, gateway: Gateway, wrong: Wrong) -> None:
-    """A card that was never put back gives no cause for quarantine."""
+    """A card that was never put back gives no cause for quarantine, and no world shows an error of the program."""
     if gateway.cellar.restores:
+        for reason in conn.execute(
+            select(schema.exception.c.reason).where(schema.exception.c.gid == gateway.gid)
+        ).scalars():
+            if reason in ("internal", "held"):
+                wrong(f"{gateway.name}: a part waits because the program failed on it ({reason})")
         return
     for row in conn.execute(select(schema.exception).where(schema.exception.c.gid == gateway.gid)):
         if row.state == "quarantined":
             wrong(f"{gateway.name}: a part waits in quarantine ({row.reason}) although no card was put back")
-
-
-

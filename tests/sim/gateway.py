@@ -11,14 +11,14 @@ from random import Random
 from sim.chance import RandomBytes
 from sim.clocks import WOKE_MS, GatewayClock, TrueTime
 from sim.loop import OWNER
-from sim.machine import Machine
+from sim.machine import Crash, Machine
 from sim.meters import Cellar, CellarDriver
 from sim.net import Wire
 from sim.rates import Rates
 from sim.server import Server
 from sim.store import Disk
 from sim.town import Member
-from sim.trace import Trace
+from sim.trace import Kind, Trace
 from tallystick_edge.agent import Agent, Pace
 from tallystick_edge.core import Core, Known
 from tallystick_edge.uplink.backoff import Backoff
@@ -109,13 +109,13 @@ class Gateway:
         rates, entropy = self._rates, self._entropy
         plans = self.cellar.plans(rates.poll_ms)
         card = self.disk
-        core = Core(
-            card.path, self._member.signer, plans, clock, entropy, SOFTWARE, card.open, card.limits()
-        )
+        core = Core(card.path, self._member.signer, plans, clock, entropy, SOFTWARE, card.open, card.limits())
         try:
             core.enrolled(self._known)
             driver = CellarDriver(self.cellar, self._true, clock, rates.poll_ms, self.glitch, self._chance)
-            agent = Agent(core, [("line", driver)], clock, Pace(rates.flush_ms, rates.seal_every_ms, rates.heartbeat_ms))
+            agent = Agent(
+                core, [("line", driver)], clock, Pace(rates.flush_ms, rates.seal_every_ms, rates.heartbeat_ms)
+            )
             uplink = Uplink(core, self.wire, self._trust, Backoff(rates.resend_ms, RESEND_MAX_MS), entropy)
             self.core = core
             async with agent.tasks(lambda: agent.hand_over(uplink)):
@@ -170,7 +170,7 @@ class Gateway:
     def _on_final(self, epoch: int, seq: int, digest: bytes) -> None:
         """What the gateway takes for handed over must be in the books."""
         if not self._server.holds(self.gid, epoch, seq, digest):
-            self._trace.wrong(f"{self.name}: batch {epoch}/{seq} is final here and not in the books")
+            self._trace.wrong(f"{self.name}: batch {epoch}/{seq} is final here and not in the books", Kind.LOST)
 
 
 def _descriptors(envelopes: tuple[bytes, ...]) -> dict[int, H32]:
@@ -180,8 +180,6 @@ def _descriptors(envelopes: tuple[bytes, ...]) -> dict[int, H32]:
 
 def _is_crash(error: BaseException) -> bool:
     """Only the lost power, however deep it lies in groups of tasks."""
-    from sim.machine import Crash
-
     if isinstance(error, BaseExceptionGroup):
         return all(_is_crash(each) for each in error.exceptions)
     return isinstance(error, Crash | asyncio.CancelledError)

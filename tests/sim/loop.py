@@ -7,6 +7,7 @@ import asyncio
 import heapq
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
+from itertools import count
 from random import Random
 from typing import Any, Protocol, TypeVar
 
@@ -23,6 +24,25 @@ class Mortal(Protocol):
 OWNER: ContextVar[Mortal | None] = ContextVar("OWNER", default=None)
 
 
+class SimTask(asyncio.Task[Any]):
+    """Tasks live in sets (TaskGroup, wait): hashed by their number, not by where they lie in memory, sets have an order
+    that is the same in every run."""
+
+    def __init__(self, coro: Any, *, loop: SimLoop, **more: Any) -> None:
+        self._number = loop.next_number()
+        super().__init__(coro, loop=loop, **more)
+
+    def __hash__(self) -> int:
+        return self._number
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+def _make_task(loop: Any, coro: Any, **more: Any) -> SimTask:
+    return SimTask(coro, loop=loop, **more)
+
+
 class SimLoop(asyncio.BaseEventLoop):
     """Runs unmodified asyncio code. `time()` is seconds of this world and begins at 0."""
 
@@ -32,6 +52,11 @@ class SimLoop(asyncio.BaseEventLoop):
         self._now = 0.0
         self._clock_resolution = 1e-9
         self.steps = 0
+        self._numbers = count(1)
+        self.set_task_factory(_make_task)
+
+    def next_number(self) -> int:
+        return next(self._numbers)
 
     def time(self) -> float:
         return self._now

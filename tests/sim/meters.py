@@ -1,9 +1,8 @@
-"""Meters that do not exist and the truth about them: a flat whose register may wrap, fall to zero or be exchanged, and a
-washing machine. They know what was really used; the driver here gives it to the gateway's sink as any driver does."""
+"""Meters that do not exist and the truth about them: a flat whose register may wrap, fall to zero or be exchanged, and
+a washing machine. They know what was really used; the driver gives it to the gateway's sink as any driver does."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from random import Random
 

@@ -14,7 +14,7 @@ from sim.chance import RandomBytes
 from sim.clocks import TrueTime
 from sim.rates import Rates
 from sim.town import COMMUNITY, MIDNIGHT_MS, ORIGIN, Town
-from sim.trace import Trace
+from sim.trace import Kind, Trace
 from sqlalchemy import Engine, select
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database, engine_of
@@ -25,7 +25,8 @@ from tallystick_cloud.log import store as log_store
 from tallystick_cloud.ports import NoEvents
 from tallystick_cloud.schema import batch
 from tallystick_cloud.uplink import Uplink
-from tallystick_edge.uplink.transport import Incoming, Kind
+from tallystick_edge.uplink.transport import Incoming
+from tallystick_edge.uplink.transport import Kind as MessageKind
 from tallystick_protocol import cose
 from tallystick_protocol.codes import ReceiptStatus
 from tallystick_protocol.receipt import Receipt
@@ -115,7 +116,7 @@ class Server:
     async def hello(self, gid: bytes, data: bytes, transport: str) -> Incoming:
         """Raises ServerDied or CloudError."""
         self.check_alive()
-        return Incoming(Kind.STATE, await self._uplink.hello(gid, data, transport))
+        return Incoming(MessageKind.STATE, await self._uplink.hello(gid, data, transport))
 
     async def batch(self, gid: bytes, place: tuple[int, int] | None, data: bytes) -> Incoming:
         """Raises ServerDied or CloudError."""
@@ -125,7 +126,7 @@ class Server:
         else:
             answer = await self._uplink.batch(gid, data, place)
         self._check_receipt(gid, answer)
-        return Incoming(Kind.RECEIPT, answer)
+        return Incoming(MessageKind.RECEIPT, answer)
 
     def _check_receipt(self, gid: bytes, envelope: bytes) -> None:
         """A final receipt says that its batch is committed, and no receipt ever says otherwise."""
@@ -135,7 +136,9 @@ class Server:
             return
         place = gid, receipt.epoch, receipt.to_seq
         if not self.holds(gid, receipt.epoch, receipt.to_seq, receipt.hash):
-            self._trace.wrong(f"receipt for {receipt.epoch}/{receipt.to_seq} of a batch that is not committed")
+            self._trace.wrong(
+                f"receipt for {receipt.epoch}/{receipt.to_seq} of a batch that is not committed", Kind.LOST
+            )
         if self.receipts.setdefault(place, receipt.hash) != receipt.hash:
             self._trace.wrong(f"two final receipts for {receipt.epoch}/{receipt.to_seq} with different hashes")
 

@@ -1,4 +1,4 @@
-"""A gateway's disk: the real journal on real SQLite, with commits that fail, that fail but happened, and a power that goes.
+"""A gateway's disk: the real journal on real SQLite; commits fail, or fail but happened, and the power goes.
 What SQLite was told not to sync (`synchronous` below FULL) is lost with the power, as on a real card."""
 
 from __future__ import annotations
@@ -135,11 +135,17 @@ class CardConnection(sqlite3.Connection):
     machine: Machine | None = None
     is_synced = True
     flushing = False
+    late_commit = False  # a planted bug: the next commit only begins, the one after it ends it
     _wrote = False
 
     def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:  # type: ignore[override]
         if self.disk is None or self.machine is None:
             return super().execute(sql, *parameters)
+        if self.late_commit and sql == "COMMIT":
+            return super().execute("SELECT 1")
+        if self.late_commit and sql == "BEGIN IMMEDIATE":
+            self.late_commit = False
+            self.execute("COMMIT")
         if sql == "COMMIT" and self._wrote:
             self._wrote = False
             done = self.disk.commit(self.machine, lambda: super(CardConnection, self).execute(sql), self.flushing)

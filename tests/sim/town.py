@@ -150,7 +150,9 @@ def _town() -> str:
         for site in SITES
         for kind in ("flat", "washer")
     )
-    contracts = '[[contract]]\nfile = "washes.toml"\nstate = "live"\n[[contract]]\nfile = "energy.toml"\nstate = "live"\n'
+    contracts = (
+        '[[contract]]\nfile = "washes.toml"\nstate = "live"\n[[contract]]\nfile = "energy.toml"\nstate = "live"\n'
+    )
     return head + people + assets + "".join(_site(site) for site in SITES) + contracts
 
 
@@ -189,7 +191,7 @@ def _context() -> Context:
 def town() -> Town:
     """Made once per process, the same bytes that matter in every process."""
     hosted = (p256(f"party {number}") for number in range(100))
-    with tempfile.TemporaryDirectory() as name, mock.patch.object(P256Signer, "generate", lambda: next(hosted)):
+    with tempfile.TemporaryDirectory() as name, mock.patch.object(P256Signer, "generate", side_effect=hosted):
         folder = Path(name)
         for file, text in {"town.toml": _town(), "washes.toml": WASHES, "energy.toml": ENERGY}.items():
             (folder / file).write_text(text)

@@ -23,7 +23,7 @@ from sim.rates import Rates, draw
 from sim.server import Server
 from sim.store import memory_folder
 from sim.town import MIDNIGHT_MS, SITES, town
-from sim.trace import Trace
+from sim.trace import Amiss, Kind, Trace
 
 WARM_S = 120  # every register is read and kept before anything is used or breaks
 FAULTS_S = 7_200
@@ -37,7 +37,7 @@ class Verdict:
     """What a seed showed. `healed_s`: virtual seconds from healing until no backlog was left."""
 
     seed: int
-    amiss: tuple[str, ...]
+    amiss: tuple[Amiss, ...]
     digest: str
     counts: dict[str, int]
     steps: int
@@ -116,7 +116,7 @@ class World:
                 break
         self.healed_s = self.loop.time() - began
         if left := self._backlog():
-            self.trace.wrong(f"an hour after healing {left} batches still wait")
+            self.trace.wrong(f"an hour after healing {left} batches still wait", Kind.BACKLOG)
 
     def _backlog(self) -> int:
         return sum(1000 if each.core is None else each.core.waiting_count() for each in self.gateways)
@@ -142,7 +142,7 @@ class World:
         at_ms = MIDNIGHT_MS + self.chance.randrange(1, 40) * 60_000
         for _ in range(2):
             await asyncio.sleep(max(0, at_ms - self.true.utc_ms()) / 1000)
-            while not await self.server.close_period():
+            while not await self.server.close_period():  # noqa: ASYNC110 - a person tries again after a minute
                 await asyncio.sleep(60)
             at_ms += self.chance.randrange(1, 20) * 60_000
 
@@ -211,24 +211,30 @@ class _Alarmed(logging.Handler):
         self._trace = trace
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.exc_info and record.exc_info[1] is not None:
+        if record.levelno >= logging.ERROR and record.name.startswith("tallystick_cloud"):
+            self._trace.wrong(f"the aggregator logged: {record.getMessage().splitlines()[0]}")
+        elif record.exc_info and record.exc_info[1] is not None:
             self._trace.wrong(f"logged: {record.getMessage()}: {record.exc_info[1]!r}")
         else:
-            self._trace.tell("log", record.levelname, record.getMessage())
+            self._trace.tell("log", record.levelname, record.getMessage().splitlines()[0])
 
 
 @contextmanager
 def _listening(trace: Trace) -> Iterator[None]:
-    logger, handler = logging.getLogger("tallystick"), _Alarmed(trace)
-    before = logger.level, logger.propagate
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+    handler = _Alarmed(trace)
+    loggers = [logging.getLogger(name) for name in ("tallystick", "tallystick_cloud")]
+    before = [(each.level, each.propagate) for each in loggers]
+    for each in loggers:
+        each.addHandler(handler)
+        each.setLevel(logging.INFO)
+        each.propagate = False
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.level, logger.propagate = before
+        for each, (level, propagate) in zip(loggers, before, strict=True):
+            each.removeHandler(handler)
+            each.setLevel(level)
+            each.propagate = propagate
 
 
 def play(seed: int, show: Callable[[str], None] | None = None) -> Verdict:

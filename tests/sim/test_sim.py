@@ -1,0 +1,54 @@
+"""The simulation's short cut in CI: fresh seeds as far as a budget goes, the same seed twice, some planted bugs.
+`python3 run.py sim` runs as many as you like."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+from sim.__main__ import STATE_VERSION, Tally, hunt, main, run_seeds
+from sim.bugs import BUGS
+from sim.world import play
+
+BUDGET_S = 40.0
+SEEDS_MAX = 400
+QUICK_BUGS = ("no-plausibility", "normal-instead-of-full", "clock-in-the-key")
+
+
+@pytest.mark.timeout(300)
+def test_fresh_seeds_lose_nothing_and_bill_nothing_twice() -> None:
+    start = secrets.randbelow(10**9)
+    print(f"seeds from {start}")
+    tally = run_seeds(Tally(STATE_VERSION, start), SEEDS_MAX, None, BUDGET_S)
+    print(f"{tally.done} seeds, {tally.uses} uses, {tally.washes} washes")
+    assert tally.done
+    assert tally.uses
+    assert not tally.failed, f"replay with: python3 run.py sim --replay {tally.failed[0]}"
+
+
+def test_the_same_seed_gives_the_same_trace() -> None:
+    seed = secrets.randbelow(10**9)
+    first, second = play(seed), play(seed)
+    assert first == second, f"seed {seed}"
+    assert play(seed + 1).digest != first.digest
+
+
+@pytest.mark.parametrize("name", QUICK_BUGS)
+@pytest.mark.timeout(300)
+def test_a_planted_bug_is_found(name: str) -> None:
+    start = secrets.randbelow(10**9)
+    found = hunt(name, start, seeds_max=40)
+    assert found.seed is not None, f"{name} was not found from seed {start}"
+
+
+def test_there_are_at_least_twelve_planted_bugs() -> None:
+    assert len(BUGS) >= 12
+
+
+def test_a_run_goes_on_where_it_stopped(tmp_path: object, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--start", "7", "--data", str(tmp_path)]
+    assert main([*words, "--seeds", "1"]) == 0
+    assert main([*words, "--seeds", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "going on after 1 seeds from 7" in said
+    assert '"name": "sim-lost", "value": 0' in said
