@@ -281,18 +281,10 @@ def _untold(cellar: Cellar) -> int:
     return blind + forgot
 
 
-EXPECTED_REASONS = frozenset({"no-contract", "too-late", "unknown-time", "use-unexplained"})
-
-
 def _reasons(conn: Connection, gateway: Gateway, wrong: Wrong) -> None:
     """A card that was never put back gives no cause for quarantine, and no world shows an error of the program."""
-    if gateway.cellar.restores:
-        for reason in conn.execute(
-            select(schema.exception.c.reason).where(schema.exception.c.gid == gateway.gid)
-        ).scalars():
-            if reason in ("internal", "held"):
-                wrong(f"{gateway.name}: a part waits because the program failed on it ({reason})")
-        return
     for row in conn.execute(select(schema.exception).where(schema.exception.c.gid == gateway.gid)):
-        if row.state == "quarantined":
+        if row.reason in ("internal", "held"):
+            wrong(f"{gateway.name}: a part waits because the program failed on it ({row.reason})")
+        elif row.state == "quarantined" and not gateway.cellar.restores:
             wrong(f"{gateway.name}: a part waits in quarantine ({row.reason}) although no card was put back")
