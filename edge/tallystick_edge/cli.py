@@ -1,4 +1,4 @@
-"""The `tallystick-edge` command: run, enrol, status, check-config, fsck, service-file, and those of `device_commands`.
+"""The `tallystick-edge` command: run, enrol, status, doctor, fsck and others; those of meters are in `device_commands`.
 It parses arguments and prints; every answer is one line or JSON, and no secret is ever printed."""
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ EXAMPLES = {
     "status": "tallystick-edge status --config edge.toml --json",
     "check-config": "tallystick-edge check-config --config edge.toml",
     "fsck": "tallystick-edge fsck --config edge.toml --json",
+    "doctor": "tallystick-edge doctor --config /etc/tallystick/edge.toml",
     "service-file": "tallystick-edge service-file --config /etc/tallystick/edge.toml",
 }
 HELP = {
@@ -32,6 +33,7 @@ HELP = {
     "status": "where the journal and the chain stand",
     "check-config": "read the configuration and the profiles it names, open nothing",
     "fsck": "look for damage in the journal; changes nothing, also beside a running agent",
+    "doctor": "look for what is wrong here and say what to do; changes nothing, also beside a running agent",
     "service-file": "print a systemd unit for this installation and this configuration",
 }
 
@@ -43,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command in device_commands.HELP:
             return device_commands.run_command(options)
+        if options.command == "doctor":
+            return _doctor(options)  # it says itself what is wrong with a configuration
         config = load_config(options.config)
         return _command(options, config)
     except EdgeError as error:
@@ -73,6 +77,16 @@ def _command(options: argparse.Namespace, config: EdgeConfig) -> int:
             channels = sum(len(each.counters) + len(each.gauges) for each in plans.values())
             _print({"meters": len(plans), "channels": channels, "uses": len(config.uses), "ok": True}, options.json)
     return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    """0 = nothing failed, 1 = something did."""
+    from tallystick_edge.doctor.run import examine
+    from tallystick_edge.doctor.verdict import as_json, as_text, is_well
+
+    verdicts = examine(options.config)
+    print(json.dumps(as_json(verdicts), ensure_ascii=False) if options.json else as_text(verdicts))
+    return 0 if is_well(verdicts) else 1
 
 
 def _fsck(config: EdgeConfig, as_json: bool) -> int:

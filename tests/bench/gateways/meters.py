@@ -106,6 +106,7 @@ model = "simulated meter of the bench"
 [source]
 document = "tests/bench/gateways/meters.py"
 page = "BenchMeter"
+checked = "the simulated meter that this map was written for"
 
 [limits]
 registers_max = 125

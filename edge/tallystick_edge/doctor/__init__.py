@@ -1,0 +1,2 @@
+"""`tallystick-edge doctor`: what is wrong with this gateway, which part it is, and what a person does next.
+It looks and tells; it repairs nothing, sends nothing to meters, and is harmless beside a running agent."""

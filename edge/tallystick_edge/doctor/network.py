@@ -1,0 +1,101 @@
+"""Is the gateway enrolled, is its certificate good, and can server and broker be reached: name, connection, TLS."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from tallystick_edge.certificate_dates import validity_dates
+from tallystick_edge.claim_file import load_claim
+from tallystick_edge.config import EdgeConfig, TransportKind
+from tallystick_edge.doctor.verdict import Verdict, fail, ok, warn
+from tallystick_edge.enrolment import Enrolment, has_claim, load_enrolment, pinned_context
+from tallystick_edge.errors import EdgeError
+from tallystick_edge.identity import PROOF_FILE, TLS_FILE, load_identity
+
+REACH_S = 5.0  # each of connection and handshake
+SOON = timedelta(days=14)  # renewal is due at two thirds of the life; so late it has failed many times
+HTTPS_PORT = 443
+
+
+def check_network(config: EdgeConfig, now: datetime) -> Iterator[Verdict]:
+    """`now`: real time, by which certificates are judged."""
+    enrolment, verdict = _enrolment(config)
+    yield verdict
+    if enrolment is None:
+        return
+    yield _certificate(enrolment, now)
+    context = pinned_context(enrolment.info.ca_pem)
+    context.load_cert_chain(config.data / "tls.crt", config.data / TLS_FILE)
+    parts = urlsplit(enrolment.info.server)
+    yield from _reach("server", parts.hostname or "", parts.port or HTTPS_PORT, context)
+    if config.uplink.transport is TransportKind.MQTT:
+        if enrolment.info.mqtt_host is None or enrolment.info.mqtt_port is None:
+            step = 'set transport = "https", or enrol with a claim file that has [mqtt]'
+            yield fail("NET-BROKER", "uplink.transport", "is mqtt, but the claim named no broker", step)
+        else:
+            yield from _reach("broker", enrolment.info.mqtt_host, enrolment.info.mqtt_port, context)
+
+
+def _enrolment(config: EdgeConfig) -> tuple[Enrolment | None, Verdict]:
+    if not (config.data / PROOF_FILE).exists():
+        return None, warn("ENROLMENT", str(config.data), "has no keys yet", "start the agent, it makes them")
+    try:
+        found = load_enrolment(config.data, load_identity(config.data))
+        if found is not None:
+            return found, ok("ENROLMENT", found.info.server, f"enrolled as {found.answer.gid.hex()}")
+        claim = config.uplink.claim
+        if claim is None or not has_claim(claim):
+            step = "put the site's claim.toml where uplink.claim says"
+            return None, fail("ENROLMENT", str(claim or "uplink.claim"), "no enrolment and no claim", step)
+        server = load_claim(claim).info.server
+    except EdgeError as error:
+        seen, _, step = str(error).partition(" Next: ")
+        return None, fail("ENROLMENT", str(config.data), seen, step)
+    return None, warn("ENROLMENT", server, "not enrolled yet, the claim is there", "start the agent; see its log")
+
+
+def _certificate(enrolment: Enrolment, now: datetime) -> Verdict:
+    try:
+        begin, end = validity_dates(enrolment.answer.certificate_pem)
+    except ValueError as error:
+        return fail("CERT-EXPIRY", "certificate", str(error), "enrol with a new claim")
+    seen = f"valid until {end:%Y-%m-%d %H:%M} UTC"
+    step = "the agent renews it by its proof key once it reaches the server; see NET-TLS"
+    if now >= end:
+        return fail("CERT-EXPIRY", "certificate", f"ran out on {end:%Y-%m-%d}", step)
+    if now < begin:
+        step = "set the clock; see CLOCK-UNTRUSTED"
+        return fail("CERT-EXPIRY", "certificate", f"is valid from {begin:%Y-%m-%d}", step)
+    if end - now < min(SOON, (end - begin) / 3):
+        return warn("CERT-EXPIRY", "certificate", seen, step)
+    return ok("CERT-EXPIRY", "certificate", seen)
+
+
+def _reach(what: str, host: str, port: int, context: ssl.SSLContext) -> Iterator[Verdict]:
+    """The first thing that does not work; what comes after it cannot."""
+    where = f"{what} {host}:{port}"
+    try:
+        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        step = "check the cable or Wi-Fi, and the name server (resolvectl query NAME)"
+        yield fail("NET-DNS", where, f"the name is not found: {error.strerror or error}", step)
+        return
+    try:
+        connection = socket.create_connection((host, port), timeout=REACH_S)
+    except OSError as error:
+        step = "check whether it runs, its port, and firewalls between (outgoing TCP)"
+        yield fail("NET-LINK", where, f"no connection: {error.strerror or error}", step)
+        return
+    try:
+        with connection, context.wrap_socket(connection, server_hostname=host) as secured:
+            yield ok("NET-TLS", where, f"reached, {secured.version()}, its certificate is the pinned authority's")
+    except ssl.SSLCertVerificationError as error:
+        step = "somebody answers in its place (a captive portal?), or it has a new authority: ask the office"
+        yield fail("NET-TLS", where, f"its certificate is not believed: {error.verify_message}", step)
+    except (OSError, ssl.SSLError) as error:
+        step = "see CERT-EXPIRY; a revoked gateway is refused here: ask the community"
+        yield fail("NET-TLS", where, f"the handshake failed: {error}", step)

@@ -1,0 +1,250 @@
+"""The doctor: each fault that can be made here gets its own code and next step, and a sound gateway gets none."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support.aggregator import TestAggregator
+from tallystick_edge import app as app_module
+from tallystick_edge.app import App
+from tallystick_edge.cli import main
+from tallystick_edge.clock import SystemEntropy, real_utc, system_clock
+from tallystick_edge.config_toml import load_config
+from tallystick_edge.doctor.network import check_network
+from tallystick_edge.doctor.places import Machine, check_places
+from tallystick_edge.doctor.run import examine
+from tallystick_edge.doctor.store import BACKLOG_FAIL, BACKLOG_WARN, check_store
+from tallystick_edge.doctor.verdict import Level, Verdict, as_text
+from tallystick_sim.modbus.tcp import MeterServer
+from tallystick_sim.ports import any_free
+
+HOUR_MS = 3_600_000
+
+
+def config_text(meter_port: int) -> str:
+    return f"""\
+version = 1
+[gateway]
+name = "test"
+data = "data"
+flush_s = 0.05
+[uplink]
+transport = "https"
+claim = "claim.toml"
+seal_every_s = 1
+[[line]]
+id = "line"
+kind = "tcp"
+host = "127.0.0.1"
+port = {meter_port}
+[[meter]]
+id = "washer"
+line = "line"
+unit = 1
+profile = "eastron-sdm120"
+every_s = 1
+[[meter.channel]]
+number = 1
+register = "energy_import"
+"""
+
+
+@dataclass
+class Site:
+    """An enrolled gateway whose agent has stopped, its aggregator and its meter's port still there."""
+
+    folder: Path
+    machine: Machine
+    aggregator: TestAggregator
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "edge.toml"
+
+    def found(self) -> dict[str, Verdict]:
+        """The worst verdict of each code."""
+        return worst(examine(self.path, self.machine))
+
+    def store(self, sql: str, *values: object) -> None:
+        with closing(sqlite3.connect(self.folder / "data" / "journal.sqlite")) as db, db:
+            db.execute(sql, values)
+
+
+def worst(verdicts: Sequence[Verdict]) -> dict[str, Verdict]:
+    order = list(Level)
+    return {each.code: each for each in sorted(verdicts, key=lambda each: order.index(each.level))}
+
+
+@asynccontextmanager
+async def site_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+    meter = MeterServer()
+    await meter.start()
+    aggregator = TestAggregator(folder)
+    await aggregator.start()
+    (folder / "edge.toml").write_text(config_text(meter.port))
+    (folder / "claim.toml").write_text(aggregator.claim_toml())
+    monkeypatch.setattr(app_module, "make_drivers", lambda *_: [])
+    app = App(load_config(folder / "edge.toml"), system_clock(), SystemEntropy())
+    running = asyncio.create_task(app.run())
+    async with asyncio.timeout(30):
+        while not (folder / "data" / "tls.crt").exists():  # noqa: ASYNC110 - a file tells no event
+            await asyncio.sleep(0.05)
+    app.stop()
+    await running
+    machine = Machine(folder / "locks", folder / "throttled", folder / "none", folder / "hci", folder / "bus")
+    machine.locks.write_text("")
+    try:
+        yield Site(folder, machine, aggregator)
+    finally:
+        await aggregator.stop()
+        await meter.stop()
+
+
+@pytest.fixture
+async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+    async with site_in(tmp_path, monkeypatch) as found:
+        yield found
+
+
+async def examined(site: Site) -> dict[str, Verdict]:
+    """In a thread: the aggregator and the meter that it asks live in this loop."""
+    return await asyncio.to_thread(site.found)
+
+
+async def test_a_sound_gateway_fails_nothing_and_each_trouble_has_its_code_and_step(site: Site) -> None:
+    site.store("INSERT INTO receipt VALUES (1, 1, 1, ?, x'00000000', x'')", system_clock().utc_ms())
+    found = await examined(site)
+    assert {code for code, each in found.items() if each.level is not Level.OK} == {"AGENT"}  # it was stopped
+    assert {"CONFIG", "DATA-RIGHTS", "CARD-FULL", "CLOCK-UNTRUSTED", "JOURNAL", "BACKLOG", "RECEIPT-AGE"} < found.keys()
+    assert {"ENROLMENT", "CERT-EXPIRY", "NET-TLS", "LINE-DEVICE"} < found.keys()
+
+    site.machine.throttled.write_text("0x50000\n")
+    (site.folder / "data" / "proof.pem").chmod(0o644)
+    for number in range(2, BACKLOG_WARN + 2):
+        site.store("INSERT INTO batch VALUES (1, ?, zeroblob(32), 0, 0, x'00000000', x'')", number)
+    site.store("UPDATE receipt SET server_ms = server_ms - ?", 30 * HOUR_MS)
+    await site.aggregator.stop()
+    found = await examined(site)
+    levels = {code: each.level for code, each in found.items() if each.level is not Level.OK}
+    assert levels == {
+        "AGENT": Level.WARN,
+        "POWER-UNDERVOLT": Level.WARN,
+        "DATA-RIGHTS": Level.FAIL,
+        "BACKLOG": Level.WARN,
+        "RECEIPT-AGE": Level.FAIL,
+        "NET-LINK": Level.FAIL,
+    }
+    assert all(each.step for each in found.values() if each.level is not Level.OK)
+    assert "the newest receipt is 30 h old" in found["RECEIPT-AGE"].seen
+    assert BACKLOG_FAIL > BACKLOG_WARN
+
+
+async def test_who_answers_in_the_servers_place_is_not_believed(site: Site, tmp_path: Path) -> None:
+    config = load_config(site.path)
+    other = TestAggregator(_made(tmp_path / "other"))
+    port = int(site.aggregator.claim_toml().partition("localhost:")[2].partition('"')[0])
+    await site.aggregator.stop()
+    await other.start(port)
+    found = worst(await asyncio.to_thread(lambda: list(check_network(config, real_utc()))))
+    await other.stop()
+    assert found["NET-TLS"].level is Level.FAIL
+    assert "captive portal" in found["NET-TLS"].step
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("after_days", "level", "seen"),
+    [
+        (0, Level.OK, "valid until"),
+        (1.9, Level.WARN, "valid until"),
+        (400, Level.FAIL, "ran out"),
+        (-9, Level.FAIL, "from"),
+    ],
+)
+async def test_the_certificates_age_is_told_before_it_is_too_late(
+    site: Site, after_days: float, level: Level, seen: str
+) -> None:
+    now = real_utc() + timedelta(days=after_days)
+    found = worst(await asyncio.to_thread(lambda: list(check_network(load_config(site.path), now))))
+    assert found["CERT-EXPIRY"].level is level
+    assert seen in found["CERT-EXPIRY"].seen
+
+
+async def test_a_damaged_journal_is_not_called_whole(site: Site) -> None:
+    path = site.folder / "data" / "journal.sqlite"
+    for beside in ("-wal", "-shm"):
+        path.with_name(path.name + beside).unlink(missing_ok=True)
+    data = bytearray(path.read_bytes())
+    data[4096 : 3 * 4096] = b"\xa5" * (2 * 4096)
+    path.write_bytes(bytes(data))
+    found = worst(list(check_store(load_config(site.path), 0)))
+    assert found["JOURNAL"].level is Level.FAIL
+    assert "fsck" in found["JOURNAL"].step
+
+
+async def test_the_one_who_holds_the_lock_is_found(site: Site) -> None:
+    number = (site.folder / "data" / "lock").stat().st_ino
+    site.machine.locks.write_text(f"1: POSIX ADVISORY WRITE 7 08:01:{number} 0 EOF\n")
+    places = worst(list(check_places(load_config(site.path), system_clock(), site.machine)))
+    assert places["AGENT"].level is Level.WARN
+    site.machine.locks.write_text(f"1: FLOCK  ADVISORY  WRITE 4711 08:01:{number} 0 EOF\n")
+    places = worst(list(check_places(load_config(site.path), system_clock(), site.machine)))
+    assert places["AGENT"].seen == "runs as process 4711"
+
+
+def test_what_is_missing_before_the_first_start_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "edge.toml").write_text(config_text(any_free()).replace('claim = "claim.toml"\n', ""))
+    assert main(["doctor", "--json", "--config", str(tmp_path / "edge.toml")]) == 1
+    report = json.loads(capsys.readouterr().out)
+    failed = {each["code"] for each in report["checks"] if each["level"] == "FAIL"}
+    assert failed == {"DATA-FOLDER", "LINE-DEVICE"}
+    assert not report["ok"]
+
+
+def test_serial_port_radio_and_configuration_are_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = config_text(1).replace('kind = "tcp"\nhost = "127.0.0.1"\nport = 1', 'kind = "rtu"\ndevice = "DEVICE"')
+    text += '[[adapter]]\nid = "radio"\nkind = "bluetooth"\ndevice = "hci1"\n'
+    path = tmp_path / "edge.toml"
+    machine = Machine(bluetooth=tmp_path / "hci", bus=tmp_path / "bus", locks=tmp_path / "locks")
+    (tmp_path / "hci" / "hci0").mkdir(parents=True)
+    path.write_text(text.replace("DEVICE", str(tmp_path / "no-such-port")))
+    found = worst(examine(path, machine))
+    assert "is not there" in found["LINE-DEVICE"].seen
+    assert "there are: hci0" in found["BLE-ADAPTER"].seen
+    assert found["BLE-BUS"].level is Level.FAIL
+    main_end, far_end = os.openpty()
+    path.write_text(text.replace("DEVICE", os.ttyname(far_end)).replace('"hci1"', '"hci0"'))
+    found = worst(examine(path, machine))
+    os.close(main_end)
+    os.close(far_end)
+    assert found["LINE-DEVICE"].level is Level.OK
+    assert found["BLE-ADAPTER"].level is Level.OK
+    path.write_text(text.replace("every_s", "evry_s"))
+    assert main(["doctor", "--config", str(path)]) == 1
+    said = capsys.readouterr().out
+    assert "FAIL  CONFIG" in said
+    assert "Next: " in said
+
+
+async def test_a_check_that_breaks_does_not_hide_the_others(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object) -> list[Verdict]:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr("tallystick_edge.doctor.run.check_store", breaks)
+    found = await examined(site)
+    assert "planted" in found["JOURNAL"].seen
+    assert found["NET-TLS"].level is Level.OK
+    assert "planted" in as_text([replace(found["JOURNAL"], step="x")])
