@@ -4,6 +4,8 @@ It never shows a statement to anybody but the party it belongs to."""
 
 from aiohttp import web
 
+from tallystick_cloud.bank.due import dues
+from tallystick_cloud.bank.due_view import due_view
 from tallystick_cloud.db import Database
 from tallystick_cloud.http.amounts import exact
 from tallystick_cloud.http.month import MonthText, Span
@@ -29,9 +31,16 @@ def statement_routes(database: Database, pages: Pages, clock: Clock) -> RouteTab
         reader = reader_of(call, "list of statements", clock.utc_ms())
         found = await database.write(service.months, reader, clock.utc_ms(), place.zone)
         w = pages.wording(call.request, place.zone)
-        months = [view.month_view(one, w) for one in found]
-        look = look_of(place)
-        return pages.page(call, "statements.html", look, title=w.gettext("Statements"), months=months, unit=place.unit)
+        owed = await database.read(dues, place.id, call.principal.party or b"", clock.utc_ms())
+        return pages.page(
+            call,
+            "statements.html",
+            look_of(place),
+            title=w.gettext("Statements"),
+            months=[view.month_view(one, w) for one in found],
+            dues=[due_view(one, w) for one in owed],
+            unit=place.unit,
+        )
 
     @table.route("GET", ONE + ".csv", roles=HOLDERS, gives="text/csv", tag="money")
     async def statement_file(call: Call, period: MonthText) -> web.StreamResponse:

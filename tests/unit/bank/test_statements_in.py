@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from support.bank import BankTown, open_bank_town
 from support.books import T0
 from support.payouts import CENT, DAY, EURO, IBANS
 from tallystick_cloud import schema
+from tallystick_cloud.bank.due import dues
+from tallystick_cloud.bank.due_view import due_view
 from tallystick_cloud.bank.errors import BankInRefused
 from tallystick_cloud.bank.service import Reported
+from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.ledger.model import Account
 from tallystick_cloud.payouts import service as payout_service
 from tallystick_cloud.payouts.model import Outcome, RunState
@@ -149,6 +153,18 @@ def test_a_user_pays_by_reference_in_structure_or_in_words(town: BankTown) -> No
     assert -town.payouts.owed("Anna", account=Account.RECEIVABLE) == due - 3500 * CENT
     assert sum(row["nano"] for row in town.payouts.books.rows(schema.bank_payment)) == 3500 * CENT  # type: ignore[misc]
     town.check_closes()
+
+
+def test_what_a_user_is_asked_for_is_what_brings_the_account_to_less_than_a_cent(town: BankTown) -> None:
+    books = town.payouts.books
+    (due,) = books.database.read_now(dues, books.community, town.payouts.ids["Anna"], T0)
+    assert (due.holder, due.iban, due.cents) == ("Coop", IBANS["Coop"], 5403)
+    assert due_view(due, Wording("en", ZoneInfo("UTC"))).qr.startswith("<svg")
+    town.bank.receive(due.cents, DAY, "whoever pays", STRANGER_IBAN, reference=due.reference)
+    town.statement()
+    assert books.database.read_now(dues, books.community, town.payouts.ids["Anna"], T0) == ()
+    assert 0 <= -town.payouts.owed("Anna", account=Account.RECEIVABLE) < CENT
+    assert books.database.read_now(dues, books.community, town.payouts.ids["Repairer"], T0) == ()
 
 
 def test_what_is_paid_above_what_is_owed_is_a_credit_of_the_payer(town: BankTown) -> None:

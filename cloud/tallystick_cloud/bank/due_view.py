@@ -1,0 +1,50 @@
+"""How to pay, as a page shows it: the amount, the account, the reference in groups, and a code that banking apps scan.
+
+It never holds anything that the payer does not have to type.
+"""
+
+import io
+from dataclasses import dataclass
+from decimal import Decimal
+
+from segno.helpers import make_epc_qr
+
+from tallystick_cloud.http.amounts import Amount, exact
+from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.payouts import epc
+from tallystick_cloud.payouts.errors import BankFileError
+from tallystick_cloud.payouts.model import CENT_NANO
+
+from .due import Due
+from .reference import in_groups
+
+
+@dataclass(frozen=True, slots=True)
+class DueView:
+    """`qr` is an SVG, empty where an account or a name is missing that banks carry."""
+
+    holder: str
+    amount: Amount
+    iban: str
+    reference: str
+    qr: str
+
+
+def due_view(one: Due, w: Wording) -> DueView:
+    iban = "" if one.iban is None else in_groups(one.iban)
+    return DueView(one.holder, exact(one.cents * CENT_NANO, w), iban, in_groups(one.reference), _qr(one))
+
+
+def _qr(one: Due) -> str:
+    """The European Payments Council's code for a credit transfer (EPC069-12): apps fill the transfer in from it."""
+    if one.iban is None:
+        return ""
+    try:
+        name, amount = epc.bank_name("account holder", one.holder), epc.bank_amount("amount", one.cents)
+    except BankFileError:
+        return ""
+    code = make_epc_qr(name, one.iban, Decimal(amount), reference=one.reference)
+    out = io.BytesIO()
+    code.save(out, kind="svg", xmldecl=False, svgns=False, omitsize=True, border=4, svgclass="qr", lineclass=None,
+              nl=False)  # fmt: skip
+    return out.getvalue().decode()
