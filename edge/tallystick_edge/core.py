@@ -318,6 +318,32 @@ class Core:
         self._use(lambda journal: journal.command_taken(number))
         self._chain = replace(self._chain, last_command=number)
 
+    def erase(self, places: Sequence[tuple[int, int, int]]) -> int:
+        """Erase parts, (epoch, seq, part) each, with their salts; hashes and chain stay. How many there were.
+
+        Doing it again changes nothing, so it may come before the command's number is durable.
+        """
+        erased, uploads = 0, []
+        for epoch, seq in sorted({(epoch, seq) for epoch, seq, _ in places}):
+            data = self._use(lambda journal, at=(epoch, seq): journal.upload(*at))  # type: ignore[misc]
+            if data is None:
+                continue
+            upload = Upload.decode(data)
+            gone = {part for *at, part in places if tuple(at) == (epoch, seq)}
+            kept = tuple(None if at in gone else part for at, part in enumerate(upload.parts))
+            if kept != upload.parts:
+                erased += sum(old is not None and new is None for old, new in zip(upload.parts, kept, strict=True))
+                uploads.append((epoch, seq, Upload(upload.envelope, kept).encode()))
+        if uploads:
+            self._use(lambda journal: journal.overwrite(uploads))
+        return erased
+
+    def answer(self, event: Happening, number: int) -> None:
+        """Durable: what became of a command, then its number; a crash between has it obeyed once more."""
+        self.tell(event)
+        self.flush()
+        self.command_taken(number)
+
     def tell(self, event: Happening) -> None:
         """An event of the gateway itself."""
         self.desk.keep(event)

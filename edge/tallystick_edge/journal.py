@@ -205,6 +205,18 @@ class Journal:
             raise _journal_error(error) from error
         return None if found is None else bytes(found[0])
 
+    def overwrite(self, uploads: Sequence[tuple[int, int, bytes]]) -> None:
+        """Put (epoch, seq, upload) in the place of stored uploads from which something was erased; the old bytes are
+        overwritten in the file and gone from its log."""
+        with self._reading() as db:
+            db.execute("PRAGMA secure_delete = ON")
+        with self._transaction() as db:
+            query = "UPDATE batch SET upload = ? WHERE epoch = ? AND seq = ?"
+            db.executemany(query, [(data, epoch, seq) for epoch, seq, data in uploads])
+        with self._reading() as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            db.execute("PRAGMA secure_delete = OFF")  # everything else that is deleted may lie about until it is reused
+
     def lose(self, epoch: int, seq: int) -> None:
         """Give up a batch that cannot be read; Hello declares it from now on."""
         with self._transaction() as db:

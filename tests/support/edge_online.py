@@ -124,7 +124,8 @@ class Gateway(Generic[A]):
         self.core = self.boot(seed)
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SOON_S):
+async def until(condition: Callable[[], bool], within_s: float = SOON_S) -> None:
+    """Wait for a state; raises TimeoutError."""
+    async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - a condition of another program
             await asyncio.sleep(0.01)

@@ -33,6 +33,8 @@ WORDS = {
     "batches-lost": AlarmWords(N_("Batches lost")),
     "store-full": AlarmWords(N_("Gateway's store is full")),
     "quarantine-internal": AlarmWords(N_("Server failed on a part"), N_("Update the server; it takes the part then.")),
+    "gateway-revoked": AlarmWords(N_("Gateway revoked"), N_("Make a new claim if the site goes on.")),
+    "command-refused": AlarmWords(N_("Gateway refused a command")),
     "tamper": AlarmWords(N_("Meter reports tampering")),
 }
 QUARANTINE = "quarantine-"

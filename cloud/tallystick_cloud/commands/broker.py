@@ -8,14 +8,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, select
-
 from tallystick_cloud.broker import ACL, PORT, BrokerPlan, mosquitto_conf
 from tallystick_cloud.ca import Authority, server_files
 from tallystick_cloud.clock import real_utc
 from tallystick_cloud.commands.common import Commands, command, opened
 from tallystick_cloud.errors import BadInput
-from tallystick_cloud.schema import gateway
+from tallystick_cloud.gateways.store import revoked_serials
 
 FOLDER_MODE = 0o755  # the broker's own user must come in; the one secret in it is 0600
 EXAMPLES = """\
@@ -40,7 +38,7 @@ def write(parsed: argparse.Namespace) -> int:
     options = opened(parsed)
     try:
         plan = BrokerPlan(parsed.out.resolve(), parsed.port, parsed.address, parsed.user)
-        revoked = options.database.read_now(_revoked)
+        revoked = options.database.read_now(revoked_serials)
         write_files(options.aggregator.authority, revoked, plan, real_utc())
     finally:
         options.database.close()
@@ -57,13 +55,3 @@ def write_files(authority: Authority, revoked: Sequence[int], plan: BrokerPlan, 
     (plan.folder / "revoked.pem").write_bytes(authority.revocation_list(revoked, now))
     (plan.folder / "acl").write_text(ACL)
     (plan.folder / "mosquitto.conf").write_text(mosquitto_conf(plan))
-
-
-def _revoked(conn: Connection) -> list[int]:
-    """Serial numbers of the certificates of gateways that are revoked."""
-    rows = conn.execute(
-        select(gateway.c.certificate_serial).where(
-            gateway.c.state == "revoked", gateway.c.certificate_serial.is_not(None)
-        )
-    )
-    return [int.from_bytes(serial, "big") for serial in rows.scalars()]

@@ -5,16 +5,22 @@ It never runs one.
 
 import argparse
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, select
 
 from tallystick_cloud.clock import SystemClock, SystemEntropy, clock_of
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.home import Home
+from tallystick_cloud.http.authz import Role
+from tallystick_cloud.parties.store import ids_by_name
+from tallystick_cloud.schema import role_grant
 
 PORT_MAX = 65_535
 
@@ -88,3 +94,27 @@ def community_of(options: Options, wanted: str | None) -> str:
     if wanted in names:
         return str(wanted)
     raise BadInput("--community", f"name one of: {', '.join(names) or 'none is imported yet'}")
+
+
+def ask(is_yes: bool, question: str) -> None:
+    """Ask a person before what cannot be undone; without one there must be --yes. Raises BadInput."""
+    if is_yes:
+        return
+    if not sys.stdin.isatty():
+        raise BadInput("--yes", f"is missing; nobody is here to answer: {question}")
+    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+        raise BadInput("answer", "was not yes; nothing is changed")
+
+
+def may_decide(conn: Connection, community: str, name: str | None, roles: Set[Role]) -> None:
+    """The same rule as for routes: who decides has one of the roles. Raises BadInput naming them."""
+    who = f"a party with one of the roles: {', '.join(sorted(role.value for role in roles))}"
+    if name is None:
+        raise BadInput("--by", f"is missing; name {who}")
+    party = ids_by_name(conn, community).get(name)
+    grant = role_grant.c
+    mine = conn.execute(
+        select(grant.role).where(grant.community == community, grant.party == party, grant.revoked_ms.is_(None))
+    ).scalars()
+    if party is None or not {role.value for role in roles} & set(mine):
+        raise BadInput("--by", f"{name!r} may not do this in {community}; name {who}")

@@ -101,9 +101,7 @@ class Gathering:
             if opening.party == self._party:
                 index = version.contract.asset_index(opening.asset, opening.quantity)
                 if index is None:
-                    raise InvariantError(
-                        f"{opening.asset} has an opening, but its contract does not price it"
-                    )
+                    raise InvariantError(f"{opening.asset} has an opening, but its contract does not price it")
                 self.draft.open_user(number, index, opening.salt, self._party)
 
     def _is_before_a_listed(self, chain: Chain, row: Any) -> bool:

@@ -17,6 +17,7 @@ from tallystick_cloud.log.service import Entry
 from tallystick_cloud.ports import Entropy
 
 from . import store
+from .model import Key
 
 NONCE_BYTES = 16
 
@@ -56,8 +57,40 @@ def key_event(
     return _signed(root, cose.ContentType.KEY_EVENT, event.encode(), LogType.KEY)
 
 
+def key_revoked(
+    conn: Connection,
+    community: str,
+    root: Signer,
+    entropy: Entropy,
+    gid: bytes,
+    key: Key,
+    storage: StorageClass,
+    revoked_from: Since,
+) -> Signed:
+    """The end of a gateway's key: it signs nothing from that batch on."""
+    prev = store.last_key_event(conn, community, gid)
+    event = KeyEvent(
+        nonce=entropy.bytes(NONCE_BYTES),
+        subject=gid,
+        prev=None if prev is None else H32(prev),
+        action=KeyAction.REVOKE,
+        spki=key.spki,
+        storage=storage,
+        valid_from=key.valid_from,
+        revoked_from=revoked_from,
+    )
+    return _signed(root, cose.ContentType.KEY_EVENT, event.encode(), LogType.KEY)
+
+
 def store_key_event(
-    conn: Connection, community: str, subject: bytes | str, spki: bytes, signed: Signed, leaf: int, now_ms: int
+    conn: Connection,
+    community: str,
+    subject: bytes | str,
+    spki: bytes,
+    signed: Signed,
+    leaf: int,
+    now_ms: int,
+    action: KeyAction = KeyAction.ENROL,
 ) -> None:
     store.insert_key_event(
         conn,
@@ -65,7 +98,7 @@ def store_key_event(
             "h": signed.h,
             "community": community,
             "subject": _subject_bytes(subject),
-            "action": KeyAction.ENROL.name.lower(),
+            "action": action.name.lower(),
             "spki": spki,
             "envelope": signed.envelope,
             "leaf": leaf,

@@ -151,6 +151,24 @@ REMEDIES: Mapping[str, Remedy] = {
             N_("Use a larger card when the site is often without network."),
         ),
     ),
+    "gateway-revoked": Remedy(
+        N_("Somebody decided that nothing of this gateway is taken any more."),
+        N_("It was lost, sold, copied or exchanged; the alarm's text says why."),
+        (
+            N_("If the site goes on: make a new claim and enrol a gateway with a new key."),
+            N_("Start the broker anew, so that it reads the new revocation list."),
+            N_("Close this alarm when the site is in order."),
+        ),
+    ),
+    "command-refused": Remedy(
+        N_("The gateway did not carry out a command and signed why."),
+        N_("Its program is older than the command, or the command came too late."),
+        (
+            N_("Compare its software with that of the other gateways; update the older one."),
+            N_("Give the command again."),
+            _TELL,
+        ),
+    ),
     "tamper": Remedy(
         N_("The meter reports that somebody tampered with it."),
         N_("A cover was opened, or a strong magnet is near."),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from tallystick_cloud.schema import (
     channel,
@@ -99,6 +99,34 @@ def keys_of(conn: Connection, gid: bytes) -> list[Key]:
         )
         for row in conn.execute(_KEYS, {"g": gid})
     ]
+
+
+def gateway_row(conn: Connection, gid: bytes) -> Any:
+    """name, site, state, storage_class, certificate_serial ...; None when unknown."""
+    return conn.execute(select(gateway).where(gateway.c.gid == gid)).one_or_none()
+
+
+def gateway_rows(conn: Connection, community: str) -> list[Any]:
+    """All gateways of a community by name, with `last_seen_ms`."""
+    rows = select(gateway, gateway_contact.c.last_seen_ms).outerjoin(
+        gateway_contact, gateway_contact.c.gid == gateway.c.gid
+    )
+    return list(conn.execute(rows.where(gateway.c.community == community).order_by(gateway.c.name, gateway.c.gid)))
+
+
+def revoke_key(conn: Connection, gid: bytes, kid: bytes, since: tuple[int, int]) -> None:
+    where = (gateway_key.c.gid == gid) & (gateway_key.c.kid == kid)
+    conn.execute(update(gateway_key).where(where).values(revoked_from_epoch=since[0], revoked_from_seq=since[1]))
+
+
+def revoked_serials(conn: Connection) -> list[int]:
+    """Serial numbers of the certificates of gateways that are revoked, of all communities: there is one authority."""
+    rows = conn.execute(
+        select(gateway.c.certificate_serial).where(
+            gateway.c.state == "revoked", gateway.c.certificate_serial.is_not(None)
+        )
+    )
+    return [int.from_bytes(serial, "big") for serial in rows.scalars()]
 
 
 def community_of(conn: Connection, gid: bytes) -> str | None:
@@ -199,6 +227,20 @@ def commands_after(conn: Connection, gid: bytes, after: int, now_ms: int, limit:
         .limit(limit)
     )
     return [bytes(envelope) for envelope in rows.scalars()]
+
+
+def last_command_issued(conn: Connection, gid: bytes) -> int:
+    """0 when there was none."""
+    return conn.execute(select(func.max(command.c.cmd_seq)).where(command.c.gid == gid)).scalar() or 0
+
+
+def insert_command(conn: Connection, row: Mapping[str, object]) -> None:
+    conn.execute(insert(command), dict(row))
+
+
+def command_result(conn: Connection, gid: bytes, h: bytes, result: str, now_ms: int) -> None:
+    where = (command.c.gid == gid) & (command.c.h == h) & command.c.result.is_(None)
+    conn.execute(update(command).where(where).values(result=result, result_ms=now_ms))
 
 
 def count(conn: Connection, gid: bytes, now_ms: int, readings: int, clock_error_ms: int | None) -> None:

@@ -14,6 +14,7 @@ from tallystick_protocol.ids import ZERO_H32
 from tallystick_protocol.part import Event, Part
 
 from tallystick_cloud.contracts import store as contracts
+from tallystick_cloud.gateways import commands
 from tallystick_cloud.gateways.model import Head
 from tallystick_cloud.gateways.store import descriptor_hashes
 from tallystick_cloud.ledger.model import FreshUse
@@ -218,6 +219,9 @@ class Bench:
         for position, trouble in sorted(troubles.items()):
             rows.append(self._exception(trouble, self._channel_of.get(position), position, "quarantined"))
         store.insert_exceptions(self._conn, rows)
+        for note in self._notes:
+            if note.channel == GATEWAY_CHANNEL:
+                commands.answered(self._conn, self._sheet.head.gid, note.event, self._sheet.now_ms)
         notices.tell(self._conn, self._sheet.head, self._rows, self._notes, troubles, self._sheet.now_ms)
         return uses
 

@@ -24,6 +24,7 @@ _WORDS: Mapping[EventCode, tuple[str, Severity, str]] = {
     EventCode.RESTORED: ("card-restored", Severity.WARNING, "the gateway came back with an older card"),
     EventCode.BATCH_LOST: ("batch-lost", Severity.CRITICAL, "sealed batches cannot be read; check the card"),
     EventCode.STORE_FULL: ("store-full", Severity.CRITICAL, "the gateway's store is full; free its card"),
+    EventCode.COMMAND_REFUSED: ("command-refused", Severity.WARNING, "the gateway refused a command"),
     EventCode.TAMPER: ("tamper", Severity.CRITICAL, "the meter reports tampering; go and look"),
 }
 _REFUSED: Mapping[Reason, tuple[str, Severity, str]] = {

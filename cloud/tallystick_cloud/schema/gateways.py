@@ -230,6 +230,8 @@ command = Table(
     number("issued_ms"),
     number("expires_ms"),
     number("leaf", null=True),
+    text("result", null=True),  # done | refused: why; by the gateway's own event
+    number("result_ms", null=True),
 )
 
 alarm = Table(

@@ -4,7 +4,8 @@ It never touches a hash, a settled use or a posting: every other proof stays as 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, select, update
@@ -14,37 +15,78 @@ from tallystick_protocol.money.usage import UsageForm
 from tallystick_protocol.part import Part
 
 from tallystick_cloud.contracts import store as contracts
-from tallystick_cloud.schema import channel, part, settlement_leaf, settlement_slice, use
+from tallystick_cloud.db import savepoint
+from tallystick_cloud.schema import batch, channel, part, settlement_leaf, settlement_slice, use
 
 from . import store
 from .model import TreeKey
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A part as its gateway knows it."""
+
+    gid: bytes
+    epoch: int
+    seq: int
+    part: int
+
+
+@dataclass(frozen=True, slots=True)
 class Erased:
-    """How many of each are gone."""
+    """How many of each are gone. `places`: where the gateways still have a part; they are told by command."""
 
     parts: int
     statements: int
     slices: int
     openings: int
+    places: tuple[Place, ...] = field(default=(), compare=False)
 
 
 def erase_payer(conn: Connection, community: str, payer: bytes) -> Erased:
-    """Everything of a payer in one transaction. The gateway erases its copies on command (protocol.md, Sync)."""
-    rows = list(conn.execute(select(use).where(use.c.community == community, use.c.payer == payer)))
-    parts = sum(_erase_parts(conn, h, mine) for h, mine in _by_channel(rows).items())
+    """Everything of a payer in one transaction. The gateway erases its copies on command (protocol.md, Sync).
+
+    Each line below is an eraser of its own; what another part of the program keeps about people gets one here.
+    """
+    places = _erase_all_parts(conn, community, payer)
     slices = _erase_slices(conn, community, payer)
+    statements = _erase_statements(conn, community, payer)
+    _forget_subjects(conn, community, payer)
+    store.delete_tags(conn, community, payer)
+    openings = contracts.erase_user(conn, community, payer)
+    return Erased(len(places), statements, slices, openings, tuple(places))
+
+
+def would_erase(conn: Connection, community: str, payer: bytes) -> Erased:
+    """The same figures, and nothing is gone."""
+    found: list[Erased] = []
+    with suppress(_Undone), savepoint(conn):
+        found.append(erase_payer(conn, community, payer))
+        raise _Undone
+    return found[0]
+
+
+class _Undone(Exception):
+    """Takes a trial back."""
+
+
+def _erase_all_parts(conn: Connection, community: str, payer: bytes) -> list[Place]:
+    rows = list(conn.execute(select(use).where(use.c.community == community, use.c.payer == payer)))
+    return [place for h, mine in _by_channel(rows).items() for place in _erase_parts(conn, h, mine)]
+
+
+def _erase_statements(conn: Connection, community: str, payer: bytes) -> int:
     mine = (
         settlement_leaf.c.community == community,
         settlement_leaf.c.tree == int(TreeKey.STATEMENTS),
         settlement_leaf.c.party == payer,
         settlement_leaf.c.data.is_not(None),
     )
-    statements = conn.execute(update(settlement_leaf).where(*mine).values(salt=None, data=None)).rowcount
+    return conn.execute(update(settlement_leaf).where(*mine).values(salt=None, data=None)).rowcount
+
+
+def _forget_subjects(conn: Connection, community: str, payer: bytes) -> None:
     conn.execute(update(use).where(use.c.community == community, use.c.payer == payer).values(subject=None))
-    store.delete_tags(conn, community, payer)
-    return Erased(parts, statements, slices, contracts.erase_user(conn, community, payer))
 
 
 def _by_channel(rows: Iterable[Any]) -> dict[bytes, list[Any]]:
@@ -55,22 +97,22 @@ def _by_channel(rows: Iterable[Any]) -> dict[bytes, list[Any]]:
     return found
 
 
-def _erase_parts(conn: Connection, channel_hash: bytes, uses: Sequence[Any]) -> int:
+def _erase_parts(conn: Connection, channel_hash: bytes, uses: Sequence[Any]) -> list[Place]:
     """Personal parts of these uses, and the readings inside their slices."""
     row = conn.execute(select(channel).where(channel.c.channel_hash == channel_hash)).one()
     kept = conn.execute(
-        select(part).where(part.c.gid == row.gid, part.c.channel == row.channel, part.c.data.is_not(None))
+        select(part, batch.c.epoch, batch.c.seq)
+        .join(batch, batch.c.hash == part.c.batch)
+        .where(part.c.gid == row.gid, part.c.channel == row.channel, part.c.data.is_not(None))
+        .order_by(batch.c.leaf, part.c.position)
     )
     numbers = {one.number for one in uses if one.form == UsageForm.EVENT.value}
     times = [t for one in uses if one.form == UsageForm.INTERVAL.value for t in (one.start_ms, one.end_ms)]
-    gone = [(bytes(one.batch), one.position) for one in kept if _is_theirs(bytes(one.data), numbers, times)]
-    for batch, position in gone:
-        conn.execute(
-            update(part)
-            .where(part.c.batch == batch, part.c.position == position)
-            .values(salt=None, data=None, standing="erased")
-        )
-    return len(gone)
+    gone = [one for one in kept if _is_theirs(bytes(one.data), numbers, times)]
+    for one in gone:
+        where = (part.c.batch == one.batch) & (part.c.position == one.position)
+        conn.execute(update(part).where(where).values(salt=None, data=None, standing="erased"))
+    return [Place(bytes(one.gid), one.epoch, one.seq, one.position) for one in gone]
 
 
 def _is_theirs(data: bytes, numbers: set[int], times: Sequence[int]) -> bool:

@@ -8,7 +8,8 @@ import logging
 from collections import deque
 
 from tallystick_protocol import cose
-from tallystick_protocol.codes import EventCode, Reason, TimeQuality
+from tallystick_protocol.codes import CommandType, EventCode, Reason, TimeQuality
+from tallystick_protocol.command import Arg, Command
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.hello import State
 
@@ -141,7 +142,7 @@ class Uplink:
         return effects
 
     def _on_command(self, envelope: bytes) -> list[Effect]:
-        """Commands come with a later release: each is counted durably and answered `unsupported`."""
+        """Obeyed once and answered with a signed event; a kind that this version does not know is `unsupported`."""
         command = self._trust.command(envelope)
         now = self._core.now()
         if command.cmd_seq <= self._core.chain.last_command:
@@ -150,12 +151,26 @@ class Uplink:
             log.warning("command %d waits: the time is not trusted and it is not for this boot", command.cmd_seq)
             return []
         expired = now.quality is not TimeQuality.U and command.expires <= now.utc_ms
-        reason = Reason.EXPIRED if expired else Reason.UNSUPPORTED
-        self._core.command_taken(command.cmd_seq)
+        reason = Reason.EXPIRED if expired else self._obey(command)
         digest = cose.parse(envelope).hash
-        self._core.tell(Happening(GATEWAY_CHANNEL, now, EventCode.COMMAND_REFUSED, ref=digest, reason=reason))
-        text = f"command {command.cmd_seq} ({command.type.name.lower()}): {reason.name.lower()}"
-        return [Tell("command-refused", text)]
+        code = EventCode.COMMAND_DONE if reason is None else EventCode.COMMAND_REFUSED
+        self._core.answer(Happening(GATEWAY_CHANNEL, now, code, ref=digest, reason=reason), command.cmd_seq)
+        what = f"command {command.cmd_seq} ({command.type.name.lower()})"
+        if reason is None:
+            return [Tell("command-done", f"{what}: done")]
+        return [Tell("command-refused", f"{what}: {reason.name.lower()}")]
+
+    def _obey(self, command: Command) -> Reason | None:
+        """None: done. Every kind here may be done twice, as a crash before its number is durable has it."""
+        match command.type:
+            case CommandType.ERASE:
+                places = _places(command.args)
+                if places is None:
+                    return Reason.MALFORMED
+                log.info("erased %d parts by command %d", self._core.erase(places), command.cmd_seq)
+                return None
+            case _:
+                return Reason.UNSUPPORTED
 
     async def _send(self, batch: StoredBatch, session: Session) -> None:
         data = self._core.upload(batch)
@@ -205,3 +220,17 @@ class Uplink:
                 log.warning("new epoch %d (%s): going on from the aggregator's books", self._core.chain.epoch, cause)
             case Tell():
                 log.warning("%s: %s", effect.code, effect.text)
+
+
+def _places(args: tuple[Arg, ...]) -> list[tuple[int, int, int]] | None:
+    """[+ [epoch, seq, part]] of an erase command; None for anything else."""
+    found: list[tuple[int, int, int]] = []
+    for arg in args:
+        match arg:
+            case (bool(), _, _) | (_, bool(), _) | (_, _, bool()):
+                return None
+            case (int(epoch), int(seq), int(part)):
+                found.append((epoch, seq, part))
+            case _:
+                return None
+    return found or None

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from cryptography.x509 import load_pem_x509_crl
 from sqlalchemy import select
 from support.books import DAY, ENERGY, HOUR, TOWN, WASHES
 from support.uploads import Randomness, SimGateway, event, money, wash
@@ -186,3 +187,44 @@ def test_quarantine_is_listed_and_tried_again(
     assert tally(capsys, data, "quarantine", "retry") == {"taken": 2, "left": 0, "uses": 1}
     assert main(["quarantine", "list", "--data", str(data)]) == 0
     assert capsys.readouterr().out == "nothing waits\n"
+
+
+def test_erase_says_first_what_goes_and_then_asks(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    would = tally(capsys, data, "erase", "Anna", "--dry-run")
+    assert (would["erased"], would["parts"], would["gateways"]) == (False, 1, 1)
+    for words, reason in (
+        (("--yes",), "--by: is missing"),
+        (("--by", "Ben", "--yes"), "--by: 'Ben' may not do this"),
+        (("--by", "Coop"), "--yes: is missing"),
+    ):
+        assert main(["erase", "Anna", *words, "--data", str(data)]) == 1
+        assert reason in capsys.readouterr().err
+    assert tally(capsys, data, "erase", "Anna", "--dry-run") == would
+    done = tally(capsys, data, "erase", "Anna", "--by", "Coop", "--yes")
+    assert done == {**would, "erased": True, "commands": 1}
+    assert tally(capsys, data, "erase", "Anna", "--dry-run")["parts"] == 0
+    assert main(["erase", "Nobody", "--dry-run", "--data", str(data)]) == 1
+
+
+def test_revoke_asks_logs_and_rewrites_the_list(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (one,) = tally(capsys, data, "gateway", "list")
+    assert one["state"] == "active"
+    broker = tmp_path / "broker"
+    assert main(["broker-config", "--out", str(broker), "--data", str(data)]) == 0
+    revoke = ["gateway", "revoke", one["gid"], "--why", "sold", "--broker", str(broker)]
+    for words, reason in (
+        ([*revoke, "--by", "Anna", "--yes"], "--by: 'Anna' may not do this"),
+        ([*revoke, "--by", "Coop"], "--yes: is missing"),
+        (["gateway", "revoke", "12", "--why", "x", "--by", "Coop", "--yes"], "GID: is '12'"),
+        (["gateway", "revoke", "00" * 16, "--why", "x", "--by", "Coop", "--yes"], "is no gateway of lindenhof"),
+        (["gateway", "revoke", one["gid"], "--why", " ", "--by", "Coop", "--yes"], "--why: is empty"),
+    ):
+        assert main([*words, "--data", str(data)]) == 1
+        assert reason in capsys.readouterr().err
+    done = tally(capsys, data, *revoke, "--by", "Coop", "--yes")
+    assert (done["from_epoch"], done["from_seq"], len(done["leaves"])) == (1, 3, 1)
+    for path in done["revocation_lists"]:
+        assert len(list(load_pem_x509_crl(Path(path).read_bytes()))) == 1
+    assert tally(capsys, data, "gateway", "list")[0]["state"] == "revoked"
+    assert main([*revoke, "--by", "Coop", "--yes", "--data", str(data)]) == 1
+    assert "is revoked already" in capsys.readouterr().err
