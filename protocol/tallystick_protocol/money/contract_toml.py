@@ -184,9 +184,7 @@ def _assets(
             raise table.fail("user", f"{reason}, or a [[party]] if it signs")
     for name, (_, table) in users.items():
         if name not in paying:
-            raise table.fail(
-                "name", f"{name!r} pays for no asset: make it the user of an [[asset]], or leave it away"
-            )
+            raise table.fail("name", f"{name!r} pays for no asset: make it the user of an [[asset]], or leave it away")
     return tuple(assets), tuple(openings)
 
 
