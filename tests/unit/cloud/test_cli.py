@@ -1,12 +1,13 @@
 """The command line: every command says what it does with examples, and refusals name the next step."""
 
 import re
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support.books import TOWN, WASHES
+from support.books import ENERGY, TOWN, WASHES
 from tallystick_cloud.cli import COMMANDS as FIRST_WORDS
 from tallystick_cloud.cli import main, parser
 
@@ -18,6 +19,7 @@ COMMANDS = [
     ["contract", "check"],
     ["contract", "propose"],
     ["contract", "approve"],
+    ["contract", "accept"],
     ["site", "new"],
     ["period", "close"],
     ["summary"],
@@ -56,9 +58,33 @@ def test_contract_check_names_line_and_field(tmp_path: Path, capsys: pytest.Capt
     assert "line" in capsys.readouterr().err
 
 
-def test_import_twice_is_refused_and_claims_are_private(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from support.books import ENERGY
+def test_a_later_version_gets_new_users_who_accept_it_in_private(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "town.toml").write_text(TOWN)
+    for name, text in (("washes.toml", WASHES), ("energy.toml", ENERGY)):
+        (tmp_path / name).write_text(text)
+    data = ["--data", str(tmp_path / "d")]
+    assert main(["init", *data]) == 0
+    claims = ["--claims", str(tmp_path / "claims"), "--server", "https://localhost:1"]
+    assert main(["community", "import", str(tmp_path / "town.toml"), *claims, *data]) == 0
+    with sqlite3.connect(tmp_path / "d" / "cloud.db") as books:
+        (first,) = books.execute("SELECT h FROM contract_version WHERE name = 'Washes'").fetchone()
+    (tmp_path / "washes.toml").write_text(WASHES.replace('"Anna"', '"Ben"'))
+    capsys.readouterr()
+    after = ["--after", first.hex(), "--party", "Coop"]
+    assert main(["contract", "propose", str(tmp_path / "washes.toml"), *after, *data]) == 0
+    found = re.search(r"contract ([0-9a-f]{64}): draft\nnot said yes: 3 parties", capsys.readouterr().out)
+    assert found is not None
+    assert main(["contract", "accept", found[1], "--user", "Ben", *data]) == 0
+    assert "Ben accepts: Washes, version 2" in capsys.readouterr().out
+    assert main(["contract", "accept", found[1], "--user", "Anna", *data]) == 1
+    assert "is no user of this contract" in capsys.readouterr().err
+    assert main(["contract", "accept", found[1], "--user", "Nobody", *data]) == 1
+    assert "Nobody" in capsys.readouterr().err
 
+
+def test_import_twice_is_refused_and_claims_are_private(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "town.toml").write_text(TOWN)
     (tmp_path / "washes.toml").write_text(WASHES)
     (tmp_path / "energy.toml").write_text(ENERGY)
