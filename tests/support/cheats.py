@@ -20,6 +20,7 @@ from tallystick_protocol.money.rating import Usage, canonical, rate
 from tallystick_protocol.money.settle import Books, Built, RatedUse, Settled
 from tallystick_protocol.part import Part
 from tallystick_protocol.policy import KnownVersion, Policy
+from tallystick_protocol.records import Descriptor
 from tallystick_protocol.settled_use import Use
 from tallystick_protocol.statement import Line, Statement
 
@@ -288,6 +289,21 @@ def moved_use(period: int, usages: list[Usage]) -> list[Usage]:
     return [replace(usage, payer=w.BRUNO) if usage is first else usage for usage in usages]
 
 
+def channel_moved() -> w.World:
+    """Long after the first wash the first machine's channel is said to be the second machine's."""
+    world = w.found()
+    machine = world.machines[0]
+    first = next(e for e, _ in world.log.envelopes if cose.parse(e).hash == machine.descriptor)
+    old = Descriptor.decode(cose.parse(first).payload)
+    new = replace(old, nonce=fixed("moved", 16), prev=machine.descriptor, asset="washer-2")
+    world.log.add(cose.sign(w.ROOT, ContentType.DESCRIPTOR, new.encode()))
+    return world
+
+
+def first_is_brunos(rows: list[w.Wash]) -> list[w.Wash]:
+    return [replace(rows[0], payer=w.BRUNO), *rows[1:]]
+
+
 def signed_by(signer: Any) -> Callable[[], bytes]:
     """The last settlement, signed by a key that may not."""
 
@@ -405,6 +421,8 @@ CHEATS: tuple[Cheat, ...] = (
         w.BRUNO, built=in_period(0, moved_line)), w.BRUNO),
     Cheat("a wash moved to another user with all that depends on it", "makes you its user",
           as_host(w.BRUNO, usages=moved_use), w.BRUNO),
+    Cheat("a wash of a machine that is said to be another one later", "makes you its user",
+          as_host(w.BRUNO, found=channel_moved, washes=first_is_brunos), w.BRUNO),
     Cheat("a user's place left out of the file", "is charged to you, but nothing in the file shows",
           edited(without_places, w.ANNA), w.ANNA),
     Cheat("a user's place under another salt", "is not you: the parties signed another user's commitment",

@@ -121,15 +121,15 @@ def _settle(
     return Metered(world, channel, batches, built, envelope, world.log.add(envelope))
 
 
-def evidence(made: Metered, party: PartyId, skip_batch: int | None = None) -> bytes:
-    """Anna's file with her curve, or one of a party to the split with sums alone."""
+def evidence(made: Metered, party: PartyId, skip_batch: int | None = None, *, place: bool = True) -> bytes:
+    """Anna's file with her curve and, if wanted, her place; or one of a party to the split with sums alone."""
     scope = Scope.OWN if party == w.ANNA else Scope.CONTRACT
     draft = EvidenceDraft(party, scope)
     for envelope, leaf in made.world.log.envelopes:
         kind = cose.parse(envelope).content_type
         if kind is not ContentType.BATCH:
             number = draft.add(envelope, leaf)
-            if scope is Scope.OWN and kind is ContentType.CONTRACT:
+            if place and scope is Scope.OWN and kind is ContentType.CONTRACT:
                 draft.open_user(number, 0, SALT, w.ANNA)
     for index, sealed in enumerate(made.batches):
         if scope is Scope.OWN and index != skip_batch:

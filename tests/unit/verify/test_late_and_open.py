@@ -12,6 +12,7 @@ from tallystick_protocol import cose
 from tallystick_protocol.codes import EvidenceLevel, Reason, ResolutionAction
 from tallystick_protocol.cose import ContentType
 from tallystick_protocol.cover import Cover, Open
+from tallystick_protocol.evidence import USER_KEY, Evidence
 from tallystick_protocol.ids import H32
 from tallystick_protocol.money.calendar import period_of
 from tallystick_protocol.money.numbers import Exact
@@ -187,7 +188,7 @@ def test_a_decision_about_more_than_was_open_is_refused() -> None:
     assert "closes more of open span 90 than was open" in report.verdict
 
 
-def _with_minimum(bent: int = 0) -> b.Scene:
+def _with_minimum(bent: int = 0, machines: tuple[int, ...] = (0, 1)) -> b.Scene:
     """Nobody pays less than 9 EUR a month: a pseudo use tops the period up."""
     contract = w.laundry()
     contract = replace(contract, tariff=replace(contract.tariff, minimum=Exact.of(9)))
@@ -206,7 +207,7 @@ def _with_minimum(bent: int = 0) -> b.Scene:
         )
 
     def washes(rows: list[w.Wash]) -> list[w.Wash]:
-        return [replace(row, payer=w.users(1)[row.machine]) for row in rows]
+        return [replace(row, payer=w.users(1)[row.machine]) for row in rows if row.machine in machines]
 
     return b.scene(b.Host(found=found, usages=usages, washes=washes))
 
@@ -218,6 +219,16 @@ def test_a_months_minimum_is_verified_like_any_use(party: w.PartyId) -> None:
     assert report.verdict in (VALID, VALID_SPLIT_AS_COMMITTED), report.verdict
     closing = next(s.closing for s in scene.built[1].statements if s.party == w.ANNA)
     assert closing <= -18 * 10**9
+
+
+def test_a_minimum_is_charged_to_users_of_the_contract_only() -> None:
+    """Anna does not wash: her place in the contract alone says that she owes the minimum."""
+    evidence = Evidence.decode(b.evidence(_with_minimum(machines=(1,)), w.ANNA))
+    assert verify_evidence(evidence.encode(), w.policy(w.ANNA)).verdict == VALID_SPLIT_AS_COMMITTED
+    closed = replace(evidence, pieces=tuple(piece for piece in evidence.pieces if piece.key != USER_KEY))
+    verdict = verify_evidence(closed.encode(), w.policy(w.ANNA)).verdict
+    assert verdict.startswith("minimum of the period")
+    assert "makes you its user" in verdict
 
 
 def test_a_minimum_before_the_end_of_its_month_is_refused() -> None:

@@ -9,6 +9,7 @@ from support import evidence_meters as e
 from support import evidence_world as w
 from tallystick_protocol import cbor
 from tallystick_protocol.money.settle import Built
+from tallystick_protocol.money.user import commit_user
 from tallystick_protocol.part import Segment
 from tallystick_protocol.verify import VALID, VALID_SPLIT_AS_COMMITTED, verify_evidence
 
@@ -48,6 +49,15 @@ def test_a_party_to_the_split_finds_it_valid_without_a_curve(party: w.PartyId, l
         assert one.slices is not None
         assert [leaf for leaf in one.slices.leaves if leaf.data in data] == []
     assert cbor.encode([e.QUARTER] * 24) not in data
+
+
+def test_a_meter_that_the_contract_gives_to_somebody_else_is_not_a_payers() -> None:
+    contract = e.electricity()
+    others = (replace(contract.assets[0], user=commit_user(e.SALT, w.BRUNO)),)
+    assert "is not you" in _report(e.metered(replace(contract, assets=others))).verdict
+    openly = (replace(contract.assets[0], user=w.MEMBERS),)
+    assert "the contract names it openly" in _report(e.metered(replace(contract, assets=openly))).verdict
+    assert "makes you its user" in _report(e.metered(), place=False).verdict
 
 
 def test_readings_left_out_are_noticed() -> None:
