@@ -33,6 +33,8 @@ class Aftermath:
         found = [] if self.failed is None else [self.failed]
         if self.month is not None and not self.month.payouts:
             found.append("nobody was paid")
+        if self.month is not None and self.month.bank_day is not None:
+            found += self.month.bank_day.amiss
         if self.all_wash:
             found += [f"{one.member} had a slot, but pays for no wash" for one in self.payers if not one.washes]
         return [*found, *unverified(self.proofs), *amiss_of(self.cheats)]
@@ -42,6 +44,7 @@ class Aftermath:
         month = self.month
         return {
             "payouts": [] if month is None else _payouts(month),
+            "bank": None if month is None or month.bank_day is None else month.bank_day.content(),
             "members": [
                 {"member": one.member, "washes": one.washes, "fees_nano": str(one.nano)} for one in self.payers
             ],

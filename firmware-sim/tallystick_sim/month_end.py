@@ -1,4 +1,5 @@
-"""The first day of the next month: the period is settled, a payout run is proposed and released, its bank file written.
+"""The first day of the next month: the period is settled, a payout run is proposed and released,
+its bank file written, and the bank executes it while the users pay.
 It uses the aggregator's own commands and no others; nobody washes between the demo's day and that morning."""
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tallystick_sim.at_the_bank import BankDay, at_the_bank
 from tallystick_sim.clock import VARIABLE, ScaledClock, real_ms
 from tallystick_sim.programs import run_program, tallystick
 
@@ -45,6 +47,7 @@ class MonthEnd:
     held: tuple[Held, ...]
     bank_file: Path
     environment: Mapping[str, str]
+    bank_day: BankDay | None = None
 
     @property
     def clock(self) -> str:
@@ -72,7 +75,10 @@ async def end_month(data: Path, town_ms: int, tell: Callable[[str], None]) -> Mo
         tell(f"paid out: {one.party} EUR {one.cents // CENTS}.{one.cents % CENTS:02d} for {one.contract}")
     tell(f"payout run {run['run']}, proposed by {PROPOSES}, released by {RELEASES}: bank file {bank_file}")
     held = tuple(Held(one["party"], one["reason"]) for one in run["held"])
-    return MonthEnd(period, len(closed), payouts, held, bank_file, environment)
+    on = morning + EXECUTED_AFTER
+    bank_day = await at_the_bank(data, PROPOSES, int(run["run"]), bank_file, on.date(), environment)
+    tell(bank_day.text)
+    return MonthEnd(period, len(closed), payouts, held, bank_file, environment, bank_day)
 
 
 def morning_after(day: datetime) -> datetime:

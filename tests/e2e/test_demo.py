@@ -77,6 +77,10 @@ def check_month_end(said: dict[str, Any]) -> None:
     cents = {payout["party"]: payout["cents"] for payout in said["payouts"]}
     assert cents["Elena Moser"] == 100
     assert cents["Kofler Repairs"] % 15 == 0
+    bank = said["bank"]
+    assert (bank["payouts"], bank["suspense"], bank["unseen_nano"]) == (len(said["payouts"]), 0, "0")
+    assert bank["payments"] >= 6
+    assert b"camt.053.001.08" in Path(bank["statement"]).read_bytes()
     members = {one["member"]: one for one in said["members"]}
     assert len(members) == 12
     assert sum(one["washes"] > 0 for one in members.values()) >= 6  # one slot of the plan at least

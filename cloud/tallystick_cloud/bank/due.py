@@ -5,7 +5,7 @@ It never asks for a part of a cent: what is below one waits for the next use.
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select, true
 
 from tallystick_cloud.ledger.model import Account
 from tallystick_cloud.parties.store import names_by_id
@@ -15,36 +15,49 @@ from tallystick_cloud.schema import balance
 
 from .reference import reference_of
 
+UNIT = "EUR"
+
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """`cents` to pay to `holder` under `reference`; `iban` None: the holder gave no account yet."""
+    """`cents` that `payer` is to pay to `holder` under `reference`; `iban` None: the holder gave no account yet."""
 
+    payer: str
     holder: str
     iban: str | None
     cents: int
     reference: str
 
 
-def dues(conn: Connection, community: str, party: bytes, now_ms: int, unit: str = "EUR") -> tuple[Due, ...]:
-    """One per collector whom the party owes a cent or more, by name; what it owes itself is left out."""
+def dues(conn: Connection, community: str, party: bytes, now_ms: int) -> tuple[Due, ...]:
+    """What one party is to pay, by collector; what it owes itself is left out."""
+    return _dues(conn, community, now_ms, balance.c.party == party)
+
+
+def all_dues(conn: Connection, community: str, now_ms: int) -> tuple[Due, ...]:
+    """What everybody is to pay, by collector and payer."""
+    return _dues(conn, community, now_ms, true())
+
+
+def _dues(conn: Connection, community: str, now_ms: int, which: ColumnElement[bool]) -> tuple[Due, ...]:
     rows = conn.execute(
-        select(balance.c.holder, func.sum(balance.c.amount))
+        select(balance.c.holder, balance.c.party, func.sum(balance.c.amount))
         .where(
+            which,
             balance.c.community == community,
-            balance.c.party == party,
-            balance.c.holder != party,
-            balance.c.unit == unit,
+            balance.c.party != balance.c.holder,
+            balance.c.unit == UNIT,
             balance.c.account == Account.RECEIVABLE.value,
         )
-        .group_by(balance.c.holder)
+        .group_by(balance.c.holder, balance.c.party)
     )
     names, known = names_by_id(conn, community), accounts(conn, community, now_ms)
     found = []
-    for holder, nano in rows:
+    for holder, party, nano in rows:
         cents = whole_cents(int(nano))
         if cents:
             account = known.get(bytes(holder))
-            reference = reference_of(community, bytes(holder), party)
-            found.append(Due(names[bytes(holder)], None if account is None else account.iban, cents, reference))
-    return tuple(sorted(found, key=lambda one: one.holder))
+            reference = reference_of(community, bytes(holder), bytes(party))
+            iban = None if account is None else account.iban
+            found.append(Due(names[bytes(party)], names[bytes(holder)], iban, cents, reference))
+    return tuple(sorted(found, key=lambda one: (one.holder, one.payer)))

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from tallystick_cloud.payouts import epc
 from tallystick_cloud.payouts.model import money
 
+from .due import Due
 from .model import Standing
+from .reference import in_groups
 from .service import Position, Reported, Taken
 from .store import StoredEntry
 
@@ -99,6 +101,20 @@ def entry_text(one: StoredEntry) -> str:
     return f"{one.id.hex()[:ID_CHARS]}  {one.day}  {amount:>14} {one.currency}  {one.standing.value:8}  {one.about}" + (
         f"\n{'':14}{who}" if who else ""
     )
+
+
+def due_json(one: Due) -> dict[str, object]:
+    return {
+        "payer": one.payer,
+        "collector": one.holder,
+        "iban": one.iban,
+        "cents": str(one.cents),
+        "reference": one.reference,
+    }
+
+
+def due_text(one: Due) -> str:
+    return f"{epc.decimal(one.cents):>12}  {one.payer} to {one.holder}  {in_groups(one.reference)}"
 
 
 def position_json(one: Position, names: Names) -> dict[str, object]:

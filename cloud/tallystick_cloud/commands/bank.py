@@ -1,4 +1,4 @@
-"""`tallystick bank in | show | assign | reference`: files from the bank, and what waits for a person.
+"""`tallystick bank in | show | assign | dues | reference`: files from the bank, and what waits for a person.
 
 It never guesses whose money it is; what nobody can tell stays in suspense until somebody says so.
 """
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tallystick_cloud.bank import report, service
+from tallystick_cloud.bank.due import all_dues
 from tallystick_cloud.bank.errors import BankInUnread
 from tallystick_cloud.bank.intake import take
 from tallystick_cloud.bank.model import Standing
@@ -50,6 +51,14 @@ def add(commands: Commands) -> None:
     found.add_argument("entry", metavar="ENTRY", help="its id, as `show` prints it")
     found.add_argument("--party", required=True, metavar="NAME", help="who paid")
     found.add_argument("--yes", action="store_true", help="do not ask")
+    _common(found)
+    found = command(
+        words,
+        "dues",
+        show_dues,
+        "List who is to pay how much, to whom and under which reference.",
+        "  tallystick bank dues --data D\n  tallystick bank dues --json --data D\n",
+    )
     _common(found)
     found = command(
         words,
@@ -118,6 +127,20 @@ def assign(parsed: argparse.Namespace) -> int:
     finally:
         options.database.close()
     print(json.dumps(report.entry_json(found, names), indent=1) if parsed.json else report.entry_text(found))
+    return 0
+
+
+def show_dues(parsed: argparse.Namespace) -> int:
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        found = options.database.read_now(all_dues, name, options.clock.utc_ms())
+    finally:
+        options.database.close()
+    if parsed.json:
+        print(json.dumps([report.due_json(one) for one in found], indent=1))
+        return 0
+    print("\n".join(report.due_text(one) for one in found) or "nobody owes a cent or more")
     return 0
 
 

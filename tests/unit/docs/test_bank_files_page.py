@@ -18,6 +18,6 @@ def test_every_command_is_understood(command: str) -> None:
 
 
 def test_every_standing_is_explained() -> None:
-    assert len(COMMANDS) == 5
+    assert len(COMMANDS) == 6
     for standing in Standing:
         assert standing.value in PAGE or standing is Standing.ASSIGNED

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from tallystick_sim.aftermath import Aftermath, after_the_washing
 from tallystick_sim.aggregator import Aggregator, AggregatorError
+from tallystick_sim.at_the_bank import BankDay
 from tallystick_sim.cheat import Tried, table_of
 from tallystick_sim.cheat_plays import NAMES, PAST_THE_METER
 from tallystick_sim.milestones import LENDER, flip
@@ -63,6 +65,9 @@ def test_a_good_end_has_nothing_amiss_and_reports_payouts_evidence_and_cheats() 
         (Aftermath(MONTH, cheats=(Tried("deleted-wash", "tries", False, "valid"),)), "deleted-wash"),
         (Aftermath(MonthEnd("2026-11-22", 5, (), (), Path("x"), {})), "nobody was paid"),
         (Aftermath(MONTH, payers=(Payer("Marta", 0, 0), Payer("Jonas", 1, 12)), all_wash=True), "Marta had a slot"),
+        (Aftermath(replace(MONTH, bank_day=BankDay(Path("s"), 1, 2, 1, 0, 0, 0))), "1 entries of the bank's statement"),
+        (Aftermath(replace(MONTH, bank_day=BankDay(Path("s"), 1, 2, 0, 0, 7, 0))), "differ by 7 nano"),
+        (Aftermath(replace(MONTH, bank_day=BankDay(Path("s"), 1, 2, 0, 0, 0, 3))), "3 users paid and still owe"),
         (Aftermath(failed="the words of a program"), "the words of a program"),
     ],
 )
