@@ -6,7 +6,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support.virtual_time import VirtualTimeLoop
+
+# By default an example that takes 200 ms fails, and so does slow making of data: on a busy machine both are luck.
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("busy machine")
 
 
 def pytest_asyncio_loop_factories(
