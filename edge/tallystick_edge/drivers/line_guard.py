@@ -21,6 +21,11 @@ class Link(Protocol):
     @property
     def numbers_answers(self) -> bool: ...
 
+    @property
+    def heard_at(self) -> float:
+        """Loop time at which the last characters came; the silence between two frames counts from there."""
+        ...
+
     async def ask(self, unit: int, span: Span) -> tuple[int, ...]: ...
 
 
@@ -126,7 +131,7 @@ class LineGuard:
             self.counts.refused += 1
             raise
         finally:
-            self._free_at = self._now() + self._times.gap_us / 1_000_000
+            self._free_at = self._link.heard_at + self._times.gap_us / 1_000_000
         self.counts.answered += 1
         state.owed.clear()
         return words

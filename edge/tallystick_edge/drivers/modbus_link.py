@@ -44,6 +44,7 @@ class ModbusLink:
         self._unanswered = 0
         self._timeout_ms = config.timeout_ms
         self._opened: int | None = None
+        self.heard_at = 0.0
         self._sent = b""
 
     def wait_for(self, timeout_ms: int) -> None:
@@ -130,6 +131,7 @@ class ModbusLink:
     def _trace_packet(self, sending: bool, data: bytes) -> bytes:
         """Take away what an adapter lets us hear of ourselves. pymodbus would read an echoed question for one register
         of 0x0300 to 0x03FF as a sound answer, because its address looks like a byte count."""
+        self.heard_at = asyncio.get_running_loop().time()  # what we say ourselves also ends a silence
         if sending:
             self._sent = data
             return data

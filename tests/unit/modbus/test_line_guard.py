@@ -30,6 +30,7 @@ class Slave:
     busy: int = 0
     most_busy: int = 0
     hold: asyncio.Event | None = None
+    heard_at: float = 0.0
     heard: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def ask(self, unit: int, span: Span) -> tuple[int, ...]:
@@ -42,6 +43,7 @@ class Slave:
             return self._answer(unit, span)
         finally:
             self.busy -= 1
+            self.heard_at = asyncio.get_running_loop().time()
 
     def _answer(self, unit: int, span: Span) -> tuple[int, ...]:
         owed = self.owed.setdefault(unit, deque())

@@ -20,6 +20,7 @@ class Meter:
     most: int = 125
     asked: list[Span] = field(default_factory=list)
     numbers_answers: bool = True
+    heard_at: float = 0.0
 
     async def ask(self, unit: int, span: Span) -> tuple[int, ...]:
         self.asked.append(span)
