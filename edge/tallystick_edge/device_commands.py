@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import fcntl
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -13,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tallystick_edge.config import EdgeConfig, LineConfig, MeterConfig
+from tallystick_edge.config import EdgeConfig, LineConfig, LineKind, MeterConfig
 from tallystick_edge.config_toml import load_config
 from tallystick_edge.errors import ConfigError, EdgeError
 from tallystick_edge.link_options import (
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S_MAX = 600  # a person waits
 SCAN_S = 30
+LOCK_FILE = "lock"  # in the data folder; held by a running agent (`app.DataLock`)
 NEXT = {  # by the reason of a fault: what a person does about it
     "timeout": "check its power, its address, speed and parity, and that A and B are not swapped",
     "line-down": "check the cable, the device path or host and port, and that no other program has it open",
@@ -153,7 +156,9 @@ def _read_registers(options: argparse.Namespace) -> int:
     from tallystick_edge.dump import dump_text
     from tallystick_edge.look import look_at_registers
 
-    line = line_of(options, None if link_given(options) else load_config(_config_path(options)))
+    config = None if link_given(options) else load_config(_config_path(options))
+    line = line_of(options, config)
+    _not_beside_an_agent(line, config)
     reading = asyncio.run(look_at_registers(line, options.unit, options.registers, system_clock()))
     if options.raw or options.json:
         print(dump_text([reading]))
@@ -197,6 +202,9 @@ async def _read_configured(options: argparse.Namespace, config: EdgeConfig) -> t
     meters = _chosen(config, options.meter)
     check_registers(config, meters)  # a register or profile that is not there is named before any line is opened
     profiles = partial(_modbus_profile, own=options.profiles or config.profiles)
+    for line in config.lines:
+        if any(meter.line == line.id for meter in meters):
+            _not_beside_an_agent(line, config)
     wired = [
         look_at_line(line, at_it, profiles, system_clock())
         for line in config.lines
@@ -225,6 +233,7 @@ def _chosen(config: EdgeConfig, ids: Sequence[str]) -> list[MeterConfig]:
 def _probe(options: argparse.Namespace) -> int:
     config = None if link_given(options) else load_config(_config_path(options))
     line = line_of(options, config)
+    _not_beside_an_agent(line, config)
     return asyncio.run(_scan(options, line, config))
 
 
@@ -314,6 +323,23 @@ def _check_profile(options: argparse.Namespace) -> int:
 
 
 # --- what they share --------------------------------------------------------------------------------------------
+
+
+def _not_beside_an_agent(line: LineConfig, config: EdgeConfig | None) -> None:
+    """Two masters on one pair of wires spoil each other's frames; a running agent is told by its lock."""
+    if config is None or line.kind is not LineKind.RTU:
+        return
+    try:
+        lock = os.open(config.data / LOCK_FILE, os.O_RDWR)
+    except OSError:
+        return  # no agent ever ran on this folder
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        step = "stop it first (systemctl stop tallystick-edge), two masters on one line spoil each other's frames"
+        raise ConfigError("command line", f"line {line.id}", "is in use by the agent that runs here", step) from None
+    finally:
+        os.close(lock)
 
 
 def _config_path(options: argparse.Namespace) -> Path:

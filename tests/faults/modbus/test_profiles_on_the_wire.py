@@ -21,7 +21,7 @@ from tallystick_sim.modbus.tcp import MeterServer
 from tallystick_sim.modbus.timing import LineTiming
 
 BAUD = 115_200
-TIMEOUT_MS = 2_000  # nobody is silent here, and the machine is busy
+TIMEOUT_MS = 10_000  # nobody is silent here, and the machine is busy
 NUMBER_SERIALS = {"schneider-iem3155", "kamstrup-multical-603"}
 NO_SERIAL = {"dynaflox-ultrad"}
 SHORT_SERIALS = {"carlo-gavazzi-em340"}

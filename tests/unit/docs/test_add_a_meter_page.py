@@ -5,27 +5,21 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 from support.repository import ROOT
+from tallystick_sim.ports import any_free
 
 PAGE = (ROOT / "docs" / "how-to" / "add-a-meter.md").read_text()
 BLOCK = re.compile(r"(?:`(?P<file>[\w./-]+)`:\n\n)?```(?P<kind>sh|toml|text)\n(?P<body>.*?)```", re.DOTALL)
 PORT = "1502"
 
 
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
 def test_the_page_works_as_it_is_written(tmp_path: Path) -> None:
     shutil.copy(ROOT / "docs" / "examples" / "acme-e1.json", tmp_path)
-    port = free_port()
+    port = str(any_free())
     programs = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     said, ran, player = "", 0, None
     try:

@@ -218,3 +218,20 @@ async def test_a_scan_ends_in_time_and_says_what_it_left(tmp_path: Path) -> None
     assert found == []
     assert 1 <= len(scan.asked) < 247
     assert scan.asked + scan.left == list(range(1, 248))
+
+
+def test_a_serial_line_that_a_running_agent_uses_is_left_alone(tmp_path: Path, capsys: Output) -> None:
+    from tallystick_edge.app import DataLock
+
+    arguments = config(tmp_path, "localhost:502", HOUSE)
+    text = (tmp_path / "edge.toml").read_text().replace('kind = "tcp"\nhost = "localhost"\nport = 502', "")
+    (tmp_path / "edge.toml").write_text(
+        text.replace('id = "tcp"', f'id = "tcp"\nkind = "rtu"\ndevice = "{tmp_path}/no"')
+    )
+    (tmp_path / "data").mkdir()
+    with DataLock(tmp_path / "data"):
+        for command in (["probe"], ["read"], ["read", "--registers", "3:0:1"]):
+            assert main([command[0], *arguments, *command[1:]]) == 1
+            assert "is in use by the agent that runs here. Next: stop it first" in capsys.readouterr().err
+    assert main(["probe", *arguments, "--units", "1"]) == 1
+    assert "Next: check the cable, the device path" in capsys.readouterr().err
