@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,11 +52,13 @@ register = "energy_import"
 class Steady:
     """A driver whose meter answers."""
 
+    def __init__(self) -> None:
+        self.value = 1_000
+
     async def run(self, sink: Sink) -> None:
-        value = 1_000
         while True:
-            value += 1
-            sink.sample(replace(sample(value * 1_000, value, 0), values={"energy_import": value}))
+            self.value += 1
+            sink.sample(replace(sample(self.value * 1_000, self.value, 0), values={"energy_import": self.value}))
             await asyncio.sleep(0.01)
 
 
@@ -84,16 +86,27 @@ def use_drivers(monkeypatch: pytest.MonkeyPatch, *drivers: Driver) -> None:
     monkeypatch.setattr(agent_module, "DRIVER_AGAIN_MS", 20)
 
 
-async def run_for(config_file: Path, seconds: float) -> None:
+async def run_until(config_file: Path, condition: Callable[[], bool]) -> None:
     app = App(load_config(config_file), system_clock(), SystemEntropy())
-    asyncio.get_running_loop().call_later(seconds, app.stop)
+
+    async def look() -> None:
+        try:
+            async with asyncio.timeout(60):
+                while not condition():  # noqa: ASYNC110 - what it waits for happens in several places
+                    await asyncio.sleep(0.02)
+        finally:
+            app.stop()
+
+    looking = asyncio.create_task(look())
     await app.run()
+    await looking
 
 
 async def test_one_dead_device_never_stops_another(config_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Broken()
-    use_drivers(monkeypatch, broken, Steady())
-    await run_for(config_file, 0.5)
+    steady = Steady()
+    use_drivers(monkeypatch, broken, steady)
+    await run_until(config_file, lambda: broken.starts > 3 and steady.value > 1_011)
     journal = Journal.open(config_file.parent / "data" / "journal.sqlite", bytes(32))
     assert broken.starts > 3
     value = journal.load().channels[1].value
@@ -104,8 +117,9 @@ async def test_one_dead_device_never_stops_another(config_file: Path, monkeypatc
 async def test_metering_and_sealing_go_on_without_an_enrolment(
     config_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use_drivers(monkeypatch, Steady())
-    await run_for(config_file, 0.3)
+    steady = Steady()
+    use_drivers(monkeypatch, steady)
+    await run_until(config_file, lambda: steady.value > 1_010)
     journal = Journal.open(config_file.parent / "data" / "journal.sqlite", bytes(32))
     assert journal.load().pending == []  # sealed at the end
     assert journal.waiting_count() >= 1
@@ -115,17 +129,18 @@ async def test_a_commit_that_fails_is_survived_by_opening_the_journal_again(
     config_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_drivers(monkeypatch, Steady())
-    failures = iter([True, False, True])
+    failures, flushed = iter([True, False, True]), []
     real = Journal.flush
 
     def flaky(self: Journal, flush: Flush) -> None:
         if next(failures, False):
             raise JournalError("disk I/O error")
         real(self, flush)
+        flushed.append(flush)
 
     monkeypatch.setattr(Journal, "flush", flaky)
     monkeypatch.setattr(agent_module, "STORE_AGAIN_MS", 10)
-    await run_for(config_file, 0.6)
+    await run_until(config_file, lambda: len(flushed) >= 3)
     assert next(failures, None) is None
     journal = Journal.open(config_file.parent / "data" / "journal.sqlite", bytes(32))
     assert journal.waiting_count() >= 1
