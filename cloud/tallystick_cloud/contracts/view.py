@@ -79,10 +79,11 @@ def parties(version: VersionView, reader: bytes | None, w: Wording) -> tuple[Par
     found = [PartyView(one.name, _(one.role.replace("-", " ")), one.id == reader) for one in contract.parties]
     mine = version.assets_of(reader)
     if mine:
-        found.append(PartyView(_("You"), _("user of {assets}").format(assets=", ".join(mine)), True))
+        found.append(PartyView(_("User of {assets}").format(assets=", ".join(mine)), _("not named here"), True))
     others = sum(asset.is_committed for asset in contract.assets) - len(mine)
     if others:
-        found.append(PartyView(_("Not named"), _("users of other assets: {n}").format(n=others), False))
+        who = _("Users of other assets: {n}") if mine else _("Users of assets: {n}")
+        found.append(PartyView(who.format(n=others), _("not named here"), False))
     return tuple(found)
 
 

@@ -21,14 +21,14 @@ def shown(conn: Connection, world: World, name: str, contract: str, *, sees_all:
 
 
 def test_a_user_is_told_what_is_theirs(conn: Connection, world: World) -> None:
-    assert shown(conn, world, "Anna", "Washes")[-1] == ("You", "user of washer")
+    assert shown(conn, world, "Anna", "Washes")[-1] == ("User of washer", "not named here")
 
 
 @pytest.mark.parametrize(("name", "sees_all"), [("Coop", False), ("Bank", False), ("Maria", True), ("Ada", True)])
 def test_nobody_else_is_told_who_the_users_are(conn: Connection, world: World, name: str, sees_all: bool) -> None:
     found = shown(conn, world, name, "Washes", sees_all=sees_all)
-    assert found[-1] == ("Not named", "users of other assets: 1")
-    assert not {"Anna", "Ben", "You"} & {one for one, _ in found}
+    assert found[-1] == ("Users of assets: 1", "not named here")
+    assert not {"Anna", "Ben", "User of washer"} & {one for one, _ in found}
 
 
 def test_a_contract_of_others_is_not_found(conn: Connection, world: World) -> None:
