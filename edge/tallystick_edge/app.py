@@ -168,6 +168,10 @@ def make_drivers(config: EdgeConfig, clock: Clock, replay: ReplayStore) -> Seque
             profiles = partial(load_profile, own=config.profiles)
             ble = BleDriver(adapter, meters, clock, replay, profiles=profiles)
             drivers.append((f"adapter {adapter.id}", ble))
+    for point in config.charge_points:
+        from tallystick_edge.drivers.charge_log import ChargeLog
+
+        drivers.append((f"charge point {point.id}", ChargeLog(point, clock, replay)))
     return drivers
 
 

@@ -122,6 +122,20 @@ class UseConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ChargePointConfig:
+    """A charge point whose meter signs its sessions (OCMF): its software appends them to `file` as JSON lines.
+
+    `channel` counts their energy in 10^`exponent` Wh. `every_ms`: how often the file is looked at, in domain time."""
+
+    id: str
+    file: Path
+    channel: int
+    exponent: int = -3
+    serial: str | None = None
+    every_ms: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
 class UplinkConfig:
     """How and how often the gateway talks. `seal_every_ms`, `heartbeat_ms` are domain time, the rest real time."""
 
@@ -149,3 +163,4 @@ class EdgeConfig:
     uses: tuple[UseConfig, ...]
     profiles: Path | None = None
     metrics_port: int | None = None
+    charge_points: tuple[ChargePointConfig, ...] = ()

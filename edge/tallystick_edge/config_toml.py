@@ -10,6 +10,7 @@ from pathlib import Path
 from tallystick_edge.config import (
     AdapterConfig,
     ChannelConfig,
+    ChargePointConfig,
     EdgeConfig,
     LineConfig,
     LineKind,
@@ -56,10 +57,11 @@ def load_config(path: Path) -> EdgeConfig:
         uses=uses,
         profiles=_folder(gateway, path.parent),
         metrics_port=_metrics_port(root),
+        charge_points=tuple(_charge_point(each, path.parent) for each in root.tables("charge_point", METERS_MAX)),
     )
     _unique(root, "line", (each.id for each in lines))
     _unique(root, "adapter", (each.id for each in adapters))
-    _unique(root, "meter", (each.id for each in meters))
+    _unique(root, "meter", [*(each.id for each in meters), *(each.id for each in config.charge_points)])
     _unique(root, "meter.channel", _channel_numbers(config))
     for table in (gateway, root):
         table.done()
@@ -79,6 +81,20 @@ def _channel_numbers(config: EdgeConfig) -> Iterable[str]:
     for meter in config.meters:
         yield from (str(channel.number) for channel in meter.channels)
     yield from (str(use.channel) for use in config.uses)
+    yield from (str(point.channel) for point in config.charge_points)
+
+
+def _charge_point(table: Table, folder: Path) -> ChargePointConfig:
+    point = ChargePointConfig(
+        id=_id(table, "id"),
+        file=(folder / table.text("file")).absolute(),
+        channel=table.integer("channel", 1, CHANNEL_NUMBER_MAX),
+        exponent=table.integer("exponent", -6, 3, -3),
+        serial=table.text_or_none("serial"),
+        every_ms=table.seconds_ms("every_s", 100, HOUR_MS, 1_000),
+    )
+    table.done()
+    return point
 
 
 def _unique(root: Table, key: str, names: Iterable[str]) -> None:

@@ -26,6 +26,7 @@ from tallystick_edge.ports import Clock, Entropy
 from tallystick_edge.restore import Card, restore
 from tallystick_edge.rewrite import rewrite
 from tallystick_edge.room import Level, Room, StoreLimits
+from tallystick_edge.usage.wash import WashRule
 
 BOOT_BYTES, NONCE_BYTES = 6, 16
 PENDING_MAX = 16_384  # durable items held in memory until they are sealed: about 6 MB
@@ -285,7 +286,9 @@ class Core:
         """Go on from the books: nothing this card holds is thrown away, nothing billed is billed again."""
         self.flush()
         uploads = [data for each in self.waiting(UNRECEIPTED_MAX) if (data := self.upload(each)) is not None]
-        rules = {plan.wash.rule.channel: plan.wash.rule for plan in self._plans.values() if plan.wash is not None}
+        plans = self._plans.values()
+        rules: dict[int, WashRule | None] = {p.session.channel: None for p in plans if p.session is not None}
+        rules |= {plan.wash.rule.channel: plan.wash.rule for plan in plans if plan.wash is not None}
         card = Card(self._chain, self._pending, uploads, self.desk.channels, self.desk.machines, rules)
         restored = restore(card, state, self._common(state), forked, self.now())
         channels = list(restored.channels.values())

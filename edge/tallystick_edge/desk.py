@@ -3,11 +3,13 @@ It opens no file; `Core` makes its items durable and gives it back the states af
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from tallystick_protocol.codes import EventCode, Reason, TimeQuality
+from tallystick_protocol.errors import ProtocolError
 
 from tallystick_edge.items import GATEWAY_CHANNEL, GaugeReading, Happening, Item, Moment, Reading
 from tallystick_edge.journal import Flush
@@ -18,8 +20,10 @@ from tallystick_edge.metering.silence import gap
 from tallystick_edge.plan import MeterPlan, WashPlan
 from tallystick_edge.ports import Clock
 from tallystick_edge.sample import Fault, Sample
+from tallystick_edge.usage.session import Replayed, SessionRule, take_session
 from tallystick_edge.usage.wash import WashSample, WashState, step
 
+log = logging.getLogger("tallystick.desk")
 CLOCK_ERROR_MS = 1_000  # what a clock that NTP just set may still be off
 BUFFER_ITEMS_MAX = 20_000  # about 10 MB in memory: what a full or slow disk may make us hold before readings are shed
 TELL_SHED_MS = 60_000  # whoever brings too much must not fill the journal with gaps either
@@ -75,6 +79,9 @@ class Desk:
             return
         at = Moment(self._boot, s.uptime_ms, s.utc_ms, self._clock.quality())
         self._correct_clock(at)
+        if plan.session is not None:
+            self._take_session(plan.session, s, at)
+            return
         metered = self._meter(plan, s, at)
         self._silent -= metered.keys()
         self._tell_silent(plan, at, except_for=metered.keys())
@@ -208,6 +215,21 @@ class Desk:
             self._set(replace(self._state(channel), value=after.count, at=at))
             self.keep(*events)
         return after.open_use or before.open_use
+
+    def _take_session(self, rule: SessionRule, s: Sample, at: Moment) -> None:
+        """A session its meter signed is one use; a record that is none is told and changes nothing."""
+        machine = self.machines.get(rule.channel) or WashState()
+        try:
+            state, items = take_session(self._state(rule.channel), machine.number + 1, rule, s.raw or b"", at)
+        except ProtocolError as error:
+            reason = "replayed" if isinstance(error, Replayed) else "bad-frame"
+            log.warning("charge point %s: %s", s.meter, error)
+            self.fault(Fault(s.meter, s.uptime_ms, reason, str(error)))
+            return
+        self._set(state)
+        self.machines[rule.channel] = replace(machine, number=machine.number + 1)
+        self._dirty_machines.add(rule.channel)
+        self.keep(*items)
 
     def _tell_silent(self, plan: MeterPlan, at: Moment, except_for: Collection[int] = ()) -> None:
         """A gap event for each counter that has given no value for a few polls: once, until it gives one again."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
-from tallystick_protocol.codes import EventCode, MeterState, Reason, TimeQuality
+from tallystick_protocol.codes import EventCode, MeterState, RawKind, Reason, TimeQuality
 
 from tallystick_edge.errors import InvariantError
 
@@ -80,17 +80,30 @@ class Happening:
     number: int | None = None  # set only when an event is sealed a second time under the number it had
 
 
-Item: TypeAlias = Reading | GaugeReading | Happening
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """Bytes that a meter made and signed, carried untouched; personal, as whatever says when somebody was there."""
+
+    channel: int
+    at: Moment
+    kind: RawKind
+    data: bytes
+    use: int | None = None
+
+
+Item: TypeAlias = Reading | GaugeReading | Happening | RawRecord
 Row: TypeAlias = "list[object]"
 Swap: TypeAlias = "tuple[str | None, int, str | None, int]"  # old serial, old final, new serial, new first
-_GAUGE, _HAPPENING = 1, 2
+_GAUGE, _HAPPENING, _RAW = 1, 2, 3
 
 
-def to_row(item: GaugeReading | Happening) -> Row:
-    """A gauge reading or event as a list that the strict CBOR encoder takes; its moment is kept beside it."""
+def to_row(item: GaugeReading | Happening | RawRecord) -> Row:
+    """A gauge reading, event or raw record as a list for the strict CBOR encoder; its moment stands beside it."""
     match item:
         case GaugeReading():
             return [_GAUGE, item.channel, item.value, item.use]
+        case RawRecord():
+            return [_RAW, item.channel, int(item.kind), item.data, item.use]
         case Happening():
             reason = None if item.reason is None else int(item.reason)
             head: Row = [_HAPPENING, item.channel, int(item.code), item.total, item.use, item.programme]
@@ -98,11 +111,13 @@ def to_row(item: GaugeReading | Happening) -> Row:
             return [*head, item.samples_hash, reason, exchange, item.ref, clock, item.personal, item.number]
 
 
-def from_row(row: Row, at: Moment) -> GaugeReading | Happening:
+def from_row(row: Row, at: Moment) -> GaugeReading | Happening | RawRecord:
     """The inverse of `to_row`; the journal's own bytes, so anything else is InvariantError."""
     match row:
         case [1, int(channel), int(value), use]:
             return GaugeReading(channel, at, value, cast("int | None", use))
+        case [3, int(channel), int(kind), bytes(data), use]:
+            return RawRecord(channel, at, RawKind(kind), data, cast("int | None", use))
         case [2, int(channel), int(code), total, use, programme, samples, why, exchange, ref, clock, bool(personal), n]:
             return Happening(
                 channel,

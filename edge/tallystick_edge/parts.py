@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 from typing import TypeAlias
 
-from tallystick_protocol.codes import Reason, Sensitivity, TimeQuality
+from tallystick_protocol.codes import RawKind, Reason, Sensitivity, TimeQuality
 from tallystick_protocol.ids import H32, ZERO_H32
-from tallystick_protocol.part import ClockFix, Event, Exchange, Gauge, Part, Runs, Segment, Uptime
+from tallystick_protocol.part import ClockFix, Event, Exchange, Gauge, Part, Raw, Runs, Segment, Uptime
 
-from tallystick_edge.items import GaugeReading, Happening, Item, Moment, Reading
+from tallystick_edge.items import GaugeReading, Happening, Item, Moment, RawRecord, Reading
 from tallystick_edge.metering.channel import ChannelState
 
 COLUMN_MAX = 4_096  # readings in one segment (protocol.md, "Encoding")
@@ -37,6 +37,9 @@ def number(
     numbered: list[Numbered] = []
     for item in items:
         state = states.get(item.channel) or ChannelState(item.channel)
+        if isinstance(item, RawRecord):
+            numbered.append(Numbered(item, 0))  # it is found by its hash, which the end of its use carries
+            continue
         if isinstance(item, Happening):
             if item.number is None:
                 state = replace(state, event=state.event + 1)
@@ -53,6 +56,7 @@ class _Draft:
     readings: list[tuple[int, Reading]] = field(default_factory=list)
     gauges: list[tuple[int, GaugeReading]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    raws: list[Raw] = field(default_factory=list)
 
 
 def cut(numbered: Sequence[Numbered], descriptors: Mapping[int, H32]) -> list[Part]:
@@ -72,6 +76,8 @@ def cut(numbered: Sequence[Numbered], descriptors: Mapping[int, H32]) -> list[Pa
                 draft.gauges.append((each.number, gauge))
             case Happening() as happening:
                 draft.events.append(_event(each.number, happening))
+            case RawRecord() as record:
+                draft.raws.append(Raw(record.kind, (0, 0), record.data))
     return [_part(key, draft, descriptors) for key, draft in drafts]
 
 
@@ -87,6 +93,7 @@ def uncut(parts: Iterable[Part], tag: int) -> list[Item]:
         for gauge in part.gauges:
             found.extend(_gauge_readings(part.channel, gauge, use))
         found.extend(Numbered(_happening(part, event), event.number) for event in part.events)
+        found.extend(Numbered(each, 0) for each in _raw_records(part, tag - index))
     return [each.item for each in sorted(found, key=lambda each: each.number)]
 
 
@@ -110,6 +117,7 @@ def _part(key: PartKey, draft: _Draft, descriptors: Mapping[int, H32]) -> Part:
         segments=tuple(_segment(run) for run in _runs_of(draft.readings)),
         gauges=tuple(_gauge(run) for run in _gauge_runs_of(draft.gauges)),
         events=tuple(draft.events),
+        raws=tuple(draft.raws),
     )
 
 
@@ -230,6 +238,16 @@ def _gauge_readings(channel: int, gauge: Gauge, use: int | None) -> list[Numbere
         Numbered(GaugeReading(channel, Moment(gauge.at.boot, t_ms + offset, t_ms, quality), value, use), page)
         for page, (t_ms, value) in enumerate(gauge.values(), gauge.pagination)
     ]
+
+
+def _raw_records(part: Part, tag: int) -> list[RawRecord]:
+    """Raw records of a part, with the use and moment of the events they stand beside."""
+    beside = part.events[0] if part.events else None
+    use = beside.use if beside is not None and beside.use is not None else tag
+    at = Moment(bytes(6), 0, 0, TimeQuality.U)
+    if beside is not None:
+        at = Moment(beside.at.boot, beside.at.ms, beside.t_ms, beside.quality)
+    return [RawRecord(part.channel, at, RawKind(raw.kind), raw.data, use) for raw in part.raws]
 
 
 def _happening(part: Part, event: Event) -> Happening:

@@ -12,6 +12,7 @@ from tallystick_edge.errors import ConfigError
 from tallystick_edge.metering.counter import CounterRule
 from tallystick_edge.profile import Profile, ProfileError, Register, RegisterKind, load_profile
 from tallystick_edge.registers import resolution
+from tallystick_edge.usage.session import SessionRule
 from tallystick_edge.usage.wash import WashRule
 
 MILLI_PER_UNIT = {"Wh": 1_000, "kWh": 1_000_000, "W": 1_000, "kW": 1_000_000}
@@ -67,6 +68,14 @@ class MeterPlan:
     counters: tuple[CounterPlan, ...]
     gauges: tuple[GaugePlan, ...]
     wash: WashPlan | None
+    session: SessionRule | None = None
+
+    @property
+    def first_channel(self) -> int | None:
+        """Where what its driver threw away is told; None when it has only gauges."""
+        if self.session is not None:
+            return self.session.channel
+        return self.counters[0].channel if self.counters else None
 
 
 def make_plan(config: EdgeConfig) -> Mapping[str, MeterPlan]:
@@ -76,7 +85,11 @@ def make_plan(config: EdgeConfig) -> Mapping[str, MeterPlan]:
         if use.meter in uses:
             raise _error("use.meter", f"names {use.meter!r} twice", "keep one [[use]] per meter")
         uses[use.meter] = use
-    return {meter.id: _meter(meter, uses.get(meter.id), config.profiles) for meter in config.meters}
+    plans = {meter.id: _meter(meter, uses.get(meter.id), config.profiles) for meter in config.meters}
+    for point in config.charge_points:
+        rule = SessionRule(point.channel, point.exponent, point.serial)
+        plans[point.id] = MeterPlan(point.id, point.every_ms, (), (), None, rule)
+    return plans
 
 
 def _meter(meter: MeterConfig, use: UseConfig | None, own: Path | None) -> MeterPlan:

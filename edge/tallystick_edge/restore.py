@@ -33,14 +33,16 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What this card holds: pending items, states, and the uploads no receipt came for, oldest first."""
+    """What this card holds: pending items, states, and the uploads no receipt came for, oldest first.
+
+    `rules` of the channels that count uses; None for those whose uses come whole (a charging session)."""
 
     chain: Chain
     pending: Sequence[Item]
     unreceipted: Sequence[bytes]
     channels: Mapping[int, ChannelState]
     machines: Mapping[int, WashState]
-    rules: Mapping[int, WashRule]
+    rules: Mapping[int, WashRule | None]
 
 
 def restore(card: Card, state: State, common: bytes, forked: bool, now: Moment) -> Restored:

@@ -97,6 +97,7 @@ class Reason(IntEnum):
     EXPIRED = 58
     INTERNAL = 59  # the aggregator's program failed on it; a mended one takes it again
     HELD = 60  # waits behind a part of its channel that is set aside as internal
+    METER_SIGNATURE = 61  # a record that the meter signed does not bear out what is billed
 
     BAD_SIGNATURE = 96
     WRONG_GATEWAY = 97

@@ -70,6 +70,13 @@ def read_ocmf(record: bytes) -> OcmfRecord:
         raise BadEnvelope("ocmf.SD", "is not hex") from None
 
 
+def check_meter_key(spki: bytes) -> None:
+    """Return when the key (DER SubjectPublicKeyInfo) lies on a curve that is accepted as proof; UnknownKey else."""
+    curve = _load(spki).curve
+    if not any(isinstance(curve, known) for known, _ in _ALGORITHMS.values()):
+        raise UnknownKey("ocmf.key", f"lies on {curve.name}, which is not accepted as proof")
+
+
 def _json_map(data: bytes) -> dict[str, Any]:
     try:
         value = json.loads(data)

@@ -105,7 +105,9 @@ class TypeApproval(RowMessage):
 
 @dataclass(frozen=True, slots=True)
 class Descriptor(MapMessage):
-    """What a channel counts: register value x 10^exponent of `unit`; `modulus` is where the register wraps."""
+    """What a channel counts: register value x 10^exponent of `unit`; `modulus` is where the register wraps.
+
+    `meter_key`: public key (DER SPKI) of a meter that signs its own records, which lifts a use to evidence level 3."""
 
     NAME = "descriptor"
     VERSION = 1
@@ -123,6 +125,7 @@ class Descriptor(MapMessage):
         Field(10, ("profile", "profile_hash"), Row((Text(), _H32))),
         Field(11, "asset", Text()),
         Field(12, "approval", Nullable(Of(TypeApproval))),
+        Field(13, "meter_key", Blob(SPKI_BYTES_MAX), optional=True),
     )
     nonce: bytes
     prev: H32 | None
@@ -137,6 +140,7 @@ class Descriptor(MapMessage):
     profile_hash: H32
     asset: str
     approval: TypeApproval | None = None
+    meter_key: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

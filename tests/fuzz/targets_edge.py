@@ -17,6 +17,7 @@ from tallystick_edge.drivers import bthome, shelly
 from tallystick_edge.drivers.ble_errors import BleError
 from tallystick_edge.drivers.ble_formats import ADVERTS, packed, read_values, scaled
 from tallystick_edge.drivers.ble_notified import seconds_of
+from tallystick_edge.drivers.charge_log import record_of
 from tallystick_edge.drivers.modbus_errors import ReadFailure
 from tallystick_edge.drivers.modbus_link import ModbusLink
 from tallystick_edge.errors import JournalError
@@ -167,6 +168,12 @@ EDGE = (
     Target("gatt-scale", _weighing, (BleError,), lambda: _vectors("waste-scale"), bytes_max=300),
     Target("shelly-answer", _shelly, (BleError,), seeds.texts(_ANSWER, _REFUSAL)),
     Target("shelly-device", lambda d: shelly.device_id(shelly.parse_answer(d, 1)), (BleError,), seeds.texts(_ANSWER)),
+    Target(
+        "charge-log-line",
+        record_of,
+        (ValueError,),  # JSON's own, which the driver tells as a fault; ProtocolError is one too
+        lambda: [b'{"ocmf": "OCMF|{}|{}"}\n', b"[]\n"],
+    ),
     Target(
         "modbus-frame",
         chosen(_tcp_frame, _rtu_frame, lambda data: _take(_RTU, data)),

@@ -19,6 +19,7 @@ from tallystick_protocol.ids import H32
 from tallystick_protocol.keys import PublicKey, public_key_of
 from tallystick_protocol.note import Note
 from tallystick_protocol.ocmf import read_ocmf
+from tallystick_protocol.ocmf_session import counts_of, read_session
 from tallystick_protocol.part import Part
 
 _GATEWAY, _LOG, _WITNESS = public_key_of(GATEWAY), public_key_of(LOG), public_key_of(WITNESS)
@@ -83,6 +84,13 @@ def _ocmf(data: bytes) -> None:
     read_ocmf(data).verify(_OCMF_KEY)
 
 
+def _session(data: bytes) -> None:
+    """With the frame and signature section already in place, so that the readings are reached."""
+    session = read_session(b"OCMF|" + data + b'|{"SD":""}')
+    counts_of(session.begin.wh, "Wh", -3)
+    counts_of(session.end.wh, "kWh", 0)
+
+
 def _ocmf_seeds() -> list[bytes]:
     head = 'OCMF|{"FV":"1.0","GI":"G","GS":"1","PG":"T1","MS":"7","IS":false,"RD":['
     tail = ']}|{"SA":"ECDSA-secp256r1-SHA256","SD":"3006020101020101"}'
@@ -139,4 +147,10 @@ PROTOCOL = (
     Target("public-key", PublicKey.from_spki, (ProtocolError,), seeds.vectors("spki"), bytes_max=300),
     Target("claim", as_text(parse_claim), (ProtocolError,), seeds.vectors("claim"), bytes_max=128),
     Target("ocmf", _ocmf, (ProtocolError,), _ocmf_seeds),
+    Target(
+        "ocmf-session",
+        _session,
+        (ProtocolError,),
+        lambda: [seed[5 : seed.rindex(b"|")] for seed in _ocmf_seeds()],
+    ),
 )

@@ -38,6 +38,7 @@ class PlannedChannel:
     type_approval: str | None = None
     accuracy_class: str | None = None
     verified_until_ms: int | None = None
+    meter_key: str | None = None  # hex of the public key (DER SPKI) of a meter that signs its own records
 
 
 @dataclass(frozen=True, slots=True)

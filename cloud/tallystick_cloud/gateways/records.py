@@ -126,6 +126,7 @@ def descriptor(root: Signer, entropy: Entropy, gid: Gid, planned: PlannedChannel
         profile_hash=H32(bytes.fromhex(planned.profile_hash)),
         asset=planned.asset,
         approval=approval,
+        meter_key=None if planned.meter_key is None else bytes.fromhex(planned.meter_key),
     )
     return _signed(root, cose.ContentType.DESCRIPTOR, made.encode(), LogType.DESCRIPTOR)
 

@@ -227,6 +227,12 @@ _PROGRAM = _aside(
     N_("Update the server. It takes the part by itself when it starts, or at once: tallystick quarantine retry."),
     N_("Nothing is lost: what waits is billed then, once and in its order."),
 )
+_SIGNED = _aside(
+    N_("A record that the meter signed itself does not bear out what the gateway counted."),
+    N_("Another meter's key is registered, the meter was exchanged, or a record was changed on its way."),
+    N_("Compare the public key on the meter with the one in the site's meter plan."),
+    N_("Compare the record's readings with the use; the use is billed as the gateway signed it, one level lower."),
+)
 _CARD = _aside(
     N_("Something the gateway had sealed is missing, or its store is full."),
     N_("A damaged or full card."),
@@ -253,6 +259,7 @@ _SET_ASIDE: Mapping[str, Remedy] = {
         (_TIME, (Reason.UNKNOWN_TIME, Reason.TOO_LATE, Reason.STALE)),
         (_METER, (Reason.METER_SILENT, Reason.DECODE)),
         (_PROGRAM, (Reason.INTERNAL, Reason.HELD)),
+        (_SIGNED, (Reason.METER_SIGNATURE,)),
         (_CARD, (Reason.ABSENT, Reason.LOST, Reason.STORE_FULL)),
     )
     for reason in reasons

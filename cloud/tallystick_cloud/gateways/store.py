@@ -248,6 +248,18 @@ def count(conn: Connection, gid: bytes, now_ms: int, readings: int, clock_error_
     conn.execute(_COUNT, {"g": gid, "t": now_ms, "n": readings, "e": clock_error_ms})
 
 
+def descriptor_in_force(conn: Connection, gid: bytes, channel: int) -> bytes | None:
+    """The envelope of a channel's newest descriptor."""
+    rows = conn.execute(
+        select(descriptor.c.envelope)
+        .where(descriptor.c.gid == gid, descriptor.c.channel == channel)
+        .order_by(descriptor.c.leaf.desc())
+        .limit(1)
+    )
+    found = rows.scalar_one_or_none()
+    return None if found is None else bytes(found)
+
+
 def descriptor_hashes(conn: Connection, gid: bytes) -> dict[int, set[bytes]]:
     """channel -> hashes of its descriptors, old and new."""
     found: dict[int, set[bytes]] = {}

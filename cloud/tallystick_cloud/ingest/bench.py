@@ -5,18 +5,20 @@ It never lets one part's trouble touch another's; what a bug does to it, `parts`
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import Any, assert_never
 
 from sqlalchemy import Connection
+from tallystick_protocol import cose
 from tallystick_protocol.batch import BadPart
-from tallystick_protocol.codes import Reason
-from tallystick_protocol.ids import ZERO_H32
+from tallystick_protocol.codes import RawKind, Reason
+from tallystick_protocol.ids import ZERO_H32, sha256
 from tallystick_protocol.part import Event, Part
+from tallystick_protocol.records import Descriptor
 
 from tallystick_cloud.contracts import store as contracts
 from tallystick_cloud.gateways import commands
 from tallystick_cloud.gateways.model import Head
-from tallystick_cloud.gateways.store import descriptor_hashes
+from tallystick_cloud.gateways.store import descriptor_hashes, descriptor_in_force
 from tallystick_cloud.ledger.model import FreshUse
 from tallystick_cloud.ledger.service import Booked, Cause, book
 
@@ -24,6 +26,7 @@ from . import notices, reuse, store
 from .channel_row import values_of, work_of
 from .late import Missed, take_late, take_late_segment
 from .model import Origin, Trouble
+from .signed import MeterSigned
 from .work import EXPLAINS_GENERATION, ChannelWork
 
 GATEWAY_CHANNEL = 0
@@ -67,6 +70,16 @@ def clocks_of(parts: Numbered) -> dict[bytes, int]:
     }
 
 
+def records_of(parts: Sequence[tuple[int, Part]]) -> dict[int, dict[bytes, bytes]]:
+    """channel -> SHA-256 -> each record that its meter signed, as it came."""
+    found: dict[int, dict[bytes, bytes]] = {}
+    for _, part in parts:
+        for raw in part.raws:
+            if raw.kind is RawKind.OCMF:
+                found.setdefault(part.channel, {})[sha256(raw.data)] = raw.data
+    return found
+
+
 class Bench:
     """`only`: the one channel that is worked in, held or not; all that are not held when it is None.
 
@@ -87,6 +100,7 @@ class Bench:
         self._open = store.open_uses(conn, [bytes(row.channel_hash) for row in self._rows.values()])
         self._descriptors: dict[int, set[bytes]] | None = None
         self._notes: list[notices.Note] = []
+        self._records: Mapping[int, Mapping[bytes, bytes]] = {}
 
     def work_in(self, parts: Numbered, offsets: Mapping[bytes, int], key: str) -> Piece:
         """Read, cut, write and book them. `key`: idempotency key of the journals; `offsets`: see `clocks_of`."""
@@ -116,6 +130,7 @@ class Bench:
                         troubles[position] = trouble
                 case _:
                     assert_never(part)
+        self._records = records_of(readable)
         self._clocks()
         self._segments(readable, troubles)
         self._events(readable, troubles)
@@ -151,8 +166,20 @@ class Bench:
             terms = self._book.of_channel(row.asset, row.quantity)
             origin = Origin(self._sheet.h, self._sheet.head.level, self._sheet.came_ms)
             found = self._works[number] = work_of(row, terms, begun, origin)
+            found.signed = self._signed_by_meter(number, row)
             found.know_time(self._offsets)
         return found
+
+    def _signed_by_meter(self, number: int, row: Any) -> MeterSigned | None:
+        """Records of the channel's meter in this batch, when the descriptor in force names its key."""
+        records = self._records.get(number)
+        envelope = descriptor_in_force(self._conn, self._sheet.head.gid, number) if records else None
+        if records is None or envelope is None:
+            return None
+        known = Descriptor.decode(cose.parse(envelope).payload)
+        if known.meter_key is None:
+            return None
+        return MeterSigned(known.meter_key, row.serial, known.unit, known.exponent, records)
 
     def _clocks(self) -> None:
         """Corrections of the gateway's clock come first: they give time to what was read before them."""

@@ -6,7 +6,7 @@ It never reads a database; whatever it cannot bill it sets aside with a reason, 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tallystick_protocol.codes import EventCode, MeterState, Reason, TimeQuality
+from tallystick_protocol.codes import EventCode, EvidenceLevel, MeterState, Reason, TimeQuality
 from tallystick_protocol.ids import H32, use_id
 from tallystick_protocol.money.calendar import edges
 from tallystick_protocol.money.intervals import Cut, IntervalSlice, Point, cut
@@ -16,6 +16,7 @@ from tallystick_protocol.part import Event, Segment, SegmentReading
 
 from tallystick_cloud.contracts.model import ChannelContracts, Found
 from tallystick_cloud.ingest.model import UNKNOWN_MS, OpenUse, Origin, Timeless, Trouble
+from tallystick_cloud.ingest.signed import MeterSigned
 from tallystick_cloud.ledger.model import FreshUse, Kind
 
 DAY_MS = 86_400_000
@@ -54,6 +55,7 @@ class ChannelWork:
     exceptions: list[Trouble] = field(default_factory=list)
     readings: int = 0
     changed: bool = False
+    signed: MeterSigned | None = None  # records of this batch, where the meter's key is registered
     offsets: Mapping[bytes, int] = field(default_factory=dict)  # boot -> UTC minus uptime in ms
 
     def know_time(self, offsets: Mapping[bytes, int]) -> None:
@@ -167,7 +169,9 @@ class ChannelWork:
         self.open_uses[use] = begun
         self.last_use = max(self.last_use, use)
         if self.first_total is None:
-            self.first_total = self.billed_total = total - (event.code is not EventCode.USE_ABORTED)
+            first = total - (event.code is not EventCode.USE_ABORTED)
+            begins = first if begun.from_total is None else min(first, begun.from_total)
+            self.first_total = self.billed_total = begins
         self.last_total = total
         self.last_reading_ms = max(self.time_of(event), self.last_reading_ms or 0)
         if begun.state == "started":
@@ -223,9 +227,20 @@ class ChannelWork:
             form=UsageForm.EVENT,
             aborted=aborted,
         )
-        self._keep(usage, found, begun.subject)
+        self._keep(usage, found, begun.subject, self._level(event, usage))
 
-    def _keep(self, usage: Usage, found: Found, subject: bytes | None) -> None:
+    def _level(self, event: Event, usage: Usage) -> int:
+        """3 when the meter itself signed exactly this use, else what the gateway's key gives, with the reason."""
+        record = event.samples_hash
+        if self.signed is None or record is None or record not in self.signed.records:
+            return self.origin.level
+        why = self.signed.misfit(record, usage.from_total, usage.to_total)
+        if why is None:
+            return int(EvidenceLevel.METER_SIGNED)
+        self.exceptions.append(Trouble(Reason.METER_SIGNATURE, f"use {usage.number}: {why}", use=usage.number))
+        return self.origin.level
+
+    def _keep(self, usage: Usage, found: Found, subject: bytes | None, level: int | None = None) -> None:
         """A use for the books; one that its contract cannot price stays open with the reason."""
         version = found.version
         why = problem(version.contract, usage)
@@ -240,7 +255,8 @@ class ChannelWork:
             return
         kind = Kind.LIVE if version.live else Kind.SHADOW
         h, chain = H32(version.h), H32(version.chain)
-        self.uses.append(FreshUse(usage, h, chain, kind, self.gid, subject, self.origin.level, self.origin.batch))
+        level = self.origin.level if level is None else level
+        self.uses.append(FreshUse(usage, h, chain, kind, self.gid, subject, level, self.origin.batch))
 
     def cut_intervals(self) -> None:
         """Cut what readings surround, and keep the readings that the next cut needs."""

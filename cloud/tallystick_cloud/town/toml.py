@@ -5,6 +5,9 @@ It never writes anything.
 
 from pathlib import Path
 
+from tallystick_protocol.errors import ProtocolError
+from tallystick_protocol.ocmf import check_meter_key
+
 from tallystick_cloud.assets.model import Form, Plan, PlannedChannel
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.parties import model as parties
@@ -121,9 +124,24 @@ def _channel(table: Table) -> PlannedChannel:
         type_approval=table.text_or("type_approval", None),
         accuracy_class=table.text_or("accuracy_class", None),
         verified_until_ms=table.integer_or("verified_until_ms", 0, INT_MAX, None),
+        meter_key=_meter_key(table),
     )
     table.done()
     return channel
+
+
+def _meter_key(table: Table) -> str | None:
+    """The key on a meter's label, as hex with or without blanks."""
+    text = table.text_or("meter_key", None)
+    if text is None:
+        return None
+    try:
+        key = bytes.fromhex(text)
+        check_meter_key(key)
+    except (ValueError, ProtocolError) as error:
+        reason = error.reason if isinstance(error, ProtocolError) else "is not hex"
+        raise BadInput(table.path("meter_key"), f"{reason}; copy the public key from the meter's label") from None
+    return key.hex()
 
 
 def _hash(table: Table, name: str) -> str:

@@ -31,10 +31,10 @@ class Refusals:
     def tell(self, plan: MeterPlan, fault: Fault, at: Moment) -> tuple[Happening, ...]:
         """The events of a fault: none for mere silence, none when it was told less than a minute ago."""
         reason = REASONS.get(fault.reason)
-        if reason is None or not plan.counters:
+        if reason is None or plan.first_channel is None:
             return ()
         told = self._told.get((plan.meter, reason))
         if told is not None and at.uptime_ms - told < TELL_AGAIN_MS:
             return ()
         self._told[plan.meter, reason] = at.uptime_ms
-        return (Happening(plan.counters[0].channel, at, EventCode.QUARANTINED, reason=reason),)
+        return (Happening(plan.first_channel, at, EventCode.QUARANTINED, reason=reason),)

@@ -159,6 +159,8 @@ class Case:
     aborted: dict[H32, bool] = field(default_factory=dict)
     mine: dict[H32, set[int]] = field(default_factory=dict)  # contract -> its assets that were opened to the party
     erased_uses: int = 0
+    records: dict[bytes, bytes] = field(default_factory=dict)  # SHA-256 -> a record that a meter signed
+    meter_signed: int = 0
 
     @property
     def is_own(self) -> bool:

@@ -5,13 +5,14 @@ It never guesses: a use without its signed part is erased (and the file says whe
 from collections.abc import Iterable
 
 from tallystick_protocol.batch import Batch
-from tallystick_protocol.codes import EventCode, EvidenceLevel, ResolutionAction, StorageClass, TimeQuality
+from tallystick_protocol.codes import EventCode, EvidenceLevel, RawKind, ResolutionAction, StorageClass, TimeQuality
 from tallystick_protocol.cover import Cover
 from tallystick_protocol.errors import ProtocolError
-from tallystick_protocol.ids import H32, ZERO_H32, channel_hash, use_id
+from tallystick_protocol.ids import H32, ZERO_H32, channel_hash, sha256, use_id
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.settle import Version
 from tallystick_protocol.money.units import counts_per
+from tallystick_protocol.ocmf_session import check_record
 from tallystick_protocol.records import Descriptor
 from tallystick_protocol.settled_use import Use
 from tallystick_protocol.verify import words
@@ -51,13 +52,14 @@ def check_meter(case: Case) -> Check:
                 _check_erased(case, use, gid, lost[gid])
     _check_all_used(case, events, used)
     case.erased_uses = sum(lost.values())
-    return Check(
-        "meters", True, _text(compared, decided, case.erased_uses), {"compared": compared, "erased": case.erased_uses}
-    )
+    figures = {"compared": compared, "erased": case.erased_uses, "meter_signed": case.meter_signed}
+    return Check("meters", True, _text(compared, decided, case.erased_uses, case.meter_signed), figures)
 
 
-def _text(compared: int, decided: int, erased: int) -> str:
+def _text(compared: int, decided: int, erased: int, meter_signed: int) -> str:
     text = f"{words.count(compared, 'use')} as the gateway signed them: end, count and programme"
+    if meter_signed:
+        text += f"; {meter_signed} with the meter's own signature over both readings"
     if decided:
         text += f"; {decided} billed by a decision of people"
     return text + (f"; {erased} erased, of which only the settled line stands" if erased else "")
@@ -78,6 +80,7 @@ def _events(case: Case) -> Events:
             f"part {opened.index} of {opened.batch.name}",
             "was measured under a description that is not in the file",
         )
+        case.records |= {sha256(raw.data): raw.data for raw in part.raws if raw.kind is RawKind.OCMF}
         for event in part.events:
             seen = Seen(event, opened.batch, part.descriptor)
             twice = numbers.setdefault((channel, event.number), seen)
@@ -137,8 +140,29 @@ def _check_start(case: Case, name: str, use: Use, billing: Seen, seen: list[Seen
 
 
 def _check_level(case: Case, name: str, use: Use, billing: Seen) -> None:
+    if use.level is EvidenceLevel.METER_SIGNED:
+        _check_meter_signed(case, name, use, billing)
+        return
     best = _LEVELS[gateway_key(case, billing.batch).storage]
     ensure(use.level <= best, name, f"claims evidence level {use.level}, the gateway's key allows {best}")
+
+
+def _check_meter_signed(case: Case, name: str, use: Use, billing: Seen) -> None:
+    """The meter's own record, where its part is opened (it is personal); the key is the one the description names."""
+    known = [item.body for item in case.descriptors.get(use.channel_hash, []) if isinstance(item.body, Descriptor)]
+    named = next((one for one in reversed(known) if one.meter_key is not None), None)
+    ensure(named is not None, name, "claims its meter's signature, and no description of the channel names its key")
+    wanted = billing.event.samples_hash
+    ensure(wanted is not None, name, "claims its meter's signature, and the gateway signed no record's hash")
+    record = case.records.get(wanted or ZERO_H32)
+    if record is None or named is None or named.meter_key is None:
+        return
+    counts, totals = (named.unit, named.exponent), (use.from_total, use.to_total)
+    try:
+        check_record(record, named.meter_key, named.serial, counts, totals)
+    except ProtocolError as error:
+        raise Misfit(name, f"claims its meter's signature, and the record does not bear it out ({error})") from None
+    case.meter_signed += 1
 
 
 def _check_in_cover(name: str, cover: Cover, billing: Seen) -> None:
