@@ -14,13 +14,14 @@ from urllib.parse import SplitResult
 
 import aiomqtt
 from tallystick_protocol import cbor, cose
+from tallystick_protocol.command import Command
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.hello import Hello
 
 from tallystick_cloud.errors import BadInput, CloudError
 from tallystick_cloud.home import CLIENT_NAME, Home
 from tallystick_cloud.ports import Entropy
-from tallystick_cloud.uplink import IN_FLIGHT_MAX, Uplink
+from tallystick_cloud.uplink import IN_FLIGHT_MAX, POLL_LOOK_S, Uplink
 
 ROOT = "ts/1"
 TLS_PORT, PLAIN_PORT = 8883, 1883
@@ -68,6 +69,8 @@ class MqttFront:
         self._uplink = uplink
         self._entropy = entropy
         self._complained: dict[bytes, float] = {}
+        self._looked: dict[bytes, float] = {}  # of enrolled gateways only, as is the next
+        self._told: dict[bytes, int] = {}
 
     async def run(self) -> None:
         """Connect, consume, back off, for ever; a fresh client each time, because a failed one cannot be used again."""
@@ -109,7 +112,7 @@ class MqttFront:
                     return await self._hello(asked)
                 case _:
                     receipt = await self._uplink.batch(asked.gid, asked.payload)
-                    return [Answer("receipt", receipt)]
+                    return [Answer("receipt", receipt), *await self._news(asked.gid)]
         except (CloudError, ProtocolError) as error:
             self._complain(asked, str(error))
         except Exception:  # a task border: one message that meets a bug must not silence every gateway
@@ -120,8 +123,20 @@ class MqttFront:
         """The retained State, and the commands that this gateway has not obeyed yet."""
         state = await self._uplink.hello(asked.gid, asked.payload, "mqtt")
         said = Hello.decode(cose.parse(asked.payload, HELLO_BYTES_MAX).payload)  # its signature was checked just now
-        commands = await self._uplink.commands(asked.gid, said.last_cmd_seq)
-        return [Answer("state", state, is_retained=True), *(Answer("cmd", each) for each in commands)]
+        self._told[asked.gid] = said.last_cmd_seq
+        self._looked.pop(asked.gid, None)
+        return [Answer("state", state, is_retained=True), *await self._news(asked.gid)]
+
+    async def _news(self, gid: bytes) -> "list[Answer]":
+        """Commands that this gateway was not told since its last Hello; looked for every few seconds at most."""
+        now = asyncio.get_running_loop().time()
+        if now - self._looked.get(gid, -POLL_LOOK_S) < POLL_LOOK_S:
+            return []
+        self._looked[gid] = now
+        commands = await self._uplink.commands(gid, self._told.get(gid, 0))
+        if commands:
+            self._told[gid] = Command.decode(cose.parse(commands[-1]).payload).cmd_seq
+        return [Answer("cmd", each) for each in commands]
 
     def _complain(self, asked: "Question", reason: str) -> None:
         now = asyncio.get_running_loop().time()

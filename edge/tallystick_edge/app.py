@@ -28,6 +28,7 @@ from tallystick_edge.plan import make_plan
 from tallystick_edge.ports import Clock, Driver, Entropy, ReplayStore
 from tallystick_edge.profile import load_profile
 from tallystick_edge.renewal import Renewal
+from tallystick_edge.settings import Configure, in_force, load_settings
 from tallystick_edge.uplink.backoff import Backoff
 from tallystick_edge.uplink.transport import Transport
 from tallystick_edge.uplink.worker import Uplink
@@ -55,25 +56,33 @@ class App:
         """Until `stop`; raises EdgeError when it cannot start."""
         identity = load_identity(self._config.data)
         with DataLock(self._config.data):
-            plans = make_plan(self._config)
-            path = self._config.data / JOURNAL_FILE
-            core = Core(path, identity.signer, plans, self._clock, self._entropy, SOFTWARE)
-            try:
-                drivers = make_drivers(self._config, self._clock, core.desk)
-                vitals = vitals_of(self._config)
-                agent = Agent(core, drivers, self._clock, pace_of(self._config), vitals)
-                outside = Outside(self._config.metrics_port, self._notify, vitals, core, agent, self._clock)
-                async with agent.tasks(lambda: self._talk(identity, core, agent)), outside.tasks():
-                    self._notify.ready()
-                    who = identity.gid.hex(), len(drivers), core.boot.hex()
-                    log.info("gateway %s runs with %d drivers, boot %s", *who)
-                    await self._stopped.wait()
-                    self._notify.stopping()
-            finally:
-                core.close()
-                log.info("ended cleanly: %s", "everything read is in the journal and sealed")
+            while not self._stopped.is_set():
+                settings = load_settings(self._config.data)
+                config = self._config if settings is None else in_force(self._config, settings)
+                await self._run(config, identity)
 
-    async def _talk(self, identity: Identity, core: Core, agent: Agent) -> None:
+    async def _run(self, config: EdgeConfig, identity: Identity) -> None:
+        """Until `stop`, or until other settings are in force: then all ends cleanly, as at a stop, and begins anew."""
+        path = config.data / JOURNAL_FILE
+        core = Core(path, identity.signer, make_plan(config), self._clock, self._entropy, SOFTWARE)
+        changed = asyncio.Event()
+        configure = Configure(config.data, changed.set)
+        try:
+            drivers = make_drivers(config, self._clock, core.desk)
+            vitals = vitals_of(config)
+            agent = Agent(core, drivers, self._clock, pace_of(config), vitals)
+            outside = Outside(config.metrics_port, self._notify, vitals, core, agent, self._clock)
+            async with agent.tasks(lambda: self._talk(identity, core, agent, configure)), outside.tasks():
+                self._notify.ready()
+                log.info("gateway %s runs with %d drivers, boot %s", identity.gid.hex(), len(drivers), core.boot.hex())
+                await _first(self._stopped, changed)
+                if self._stopped.is_set():
+                    self._notify.stopping()
+        finally:
+            core.close()
+            log.info("ended cleanly: %s", "everything read is in the journal and sealed")
+
+    async def _talk(self, identity: Identity, core: Core, agent: Agent, configure: Configure) -> None:
         while True:
             enrolment = await self._enrolled(identity)
             core.enrolled(Known(enrolment.descriptors, enrolment.trust.log_for))
@@ -85,7 +94,7 @@ class App:
                 log.error("nothing is handed over, metering goes on: %s", error)
             await asyncio.sleep(ENROL_REFUSED_MS / 1000)
         renewal = Renewal(self._config.data, identity, enrolment, context, SOFTWARE, self._entropy, _post_renewal)
-        uplink = Uplink(core, transport, enrolment.trust, self._backoff, self._entropy)
+        uplink = Uplink(core, transport, enrolment.trust, self._backoff, self._entropy, configure)
         async with asyncio.TaskGroup() as group:
             group.create_task(renewal.run(real_utc), name="renewal")
             group.create_task(agent.hand_over(uplink), name="hand-over")
@@ -122,6 +131,16 @@ class App:
 
 def pace_of(config: EdgeConfig) -> Pace:
     return Pace(config.flush_ms, config.uplink.seal_every_ms, config.uplink.heartbeat_ms)
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Until one of them is set."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 def vitals_of(config: EdgeConfig) -> Vitals:

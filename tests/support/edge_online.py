@@ -17,7 +17,7 @@ from tallystick_edge.identity import load_identity
 from tallystick_edge.uplink.backoff import Backoff
 from tallystick_edge.uplink.enrol_https import post_enrolment
 from tallystick_edge.uplink.https import HttpsTransport
-from tallystick_edge.uplink.worker import Uplink
+from tallystick_edge.uplink.worker import Configures, Uplink
 
 FAST = Backoff(first_ms=100, max_ms=400)
 SOON_S = 60
@@ -41,6 +41,7 @@ class Gateway(Generic[A]):
         self.clock = clock or HandClock()
         self.entropy = CountedEntropy(seed)
         self.energy_mwh = 1_000_000
+        self.configure: Configures | None = None
         self.core = self.boot(seed)
 
     def boot(self, seed: str) -> Core:
@@ -84,7 +85,7 @@ class Gateway(Generic[A]):
         context = client_context(enrolment, self.data, self.identity)
         last_command = lambda: self.core.chain.last_command  # noqa: E731
         transport = HttpsTransport(enrolment.info.server, self.identity.gid.hex(), context, last_command)
-        uplink = Uplink(self.core, transport, enrolment.trust, FAST, self.entropy)
+        uplink = Uplink(self.core, transport, enrolment.trust, FAST, self.entropy, self.configure)
         self.core.on_sealed = uplink.sealed
         task = asyncio.create_task(uplink.run())
         try:

@@ -1,25 +1,30 @@
-"""`tallystick gateway list | revoke`: which gateways there are, and the end of one.
+"""`tallystick gateway list | configure | commands | revoke`: which there are, their pace, and the end of one.
 
 It never revokes without a yes: a revoked gateway comes back only with a new key and a new claim.
 """
 
 import argparse
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
+from tallystick_protocol.configure import LIMITS_MS, Settings
 
 from tallystick_cloud.clock import real_utc
 from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, may_decide, opened
 from tallystick_cloud.errors import BadInput
+from tallystick_cloud.gateways import commands as to_gateways
 from tallystick_cloud.gateways import revoke as use_case
+from tallystick_cloud.gateways.commands import CONFIGURE_TTL_MS, HOUR_MS
 from tallystick_cloud.gateways.store import gateway_rows, revoked_serials
 from tallystick_cloud.http.authz import Role
 
 GID_HEX = 32
 CRL_FILE = "revoked.pem"
+KEEPERS = frozenset({Role.COMMUNITY_MANAGER, Role.INSTALLER})
 DECIDERS = frozenset({Role.COMMUNITY_MANAGER, Role.CITY_OPERATOR})
 
 
@@ -42,6 +47,31 @@ def add(commands: Commands) -> None:
     found.add_argument("--broker", type=Path, metavar="DIR", help="where `tallystick broker-config` put its files")
     found.add_argument("--yes", action="store_true", help="do not ask")
     _common(found)
+    found = command(
+        words,
+        "configure",
+        set_pace,
+        "Command a gateway to poll its meters, seal or report at other intervals; 0 is back to its own file.",
+        "  tallystick gateway configure 0a1b... --poll-s 30 --by 'Giulia Ferrari' --data D\n"
+        "  tallystick gateway configure 0a1b... --poll-s 0 --seal-s 0 --by 'Giulia Ferrari' --data D\n",
+    )
+    found.add_argument("gid", metavar="GID", help="as `tallystick gateway list` shows it")
+    for name, (least, most) in LIMITS_MS.items():
+        help_text = f"{name} interval: {least // 1000} to {most // 1000} seconds, or 0"
+        found.add_argument(f"--{name}-s", type=int, metavar="S", help=help_text)
+    hours = CONFIGURE_TTL_MS // HOUR_MS
+    found.add_argument("--expires-h", type=int, default=hours, metavar="H", help=f"not obeyed later than ({hours})")
+    found.add_argument("--by", required=True, metavar="NAME", help="the community manager or installer who decides")
+    _common(found)
+    found = command(
+        words,
+        "commands",
+        show_told,
+        "What a gateway was told, and what it says became of it.",
+        "  tallystick gateway commands 0a1b... --data D\n",
+    )
+    found.add_argument("gid", metavar="GID", help="as `tallystick gateway list` shows it")
+    _common(found)
 
 
 def _common(found: argparse.ArgumentParser) -> None:
@@ -59,6 +89,38 @@ def show(parsed: argparse.Namespace) -> int:
         print(json.dumps([_as_json(row) for row in rows], indent=1))
         return 0
     print("\n".join(f"{row.gid.hex()}  {row.state:8}  {_seen(row):16}  {row.name}" for row in rows) or "none")
+    return 0
+
+
+def set_pace(parsed: argparse.Namespace) -> int:
+    gid = gid_of(parsed.gid)
+    given = (parsed.poll_s, parsed.seal_s, parsed.heartbeat_s)
+    settings = Settings(*(None if each is None else each * 1000 for each in given))
+    options = opened(parsed)
+    try:
+        options.database.read_now(may_decide, community_of(options, parsed.community), parsed.by, KEEPERS)
+        what = (gid, settings, parsed.expires_h * HOUR_MS, options.clock.utc_ms())
+        h = options.database.write_now(to_gateways.configure, options.aggregator, *what)
+    finally:
+        options.database.close()
+    if parsed.json:
+        print(json.dumps({"gid": gid.hex(), "hash": h.hex()}))
+        return 0
+    print(f"told; `tallystick gateway commands {gid.hex()}` says what becomes of it")
+    return 0
+
+
+def show_told(parsed: argparse.Namespace) -> int:
+    gid = gid_of(parsed.gid)
+    options = opened(parsed)
+    try:
+        rows = options.database.read_now(to_gateways.told, gid, options.clock.utc_ms())
+    finally:
+        options.database.close()
+    if parsed.json:
+        print(json.dumps([asdict(row) for row in rows], indent=1))
+        return 0
+    print("\n".join(f"{row.number:4}  {_minute(row.issued_ms)}  {row.type:12}  {row.result}" for row in rows) or "none")
     return 0
 
 
@@ -124,4 +186,8 @@ def _as_json(row: Any) -> dict[str, object]:
 def _seen(row: Any) -> str:
     if row.last_seen_ms is None:
         return "never seen"
-    return datetime.fromtimestamp(row.last_seen_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M")
+    return _minute(row.last_seen_ms)
+
+
+def _minute(ms: int) -> str:
+    return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%d %H:%M")

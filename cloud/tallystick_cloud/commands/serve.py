@@ -21,6 +21,7 @@ from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.evidence.api import evidence_routes
 from tallystick_cloud.gateways.api import gateway_routes
+from tallystick_cloud.gateways.office_api import office_routes
 from tallystick_cloud.gateways.pages import ClaimDesk
 from tallystick_cloud.http.listeners import gateway_tls
 from tallystick_cloud.http.pages import Pages
@@ -98,6 +99,7 @@ def domain_routes(
     """Every route table of the domains; the tests walk exactly these."""
     return (
         gateway_routes(uplink),
+        office_routes(database, aggregator, clock),
         log_routes(database, first_community),
         ledger_routes(database, clock),
         payout_routes(database, clock),

@@ -4,24 +4,41 @@ It never believes that one was obeyed before the gateway's own signed event says
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from tallystick_protocol import cose
 from tallystick_protocol.codes import CommandType, EventCode, LogType
 from tallystick_protocol.command import ARGS_MAX, Arg, Command
+from tallystick_protocol.configure import Settings
+from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.ids import H32, Gid
 from tallystick_protocol.part import Event
 
-from tallystick_cloud.context import Context
-from tallystick_cloud.errors import NotFound
+from tallystick_cloud.context import Aggregator, Context
+from tallystick_cloud.errors import BadInput, Conflict, NotFound
 from tallystick_cloud.log import service as log
 from tallystick_cloud.ports import Entropy
+from tallystick_cloud.schema import command
 
 from . import store
 
 NONCE_BYTES = 16
+HOUR_MS = 3_600_000
+CONFIGURE_TTL_MS = 24 * HOUR_MS  # a gateway that was away for longer is asked again, by a person who knows why
+CONFIGURE_TTL_MS_MAX = 30 * 24 * HOUR_MS
 ERASE_TTL_MS = 10 * 365 * 24 * 3600 * 1000  # a gateway that comes back after years must still hear it
 PLACES_MAX = ARGS_MAX  # of one erase command: 64 places of a few bytes each
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A command and what became of it: waiting, expired, or the gateway's own word (done, refused: why)."""
+
+    number: int
+    type: str
+    issued_ms: int
+    result: str
 
 
 def issue(
@@ -62,6 +79,34 @@ def erase(
     for chunk in chunks:
         issue(conn, context, entropy, gid, CommandType.ERASE, chunk, ERASE_TTL_MS, now_ms)
     return len(chunks)
+
+
+def configure(
+    conn: Connection, aggregator: Aggregator, gid: bytes, settings: Settings, ttl_ms: int, now_ms: int
+) -> H32:
+    """Tell a gateway how often to poll, seal and report. Raises BadInput, NotFound or Conflict (revoked)."""
+    try:
+        args = settings.args()
+    except ProtocolError as error:
+        raise BadInput(error.field, error.reason) from error
+    if not 0 < ttl_ms <= CONFIGURE_TTL_MS_MAX:
+        raise BadInput("expires", f"must be within {CONFIGURE_TTL_MS_MAX // HOUR_MS} hours")
+    head = store.lock_head(conn, gid)
+    if head is None:
+        raise NotFound("gateway", f"{gid.hex()} is not enrolled here; see `tallystick gateway list`")
+    if not head.is_active:
+        raise Conflict("gateway", f"{gid.hex()} is revoked and hears nothing any more")
+    context = aggregator.of(head.community)
+    return issue(conn, context, aggregator.entropy, gid, CommandType.CONFIGURE, args, ttl_ms, now_ms)
+
+
+def told(conn: Connection, gid: bytes, now_ms: int) -> list[Told]:
+    """All commands of a gateway, the newest first."""
+    rows = conn.execute(select(command).where(command.c.gid == gid).order_by(command.c.cmd_seq.desc()))
+    return [
+        Told(row.cmd_seq, row.type, row.issued_ms, row.result or ("expired" if row.expires_ms <= now_ms else "waiting"))
+        for row in rows
+    ]
 
 
 def answered(conn: Connection, gid: bytes, event: Event, now_ms: int) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable, Sequence
 
 from tallystick_protocol import cose
 from tallystick_protocol.codes import CommandType, EventCode, Reason, TimeQuality
@@ -39,10 +40,23 @@ log = logging.getLogger("tallystick.uplink")
 INBOX_MAX = 256  # a broker may flood; the reader waits when this many messages are not looked at yet
 
 
+Configures = Callable[[Sequence[Arg]], Reason | None]
+"""Carries a `configure` command out, durably; None when it is done, else the reason for the refusal."""
+
+
 class Uplink:
     """`run` it until cancelled; a connection that fails is tried again with growing, jittered waits."""
 
-    def __init__(self, core: Core, transport: Transport, trust: Trust, backoff: Backoff, entropy: Entropy) -> None:
+    def __init__(
+        self,
+        core: Core,
+        transport: Transport,
+        trust: Trust,
+        backoff: Backoff,
+        entropy: Entropy,
+        configure: Configures | None = None,
+    ) -> None:
+        self._configure = configure
         self._core, self._transport, self._trust = core, transport, trust
         self._backoff, self._entropy = backoff, entropy
         self._sync = Sync(core.nonce, backoff, entropy)
@@ -169,6 +183,8 @@ class Uplink:
                     return Reason.MALFORMED
                 log.info("erased %d parts by command %d", self._core.erase(places), command.cmd_seq)
                 return None
+            case CommandType.CONFIGURE if self._configure is not None:
+                return self._configure(command.args)
             case _:
                 return Reason.UNSUPPORTED
 

@@ -21,11 +21,14 @@ COMMANDS = [
     ["contract", "approve"],
     ["contract", "accept"],
     ["site", "new"],
+    ["gateway", "configure"],
+    ["gateway", "commands"],
     ["period", "close"],
     ["summary"],
     ["broker-config"],
 ]
-GROUPS = ["community", "contract", "site", "period", "settlement", "payout", "policy", "witness", "log", "token"]
+GROUPS = ["community", "contract", "site", "gateway", "period", "settlement", "payout"]
+GROUPS += ["policy", "witness", "log", "token"]
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
