@@ -30,6 +30,7 @@ SNAPSHOT = (
     "stop the agent, keep a copy of the journal, move it away and start: the agent goes on from the aggregator's books"
 )
 EVIDENCE = "the aggregator still has it; keep a copy of the journal and replace the card"
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)  # sqlite3 cannot say "malformed" of a name that is no UTF-8
 FILE = "stop the agent, copy the whole data folder to another card now, and run fsck on the copy"
 TAIL = "nothing to do after a power cut (what was acknowledged is before it); without one, replace the card"
 _ROWS = {
@@ -125,7 +126,7 @@ class _Examiner:
                 yield from self._file(db)
             finally:
                 db.close()
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             yield Finding("file-unreadable", path.name, str(error), FILE)
 
     def _file(self, db: sqlite3.Connection) -> Iterator[Finding]:
@@ -141,7 +142,7 @@ class _Examiner:
         for look in (self._schema, self._rows, self._batches, self._receipts, self._chain):
             try:
                 yield from look(db)
-            except sqlite3.Error as error:
+            except UNREADABLE as error:
                 yield Finding("page-unreadable", look.__name__.strip("_"), str(error), FILE)
 
     def _schema(self, db: sqlite3.Connection) -> Iterator[Finding]:

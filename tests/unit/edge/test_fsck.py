@@ -100,6 +100,17 @@ def test_every_flipped_bit_is_found_or_changes_nothing(life: Life, folder: Path)
     assert found > len(places) // 2
 
 
+def test_names_that_are_no_text_any_more_are_found(life: Life, folder: Path) -> None:
+    """A bit of a name in the schema, after which it is no UTF-8: found by a run of the test above."""
+    copy = folder / "copy" / JOURNAL
+    copy.parent.mkdir()
+    data = (life.folder / JOURNAL).read_bytes()
+    start = data.index(b"sqlite_autoindex")
+    for place in range(start, start + len(b"sqlite_autoindex")):
+        copy.write_bytes(data[:place] + b"\xc2" + data[place + 1 :])
+        assert codes(life, copy), place
+
+
 def test_a_bit_in_the_log_is_a_tail_that_was_not_completed(life: Life, folder: Path) -> None:
     life.start()
     life._feed()
