@@ -35,6 +35,7 @@ COMMANDS = {
     "summary": "summary",
     "broker-config": "broker",
     "token": "token",
+    "ocmf": "ocmf",
 }
 """First word and the module of `commands` that adds it, in the order of the help; only what is meant is loaded."""
 

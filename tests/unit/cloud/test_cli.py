@@ -26,9 +26,10 @@ COMMANDS = [
     ["period", "close"],
     ["summary"],
     ["broker-config"],
+    ["ocmf", "export"],
 ]
 GROUPS = ["community", "contract", "site", "gateway", "period", "settlement", "payout"]
-GROUPS += ["policy", "witness", "log", "token"]
+GROUPS += ["policy", "witness", "log", "token", "ocmf"]
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
