@@ -15,6 +15,7 @@ from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.hello import LOST_MAX, Hello, LostBatches, State
 from tallystick_protocol.ids import H32, gid_from_spki
 from tallystick_protocol.keys import Signer
+from tallystick_protocol.part import Part
 
 from tallystick_edge.batching import SealContext, seal
 from tallystick_edge.desk import Desk
@@ -264,6 +265,16 @@ class Core:
 
     def reopen_batches(self, epoch: int, from_seq: int) -> int:
         return self._use(lambda journal: journal.reopen(epoch, from_seq))
+
+    def send_again(self, epoch: int, seq: int, parts: Sequence[int]) -> bool:
+        """The aggregator has the batch but not these parts: send it once more, if this card still has one of them."""
+        data = self._use(lambda journal: journal.upload(epoch, seq))
+        if data is None:
+            return False
+        held = open_upload(data).parts
+        if not any(part < len(held) and isinstance(held[part], Part) for part in parts):
+            return False
+        return self._use(lambda journal: journal.reopen_one(epoch, seq)) == 1
 
     def give_up(self, epoch: int, seq: int) -> None:
         """Superseded: it is not sent any more."""

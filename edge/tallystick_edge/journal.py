@@ -276,6 +276,11 @@ class Journal:
         with self._transaction() as db:
             return _mark(db, BatchStatus.WAITING, where, (epoch, from_seq))
 
+    def reopen_one(self, epoch: int, seq: int) -> int:
+        """Let one final batch wait again; returns 1, or 0 when it is not final."""
+        with self._transaction() as db:
+            return _mark(db, BatchStatus.WAITING, "epoch = ? AND seq = ? AND status = 1", (epoch, seq))
+
     def last_final(self) -> StoredBatch | None:
         """The newest batch with a final receipt."""
         query = "SELECT epoch, seq, hash FROM batch WHERE status = 1 ORDER BY epoch DESC, seq DESC LIMIT 1"

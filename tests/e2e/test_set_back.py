@@ -8,6 +8,7 @@ from support import edge_online
 from support.edge import HandClock
 from support.real_aggregator import RealAggregator
 from tallystick_cloud import schema
+from tallystick_protocol.batch import SealedPart, Upload
 
 Gateway = edge_online.Gateway[RealAggregator]
 
@@ -202,3 +203,31 @@ async def test_books_that_go_forward_again_find_nothing_twice(
     await aggregator.restore(tmp_path / "newer.db")
     await goes_on(aggregator, gateway)
     assert aggregator.washes() == [(number, number) for number in range(1, 7)]
+
+
+@pytest.mark.parametrize("times", [1, 9])
+async def test_parts_spoilt_on_the_way_are_sent_again_and_billed_once(
+    aggregator: RealAggregator, gateway: Gateway, times: int
+) -> None:
+    spoilt: list[bytes] = []
+
+    def spoil(upload: bytes) -> bytes:
+        if len(spoilt) == times:
+            return upload
+        spoilt.append(upload)
+        opened = Upload.decode(upload)
+        return Upload(opened.envelope, tuple(SealedPart(bytes(16), b"\xa0") for _ in opened.parts)).encode()
+
+    aggregator.on_the_way = spoil
+    gateway.wash_and_seal()
+    await gateway.deliver()
+    if times == 1:
+        assert aggregator.washes() == [(1, 1)]
+        assert in_balance(aggregator, gateway)
+        assert [row for row in aggregator.rows(schema.alarm) if row["cleared_ms"] is None] == []
+        return
+    assert len(spoilt) == 4  # it gives up: whoever spoils every upload does not keep it from the next ones
+    aggregator.on_the_way = lambda upload: upload
+    gateway.restart("later")
+    await goes_on(aggregator, gateway)
+    assert [row["code"] for row in aggregator.rows(schema.alarm)] == ["quarantine-part-hash"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +39,17 @@ class _Silent:
         return
 
 
+class _OnTheWay(Uplink):
+    """A broker or proxy in between that a test may make do what it likes."""
+
+    def __init__(self, real: RealAggregator) -> None:
+        super().__init__(real.database, real.aggregator, real.clock, real_utc, _Silent())
+        self._real = real
+
+    async def batch(self, gid: bytes, upload: bytes, path: tuple[int, int] | None = None) -> bytes:
+        return await super().batch(gid, self._real.on_the_way(upload), path)
+
+
 class RealAggregator:
     """A founded community with one site: energy on channel 1 (serial 4711), washes on channel 11."""
 
@@ -59,11 +71,12 @@ class RealAggregator:
         self.database.write_now(schema.metadata.create_all)
         self._claims = self.database.write_now(found, context, loaded, entropy, clock.utc_ms()).claims
         self.port = 0
+        self.on_the_way: Callable[[bytes], bytes] = lambda upload: upload
         self._runner: web.AppRunner | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        uplink = Uplink(self.database, self.aggregator, self.clock, real_utc, _Silent())
+        uplink = _OnTheWay(self)
         pages = Pages(self.clock, is_demo=False)
         app = bind(gateway_routes(uplink), Port.GATEWAY, DatabaseDoorkeeper(self.database, real_utc_ms), pages.error)
         certificate, key = server_files(self._authority, self._tls, ("localhost", "127.0.0.1"), datetime.now(UTC))

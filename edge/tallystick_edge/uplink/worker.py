@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from tallystick_protocol import cose
@@ -13,6 +13,7 @@ from tallystick_protocol.codes import CommandType, EventCode, Reason, TimeQualit
 from tallystick_protocol.command import Arg, Command
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.hello import State
+from tallystick_protocol.receipt import Receipt
 
 from tallystick_edge.core import Core
 from tallystick_edge.errors import UplinkError
@@ -37,6 +38,7 @@ from tallystick_edge.uplink.transport import Incoming, Kind, Session, Transport
 from tallystick_edge.uplink.trust import Trust
 
 log = logging.getLogger("tallystick.uplink")
+SENT_AGAIN_MAX = 3  # per boot: whoever spoils parts on the way more often does it on purpose; an alarm says so
 INBOX_MAX = 256  # a broker may flood; the reader waits when this many messages are not looked at yet
 
 
@@ -64,6 +66,7 @@ class Uplink:
         self._inbox: deque[Incoming] = deque()
         self._room = asyncio.Event()
         self._hole: tuple[int, int] | None = None
+        self._sent_again: Counter[tuple[int, int]] = Counter()
         self.receipts = 0
         self.receipt_at: float | None = None  # on the event loop's clock
 
@@ -151,9 +154,22 @@ class Uplink:
                 self.receipts += 1
                 self.receipt_at = asyncio.get_running_loop().time()
                 log.info("receipt epoch=%d seq=%d final=%d", receipt.epoch, receipt.to_seq, done)
+                self._send_spoilt_again(receipt)
         for seq, part, reason in receipt.quarantined:
             log.warning("quarantined epoch=%d seq=%d part=%d reason=%s", receipt.epoch, seq, part, Reason(reason).name)
         return effects
+
+    def _send_spoilt_again(self, receipt: Receipt) -> None:
+        """Parts that did not arrive as they were signed: the batch is accepted, its bytes are wanted once more."""
+        missing: dict[int, list[int]] = {}
+        for seq, part, reason in receipt.quarantined:
+            if reason in (Reason.PART_HASH, Reason.ABSENT):
+                missing.setdefault(seq, []).append(part)
+        for seq, parts in missing.items():
+            place = receipt.epoch, seq
+            self._sent_again[place] += 1
+            if self._sent_again[place] <= SENT_AGAIN_MAX and self._core.send_again(*place, parts):
+                log.warning("parts of batch %d/%d were spoilt on the way: it is sent again", *place)
 
     def _on_command(self, envelope: bytes) -> list[Effect]:
         """Obeyed once and answered with a signed event; a kind that this version does not know is `unsupported`."""
