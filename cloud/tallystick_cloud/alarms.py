@@ -1,4 +1,4 @@
-"""Alarms: raised once per cause, counted when it comes again, cleared when it is over.
+"""Alarms: raised once per cause, counted when it comes again, over by a rule per kind or by a person who says why.
 
 It never sends anything; pages read the table, and live pages hear of it after commit.
 """
@@ -15,6 +15,40 @@ class Severity(StrEnum):
     INFO = "info"
     WARNING = "warning"
     CRITICAL = "critical"
+
+
+class Ends(StrEnum):
+    """When an alarm of a kind is over. A person may close any of them earlier, with a cause."""
+
+    HEARD = "heard"  # the gateway is heard again
+    READINGS = "readings"  # its channel has a reading from after the alarm
+    SPACE = "space"  # the gateway says that its store has room
+    TAKEN_IN = "taken-in"  # no part of the gateway waits for this reason any more
+    QUIET = "quiet"  # it did not come again for QUIET_MS
+    PERSON = "person"  # never by itself: somebody has to look
+
+
+QUIET_MS = 24 * 3_600_000  # a day: what comes only at night or only with a load has come again by then
+_ENDS = {
+    "no-contact": Ends.HEARD,
+    "gap": Ends.READINGS,
+    "store-full": Ends.SPACE,
+    "reading-set-aside": Ends.QUIET,
+    "replay-refused": Ends.QUIET,
+    "wrong-meter": Ends.QUIET,
+    "command-refused": Ends.QUIET,
+    "quarantine-internal": Ends.TAKEN_IN,
+    "quarantine-unsupported": Ends.TAKEN_IN,
+    "quarantine-malformed": Ends.TAKEN_IN,
+    "quarantine-no-descriptor": Ends.TAKEN_IN,
+    "quarantine-part-hash": Ends.TAKEN_IN,
+    "quarantine-absent": Ends.TAKEN_IN,
+}
+
+
+def ends_of(code: str) -> Ends:
+    """The rule of a kind; one that is not listed waits for a person."""
+    return _ENDS.get(code, Ends.PERSON)
 
 
 @dataclass(frozen=True, slots=True)

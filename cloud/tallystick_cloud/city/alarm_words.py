@@ -4,6 +4,8 @@ It never decides when an alarm is raised; a code that is not listed is shown by 
 
 from dataclasses import dataclass
 
+from tallystick_cloud.alarms import Ends, ends_of
+
 
 @dataclass(frozen=True, slots=True)
 class AlarmWords:
@@ -37,6 +39,15 @@ WORDS = {
     "command-refused": AlarmWords(N_("Gateway refused a command")),
     "tamper": AlarmWords(N_("Meter reports tampering")),
 }
+ENDS = {
+    Ends.HEARD: N_("Ends by itself when the gateway is heard."),
+    Ends.READINGS: N_("Ends by itself with the next readings."),
+    Ends.SPACE: N_("Ends by itself when the store has room."),
+    Ends.TAKEN_IN: N_("Ends by itself when nothing waits for this reason."),
+    Ends.QUIET: N_("Ends by itself after a quiet day."),
+    Ends.PERSON: N_("Stays until somebody closes it with a cause."),
+}
+"""When an alarm is over, as a person reads it."""
 QUARANTINE = "quarantine-"
 """Codes of this form name the reason why a part waits for a person."""
 
@@ -48,3 +59,8 @@ def words_of(code: str) -> AlarmWords:
         return found
     plain = code.removeprefix(QUARANTINE).replace("-", " ")
     return AlarmWords(f"Set aside: {plain}" if code.startswith(QUARANTINE) else plain.capitalize())
+
+
+def ends_words(code: str) -> str:
+    """When an alarm of this code is over; to be translated where it is shown."""
+    return ENDS[ends_of(code)]

@@ -51,6 +51,13 @@ class TakeForm(BaseModel):
     back: str = "/situation"
 
 
+class CloseForm(BaseModel):
+    """What was found, and where to return to."""
+
+    cause: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=200)]
+    back: str = "/situation"
+
+
 def city_routes(database: Database, pages: Pages, clock: Clock, hub: Hub) -> RouteTable:
     """Everything of this folder."""
     table = RouteTable()
@@ -150,6 +157,17 @@ def _live_routes(database: Database, pages: Pages, clock: Clock, hub: Hub) -> Ro
         w = pages.wording(call.request, place.zone)
         html = pages.fragment("_alarm.html", w, a=view.alarm_line(taken, w, now_ms), csrf=call.csrf, here=form.back)
         return web.Response(text=html, content_type="text/html")
+
+    @table.route("POST", "/alarms/{alarm}/close", roles=HANDLERS, gives="text/html", tag="alarms",
+                 takes="application/x-www-form-urlencoded")  # fmt: skip
+    async def close_alarm(call: Call, alarm: int, form: CloseForm) -> web.StreamResponse:
+        """Close an alarm with its cause; if the cause is still there, it comes again as a new one."""
+        if call.principal.party is None:
+            raise Forbidden("an alarm is closed by a person", next_step="Sign in as a person, not with a bare token.")
+        community, now_ms = _place(call), clock.utc_ms()
+        await database.write(service.close, community, alarm, call.principal.party, form.cause, now_ms)
+        hub.publish("alarm", {"community": community})
+        return see_other(form.back)
 
     return table
 

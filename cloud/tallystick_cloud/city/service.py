@@ -2,12 +2,14 @@
 
 It never formats anything and never opens a transaction of its own."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
+from tallystick_cloud.alarms import QUIET_MS, Ends, Severity, clear_alarm, ends_of, raise_alarm
 from tallystick_cloud.alarms import Alarm as NewAlarm
-from tallystick_cloud.alarms import Severity, clear_alarm, raise_alarm
 from tallystick_cloud.city import store
 from tallystick_cloud.city.errors import AlarmTaken, NoSuchAlarm
 from tallystick_cloud.city.model import (
@@ -40,10 +42,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Alarms of silence to raise, and keys of those to clear."""
+    """Alarms of silence to raise, and keys of alarms that are over by their own rule."""
 
     silent: tuple[NewAlarm, ...]
-    heard: tuple[str, ...]
+    over: tuple[str, ...]
 
 
 def place(conn: Connection, community: str) -> Community:
@@ -102,10 +104,19 @@ def take(conn: Connection, community: str, alarm_id: int, party: bytes, now_ms: 
     return next(one for one in _alarms(conn, community) if one.id == alarm_id)
 
 
+def close(conn: Connection, community: str, alarm_id: int, party: bytes, cause: str, now_ms: int) -> None:
+    """Close it with what this person found. Raises NoSuchAlarm or AlarmTaken (over already)."""
+    if store.alarm_row(conn, community, alarm_id) is None:
+        raise NoSuchAlarm("alarm", f"{alarm_id} does not exist in this community; load the page again")
+    if not store.close_alarm(conn, community, alarm_id, party, cause, now_ms):
+        raise AlarmTaken("alarm", f"{alarm_id} is over already; nothing is left to do")
+
+
 def contact_changes(conn: Connection, community: str, now_ms: int) -> Changes:
-    """Which gateways fell silent and have no alarm, and which alarms of silence are over; only reads."""
-    silent, heard = [], []
-    open_keys = {row.subject_key for row in store.open_alarms(conn, community) if row.code == NO_CONTACT}
+    """Which gateways fell silent and have no alarm, and which alarms are over by themselves; only reads."""
+    alarms = store.open_alarms(conn, community)
+    silent, heard = [], _over(conn, alarms, now_ms)
+    open_keys = {row.subject_key for row in alarms if row.code == NO_CONTACT}
     for one in store.gateways(conn, community):
         key = f"{NO_CONTACT}:{one.gid.hex()}"
         is_silent = one.last_seen_ms is not None and state_of(one.last_seen_ms, False, now_ms) is GatewayState.OFFLINE
@@ -116,14 +127,24 @@ def contact_changes(conn: Connection, community: str, now_ms: int) -> Changes:
     return Changes(tuple(silent), tuple(heard))
 
 
+def _over(conn: Connection, alarms: Sequence[Any], now_ms: int) -> list[str]:
+    """Keys of alarms that ended by a quiet day or by readings; the other rules are carried out where they happen."""
+    quiet = [row.subject_key for row in alarms if ends_of(row.code) is Ends.QUIET and now_ms - row.last_ms >= QUIET_MS]
+    gaps = [row for row in alarms if ends_of(row.code) is Ends.READINGS and row.channel_hash is not None]
+    if not gaps:
+        return quiet
+    read = store.last_readings(conn, [bytes(row.channel_hash) for row in gaps])
+    return quiet + [row.subject_key for row in gaps if read.get(bytes(row.channel_hash), 0) > row.last_ms]
+
+
 def watch_contacts(conn: Connection, community: str, now_ms: int) -> int:
-    """Raise an alarm for each gateway that fell silent, clear it for each that is heard again; returns changes."""
+    """Raise an alarm for each gateway that fell silent, clear what is over by itself; returns changes."""
     changes = contact_changes(conn, community, now_ms)
     for new in changes.silent:
         raise_alarm(conn, community, new, now_ms)
-    for key in changes.heard:
+    for key in changes.over:
         clear_alarm(conn, community, key, now_ms)
-    return len(changes.silent) + len(changes.heard)
+    return len(changes.silent) + len(changes.over)
 
 
 def _today(

@@ -246,6 +246,28 @@ def take_alarm(conn: Connection, community: str, alarm_id: int, party: bytes, no
     return done.rowcount == 1
 
 
+def close_alarm(conn: Connection, community: str, alarm_id: int, party: bytes, cause: str, now_ms: int) -> bool:
+    """Whether it was open, and is now closed by this party."""
+    alarm = schema.alarm.c
+    done = conn.execute(
+        update(schema.alarm)
+        .where(alarm.community == community, alarm.id == alarm_id, alarm.cleared_ms.is_(None))
+        .values(cleared_ms=now_ms, closed_by=party, cause=cause)
+    )
+    return done.rowcount == 1
+
+
+def last_readings(conn: Connection, hashes: Sequence[bytes]) -> dict[bytes, int]:
+    """channel hash -> when its last reading was taken."""
+    channel = schema.channel.c
+    rows = conn.execute(
+        select(channel.channel_hash, channel.last_reading_ms).where(
+            channel.channel_hash.in_(list(hashes)), channel.last_reading_ms.is_not(None)
+        )
+    )
+    return {bytes(h): int(ms) for h, ms in rows}
+
+
 def contains(text: str) -> str:
     """A LIKE pattern for text as typed; what LIKE takes for signs is text here."""
     plain = text.lower()

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tallystick_cloud.city.alarm_words import words_of
+from tallystick_cloud.city.alarm_words import ends_words, words_of
 from tallystick_cloud.city.map_svg import Mark, Measure, largest_of, positions, shape_of
 from tallystick_cloud.city.model import (
     BUCKET_MS,
@@ -70,6 +70,7 @@ class AlarmLine:
     iso: str
     times: int
     taken_by: str | None
+    ends: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,7 @@ def alarm_line(alarm: Alarm, w: Wording, now_ms: int) -> AlarmLine:
         iso=w.iso(alarm.raised_ms),
         times=alarm.times,
         taken_by=alarm.taken_by,
+        ends=_(ends_words(alarm.code)),
     )
 
 

@@ -1,4 +1,4 @@
-"""Notices silence: at a steady beat it raises an alarm for gateways that are not heard, and clears it afterwards.
+"""Notices silence: at a steady beat it raises alarms for gateways that are not heard, and ends what is over by itself.
 
 It never judges what a gateway sends, only that it is heard at all."""
 
@@ -37,7 +37,7 @@ class ContactWatch:
         now_ms = self._clock.utc_ms()
         for community in await self._database.read(_communities):
             changes = await self._database.read(contact_changes, community, now_ms)
-            if changes.silent or changes.heard:
+            if changes.silent or changes.over:
                 await self._database.write(watch_contacts, community, now_ms)
                 self._events.publish("alarm", {"community": community})
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from babel.numbers import format_decimal
 from tallystick_protocol.codes import TimeQuality
 
+from tallystick_cloud.city.alarm_words import ends_words
 from tallystick_cloud.gateways.look import AlarmRow, ChannelView, GatewayPage, Slot
 from tallystick_cloud.gateways.remedies import remedy_of
 from tallystick_cloud.http.locale import Wording
@@ -60,6 +61,7 @@ class Alarm:
     meaning: str
     cause: str
     steps: tuple[str, ...]
+    ends: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,7 @@ def alarm(one: AlarmRow, title: str, w: Wording, now_ms: int) -> Alarm:
         one.id, "off" if one.code == "no-contact" else shape, severity, _(title), one.text,
         w.moment(one.raised_ms, now_ms), w.iso(one.raised_ms), one.times, one.taken_by,
         _(found.meaning) if found else "", _(found.cause) if found else "",
-        tuple(_(step) for step in found.steps) if found else (),
+        tuple(_(step) for step in found.steps) if found else (), _(ends_words(one.code)),
     )  # fmt: skip
 
 

@@ -252,6 +252,8 @@ alarm = Table(
     number("cleared_ms", null=True),
     octets("taken_by", null=True),
     number("taken_ms", null=True),
+    octets("closed_by", null=True),  # a person; null when it ended by itself
+    text("cause", null=True),  # what that person found
     flag("test"),
     index("community", "cleared_ms"),
     index("subject_key"),

@@ -6,10 +6,14 @@ import pytest
 from sqlalchemy import Connection, select, update
 from support.city_seed import MINUTE, Seed, add_alarm, add_batch, add_use, gid_of, party_id, seed_people
 from tallystick_cloud import schema
+from tallystick_cloud.alarms import _ENDS, Ends, Severity, ends_of, raise_alarm
+from tallystick_cloud.alarms import Alarm as NewAlarm
 from tallystick_cloud.city import service
+from tallystick_cloud.city.alarm_words import ENDS, ends_words
 from tallystick_cloud.city.errors import AlarmTaken, NoSuchAlarm
 from tallystick_cloud.city.model import GatewayState
 from tallystick_cloud.errors import NotFound
+from tallystick_cloud.gateways.remedies import remedy_of
 
 SEED = Seed(gateways=4, uses=0, alarms=0)
 NOW = SEED.now_ms
@@ -133,3 +137,51 @@ def test_search_finds_by_part_of_name_kind_site_and_number(conn: Connection) -> 
     number = gid_of(SEED.community, 2).hex()[:6]
     assert [one.name for one in service.find(conn, SEED.community, number, NOW).gateways] == ["gw-003"]
     assert service.find(conn, SEED.community, "%", NOW) == service.Found((), ())
+
+
+def test_an_alarm_is_closed_once_by_a_person_with_a_cause(conn: Connection) -> None:
+    number = add_alarm(conn, SEED, 0, "tamper", "critical", "open", 0)
+    mine = party_id(SEED.community, "City control room")
+    with pytest.raises(NoSuchAlarm):
+        service.close(conn, "otherton", number, mine, "cover was loose", NOW)
+    service.close(conn, SEED.community, number, mine, "cover was loose", NOW)
+    assert service.look(conn, SEED.community, NOW).alarms == ()
+    row = conn.execute(select(schema.alarm)).one()
+    assert (row.cleared_ms, row.closed_by, row.cause) == (NOW, mine, "cover was loose")
+    with pytest.raises(AlarmTaken, match="over already"):
+        service.close(conn, SEED.community, number, mine, "again", NOW + 1)
+    assert conn.execute(select(schema.alarm.c.cause)).scalar_one() == "cover was loose"
+
+
+def test_what_does_not_come_again_for_a_day_is_over_and_what_a_person_must_see_stays(conn: Connection) -> None:
+    service.watch_contacts(conn, SEED.community, NOW)
+    for code in ("reading-set-aside", "tamper", "quarantine-internal", "quarantine-fell"):
+        add_alarm(conn, SEED, 0, code, "warning", code, 0)
+    conn.execute(schema.alarm.update().where(schema.alarm.c.code != "no-contact").values(last_ms=NOW))
+    day = 24 * 60 * MINUTE
+    assert service.contact_changes(conn, SEED.community, NOW + day - 1).over == ()
+    (over,) = service.contact_changes(conn, SEED.community, NOW + day).over
+    service.watch_contacts(conn, SEED.community, NOW + day)
+    left = {one.code for one in service.look(conn, SEED.community, NOW + day).alarms}
+    assert left - {"no-contact"} == {"tamper", "quarantine-internal", "quarantine-fell"}
+    cleared = select(schema.alarm.c.subject_key).where(schema.alarm.c.cleared_ms.is_not(None))
+    assert conn.execute(cleared).scalars().all() == [over]
+
+
+def test_a_gap_is_over_with_the_first_reading_after_it(conn: Connection) -> None:
+    h = bytes(31) + b"g"
+    gap = NewAlarm("gap", Severity.WARNING, "no readings", "gap:x", gid_of(SEED.community, 0), h)
+    raise_alarm(conn, SEED.community, gap, NOW)
+    row = {"channel_hash": h, "community": SEED.community, "gid": gid_of(SEED.community, 0), "channel": 77}
+    more = {"asset": "asset-1", "meter": "m", "quantity": "q", "unit": "Wh", "exponent": 0, "form": "interval"}
+    zero = {"last_use": 0, "last_pagination": 0, "last_event": 0, "generation": 0, "base": 0, "tail": "[]"}
+    conn.execute(schema.channel.insert(), {**row, **more, **zero, "last_reading_ms": NOW})
+    assert service.contact_changes(conn, SEED.community, NOW).over == ()
+    conn.execute(schema.channel.update().where(schema.channel.c.channel_hash == h).values(last_reading_ms=NOW + 1))
+    assert service.contact_changes(conn, SEED.community, NOW).over == ("gap:x",)
+
+
+def test_every_rule_is_about_a_code_that_exists_and_has_words() -> None:
+    assert all(remedy_of(code) is not None for code in _ENDS)
+    assert {ends_of(code) for code in _ENDS} | {Ends.PERSON} == set(Ends) == set(ENDS)
+    assert ends_words("clone") == ENDS[Ends.PERSON]
