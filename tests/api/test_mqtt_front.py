@@ -24,12 +24,15 @@ from tallystick_cloud.broker import BrokerPlan
 from tallystick_cloud.clock import SystemClock, SystemEntropy, real_utc
 from tallystick_cloud.commands.broker import write_files
 from tallystick_cloud.errors import BadInput
+from tallystick_cloud.gateways.commands import HOUR_MS, configure
 from tallystick_cloud.home import Home
 from tallystick_cloud.mqtt import MqttFront, TlsFiles, broker_at, question_of
 from tallystick_cloud.ports import NoEvents
 from tallystick_cloud.uplink import Uplink
 from tallystick_protocol import cose
 from tallystick_protocol.codes import ReceiptStatus
+from tallystick_protocol.command import Command
+from tallystick_protocol.configure import Settings
 from tallystick_protocol.hello import State
 from tallystick_protocol.receipt import Receipt
 from tallystick_sim.ports import any_free
@@ -125,6 +128,31 @@ async def test_hello_and_batch_are_answered_with_state_and_receipt(line: Line) -
             assert kind == "receipt"
             receipt = Receipt.decode(cose.parse(body).payload)
             assert (receipt.status, receipt.hash) == (expected, gateway.prev)
+
+
+async def test_a_command_given_after_the_hello_comes_with_the_next_batch_and_once(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tallystick_cloud.mqtt.POLL_LOOK_S", 0.0)
+    gateway = SimGateway("cellar")
+    line.books.enrol(gateway, "cellar")
+    name = gateway.gid.hex()
+    async with listening(line), line.client(name, line.certificate(name)) as client:
+        await client.subscribe(f"ts/1/{name}/down/+", qos=1)
+        await client.publish(f"ts/1/{name}/up/hello", gateway.hello(), qos=1)
+        assert (await answer(client))[0] == "state"
+        aggregator, now = line.books.aggregator, SystemClock().utc_ms()
+        what = (bytes(gateway.gid), Settings(poll_ms=30_000), HOUR_MS, now)
+        line.books.database.write_now(configure, aggregator, *what)
+        upload = gateway.seal(wash(2, 1, 1, 1, T0, T0 + 3_600_000))
+        await client.publish(f"ts/1/{name}/up/batch", upload, qos=1)
+        assert (await answer(client))[0] == "receipt"
+        kind, body = await answer(client)
+        assert kind == "cmd"
+        assert Command.decode(cose.parse(body).payload).args == (("poll", 30_000),)
+        await client.publish(f"ts/1/{name}/up/batch", upload, qos=1)
+        await client.publish(f"ts/1/{name}/up/batch", upload, qos=1)
+        assert [(await answer(client))[0] for _ in range(2)] == ["receipt", "receipt"]
 
 
 async def test_gateway_cannot_speak_or_listen_for_another(line: Line) -> None:

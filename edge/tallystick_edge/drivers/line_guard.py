@@ -148,7 +148,9 @@ class LineGuard:
             task.exception()  # the caller may be gone; looking at it keeps the loop from complaining
 
     async def _sleep_until(self, when: float) -> None:
-        await asyncio.sleep(max(0.0, when - self._now()))
+        delay_s = when - self._now()
+        if delay_s > 0:  # a sleep of nothing is another turn of the loop, twice for every question
+            await asyncio.sleep(delay_s)
 
     @staticmethod
     def _now() -> float:

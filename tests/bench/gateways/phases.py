@@ -23,7 +23,9 @@ from gateways.process import Process
 from gateways.report import Report
 
 WARM_S = 15.0  # after the start, before anything is measured or broken
-SETTLE_S = 90.0  # after a trouble, for what was kept to arrive; ours resends after at most 30 s here
+SETTLE_S = 90.0  # after a trouble, for what the peer kept to arrive
+OURS_SETTLE_S = 360.0  # ours waits 30 s x 2^n with jitter, at most 2 min after a minute without a broker, and twice
+ENROL_S = 120.0
 LOOK_S = 1.0
 ROUND = METERS * 10  # values of one poll round
 SILENT = 7  # the unit that falls silent
@@ -75,11 +77,10 @@ class Bench:
 
     async def _enrol(self) -> None:
         await self.ours.process.start()
-        async with asyncio.timeout(60):
-            while not self.ours.is_enrolled():
+        async with asyncio.timeout(ENROL_S):
+            while not self.ours.is_enrolled() or not self.arrived():  # the first batch has gone all the way
                 self.ours.process.look()
-                await asyncio.sleep(0.2)
-        await asyncio.sleep(2)
+                await asyncio.sleep(LOOK_S)
         await self.ours.process.stop()
 
     async def start(self) -> None:
@@ -107,13 +108,15 @@ class Bench:
         """Wait until what was given between the two instants arrived; then say what is missing or came twice."""
         ours = self.our_meters.given(since, until)
         peer = self.peer_meters.given(since, until)
-        end = time.monotonic() + SETTLE_S
-        while time.monotonic() < end:
+        began = time.monotonic()
+        while (waited := time.monotonic() - began) < OURS_SETTLE_S:
             arrived = await asyncio.to_thread(self.books.arrived)
-            lost_ours, lost_peer = ours - arrived.seen.keys(), peer - self.platform.seen.keys()
-            if not lost_ours and (self.peer is None or not lost_peer):
+            is_ours_there = len(ours - arrived.seen.keys()) <= lost_max and not self.ours.waiting()
+            is_peer_there = self.peer is None or not peer - self.platform.seen.keys() or waited >= SETTLE_S
+            if is_ours_there and is_peer_there:
                 break
             await asyncio.sleep(LOOK_S)
+        self.report.add(f"{name}.ours.caught_up", waited, "s")
         self._say(name, ours, lost_max)
         if self.peer is not None:
             lost = peer - self.platform.seen.keys()
