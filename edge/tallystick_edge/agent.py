@@ -136,7 +136,7 @@ class Agent:
         day = 0
         while True:
             await self._clock.sleep_ms(min(pace.seal_every_ms, pace.heartbeat_ms))
-            idle_ms = self._clock.utc_ms() - core.last_seal_ms
+            idle_ms = self._clock.uptime_ms() - core.last_seal_ms
             day, forgot_day = self._clock.utc_ms() // DAY_MS, day
             try:
                 if day != forgot_day:

@@ -75,7 +75,7 @@ class Core:
         self.desk = Desk(plans, clock, self.boot)
         self._known = Known({}, None)
         self._gone: LostBatches | None = None
-        self.last_seal_ms = clock.utc_ms()
+        self.last_seal_ms = clock.uptime_ms()  # by the clock that nobody sets
         self.on_sealed: Callable[[], None] = lambda: None
         self._limits = limits or StoreLimits()
         self._room = Room(path.parent, self._limits)
@@ -184,7 +184,7 @@ class Core:
         self._chain = sealing.chain
         self.desk.channels.update(sealing.channels)
         self._pending = []
-        self.last_seal_ms = context.now.utc_ms
+        self.last_seal_ms = context.now.uptime_ms
         self.on_sealed()
         return len(sealing.batches)
 

@@ -30,6 +30,8 @@ FAULTS_S = 7_200
 HEAL_S = 3_600  # the backlog must be gone by then
 SETTLE_S = 1_900  # of quiet after the last use: an interval ends, a batch is sealed
 LOOK_S = 30
+HOUR_MS = 3_600_000
+YEAR_MS = 365 * 24 * HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,7 @@ class World:
         gateway.disk.full = False
 
     async def _step_clock(self, gateway: Gateway, chance: Random) -> None:
-        sizes = (0, 0, 0, -3_600_000, 300_000, -20_000, -86_400_000)
+        sizes = (0, 0, 0, -HOUR_MS, 300_000, -20_000, -24 * HOUR_MS, YEAR_MS, -YEAR_MS)
         gateway.step_clock(chance.choice(sizes))
 
     async def _silence(self, gateway: Gateway) -> None:

@@ -20,6 +20,7 @@ from tallystick_cloud.ingest.signed import MeterSigned
 from tallystick_cloud.ledger.model import FreshUse, Kind
 
 DAY_MS = 86_400_000
+FUTURE_MS = 7 * DAY_MS  # a wrong day or time zone heals by itself in a week; a time further ahead of ours is no time
 TAIL_MAX = 4096  # readings kept after the last edge: days without any contract; older ones are evidence only
 EXPLAINS_GENERATION = frozenset({EventCode.WRAP, EventCode.RESET, EventCode.EXCHANGE})
 
@@ -62,12 +63,14 @@ class ChannelWork:
         """Clocks were corrected: what waits for the time of these boots gets it."""
         self.offsets = offsets
         waiting = self.timeless
-        if any(one.boot in offsets for one in waiting):
+        timed = [(one, one.uptime_ms + offsets[one.boot]) for one in waiting if one.boot in offsets]
+        timed = [(one, t_ms) for one, t_ms in timed if not self._is_future(t_ms)]
+        if timed:
             self.changed = True
-            for one in waiting:
-                if one.boot in offsets:
-                    self._place(one.uptime_ms + offsets[one.boot], one.total)
-            self.timeless = [one for one in waiting if one.boot not in offsets]
+            for one, t_ms in timed:
+                self._place(t_ms, one.total)
+            placed = [one for one, _ in timed]
+            self.timeless = [one for one in waiting if one not in placed]
 
     def take_segment(self, segment: Segment, explained: bool) -> Trouble | None:
         """Readings after the last pagination; at or below it they are evidence and change nothing."""
@@ -105,12 +108,17 @@ class ChannelWork:
             return
         if self.first_total is None:
             self.first_total = self.billed_total = reading.total
-        if reading.quality is not TimeQuality.U:
-            self._place(reading.t_ms, reading.total)
-        elif boot in self.offsets:
-            self._place(reading.uptime_ms + self.offsets[boot], reading.total)
+        t_ms: int | None = reading.t_ms if reading.quality is not TimeQuality.U else None
+        if t_ms is None and boot in self.offsets:
+            t_ms = reading.uptime_ms + self.offsets[boot]
+        if t_ms is not None and not self._is_future(t_ms):
+            self._place(t_ms, reading.total)
         else:
             self.timeless = [*self.timeless[-TAIL_MAX + 1 :], Timeless(reading.total, boot, reading.uptime_ms)]
+
+    def _is_future(self, t_ms: int) -> bool:
+        """A clock that was set a year too far would keep everything after it from being billed for a year."""
+        return t_ms > self.origin.now_ms + FUTURE_MS
 
     def _place(self, t_ms: int, total: int) -> None:
         """A total at a known time. What still waits lies before it: its counts are in this total."""
@@ -122,9 +130,9 @@ class ChannelWork:
             self.tail.append(Point(t_ms, total))
 
     def time_of(self, event: Event) -> int:
-        """When it happened; UNKNOWN_MS when nobody knows yet."""
+        """When it happened, at the latest when it came; UNKNOWN_MS when nobody knows yet."""
         if event.quality is not TimeQuality.U:
-            return event.t_ms
+            return self.origin.now_ms if self._is_future(event.t_ms) else event.t_ms
         return event.at.ms + self.offsets[event.at.boot] if event.at.boot in self.offsets else UNKNOWN_MS
 
     def take_event(self, event: Event) -> Trouble | None:

@@ -476,6 +476,22 @@ def test_time_that_is_never_known_costs_no_counts(books: Books) -> None:
     assert books.audit() == []
 
 
+def test_clock_set_a_year_too_far_stops_no_billing(books: Books) -> None:
+    """Readings from the future have no time: what they counted is in the next reading that has one."""
+    gateway, year = gateway_at(books), 365 * DAY
+    now_ms = T0 + HOUR
+    books.send(gateway, gateway.seal([readings(1, 1_000, count=4)]), now_ms)
+    books.send(gateway, gateway.seal([readings(5, 1_200, count=2, start=T0 + 20 * MINUTE + year)]), now_ms)
+    books.send(gateway, gateway.seal([readings(7, 1_300, count=7, start=T0 + 30 * MINUTE)]), now_ms)
+    assert spans(books)[-1][0] == T0 + 4 * QUARTER
+    assert channel(books, 1)["billed_total"] == channel(books, 1)["last_total"] == 1_600
+    washed = wash(2, 1, 1, 1, T0 + year, T0 + year + HOUR)
+    books.send(gateway, gateway.seal(washed), now_ms)
+    (use,) = [row for row in books.rows(schema.use) if row["form"] == "event"]
+    assert use["end_ms"] == now_ms
+    assert books.audit() == []
+
+
 def test_wash_before_the_time_was_known_waits_with_a_reason(books: Books) -> None:
     gateway = gateway_at(books)
     begun = event(1, MINUTE, EventCode.USE_STARTED, quality=TimeQuality.U, use=1)
