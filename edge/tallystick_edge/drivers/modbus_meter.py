@@ -4,7 +4,7 @@ It hands over integers or a fault; it never decides whether a value is plausible
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from tallystick_edge.sample import Fault, Sample
 if TYPE_CHECKING:
     from tallystick_edge.ports import Clock, Sink
 
+RECOGNISE_AGAIN_MS = 3_600_000  # a meter exchanged between two polls is noticed within the hour, whatever it shows
 WATCHED = ("power",)  # read besides the channels: the use rules tell start and end of a cycle by it
 
 
@@ -61,7 +62,9 @@ class ModbusMeter:
         self._registers = chosen_registers(meter, profile)
         self._wanted = wanted_spans(self._registers)
         self._recognised = False
+        self._recognised_ms = 0
         self._serial: str | None = None
+        self._values: Mapping[str, int] = {}
         self._failures = 0
         self._told: set[str] = set()
 
@@ -87,17 +90,25 @@ class ModbusMeter:
 
     async def _poll(self, sink: Sink) -> Exception | None:
         try:
-            if not self._recognised:
+            if not self._recognised or self._clock.uptime_ms() - self._recognised_ms >= RECOGNISE_AGAIN_MS:
                 await self._recognise()
             reads = await self._reader.read(self._wanted, attempts=self._attempts())
             decoded = decode_present(self._registers, reads)
+            if self._fell(decoded.values):
+                await self._recognise()
         except (ReadFailure, ValueAbsent) as failure:
             self._recognised = False  # whoever answers next may be another meter
             self._tell(sink, failure.reason_code if isinstance(failure, ValueAbsent) else failure.reason, str(failure))
             return failure
+        self._values = decoded.values
         sink.sample(self._sample(decoded, reads))
         self._tell_absent(sink, decoded)
         return None
+
+    def _fell(self, values: Mapping[str, int]) -> bool:
+        """Whether a counter shows less than before: perhaps because another meter answers now."""
+        counters = (register.name for register in self._registers if register.kind is RegisterKind.COUNTER)
+        return any(values.get(name, 0) < self._values.get(name, 0) for name in counters if name in values)
 
     def _attempts(self) -> int:
         return 1 if self._failures else ATTEMPTS
@@ -125,7 +136,8 @@ class ModbusMeter:
         )
 
     async def _recognise(self) -> None:
-        """Before the first value and after every failure: is this the meter of the plan?"""
+        """Before the first value, after every failure, when a counter fell, and once an hour: is it still the meter of
+        the plan?"""
         self._identity.forget()
         reads = await self._identity.read(identity_spans(self._profile), attempts=self._attempts())
         serial = check_identity(self._profile, reads, self._meter.serial)
@@ -133,6 +145,7 @@ class ModbusMeter:
             self._reader.forget()
         self._serial = serial
         self._recognised = True
+        self._recognised_ms = self._clock.uptime_ms()
 
 
 def chosen_registers(meter: MeterConfig, profile: Profile) -> tuple[Register, ...]:

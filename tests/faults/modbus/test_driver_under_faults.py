@@ -190,6 +190,17 @@ async def test_a_meter_swapped_while_it_was_silent_is_noticed(line: SerialLine) 
     assert {sample.values["energy_import"] for sample in sink.samples} == {5_000}
 
 
+async def test_a_meter_exchanged_between_two_polls_is_told_by_its_serial_with_its_first_value(line: SerialLine) -> None:
+    line.attach(1, Sdm120(SetTruth(5_000), 1))
+    driver = driver_of(rtu(line), washer(1))
+    async with running(driver) as sink:
+        await sink.until(lambda: len(sink.samples) >= 2, 30)
+        line.detach(1)
+        line.attach(1, Sdm120(SetTruth(17), 2))  # at once: nobody was silent
+        await sink.until(lambda: sink.samples[-1].values["energy_import"] == 17, 30)
+    assert {(s.values["energy_import"], s.serial) for s in sink.samples} == {(5_000, "1"), (17, "2")}
+
+
 async def test_a_pulled_cable_is_named_and_the_line_comes_back(line: SerialLine) -> None:
     line.attach(1, Sdm120(SetTruth(5_000), 1))
     driver = driver_of(rtu(line), washer(1))

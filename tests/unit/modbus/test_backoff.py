@@ -28,12 +28,14 @@ class Wire:
     def __init__(self) -> None:
         self.silent = True
         self.asked: list[float] = []
+        self.identified = 0
         self._meter = MappedMeter(load_map("eastron-sdm120"), {name: (lambda: 1_000) for name in QUANTITIES})
 
     async def ask(self, unit: int, span: Span) -> tuple[int, ...]:
         self.asked.append(asyncio.get_running_loop().time())
         if self.silent:
             raise NoAnswer("unit 1 did not answer")
+        self.identified += span.function == 3
         return self._meter.read(span.function, span.address, span.count)
 
 
@@ -59,3 +61,20 @@ async def test_a_silent_unit_is_asked_one_question_per_backoff_and_is_found_when
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+@pytest.mark.virtual_time
+async def test_a_meter_is_recognised_again_once_an_hour_whatever_it_shows() -> None:
+    wire, sink, up = Wire(), Remember(), asyncio.Event()
+    wire.silent = False
+    up.set()
+    meter = ModbusMeter(
+        LINE, METER, load_profile(METER.profile), LineGuard(wire, GuardTimes(0, 0)), RealClock(), Backoff()
+    )
+    task = asyncio.create_task(meter.run(sink, up))
+    await asyncio.sleep(3 * 3_600 + 60)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert wire.identified == 4
+    assert sink.faults == []
