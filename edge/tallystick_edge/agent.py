@@ -133,11 +133,12 @@ class Agent:
 
     async def _seal(self) -> None:
         core, pace = self._core, self._pace
-        day = 0
+        day = -1
         while True:
             await self._clock.sleep_ms(min(pace.seal_every_ms, pace.heartbeat_ms))
-            idle_ms = self._clock.uptime_ms() - core.last_seal_ms
-            day, forgot_day = self._clock.utc_ms() // DAY_MS, day
+            uptime_ms = self._clock.uptime_ms()  # a wall clock that is set back must not silence the heartbeat
+            idle_ms = uptime_ms - core.last_seal_ms
+            day, forgot_day = uptime_ms // DAY_MS, day
             try:
                 if day != forgot_day:
                     core.forget_old()

@@ -4,17 +4,21 @@ Certificates never use this clock; they are judged by real time."""
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import secrets
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from tallystick_protocol.codes import TimeQuality
 
 from tallystick_edge.errors import ConfigError
 
 VARIABLE = "TALLYSTICK_CLOCK"
+TIME_ERROR = 5  # sys/timex.h: the clock is not synchronised
+RTC_FOLDER = Path("/sys/class/rtc")
 FACTOR_MAX = 10_000  # beyond this one turn of the event loop is minutes of domain time
 TRUSTED_AFTER_MS = 1_767_225_600_000  # 2026-01-01: a clock before the program was written was never set
 
@@ -38,8 +42,35 @@ class SystemClock:
         await asyncio.sleep(max(0, ms) / 1000 / self.factor)
 
     def quality(self) -> TimeQuality:
-        """Synchronised when the kernel's clock was ever set; unknown on a board that woke up in the past."""
-        return TimeQuality.S if time.time_ns() // 1_000_000 > TRUSTED_AFTER_MS else TimeQuality.U
+        """S: NTP keeps the kernel's clock (or a demo scales it). I: a battery-backed clock set it. U: nobody did, so
+        that a board without such a clock woke up with the time of its last shutdown, or of its making."""
+        if time.time_ns() // 1_000_000 <= TRUSTED_AFTER_MS:
+            return TimeQuality.U
+        if self.factor != 1 or self.real_anchor_ms or is_kernel_synchronised():
+            return TimeQuality.S
+        return TimeQuality.I if is_set_by_hardware() else TimeQuality.U
+
+
+class _Timex(ctypes.Structure):
+    """struct timex of adjtimex(2); only its size and that `modes` comes first matter."""
+
+    _fields_ = (("modes", ctypes.c_uint), ("rest", ctypes.c_byte * 256))
+
+
+def is_kernel_synchronised() -> bool:
+    """What adjtimex(2) returns: NTP runs, and nobody else set the clock since. False where there is no such call."""
+    try:
+        return 0 <= int(ctypes.CDLL(None).adjtimex(ctypes.byref(_Timex()))) < TIME_ERROR
+    except (OSError, AttributeError):
+        return False
+
+
+def is_set_by_hardware() -> bool:
+    """Whether the kernel took its time from a clock with a battery at boot."""
+    try:
+        return any(path.read_text().strip() == "1" for path in RTC_FOLDER.glob("rtc*/hctosys"))
+    except OSError:
+        return False
 
 
 def real_utc() -> datetime:

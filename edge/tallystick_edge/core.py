@@ -318,6 +318,10 @@ class Core:
         last = self._use(lambda journal: journal.last_final())
         return first_prev(self._signer.spki) if last is None else last.hash
 
+    def server_said(self, server_ms: int) -> None:
+        """A signed time of the aggregator arrived now."""
+        self.desk.server_said(server_ms)
+
     def log_seen(self, view: LogView) -> None:
         """Remember a checkpoint larger than the last one; batches echo it."""
         old = self._chain.log_view

@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from tallystick_protocol.codes import EventCode, Reason, TimeQuality
+from tallystick_protocol.codes import EventCode, Reason
 from tallystick_protocol.errors import ProtocolError
 
+from tallystick_edge.clock_watch import ClockWatch
 from tallystick_edge.items import GATEWAY_CHANNEL, GaugeReading, Happening, Item, Moment, Reading
 from tallystick_edge.journal import Flush
 from tallystick_edge.metering.channel import ChannelState
@@ -24,7 +25,6 @@ from tallystick_edge.usage.session import Replayed, SessionRule, take_session
 from tallystick_edge.usage.wash import WashSample, WashState, step
 
 log = logging.getLogger("tallystick.desk")
-CLOCK_ERROR_MS = 1_000  # what a clock that NTP just set may still be off
 BUFFER_ITEMS_MAX = 20_000  # about 10 MB in memory: what a full or slow disk may make us hold before readings are shed
 TELL_SHED_MS = 60_000  # whoever brings too much must not fill the journal with gaps either
 USE_CODES = frozenset((EventCode.USE_STARTED, EventCode.USE_BILLABLE, EventCode.USE_ENDED, EventCode.USE_ABORTED))
@@ -38,7 +38,7 @@ class Desk:
         self._plans, self._clock, self._boot = plans, clock, boot
         self._refusals = Refusals()
         self._silent: set[int] = set()
-        self._unset_clock = clock.quality() is TimeQuality.U
+        self._watch = ClockWatch()
         self._store_full = False
         self.gauges_refused = False
         self.shed = 0
@@ -70,14 +70,14 @@ class Desk:
             self.channels[number] = replace(own, pagination=state.pagination, event=state.event)
 
     def now(self) -> Moment:
-        return Moment(self._boot, self._clock.uptime_ms(), self._clock.utc_ms(), self._clock.quality())
+        return self._at(self._clock.uptime_ms(), self._clock.utc_ms())
 
     def sample(self, s: Sample) -> None:
         """Sink.sample: meter it, step the usage machine, keep the items until the next flush."""
         plan = self._plans.get(s.meter)
         if plan is None:
             return
-        at = Moment(self._boot, s.uptime_ms, s.utc_ms, self._clock.quality())
+        at = self._at(s.uptime_ms, s.utc_ms)
         self._correct_clock(at)
         if plan.session is not None:
             self._take_session(plan.session, s, at)
@@ -241,11 +241,19 @@ class Desk:
                 self._silent.add(each.channel)
                 self.keep(found)
 
+    def _at(self, uptime_ms: int, utc_ms: int) -> Moment:
+        return Moment(self._boot, uptime_ms, utc_ms, self._watch.look(uptime_ms, utc_ms, self._clock.quality()))
+
+    def server_said(self, server_ms: int) -> None:
+        """A signed time of the aggregator arrived now."""
+        self._watch.server_said(server_ms, self._clock.uptime_ms())
+        self._correct_clock(self.now())
+
     def _correct_clock(self, at: Moment) -> None:
-        """When the time becomes trusted, one event gives time to everything this boot read before."""
-        if self._unset_clock and at.quality is not TimeQuality.U:
-            self._unset_clock = False
-            clock = (at.boot, at.utc_ms - at.uptime_ms, CLOCK_ERROR_MS)
+        """When the time is known, one event gives it to everything this boot read without."""
+        correction = self._watch.correction(at.quality)
+        if correction is not None:
+            clock = (at.boot, *correction)
             self.keep(Happening(GATEWAY_CHANNEL, at, EventCode.CLOCK_CORRECTED, clock=clock))
 
     def _thin(self) -> None:

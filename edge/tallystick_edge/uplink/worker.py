@@ -142,6 +142,8 @@ class Uplink:
     def _on_state(self, state: State) -> list[Effect]:
         if state.note is not None:
             self._core.log_seen(self._trust.log_view(state.note))
+        if state.hello_nonce == self._core.nonce:
+            self._core.server_said(state.server_ms)
         return self._sync.on_state(state, self._core.chain, self._core.hash_of)
 
     def _on_receipt(self, envelope: bytes) -> list[Effect]:
