@@ -62,7 +62,8 @@ def _channels(conn: Connection, gid: bytes) -> tuple[ChannelState, ...]:
 def _channel(conn: Connection, gid: bytes, row: Any) -> ChannelState:
     state = ChannelState(
         channel=row.channel,
-        billed_to=row.billed_total,
+        # What is known, billed or not: a card that is set back must not begin a new base below it.
+        billed_to=row.billed_total if row.last_total is None else row.last_total,
         last_use=row.last_use,
         last_pagination=row.last_pagination,
         last_event=row.last_event,

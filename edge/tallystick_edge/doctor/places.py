@@ -11,6 +11,7 @@ from pathlib import Path
 from tallystick_protocol.codes import TimeQuality
 
 from tallystick_edge.ballast import BALLAST_BYTES
+from tallystick_edge.clock import TRUSTED_AFTER_MS
 from tallystick_edge.config import EdgeConfig
 from tallystick_edge.doctor.verdict import Verdict, fail, ok, warn
 from tallystick_edge.ports import Clock
@@ -90,6 +91,9 @@ def _agent(data: Path, machine: Machine) -> Verdict:
 
 
 def _clock(clock: Clock, machine: Machine) -> Verdict:
+    if clock.quality() is TimeQuality.U and clock.utc_ms() > TRUSTED_AFTER_MS:
+        step = "let NTP through (UDP port 123) or add a clock with a battery; the aggregator's time is used meanwhile"
+        return warn("CLOCK-UNTRUSTED", "clock", "was set by nobody who knows since the start", step)
     if clock.quality() is TimeQuality.U:
         step = "connect the network and wait for the time (timedatectl), or set it; readings are kept meanwhile"
         return fail("CLOCK-UNTRUSTED", "clock", "was never set since the board started", step)
