@@ -28,6 +28,7 @@ from tallystick_edge.plan import make_plan
 from tallystick_edge.ports import Clock, Driver, Entropy, ReplayStore
 from tallystick_edge.profile import load_profile
 from tallystick_edge.renewal import Renewal
+from tallystick_edge.room import StoreLimits
 from tallystick_edge.settings import Configure, in_force, load_settings
 from tallystick_edge.uplink.backoff import Backoff
 from tallystick_edge.uplink.transport import Transport
@@ -64,7 +65,8 @@ class App:
     async def _run(self, config: EdgeConfig, identity: Identity) -> None:
         """Until `stop`, or until other settings are in force: then all ends cleanly, as at a stop, and begins anew."""
         path = config.data / JOURNAL_FILE
-        core = Core(path, identity.signer, make_plan(config), self._clock, self._entropy, SOFTWARE)
+        limits = StoreLimits(config.store_mib * 1024**2, config.keep_days * 86_400_000)
+        core = Core(path, identity.signer, make_plan(config), self._clock, self._entropy, SOFTWARE, limits=limits)
         changed = asyncio.Event()
         configure = Configure(config.data, changed.set)
         try:

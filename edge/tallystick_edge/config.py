@@ -151,7 +151,7 @@ class UplinkConfig:
 class EdgeConfig:
     """Everything one agent does. `data`: folder of keys and journal; `flush_ms`: group commit, in domain time.
     `profiles`: folder of this site's own profiles, None when there are none. `metrics_port`: where figures are served
-    on 127.0.0.1, None: nowhere."""
+    on 127.0.0.1, None: nowhere. `store_mib`: limit of the journal's file; `keep_days`: evidence after its receipt."""
 
     name: str
     data: Path
@@ -164,3 +164,5 @@ class EdgeConfig:
     profiles: Path | None = None
     metrics_port: int | None = None
     charge_points: tuple[ChargePointConfig, ...] = ()
+    store_mib: int = 2_048
+    keep_days: int = 730

@@ -25,6 +25,7 @@ from tallystick_edge.config import (
 from tallystick_edge.toml_table import Table, read_toml
 
 VERSION = 1
+STORE_MIB_MIN = 16  # below this a day of a busy line does not fit
 LINES_MAX, ADAPTERS_MAX, METERS_MAX, CHANNELS_MAX, PROGRAMMES_MAX = 16, 4, 512, 64, 16
 CHANNEL_NUMBER_MAX = 65_535
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -55,6 +56,8 @@ def load_config(path: Path) -> EdgeConfig:
         adapters=adapters,
         meters=meters,
         uses=uses,
+        store_mib=gateway.integer("store_mib", STORE_MIB_MIN, 65_536, 2_048),
+        keep_days=gateway.integer("keep_days", 1, 36_500, 730),
         profiles=_folder(gateway, path.parent),
         metrics_port=_metrics_port(root),
         charge_points=tuple(_charge_point(each, path.parent) for each in root.tables("charge_point", METERS_MAX)),
