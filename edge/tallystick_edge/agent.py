@@ -21,7 +21,7 @@ log = logging.getLogger("tallystick.agent")
 DRIVER_AGAIN_MS = 5_000  # real time before a driver that ended by an error is started anew
 FORGETS_A_DAY = 10  # of 1,000 batches each: a day makes 1,440, and what was missed while it was off is caught up
 DAY_MS = 86_400_000  # old evidence is looked for once a day, and at the start
-FIRST_FLUSH_MS = 100  # real time; the first readings after a start become durable at once, not at the end of a period
+FIRST_FLUSH_MS = 20  # real time; the first readings after a start become durable at once, not at the end of a period
 STORE_AGAIN_MS = 1_000  # real time between attempts while the disk is full or failing
 
 

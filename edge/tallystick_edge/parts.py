@@ -29,25 +29,40 @@ class Numbered:
     number: int
 
 
+@dataclass(slots=True)
+class _Used:
+    """The last numbers of a channel so far."""
+
+    pagination: int
+    event: int
+
+
 def number(
     items: Sequence[Item], channels: Mapping[int, ChannelState]
 ) -> tuple[list[Numbered], dict[int, ChannelState]]:
     """Give numbers in order; returns also the channels' states with the numbers used up."""
-    states = dict(channels)
     numbered: list[Numbered] = []
+    used: dict[int, _Used] = {}
     for item in items:
-        state = states.get(item.channel) or ChannelState(item.channel)
         if isinstance(item, RawRecord):
             numbered.append(Numbered(item, 0))  # it is found by its hash, which the end of its use carries
             continue
-        if isinstance(item, Happening):
-            if item.number is None:
-                state = replace(state, event=state.event + 1)
-            numbered.append(Numbered(item, item.number or state.event))
+        if item.channel not in used:
+            state = channels.get(item.channel) or ChannelState(item.channel)
+            used[item.channel] = _Used(state.pagination, state.event)
+        numbers = used[item.channel]
+        if not isinstance(item, Happening):
+            numbers.pagination += 1
+            numbered.append(Numbered(item, numbers.pagination))
+        elif item.number is None:
+            numbers.event += 1
+            numbered.append(Numbered(item, numbers.event))
         else:
-            state = replace(state, pagination=state.pagination + 1)
-            numbered.append(Numbered(item, state.pagination))
-        states[item.channel] = state
+            numbered.append(Numbered(item, item.number))
+    states = dict(channels)
+    for channel, numbers in used.items():  # one new state a channel, not one an item
+        state = channels.get(channel) or ChannelState(channel)
+        states[channel] = replace(state, pagination=numbers.pagination, event=numbers.event)
     return numbered, states
 
 
