@@ -13,6 +13,7 @@ from typing import Any
 from sim import server, store
 from sqlalchemy import Connection, select
 from tallystick_cloud import schema
+from tallystick_cloud.ingest import bench
 from tallystick_cloud.ingest import service as ingest
 from tallystick_cloud.ingest.work import ChannelWork
 from tallystick_cloud.ledger import service as ledger
@@ -333,7 +334,7 @@ def _use_forgotten_at_close(patches: Patches) -> None:
 
         return book
 
-    patches.put(ingest, "book", make)
+    patches.put(bench, "book", make)
 
 
 def _log_without_lock(patches: Patches) -> None:
