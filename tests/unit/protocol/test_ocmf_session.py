@@ -38,6 +38,7 @@ def test_what_the_meter_signed_and_was_billed_is_level_three() -> None:
         (KEY.spki, "8", (259_600, 259_700), BadValue, "the channel's meter is 8"),
         (KEY.spki, SERIAL, (259_600, 259_800), BadValue, "says 259600 to 259700, billed was 259600 to 259800"),
         (KEY.spki, SERIAL, (259_500, 259_700), BadValue, "billed was 259500"),
+        (KEY.spki, SERIAL, (359_600, 359_700), BadValue, "billed was 359600 to 359700"),
         (b"nonsense", SERIAL, (259_600, 259_700), UnknownKey, "not a DER"),
     ],
 )
