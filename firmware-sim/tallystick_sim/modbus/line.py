@@ -30,6 +30,7 @@ class _Unit:
     model: MeterModel
     faults: UnitFaults = field(default_factory=UnitFaults)
     free_us: int = 0
+    said_us: int = 0
     waiting: int = 0
     held: list[tuple[Request, Play]] = field(default_factory=list)
 
@@ -210,13 +211,18 @@ class SerialLine:
         self._at(start, self._answer, unit, request, play)
 
     def _answer(self, unit: _Unit, request: Request, play: Play) -> None:
+        now = self._now_us()
+        if now < unit.said_us:  # this machine was late with the answer before: a slave does not talk into its own words
+            self._at(unit.said_us + self.timing.turnaround_us, self._answer, unit, request, play)
+            return
         unit.waiting -= 1
         frame = frame_of(request.unit, answer_pdu(unit.model, request, play.refuse))
         if play.corrupt:
             spot = self._random.randrange(len(frame))
             frame = frame[:spot] + bytes([frame[spot] ^ NOISE_MASK]) + frame[spot + 1 :]
         self.counts.answers += 1
-        self._transmit(frame, self._now_us())
+        unit.said_us = now + self.timing.chars_us(len(frame))
+        self._transmit(frame, now)
 
     def _transmit(self, data: bytes, now_us: int, *, heard_by_all: bool = True) -> None:
         sending = _Sending(bytearray(data), now_us, now_us + self.timing.chars_us(len(data)))
