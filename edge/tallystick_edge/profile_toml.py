@@ -82,7 +82,7 @@ def _toml(file: str, data: bytes) -> dict[str, object]:
         raise ProfileError(file, "(file)", f"is longer than {PROFILE_BYTES_MAX} bytes")
     try:
         return tomllib.loads(data.decode("utf-8"), parse_float=Decimal)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:  # 1e9999999999999999999, a thousand brackets
         raise ProfileError(file, "(file)", f"is not TOML: {error}") from None
 
 

@@ -119,6 +119,6 @@ def read_toml(path: Path) -> Table:
         raise ConfigError(str(path), "file", f"is {len(data)} bytes", f"keep it below {FILE_BYTES_MAX} bytes")
     try:
         values = tomllib.loads(data.decode("utf-8"), parse_float=Decimal)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:  # 1e9999999999999999999, a thousand brackets
         raise ConfigError(str(path), "file", f"is not TOML in UTF-8: {error}", "correct the place named") from None
     return Table(str(path), "", values)

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ HANG_S = 10  # wall time after which libFuzzer ends an input that never returns;
 MEMORY_MIB_MAX = 2048
 FINDINGS_MAX = 3  # of one target; further ones are mostly the same again
 _DONE = re.compile(rb"stat::number_of_executed_units:\s+(\d+)")
+_END = b"stat::peak_rss_mb"  # its last line
 _EDGES = re.compile(rb"cov: (\d+)")
 
 
@@ -114,9 +116,11 @@ def _slice(target: Target, runs: int, folder: Path, seconds: int) -> Slice:
         _become_fuzzer(target, runs, folder, seconds, log)
     _, status = os.waitpid(child, 0)
     new = tuple(sorted(path.name for path in set(findings.iterdir()) - before))
-    if os.waitstatus_to_exitcode(status) and not new:
-        new = (f"(exit {os.waitstatus_to_exitcode(status)}, see {log})",)
-    return Slice(log.read_bytes(), new)
+    code, told = os.waitstatus_to_exitcode(status), log.read_bytes()
+    is_late_alarm = code == -signal.SIGALRM and _END in told  # libFuzzer's own clock, rung after it was done
+    if code and not new and not is_late_alarm:
+        new = (f"(exit {code}, see {log})",)
+    return Slice(told, new)
 
 
 def _become_fuzzer(target: Target, runs: int, folder: Path, seconds: int, log: Path) -> None:

@@ -121,5 +121,5 @@ def read_file(path: Path) -> Table:
         raise BadInput(str(path), f"is {len(data)} bytes, the limit is {FILE_BYTES_MAX}")
     try:
         return Table(tomllib.loads(data.decode(), parse_float=Decimal), "")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:  # 1e9999999999999999999, a thousand brackets
         raise BadInput(str(path), f"is not TOML: {error}") from None

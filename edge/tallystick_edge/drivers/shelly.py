@@ -77,7 +77,7 @@ def parse_answer(frame: bytes, number: int) -> Result:
     """The result in an answer frame. Raises BleError bad-frame naming the field, or refused with the device's words."""
     try:
         answer = json.loads(frame, parse_float=Decimal, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:  # a number may be too large even for Decimal
         raise BleError(BleReason.FRAME, f"answer: not JSON: {error}") from None
     if not isinstance(answer, dict):
         raise BleError(BleReason.FRAME, "answer: not a JSON object")
