@@ -249,17 +249,28 @@ def _energy(conn: Connection, gateway: Gateway, row: Any, register: Register, me
 
 
 def _seam_loss(cellar: Cellar, register: Register, seen: Seen) -> int:
-    """What was used between the last sample on the disk before a seam and the first one after it."""
+    """What was used between the last sample that is still on the disk before a seam and the first one after it.
+
+    A sample on a card that an older copy replaced is gone. What of those the books had heard stands below their mark:
+    a copy that did not know of the seam counts on from its own total, and so much is hidden once more.
+    """
     lost = 0
     for seam in register.seams:
-        begin, end = seam.at_ms, seam.at_ms
+        begin, end, hidden = seam.at_ms, seam.at_ms, 0
         for made_ms, back_ms in cellar.restores:
             if made_ms <= end + DAY_MS and back_ms >= begin:  # the copy may have forgotten the seam
                 begin, end = min(begin, made_ms), max(end, back_ms)
-        before = [wh for t_ms, wh in seen.kept if t_ms < begin]
+                hidden += _at(seen, back_ms) - _at(seen, made_ms)
+        gone = [span for span in cellar.restores if span[1] <= begin]
+        before = [wh for t_ms, wh in seen.kept if t_ms < begin and not any(a < t_ms < b for a, b in gone)]
         after = [wh for t_ms, wh in seen.kept if t_ms >= end]
-        lost += (after[0] if after else register.truth_wh) - (before[-1] if before else 0)
+        lost += (after[0] if after else register.truth_wh) - (before[-1] if before else 0) + hidden
     return lost
+
+
+def _at(seen: Seen, t_ms: int) -> int:
+    """The last sample kept before a time."""
+    return max((wh for at_ms, wh in seen.kept if at_ms < t_ms), default=0)
 
 
 def _washes(conn: Connection, gateway: Gateway, row: Any, sold: Sequence[Sold], wrong: Wrong) -> None:
@@ -276,7 +287,8 @@ def _washes(conn: Connection, gateway: Gateway, row: Any, sold: Sequence[Sold], 
 def _untold(cellar: Cellar) -> int:
     """Washes that may be missing: one for each rest that nobody saw, and what ran while a copy was the future."""
     kept = [t_ms for t_ms, _ in next(seen for name, seen in cellar.seen.items() if name.startswith("washer")).kept]
-    blind = sum((right - left) // (REST_MS + 7 * 60_000) for left, right in pairwise(kept) if right - left > REST_MS)
+    gaps = [right - left for left, right in pairwise(kept) if right - left > REST_MS]
+    blind = sum(1 + (gap - REST_MS) // (REST_MS + 7 * 60_000) for gap in gaps)  # a whole rest, then wash and rest
     forgot = sum(2 + (back_ms - made_ms) // (REST_MS + 7 * 60_000) for made_ms, back_ms in cellar.restores)
     return blind + forgot
 
