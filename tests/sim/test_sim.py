@@ -1,5 +1,5 @@
 """The simulation's short cut in CI: a row of seeds, one of them a regression, the same seed twice, some planted bugs.
-`python3 run.py sim` runs as many fresh ones as you like: about one world in fifty still finds something, so CI does not."""
+Fresh ones belong to `python3 run.py sim`: about one world in fifty still finds something, so CI plays none."""
 
 from __future__ import annotations
 
