@@ -199,8 +199,7 @@ class CellarDriver:
         self._give(sink, washer, self._cellar.washer.register, self._cellar.washer.appliance.watts)
 
     def _give(self, sink: Sink, name: str, register: Register, watts: int) -> None:
-        begun = self._cellar.seen[name].kept  # the first value of all is compared with the meter's display by a person
-        glitch = self._glitch and begun and not self._glitched and self._chance.random() < self._glitch
+        glitch = self._glitch and not self._glitched and self._chance.random() < self._glitch
         self._glitched = bool(glitch)  # a glitch is one poll long: two that follow each other are a new level
         value = register.shown
         if glitch:

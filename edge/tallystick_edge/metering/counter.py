@@ -11,7 +11,6 @@ from tallystick_edge.items import Happening, Item, Moment, Reading
 from tallystick_edge.metering.channel import ChannelState, Suspect, after
 
 CONFIRM_COUNT = 5  # values that must follow each other before a new level is believed: a glitch is 1 or 2 polls long
-COMPANY_COUNT = 3  # values that must follow each other after a dark time of unknown length; a glitch is 1 or 2 polls
 SLACK_MS = 5_000  # an answer is stamped when it arrives: two stamps may be this much closer than the two measurements
 SLACK_STEPS = 2  # each of two readings is rounded to a step of the register
 FLOAT32_BITS = 24  # of a significand: neighbours are 2^-23 of the power of two below them apart
@@ -79,26 +78,7 @@ def meter(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
         return _set_aside(state, rule, seen, Reason.FELL)
     if allowed is not None and seen.value - state.value > allowed:
         return _set_aside(state, rule, seen, Reason.IMPLAUSIBLE_JUMP)
-    if _needs_company(rule, state, seen):
-        return _wait_for_company(state, rule, seen)
     return _accept(state, seen, Reason.BOOT if seen.at.boot != state.at.boot else None)
-
-
-def _needs_company(rule: CounterRule, state: ChannelState, seen: Seen) -> bool:
-    """Whether nobody knows how long it was dark, and the value has risen by more than two polls can tell: after a month
-    nearly every wrong value is possible, and once taken it would stay in the total for ever."""
-    unknown = state.at is not None and seen.at.since_ms(state.at) is None
-    if rule.rated_max_per_h is None or state.value is None or not unknown:
-        return False
-    return seen.value - state.value > _risen_max(rule, 0, seen.value)
-
-
-def _wait_for_company(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
-    """Take such a value only when others follow it; until then nothing is lost, for the next total holds it."""
-    suspect = _follow(state.suspect, rule, seen, Reason.BOOT)
-    if suspect.count < COMPANY_COUNT:
-        return Metered(replace(state, suspect=suspect), None)
-    return _accept(state, seen, Reason.BOOT)
 
 
 def _wrapped(before: int, now: int, modulus: int, allowed: int | None) -> bool:
@@ -113,13 +93,8 @@ def _allowed(rule: CounterRule, now: Moment, before: Moment, value: int) -> int 
     if rule.rated_max_per_h is None:
         return None
     elapsed = now.since_ms(before)
-    return _risen_max(rule, GAP_UNKNOWN_MS if elapsed is None else elapsed, value)
-
-
-def _risen_max(rule: CounterRule, elapsed_ms: int, value: int) -> int:
-    """The most a register of known rating rises in a time, give and take two polls."""
-    span = elapsed_ms + 2 * rule.every_ms + SLACK_MS
-    return (rule.rated_max_per_h or 0) * span // HOUR_MS + SLACK_STEPS * rule.step_at(value)
+    span = (GAP_UNKNOWN_MS if elapsed is None else elapsed) + 2 * rule.every_ms + SLACK_MS
+    return rule.rated_max_per_h * span // HOUR_MS + SLACK_STEPS * rule.step_at(value)
 
 
 def _accept(state: ChannelState, seen: Seen, mark: Reason | None) -> Metered:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from hypothesis import given
@@ -107,26 +106,9 @@ def test_a_gateway_that_slept_for_a_day_accepts_a_day_of_use() -> None:
 
 def test_without_a_clock_a_month_at_rated_power_is_the_limit() -> None:
     state, _ = feed([100])
-    assert dark(state, [100 + 11_000 * 24 * 30 + step for step in range(3)])[-1] is not None
-    assert dark(state, [100 + 11_000 * 24 * 40 + step for step in range(3)])[-1] is None
-
-
-def dark(state: ChannelState, values: Sequence[int]) -> list[int | None]:
-    """What is read of each value after a boot without a clock: nobody knows how long it was dark."""
-    found = []
-    for step, value in enumerate(values):
-        at = replace(moment(0), boot=BOOT_2, quality=TimeQuality.U, uptime_ms=step * EVERY)
-        metered = meter(state, COUNTER, Seen(at, value, "A"))
-        state = metered.state
-        found.append(None if metered.reading is None else metered.reading.value)
-    return found
-
-
-def test_after_a_dark_time_of_unknown_length_a_rise_is_taken_when_others_follow_it() -> None:
-    state, _ = feed([100])
-    assert dark(state, [5_100, 5_101, 5_102, 5_103]) == [None, None, 5_102, 5_103]
-    assert dark(state, [50_100, 105, 106]) == [None, 105, 106]  # one wrong value is never in the total
-    assert dark(state, [101, 102]) == [101, 102]  # what two polls explain needs no company
+    unset = replace(moment(0), boot=BOOT_2, quality=TimeQuality.U)
+    assert meter(state, COUNTER, Seen(unset, 100 + 11_000 * 24 * 30, "A")).reading is not None
+    assert meter(state, COUNTER, Seen(unset, 100 + 11_000 * 24 * 40, "A")).reading is None
 
 
 def test_a_negative_value_is_a_decoding_error_and_never_believed() -> None:
