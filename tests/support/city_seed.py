@@ -122,7 +122,7 @@ def add_gateway(conn: Connection, seed: Seed, rng: random.Random, number: int, s
     where = {"latitude_e7": 460_670_000 + angle_e7[0], "longitude_e7": 111_210_000 + angle_e7[1]}
     base = {"community": seed.community, "created_ms": 0}
     conn.execute(insert(schema.site), {**base, **where, "id": site, "name": f"House {number + 1}", "plan": "[]"})
-    enrolled = {"certificate_serial": None, "certificate_expires_ms": None, "enrolled_ms": 0}
+    enrolled = {"certificate_expires_ms": None, "enrolled_ms": 0}
     row = {"gid": gid, "community": seed.community, "site": site, "name": f"gw-{number + 1:03d}", **enrolled}
     made = {"serial": f"S{number}", "software": "0.1.0", "storage_class": "file", "state": "active"}
     conn.execute(insert(schema.gateway), {**row, **made})

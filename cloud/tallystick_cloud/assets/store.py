@@ -5,7 +5,7 @@ It never moves an asset: what measures it is bound for a period.
 
 from sqlalchemy import Connection, insert, select, update
 
-from tallystick_cloud.errors import NotFound
+from tallystick_cloud.errors import Conflict, NotFound
 from tallystick_cloud.schema import asset, meter, site
 
 from .model import NewAsset, NewSite, Plan, meters_of, plan_from_json
@@ -27,7 +27,12 @@ def insert_asset(conn: Connection, community: str, new: NewAsset, now_ms: int) -
 
 
 def insert_site(conn: Connection, community: str, new: NewSite, now_ms: int) -> None:
-    """The site with its meter plan and the meters in it."""
+    """The site with its meter plan and the meters in it; raises Conflict for a meter that hangs elsewhere."""
+    for planned in meters_of(new.plan):
+        elsewhere = _site_of_meter(conn, community, planned.meter)
+        if elsewhere is not None:
+            reason = f"{planned.meter!r} is a meter of site {elsewhere!r} already; give this one another id"
+            raise Conflict(f"site {new.id!r}, channel {planned.number}, meter", reason)
     row = {
         "id": new.id,
         "name": new.name,
@@ -74,3 +79,8 @@ def asset_ids(conn: Connection, community: str) -> set[str]:
 def has_site(conn: Connection, community: str, site_id: str) -> bool:
     found = conn.execute(select(site.c.id).where(site.c.community == community, site.c.id == site_id))
     return found.first() is not None
+
+
+def _site_of_meter(conn: Connection, community: str, meter_id: str) -> str | None:
+    found = select(meter.c.site).where(meter.c.community == community, meter.c.id == meter_id)
+    return conn.execute(found).scalar_one_or_none()

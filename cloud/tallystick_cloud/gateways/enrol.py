@@ -68,8 +68,7 @@ def certify(
         raise Forbidden("gateway", f"{gid.hex()} is revoked; ask the community why before enrolling another")
     certificate = aggregator.authority.client(request.csr, gid, real_now)
     expires_ms = int(certificate.expires.timestamp()) * 1000
-    serial = certificate.serial.to_bytes(20, "big")
-    store.update_gateway(conn, gid, {"certificate_serial": serial, "certificate_expires_ms": expires_ms})
+    store.add_certificate(conn, head.community, gid, certificate.serial, expires_ms)
     return _answer(conn, aggregator, context, head, certificate, request.nonce, now_ms)
 
 

@@ -15,6 +15,7 @@ from tallystick_cloud.schema import (
     command,
     descriptor,
     gateway,
+    gateway_certificate,
     gateway_contact,
     gateway_head,
     gateway_key,
@@ -102,7 +103,7 @@ def keys_of(conn: Connection, gid: bytes) -> list[Key]:
 
 
 def gateway_row(conn: Connection, gid: bytes) -> Any:
-    """name, site, state, storage_class, certificate_serial ...; None when unknown."""
+    """name, site, state, storage_class, certificate_expires_ms ...; None when unknown."""
     return conn.execute(select(gateway).where(gateway.c.gid == gid)).one_or_none()
 
 
@@ -119,12 +120,20 @@ def revoke_key(conn: Connection, gid: bytes, kid: bytes, since: tuple[int, int])
     conn.execute(update(gateway_key).where(where).values(revoked_from_epoch=since[0], revoked_from_seq=since[1]))
 
 
+def add_certificate(conn: Connection, community: str, gid: bytes, serial: int, expires_ms: int) -> None:
+    """A certificate that a gateway holds beside its older ones, each of which is good until it expires."""
+    row = {"serial": serial.to_bytes(20, "big"), "gid": gid, "community": community, "expires_ms": expires_ms}
+    conn.execute(insert(gateway_certificate), row)
+    update_gateway(conn, gid, {"certificate_expires_ms": expires_ms})
+
+
 def revoked_serials(conn: Connection) -> list[int]:
-    """Serial numbers of the certificates of gateways that are revoked, of all communities: there is one authority."""
+    """Serial numbers of all certificates of gateways that are revoked, of all communities: there is one authority."""
     rows = conn.execute(
-        select(gateway.c.certificate_serial).where(
-            gateway.c.state == "revoked", gateway.c.certificate_serial.is_not(None)
-        )
+        select(gateway_certificate.c.serial)
+        .join(gateway, gateway.c.gid == gateway_certificate.c.gid)
+        .where(gateway.c.state == "revoked")
+        .order_by(gateway_certificate.c.serial)
     )
     return [int.from_bytes(serial, "big") for serial in rows.scalars()]
 

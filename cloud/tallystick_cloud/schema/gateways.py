@@ -20,9 +20,18 @@ gateway = Table(
     text("storage_class"),
     text("state"),  # active | revoked
     number("enrolled_ms"),
-    octets("certificate_serial", null=True),
     number("certificate_expires_ms", null=True),
     index("community"),
+)
+
+gateway_certificate = Table(  # every one that was issued: an older one lets its holder in until it expires
+    "gateway_certificate",
+    metadata,
+    octets("serial", key=True),  # 20 bytes, big-endian
+    octets("gid"),
+    community(),
+    number("expires_ms", null=True),  # unknown of some that version 0006 found
+    index("gid"),
 )
 
 gateway_key = Table(

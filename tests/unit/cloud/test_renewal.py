@@ -12,6 +12,7 @@ from tallystick_cloud import schema
 from tallystick_cloud.errors import CloudError
 from tallystick_cloud.gateways.enrol import open_request
 from tallystick_cloud.gateways.renew import renew
+from tallystick_cloud.gateways.store import revoked_serials
 from tallystick_protocol.codes import Reason, ReceiptStatus
 from tallystick_protocol.enrol import EnrolAnswer
 from tallystick_protocol.errors import ProtocolError
@@ -54,8 +55,18 @@ def test_gateway_whose_certificate_ran_out_gets_another_by_its_proof_key(books: 
     assert certificate.not_valid_after_utc > LATER + timedelta(days=89)
     assert gateway.gid.hex() in certificate.subject.rfc4514_string()
     assert (answer.gid, answer.keys) == (first.gid, first.keys)
-    (row,) = books.rows(schema.gateway)
-    assert row["certificate_serial"] == certificate.serial_number.to_bytes(20, "big")
+    held = {int.from_bytes(row["serial"], "big") for row in books.rows(schema.gateway_certificate)}
+    assert held == {x509.load_pem_x509_certificate(one.certificate_pem).serial_number for one in (first, answer)}
+
+
+def test_revocation_list_names_the_older_certificates_too(books: Books) -> None:
+    gateway = SimGateway("cellar")
+    first = books.enrol(gateway, "cellar")
+    answer = renewed(books, gateway.gid, gateway.enrol_request(""))
+    assert books.database.read_now(revoked_serials) == []
+    revoke(books, gateway)
+    held = [x509.load_pem_x509_certificate(one.certificate_pem).serial_number for one in (first, answer)]
+    assert books.database.read_now(revoked_serials) == sorted(held)
 
 
 def test_renewal_is_for_the_key_that_is_enrolled_and_needs_no_claim(books: Books) -> None:

@@ -59,6 +59,14 @@ def test_wrong_contract_names_file_and_line() -> None:
         open_books(contracts={"washes.toml": WASHES.replace('user = "Anna"', 'user = "Nobody"'), "energy.toml": ENERGY})
 
 
+def test_meter_at_two_sites_is_refused_by_its_name() -> None:
+    start, end = TOWN.index("[[site]]"), TOWN.index("[[site.channel]]\nnumber = 2")
+    attic = TOWN[start:end].replace('id = "cellar"', 'id = "attic"')
+    words = r"site 'attic', channel 1, meter: 'm-flat' is a meter of site 'cellar' already"
+    with pytest.raises(CloudError, match=words):
+        open_books(town=TOWN.replace("[[contract]]", attic + "[[contract]]", 1))
+
+
 def test_live_price_per_kilowatt_hour_needs_an_approved_meter() -> None:
     with pytest.raises(CloudError, match="'m-flat' has no type approval"):
         open_books(town=TOWN.replace('type_approval = "DE-1"\n', ""))
