@@ -17,8 +17,8 @@ from tallystick_cloud.bank.store import StoredEntry
 from tallystick_cloud.bank.xml import FILE_BYTES_MAX
 from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput, CloudError, Forbidden
-from tallystick_cloud.http.amounts import exact
 from tallystick_cloud.http.authz import Role
+from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.http.place import here, look_of
 from tallystick_cloud.http.rail import TREASURY
@@ -26,7 +26,7 @@ from tallystick_cloud.http.route import MULTIPART, Call, RouteTable
 from tallystick_cloud.parties.store import ids_by_name, names_by_id
 from tallystick_cloud.payouts import service, store, view
 from tallystick_cloud.payouts.checks import Run
-from tallystick_cloud.payouts.model import CENT_NANO
+from tallystick_cloud.payouts.model import Plan
 from tallystick_cloud.payouts.service import Draft, Proposal
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.settlement.payable import settled_lines
@@ -87,7 +87,13 @@ class _Found:
 def payout_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable:
     """The page and its forms."""
     table = RouteTable()
+    _page(table, database, pages, clock)
+    _run_forms(table, database, clock)
+    _bank_forms(table, database, clock)
+    return table
 
+
+def _page(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> None:
     @table.route("GET", BASE, roles=TREASURY, gives="text/html", tag="payouts")
     async def payouts_page(call: Call) -> web.StreamResponse:
         """Payout runs, bank accounts, and what waits for a person."""
@@ -98,17 +104,6 @@ def payout_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable:
         w = pages.wording(call.request, place.zone)
         may_act = bool(call.principal.roles_in(place.id) & ACTORS)
         waiting = [view.entry_view(one, found.names, w) for one in found.entries if one.standing is Standing.SUSPENSE]
-        nexts = [
-            (
-                one.collector,
-                () if one.draft is None else view.plan_views(one.draft.plan.payouts, w),
-                () if one.draft is None else view.held_views(one.draft.plan.held, w),
-                exact(0 if one.draft is None else CENT_NANO * sum(p.cents for p in one.draft.plan.payouts), w),
-                f"page-{place.id}-{0 if one.draft is None else one.draft.number}-{day}",
-                one.refusal,
-            )
-            for one in found.nexts
-        ]
         return pages.page(
             call,
             "payouts.html",
@@ -117,7 +112,7 @@ def payout_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable:
             runs=[
                 view.run_view(one, party, found.names, may_act=may_act, w=w) for one in found.runs[: view.RUNS_SHOWN]
             ],
-            nexts=nexts,
+            nexts=[_next_view(one, place.id, day, w) for one in found.nexts],
             day=day.isoformat(),
             accounts=[view.account_view(one, found.names, w) for one in found.positions],
             waiting=waiting,
@@ -126,6 +121,8 @@ def payout_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable:
             may_act=may_act,
         )
 
+
+def _run_forms(table: RouteTable, database: Database, clock: Clock) -> None:
     @table.route("POST", BASE, roles=ACTORS, gives="text/html", takes=FORM, tag="payouts")
     async def propose_on_page(call: Call, form: ProposeForm) -> web.StreamResponse:
         """Propose a run; the same page sent twice is one run."""
@@ -170,6 +167,8 @@ def payout_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable:
         await database.write(service.cancel, place.id, number, _party(call), clock.utc_ms())
         return _to(f"run-{number}")
 
+
+def _bank_forms(table: RouteTable, database: Database, clock: Clock) -> None:
     @table.route(
         "POST",
         "/bank-files",
@@ -201,7 +200,10 @@ def payout_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable:
         await database.write(act)
         return _to("waiting")
 
-    return table
+
+def _next_view(one: _Next, community: str, day: date, w: Wording) -> view.NextView:
+    number, plan = (0, Plan((), ())) if one.draft is None else (one.draft.number, one.draft.plan)
+    return view.next_view(one.collector, plan, f"page-{community}-{number}-{day}", one.refusal, w)
 
 
 def _look(conn: Connection, community: str, day: date, now_ms: int) -> _Found:

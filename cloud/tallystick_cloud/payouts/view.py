@@ -12,7 +12,7 @@ from tallystick_cloud.bank.store import StoredEntry
 from tallystick_cloud.http.amounts import Amount, exact
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.payouts.checks import Run
-from tallystick_cloud.payouts.model import CENT_NANO, Held, Payout, Reason, RunState
+from tallystick_cloud.payouts.model import CENT_NANO, Held, Plan, Reason, RunState
 
 ENTRIES_SHOWN = 40
 RUNS_SHOWN = 24
@@ -61,6 +61,18 @@ class LineView:
     amount: Amount
     mark: str
     word: str
+
+
+@dataclass(frozen=True, slots=True)
+class NextView:
+    """A collector's next run; `key` makes the form that is sent twice one run, `refusal` says why there is none."""
+
+    collector: str
+    lines: tuple[LineView, ...]
+    held: tuple[LineView, ...]
+    total: Amount
+    key: str
+    refusal: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +145,7 @@ def run_view(run: Run, reader: bytes | None, names: Mapping[bytes, str], *, may_
         exact(run.cents * CENT_NANO, w),
         names[stored.collector],
         lines,
-        held_views(run.held, w),
+        _held(run.held, w),
         missing,
         _can(run, reader) if may_act else frozenset(),
     )
@@ -164,17 +176,24 @@ def _outcome(outcome: str | None, w: Wording) -> tuple[str, str]:
             return "off", ""
 
 
-def held_views(held: Sequence[Held], w: Wording) -> tuple[LineView, ...]:
-    """Smallest words for why something is not paid now."""
-    return tuple(
-        LineView(one.party, one.contract, exact(one.nano, w), "off", w.gettext(REASONS[one.reason])) for one in held
+def next_view(collector: str, plan: Plan, key: str, refusal: str, w: Wording) -> NextView:
+    """What a run would pay if it were proposed now, and what it holds back, each with its reason."""
+    lines = tuple(
+        LineView(one.creditor.name, one.contract, exact(one.cents * CENT_NANO, w), "off", "") for one in plan.payouts
+    )
+    return NextView(
+        collector,
+        lines,
+        _held(plan.held, w),
+        exact(CENT_NANO * sum(one.cents for one in plan.payouts), w),
+        key,
+        refusal,
     )
 
 
-def plan_views(payouts: Sequence[Payout], w: Wording) -> tuple[LineView, ...]:
-    """What a run would pay if it were proposed now."""
+def _held(held: Sequence[Held], w: Wording) -> tuple[LineView, ...]:
     return tuple(
-        LineView(one.creditor.name, one.contract, exact(one.cents * CENT_NANO, w), "off", "") for one in payouts
+        LineView(one.party, one.contract, exact(one.nano, w), "off", w.gettext(REASONS[one.reason])) for one in held
     )
 
 
