@@ -13,22 +13,26 @@ Key = tuple[bytes, str, bytes, str]
 """(holder, account, party, unit)"""
 
 
-def balances(conn: Connection, community: str) -> Mapping[Key, int]:
-    """Nano per account now, summed over contracts."""
+def balances(conn: Connection, community: str, party: bytes | None = None) -> Mapping[Key, int]:
+    """Nano per account now, summed over contracts; of all, or of the accounts about one party."""
     columns = (balance.c.holder, balance.c.account, balance.c.party, balance.c.unit)
-    rows = conn.execute(
-        select(*columns, func.sum(balance.c.amount)).where(balance.c.community == community).group_by(*columns)
-    )
+    wanted = [balance.c.community == community]
+    if party is not None:
+        wanted.append(balance.c.party == party)
+    rows = conn.execute(select(*columns, func.sum(balance.c.amount)).where(*wanted).group_by(*columns))
     return {(bytes(row[0]), row[1], bytes(row[2]), row[3]): int(row[4]) for row in rows}
 
 
-def as_of(conn: Connection, community: str, recorded_ms: int) -> Mapping[Key, int]:
+def as_of(conn: Connection, community: str, recorded_ms: int, party: bytes | None = None) -> Mapping[Key, int]:
     """Nano per account as known at that moment: journals recorded up to and including it."""
     columns = (posting.c.holder, posting.c.account, posting.c.party, posting.c.unit)
+    wanted = [posting.c.community == community, journal.c.recorded_ms <= recorded_ms]
+    if party is not None:
+        wanted.append(posting.c.party == party)
     rows = conn.execute(
         select(*columns, func.sum(posting.c.amount))
         .join(journal, journal.c.id == posting.c.journal)
-        .where(posting.c.community == community, journal.c.recorded_ms <= recorded_ms)
+        .where(*wanted)
         .group_by(*columns)
     )
     return {(bytes(row[0]), row[1], bytes(row[2]), row[3]): int(row[4]) for row in rows}
