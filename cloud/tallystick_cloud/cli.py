@@ -33,6 +33,8 @@ COMMANDS = {
     "quarantine": "quarantine",
     "erase": "erase",
     "summary": "summary",
+    "backup": "backup",
+    "restore": "backup",
     "broker-config": "broker",
     "token": "token",
     "ocmf": "ocmf",

@@ -73,9 +73,11 @@ class Home:
 
     def aggregator(self, database: Database, entropy: Entropy) -> Aggregator:
         """All communities in the database with their keys."""
-        rows = database.read_now(_communities)
-        contexts = {name: self.context(name, origin, self.community_keys(name)) for name, origin in rows}
-        return Aggregator(contexts, self.authority(), entropy)
+        return Aggregator(database.read_now(self.contexts), self.authority(), entropy)
+
+    def contexts(self, conn: Connection) -> dict[str, Context]:
+        """Every community of a database with its keys; raises KeyStoreError for one whose keys are missing."""
+        return {name: self.context(name, origin, self.community_keys(name)) for name, origin in _communities(conn)}
 
 
 def create(home: Home, now: datetime, names: Sequence[str] = ()) -> None:

@@ -42,7 +42,13 @@ class Options:
 
 
 def command(
-    commands: Commands, name: str, run: Callable[[argparse.Namespace], int], help_text: str, examples: str
+    commands: Commands,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    help_text: str,
+    examples: str,
+    *,
+    needs_data: bool = True,
 ) -> argparse.ArgumentParser:
     """A subcommand with --data, --db and examples in its help."""
     found = commands.add_parser(
@@ -52,7 +58,7 @@ def command(
         epilog=f"examples:\n{examples}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    found.add_argument("--data", type=Path, required=True, metavar="DIR", help="the aggregator's folder")
+    found.add_argument("--data", type=Path, required=needs_data, metavar="DIR", help="the aggregator's folder")
     found.add_argument("--db", metavar="URL", help="another database: postgresql://... (default: SQLite in DIR)")
     found.set_defaults(run=run)
     return found

@@ -27,6 +27,8 @@ COMMANDS = [
     ["summary"],
     ["broker-config"],
     ["ocmf", "export"],
+    ["backup"],
+    ["restore"],
 ]
 GROUPS = ["community", "contract", "site", "gateway", "period", "settlement", "payout"]
 GROUPS += ["policy", "witness", "log", "token", "ocmf"]
