@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 from tallystick_protocol.codes import LogType
 from tallystick_protocol.ids import H32
 from tallystick_protocol.merkle import CompactRange, leaf_hash
@@ -70,6 +70,6 @@ def _stored(conn: Connection, name: str) -> dict[str, int]:
     return {_key(row): int(row[-1]) for row in conn.execute(query) if row[-1]}
 
 
-def _key(row: Row[Any]) -> str:
+def _key(row: Any) -> str:
     values: list[Any] = list(row)[:-1]
     return " ".join(value.hex() if isinstance(value, bytes) else str(value) for value in values)
