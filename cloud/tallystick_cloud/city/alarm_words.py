@@ -35,6 +35,7 @@ WORDS = {
     "batches-lost": AlarmWords(N_("Batches lost")),
     "store-full": AlarmWords(N_("Gateway's store is full")),
     "quarantine-internal": AlarmWords(N_("Server failed on a part"), N_("Update the server; it takes the part then.")),
+    "part-given-up": AlarmWords(N_("Part given up"), N_("Decide on the uses that it leaves open.")),
     "gateway-revoked": AlarmWords(N_("Gateway revoked"), N_("Make a new claim if the site goes on.")),
     "command-refused": AlarmWords(N_("Gateway refused a command")),
     "tamper": AlarmWords(N_("Meter reports tampering")),

@@ -1,6 +1,6 @@
-"""`tallystick quarantine list | retry`: parts that were set aside, and another try after the program was mended.
+"""`tallystick quarantine list | retry | skip`: parts that were set aside, another try, and the end of a hopeless one.
 
-It never throws a part away; what still cannot be read stays as it is.
+It never throws a part's bytes away; what still cannot be read stays as it is.
 """
 
 import argparse
@@ -9,9 +9,12 @@ import logging
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from tallystick_cloud.commands.common import Commands, Options, command, community_of, group, opened
+from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, may_decide, opened
+from tallystick_cloud.commands.gateway import DECIDERS, gid_of
+from tallystick_cloud.errors import BadInput
 from tallystick_cloud.ingest.quarantine import Waiting, listed
 from tallystick_cloud.ingest.retry import Retried, retry_all
+from tallystick_cloud.ingest.skip import Address, skip
 
 LIST_MAX = 500  # lines that somebody reads; the oldest come first
 _log = logging.getLogger(__name__)
@@ -34,6 +37,21 @@ def add(commands: Commands) -> None:
         "Try again what this program may read now; what was missed is billed once. `serve` does it at start.",
         "  tallystick quarantine retry --data D\n",
     )
+    _common(found)
+    found = command(
+        words,
+        "skip",
+        give_up,
+        "Give up a part that no program will read, so that its channel goes on; later readings carry its counts.",
+        "  tallystick quarantine skip 0a1b... 1/17 2 --why 'the meter sent rubbish' --by 'Giulia Ferrari' --data D\n"
+        "  (gateway, epoch/number of the batch and part as `tallystick quarantine list` shows them)\n",
+    )
+    found.add_argument("gid", metavar="GID", help="as `tallystick gateway list` shows it")
+    found.add_argument("batch", metavar="EPOCH/SEQ")
+    found.add_argument("part", metavar="PART", type=int)
+    found.add_argument("--why", required=True, metavar="TEXT")
+    found.add_argument("--by", required=True, metavar="NAME", help="the community manager or city operator who decides")
+    found.add_argument("--yes", action="store_true", help="do not ask")
     _common(found)
 
 
@@ -62,6 +80,35 @@ def again(parsed: argparse.Namespace) -> int:
         done = options.database.write_now(retry_all, community, options.clock.utc_ms())
     finally:
         options.database.close()
+    return _say(parsed, done)
+
+
+def give_up(parsed: argparse.Namespace) -> int:
+    where = Address(gid_of(parsed.gid), *_number_of(parsed.batch), parsed.part)
+    if not parsed.why.strip():
+        raise BadInput("--why", "is empty; say why, others read it in the situation room")
+    options = opened(parsed)
+    try:
+        community = community_of(options, parsed.community)
+        options.database.read_now(may_decide, community, parsed.by, DECIDERS)
+        ask(parsed.yes, f"Give up part {where}? Uses that only it tells of stay open; this cannot be undone.")
+        now_ms = options.clock.utc_ms()
+        done = options.database.write_now(skip, community, where, parsed.by, parsed.why.strip(), now_ms)
+    finally:
+        options.database.close()
+    return _say(parsed, done)
+
+
+def _number_of(text: str) -> tuple[int, int]:
+    epoch, _, seq = text.partition("/")
+    if not (epoch.isdecimal() and seq.isdecimal()):
+        raise BadInput(
+            "EPOCH/SEQ", f"is {text!r}; two numbers such as 1/17, as `tallystick quarantine list` shows them"
+        )
+    return int(epoch), int(seq)
+
+
+def _say(parsed: argparse.Namespace, done: Retried) -> int:
     if parsed.json:
         print(json.dumps(asdict(done)))
         return 0

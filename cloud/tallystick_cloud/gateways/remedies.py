@@ -151,6 +151,14 @@ REMEDIES: Mapping[str, Remedy] = {
             N_("Use a larger card when the site is often without network."),
         ),
     ),
+    "part-given-up": Remedy(
+        N_("Somebody decided that a part no program could read is not waited for any more."),
+        N_("It was damaged for good; the alarm's text says who decided and why."),
+        (
+            N_("Decide on the uses that stay open because of it, when the period closes."),
+            N_("Close this alarm when that is done."),
+        ),
+    ),
     "gateway-revoked": Remedy(
         N_("Somebody decided that nothing of this gateway is taken any more."),
         N_("It was lost, sold, copied or exchanged; the alarm's text says why."),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, literal_column, select, update
+from sqlalchemy import Connection, and_, func, literal_column, select, update
 from tallystick_protocol.batch import OpenedUpload, SealedPart, Upload, open_upload
 from tallystick_protocol.codes import Reason
 
@@ -104,6 +104,26 @@ def close(conn: Connection, h: bytes, positions: Sequence[int], now_ms: int) -> 
     """Their rows among the exceptions are over; whatever is still wrong opens new ones."""
     where = (exception.c.batch == h) & exception.c.position.in_(list(positions)) & (exception.c.state == "quarantined")
     conn.execute(update(exception).where(where).values(state="closed", closed_ms=now_ms))
+
+
+def at(conn: Connection, gid: bytes, epoch: int, seq: int, position: int) -> Any:
+    """(batch, standing, reason) of one part; None when there is none. Two forks of one number: the accepted one."""
+    return conn.execute(
+        select(part.c.batch, part.c.standing, part.c.reason)
+        .join(batch, batch.c.hash == part.c.batch)
+        .where(batch.c.gid == gid, batch.c.epoch == epoch, batch.c.seq == seq, part.c.position == position)
+        .order_by(batch.c.leaf)
+    ).first()
+
+
+def give_up(conn: Connection, h: bytes, position: int, words: str, now_ms: int) -> None:
+    """It waits no more; what was wrong with it stays among the exceptions, with the words of who decided."""
+    conn.execute(update(part).where(part.c.batch == h, part.c.position == position).values(standing="skipped"))
+    where = (exception.c.batch == h) & (exception.c.position == position) & (exception.c.state == "quarantined")
+    detail = func.coalesce(exception.c.detail + "; ", "") + words
+    conn.execute(
+        update(exception).where(where).values(state="closed", closed_ms=now_ms, resolution="skip", detail=detail)
+    )
 
 
 def readable(conn: Connection, h: bytes, is_readable: bool) -> None:

@@ -176,7 +176,7 @@ part = Table(
     number("sensitivity", null=True),
     octets("salt", null=True),  # null with data: erased or absent
     octets("data", null=True),
-    text("standing"),  # read | quarantined | erased
+    text("standing"),  # read | quarantined | skipped | erased
     text("reason", null=True),
     index("gid", "channel"),
     Index(
@@ -222,7 +222,7 @@ exception = Table(
     number("position", null=True),
     number("opened_ms"),
     number("closed_ms", null=True),
-    text("resolution", null=True),  # bill | waive
+    text("resolution", null=True),  # bill | waive | skip
     index("community", "state"),
     index("channel_hash"),
 )

@@ -21,6 +21,6 @@ def test_every_command_is_understood(command: str) -> None:
 
 def test_every_reason_exists() -> None:
     named = [word for cell in REASONS for word in re.findall(r"`([^`]+)`", cell)]
-    assert len(COMMANDS) == 8
+    assert len(COMMANDS) == 9
     assert named
     assert {word.upper().replace("-", "_") for word in named} <= {reason.name for reason in Reason}

@@ -22,6 +22,7 @@ from tallystick_cloud.ingest.work import ChannelWork
 from tallystick_protocol.codes import EventCode
 from tallystick_protocol.ids import H32
 from tallystick_protocol.keys import Ed25519Signer, P256Signer
+from tallystick_protocol.part import Event
 from tallystick_protocol.verify_cli import main as verify
 
 OCTOBER = 1_790_812_800_000 + 9 * DAY  # 2026-10-10T00:00:00Z
@@ -187,6 +188,62 @@ def test_quarantine_is_listed_and_tried_again(
     assert tally(capsys, data, "quarantine", "retry") == {"taken": 2, "left": 0, "uses": 1}
     assert main(["quarantine", "list", "--data", str(data)]) == 0
     assert capsys.readouterr().out == "nothing waits\n"
+
+
+def test_hopeless_part_is_given_up_by_a_person_and_its_channel_goes_on(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(data)
+    database = home.database()
+    head = next(iter(database.read_now(lambda conn: list(conn.execute(select(schema.gateway_head))))))
+    copy = SimGateway("cellar", SIGNERS[-1], seq=head.next_seq)
+    copy.prev = H32(bytes(head.head))
+    real = ChannelWork.take_event
+
+    def broken(self: ChannelWork, one: Event) -> object:
+        if one.use == 4:
+            raise ZeroDivisionError("planted")
+        return real(self, one)
+
+    monkeypatch.setattr(ChannelWork, "take_event", broken)
+    aggregator = home.aggregator(database, Randomness("commands"))
+    for use in (4, 5):
+        start = OCTOBER + use * HOUR
+        sealed = copy.seal([money(2, events=wash_events(use, start))])
+        database.write_now(ingest, aggregator, head.gid, sealed, start + HOUR)
+    database.close()
+    gid = head.gid.hex()
+    why = ["--why", "sent by a broken card", "--yes"]
+    for words, reason in (
+        ([gid, "1/3", "0", *why, "--by", "Anna"], "--by: 'Anna' may not do this"),
+        ([gid, "1.3", "0", *why, "--by", "Coop"], "EPOCH/SEQ: is '1.3'"),
+        ([gid, "1/3", "7", *why, "--by", "Coop"], "is no part of lindenhof"),
+        ([gid, "1/4", "0", *why, "--by", "Coop"], "only waits behind another part"),
+        ([gid, "1/1", "0", *why, "--by", "Coop"], "does not wait: it is read"),
+    ):
+        assert main(["quarantine", "skip", *words, "--data", str(data)]) == 1
+        assert reason in capsys.readouterr().err
+    done = tally(capsys, data, "quarantine", "skip", gid, "1/3", "0", *why, "--by", "Coop")
+    assert done == {"taken": 1, "left": 0, "uses": 1}
+    assert main(["quarantine", "list", "--data", str(data)]) == 0
+    assert capsys.readouterr().out == "nothing waits\n"
+    database = Home(data).database()
+    rows = database.read_now(lambda conn: list(conn.execute(select(schema.exception))))
+    database.close()
+    spans = [(row.reason, row.from_total, row.to_total) for row in rows if row.state == "open"]
+    assert spans == [("use-unexplained", 1, 2), ("use-unexplained", 3, 4)]
+    (given_up,) = [row for row in rows if row.resolution == "skip"]
+    assert given_up.detail == "ZeroDivisionError: planted; given up by Coop: sent by a broken card"
+
+
+def wash_events(use: int, start_ms: int) -> list[Event]:
+    """One wash as three events, numbered on after those of `data`."""
+    first = 10 + 3 * (use - 4)
+    return [
+        event(first, start_ms, EventCode.USE_STARTED, use=use),
+        event(first + 1, start_ms + HOUR // 2, EventCode.USE_BILLABLE, use=use, total=use, programme="60"),
+        event(first + 2, start_ms + HOUR, EventCode.USE_ENDED, use=use, total=use, programme="60"),
+    ]
 
 
 def test_erase_says_first_what_goes_and_then_asks(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
