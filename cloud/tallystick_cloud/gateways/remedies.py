@@ -155,6 +155,7 @@ REMEDIES: Mapping[str, Remedy] = {
         N_("Somebody decided that a part no program could read is not waited for any more."),
         N_("It was damaged for good; the alarm's text says who decided and why."),
         (
+            N_("Look whether the gateway's card or memory is damaged: what spoilt one part may spoil more."),
             N_("Decide on the uses that stay open because of it, when the period closes."),
             N_("Close this alarm when that is done."),
         ),
