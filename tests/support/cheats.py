@@ -16,6 +16,7 @@ from tallystick_protocol.cose import ContentType
 from tallystick_protocol.cover import Cover
 from tallystick_protocol.evidence import USER_KEY, Evidence
 from tallystick_protocol.ids import H32, PartyId, use_id
+from tallystick_protocol.money.contract import ContractState
 from tallystick_protocol.money.rating import Usage, canonical, rate
 from tallystick_protocol.money.settle import Books, Built, RatedUse, Settled
 from tallystick_protocol.part import Part
@@ -358,6 +359,10 @@ def one_version() -> w.World:
     return w.found(contracts=[w.laundry()])
 
 
+def shadow_by_one_party() -> w.World:
+    return w.found(silent=frozenset({w.BANK, w.FUND, w.MEMBERS}), second={"state": ContractState.SHADOW})
+
+
 def _use(at: int = 0, period: int = 0) -> Use:
     return honest().built[period].uses[at].use
 
@@ -396,6 +401,8 @@ CHEATS: tuple[Cheat, ...] = (
           as_host(found=one_version), policy=known_version),
     Cheat("a contract nobody agreed to", "is not agreed",
           as_host(found=lambda: w.found(silent=frozenset({w.BANK})))),
+    Cheat("a live contract put into shadow by one party", "is not agreed",
+          as_host(found=shadow_by_one_party)),
     Cheat("a bent scale factor", "the scale was bent", as_host(found=lambda: w.found(exponent=1))),
     Cheat("a swapped gateway key", "begin with a key that the gateway's name does not follow from",
           as_host(found=lambda: w.found(signers=[p256("host's own"), p256("machine 2")]))),

@@ -3,7 +3,7 @@ Nothing here is random: keys, salts and nonces come from labels, so that a faili
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -225,8 +225,10 @@ def found(
     exponent: int = 0,
     signers: Sequence[P256Signer] | None = None,
     silent: frozenset[PartyId] = frozenset(),
+    second: Mapping[str, Any] | None = None,
 ) -> World:
-    """Keys, descriptions and agreed contracts in the log. `silent` parties do not answer version 2."""
+    """Keys, descriptions and agreed contracts in the log. `silent` parties do not answer version 2, which has fields
+    of `second`."""
     log = Log()
     log.add(key_event("office", OFFICE, 0, "settlement", "resolution"))
     for party, signer in PARTY_KEYS.items():
@@ -243,7 +245,7 @@ def found(
         machines.append(Machine(number, signer, cose.parse(envelope).hash, gid))
     versions = _agree(log, contracts or [laundry()], silent)
     if contracts is None:
-        versions += _agree(log, [laundry(2, versions[0][0])], silent)
+        versions += _agree(log, [laundry(2, versions[0][0], **(second or {}))], silent)
     return World(log, machines, versions)
 
 

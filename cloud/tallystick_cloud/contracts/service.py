@@ -194,15 +194,19 @@ def _store_answer(
 
 
 def _settle(conn: Connection, context: Context, contract: Contract, h: bytes, chain: bytes, now_ms: int) -> Standing:
-    """In force now? Shadow needs nobody's yes, for nothing is payable; everything else its change rule."""
+    """In force now? By the change rule; shadow needs nobody's yes until a version was live."""
     yes = {PartyId(party) for party in store.said_yes(conn, context.community, h)}
-    agreed = contract.state is ContractState.SHADOW or contract.is_agreed(yes)
-    if agreed and contract.state is not ContractState.DRAFT:
-        if contract.state is ContractState.LIVE:
-            _check_meters(conn, context.community, contract, now_ms)
-        store.put_in_force(conn, h, contract.state.value, now_ms)
-        return _standing(conn, context, contract, h, chain, contract.state.value)
-    return _standing(conn, context, contract, h, chain, ContractState.DRAFT.value)
+    earlier = [
+        one.contract
+        for one in store.book(conn, context.community).versions
+        if one.chain == chain and one.contract.version < contract.version
+    ]
+    if not contract.is_valid(yes, earlier):
+        return _standing(conn, context, contract, h, chain, ContractState.DRAFT.value)
+    if contract.state is ContractState.LIVE:
+        _check_meters(conn, context.community, contract, now_ms)
+    store.put_in_force(conn, h, contract.state.value, now_ms)
+    return _standing(conn, context, contract, h, chain, contract.state.value)
 
 
 def _standing(conn: Connection, context: Context, contract: Contract, h: bytes, chain: bytes, state: str) -> Standing:

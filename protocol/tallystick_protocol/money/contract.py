@@ -1,7 +1,7 @@
 """A contract version as a value: parties, assets, tariff, split and terms, in the one canonical form that is
 hashed and signed. It never decides who signed, never reads a file and never prices a use."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -289,6 +289,17 @@ class Contract(MapMessage):
     def is_agreed(self, approvals: Collection[PartyId]) -> bool:
         """Whether the parties that said yes meet the change rule; the proposer's signature counts as one."""
         return rule_is_met(self.change_rule, [party.id for party in self.parties], approvals, self.decision_ref)
+
+    def is_valid(self, approvals: Collection[PartyId], earlier: Iterable["Contract"]) -> bool:
+        """Whether this version may be in force, after the `earlier` ones that were.
+
+        Shadow needs nobody's yes, for nothing in it is payable. After a version that was live it would stop what is
+        owed to others by one signature, so there it needs the change rule as every other state does.
+        """
+        if self.state is ContractState.DRAFT:
+            return False
+        is_harmless = self.state is ContractState.SHADOW and all(one.state is ContractState.SHADOW for one in earlier)
+        return is_harmless or self.is_agreed(approvals)
 
 
 @lru_cache(maxsize=256)  # contracts in use at once; a decoded version is about 10 kB

@@ -2,6 +2,8 @@
 It never reads a price: it asks whose rules these are.
 """
 
+from collections.abc import Sequence
+
 from tallystick_protocol.codes import Scope
 from tallystick_protocol.cose import ContentType
 from tallystick_protocol.ids import H32, PartyId
@@ -27,8 +29,8 @@ def check_agreement(case: Case) -> Check:
     _follow(case)
     for account in case.accounts:
         _versions(case, account, contracts)
-        for version in account.versions:
-            _check_agreed(case, contracts[version.h], version, yes)
+        for place, version in enumerate(account.versions):
+            _check_agreed(case, contracts[version.h], account.versions[:place], version, yes)
         _check_newer(case, account, contracts, yes)
         _check_known(case, account)
         _check_scope(case, account)
@@ -148,14 +150,14 @@ def _said_yes(case: Case) -> dict[H32, set[PartyId]]:
     return yes
 
 
-def _check_agreed(case: Case, item: Item, version: Version, yes: dict[H32, set[PartyId]]) -> None:
+def _check_agreed(
+    case: Case, item: Item, earlier: Sequence[Version], version: Version, yes: dict[H32, set[PartyId]]
+) -> None:
     contract = version.contract
     ensure(contract.state is not ContractState.DRAFT, item.name, "is a draft and prices nothing")
-    if contract.state is not ContractState.SHADOW:
-        agreed = contract.is_agreed(yes.get(version.h, set()))
-        ensure(
-            agreed, item.name, f"is not agreed: its rule {contract.change_rule!r} is not met by the answers in the file"
-        )
+    valid = contract.is_valid(yes.get(version.h, set()), [one.contract for one in earlier])
+    why = f"is not agreed: its rule {contract.change_rule!r} is not met by the answers in the file"
+    ensure(valid, item.name, why)
 
 
 def _check_newer(case: Case, account: Account, contracts: dict[H32, Item], yes: dict[H32, set[PartyId]]) -> None:
@@ -163,11 +165,7 @@ def _check_newer(case: Case, account: Account, contracts: dict[H32, Item], yes: 
     listed = {version.h for version in account.versions}
     for h, item in contracts.items():
         contract = _contract(item)
-        if (
-            h in listed
-            or item.leaf > account.item.leaf
-            or contract.state in (ContractState.DRAFT, ContractState.SHADOW)
-        ):
+        if h in listed or item.leaf > account.item.leaf or contract.state is ContractState.DRAFT:
             continue
         later = contract.version > account.versions[-1].contract.version
         mine = _first_of(contracts, h, account) == account.chain

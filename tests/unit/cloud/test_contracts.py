@@ -35,6 +35,10 @@ def first(books: Books) -> tuple[bytes, Contract]:
     return row["h"], Contract.decode(row["payload"])  # type: ignore[arg-type,return-value]
 
 
+def versions(books: Books) -> list[tuple[bytes, Contract]]:
+    return [(row["h"], Contract.decode(row["payload"])) for row in books.rows(schema.contract_version)]  # type: ignore[arg-type,misc]
+
+
 def second(books: Books, **changes: object) -> Draft:
     return follows(books, *first(books), **{"effective_from_ms": T0 + DAY, **changes})
 
@@ -78,8 +82,25 @@ def test_one_no_keeps_it_a_draft(books: Books) -> None:
     assert approve(books, standing.h, "Fund", yes=False).state is ContractState.DRAFT
 
 
-def test_shadow_version_needs_nobodys_yes(books: Books) -> None:
-    assert propose(books, second(books, state=ContractState.SHADOW)).state is ContractState.SHADOW
+def test_shadow_needs_nobodys_yes_while_nothing_was_live(books: Books) -> None:
+    shadow = open_books(
+        town=TOWN.replace('file = "washes.toml"\nstate = "live"', 'file = "washes.toml"\nstate = "shadow"')
+    )
+    h, contract = next((h, c) for h, c in versions(shadow) if c.name == "Washes")
+    again = follows(shadow, h, contract, effective_from_ms=T0 + DAY, state=ContractState.SHADOW)
+    assert propose(shadow, again).state is ContractState.SHADOW
+    shadow.database.close()
+
+
+def test_one_party_alone_cannot_put_a_live_contract_into_shadow(books: Books) -> None:
+    """Or whoever owes money would stop owing it by a signature of their own."""
+    standing = propose(books, second(books, state=ContractState.SHADOW))
+    found = books.database.read_now(book, "lindenhof").of_channel("washer", "cycles")
+    assert (standing.state, len(standing.missing)) == (ContractState.DRAFT, 3)
+    assert found.at(T0 + 2 * DAY).version.live  # type: ignore[union-attr]
+    for name in OTHERS:
+        standing = approve(books, standing.h, name)
+    assert standing.state is ContractState.SHADOW
 
 
 def test_proposing_and_approving_twice_changes_nothing(books: Books) -> None:
