@@ -1,4 +1,4 @@
-"""`tallystick contract check | template | simulate | diff | propose | approve | accept`.
+"""`tallystick contract check | template | simulate | diff | list | propose | switch | approve | accept`.
 
 It never signs with a key that the caller did not name.
 """
@@ -15,7 +15,7 @@ from tallystick_protocol.money.contract_toml import Draft, draft_contract, load_
 from tallystick_protocol.money.errors import ContractError
 from tallystick_protocol.records import Approval
 
-from tallystick_cloud.commands import contract_try
+from tallystick_cloud.commands import contract_state, contract_try
 from tallystick_cloud.commands.common import Commands, Options, command, community_of, group, opened
 from tallystick_cloud.commands.signing import party_of, signer_of
 from tallystick_cloud.contracts import service
@@ -50,6 +50,7 @@ def add(commands: Commands) -> None:
     proposed.add_argument("--after", metavar="HASH", help="the version before, in hex")
     _signing(proposed)
     contract_try.add(words)
+    contract_state.add(words)
     approved = command(
         words,
         "approve",

@@ -25,5 +25,8 @@ def test_every_step_has_its_command() -> None:
         "simulate",
         "simulate",
         "diff",
+        "list",
+        "switch",
+        "switch",
     ]
     assert "laundry" in library.names()

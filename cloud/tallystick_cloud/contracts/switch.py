@@ -1,0 +1,59 @@
+"""A contract's next state as a version of its own: the same words, from a moment on; pure.
+
+It never touches what holds until then, and whether the parties agree is not its matter.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from tallystick_protocol.ids import H32, NONCE_BYTES
+from tallystick_protocol.money.calendar import period_of
+from tallystick_protocol.money.contract import Contract, ContractState
+from tallystick_protocol.money.contract_toml import Draft
+from tallystick_protocol.money.user import USER_SALT_BYTES, UserOpening
+
+from .errors import ContractRefused
+
+Random = Callable[[int], bytes]
+
+
+def switched(
+    before: Contract,
+    openings: Sequence[UserOpening],
+    newest: tuple[H32, int],
+    state: ContractState,
+    from_ms: int,
+    random: Random,
+) -> Draft:
+    """`before` in another state from `from_ms` on, to follow the `newest` (hash, version) of its chain.
+
+    Users stay who they are, under salts of their own. Raises ContractRefused.
+    """
+    if before.state is state:
+        raise ContractRefused("state", f"of {before.name} is {state.value} already; nothing is left to do")
+    if before.effective_to_ms is not None and from_ms >= before.effective_to_ms:
+        raise ContractRefused("--from", f"is after {before.name} ends by itself; propose a new version instead")
+    fresh = {(one.asset, one.quantity): replace(one, salt=random(USER_SALT_BYTES)) for one in openings}
+    assets = []
+    for terms in before.assets:
+        opening = fresh.get((terms.asset, terms.quantity))
+        if terms.is_committed and opening is None:
+            reason = f"of {terms.asset} is erased; propose a new version that names who uses it now"
+            raise ContractRefused("user", reason)
+        assets.append(replace(terms, user=opening.commitment) if opening is not None else terms)
+    prev, version = newest
+    contract = replace(
+        before,
+        nonce=random(NONCE_BYTES),
+        prev=prev,
+        version=version + 1,
+        state=state,
+        effective_from_ms=from_ms,
+        assets=tuple(assets),
+    )
+    return Draft(contract, tuple(fresh.values()))
+
+
+def next_period_ms(contract: Contract, now_ms: int) -> int:
+    """When its next rating period begins: from there a period is all in one state."""
+    return period_of(contract, now_ms).to_ms
