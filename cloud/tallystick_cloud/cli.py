@@ -25,6 +25,7 @@ COMMANDS = {
     "statement": "settlement",
     "payout": "payout",
     "bank": "bank",
+    "pool": "pool",
     "evidence": "evidence",
     "policy": "evidence",
     "witness": "witness",

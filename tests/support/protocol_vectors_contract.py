@@ -3,12 +3,25 @@ What a contract's rules mean in money is tested with the money rules, not here."
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from support import protocol_samples as s
 from support.vector_case import DELETE, Case, Cases, edit
 from tallystick_protocol.ids import PartyId
 from tallystick_protocol.money.contract import AssetTerms, Contract, ContractState, Mode, Notice, PartyRef, Terms
 from tallystick_protocol.money.numbers import Exact, Ratio
-from tallystick_protocol.money.split import Scope, Step
+from tallystick_protocol.money.pool import (
+    Above,
+    ConsumerRule,
+    Direction,
+    MemberKind,
+    PlantRule,
+    Point,
+    Pool,
+    PriceClass,
+    pool_tariff,
+)
+from tallystick_protocol.money.split import Group, Scope, Step
 from tallystick_protocol.money.tariff import Band, Form, Tariff, Tier
 from tallystick_protocol.money.user import commit_user
 
@@ -55,6 +68,31 @@ CONTRACT = Contract(
     notice=Notice("start, end, programme and price of each cycle", "to bill it", 730, "the parties"),
 )
 
+POOL = replace(
+    CONTRACT,
+    name="CER, Via Roma 12",
+    assets=(AssetTerms("roof", "1-0:2.8.0", OWNER), AssetTerms("flat", "1-0:1.8.0", USER)),
+    tariff=pool_tariff("MWh", Ratio(10**6, 1)),
+    split=(Step((), Ratio(2, 5), group=Group.PRODUCERS), Step((), group=Group.CONSUMERS)),
+    pool=Pool(
+        PlantRule.SENIORITY,
+        ConsumerRule.PRO_RATA,
+        FINANCIER,
+        (
+            PriceClass("small", ((Exact(14, 1), Exact(12, 1)), (Exact(18, 1), Exact(8, 1))), Exact(1, 1), Ratio(3, 4)),
+            PriceClass("other", ((Exact(0, 0), Exact(9, 1)),)),
+        ),
+        (
+            Point(Direction.INJECTED, MemberKind.BUSINESS, s.T0, None, 1, s.T0, Ratio(1, 2)),
+            Point(Direction.WITHDRAWN, to_ms=s.T0 + 1, silent=True),
+        ),
+        "NORD",
+        True,
+        Ratio(9, 10),
+        Above(Ratio(11, 20), None),
+    ),
+)
+
 
 def contracts() -> list[Case]:
     c = Cases("contract", CONTRACT.encode())
@@ -83,4 +121,26 @@ def contracts() -> list[Case]:
     c.edited("an interval that does not divide a day", [19, 1], 70_000_000, "bad-value",
              "contract.terms.interval_ms", rule=True)  # fmt: skip
     c.edited("a notice that is text", [20, 0], "text", "bad-type", "contract.notice.what")
+    _pools(c)
     return c.cases
+
+
+def _pools(c: Cases) -> None:
+    points = POOL.to_value()[21][4]
+    c.ok("a pool", POOL.encode())
+    cases = (
+        ("a pool whose tariff prices something", [17], CONTRACT.to_value()[17], "contract.tariff"),
+        ("a pool without anybody who withdraws", [21, 4, 1, 0], "injected", "contract.pool.points"),
+        ("a class that is none", [21, 4, 0, 4], 2, "contract.pool.points[0].price_class"),
+        ("more points than assets", [21, 4], [*points, {0: "injected"}], "contract.pool.points"),
+        ("a class that pays for nothing below zero", [21, 3, 1, 1, 0, 1], [-9, 1], "contract.pool.classes[1].knots"),
+        ("an advance without a true-up", [21, 6], DELETE, "contract.pool.advance"),
+        ("a payer who is no party", [21, 2], bytes(16), "contract.pool.payer"),
+        ("a coefficient that nothing reads", [21, 4, 1, 6], [1, 2], "contract.pool.points[1].part"),
+        ("a point that withdraws and has a class", [21, 4, 1, 4], 1, "contract.pool.points[1].price_class"),
+    )
+    for name, path, value, field in cases:
+        c.bad(name, edit(POOL.encode(), path, value), "bad-value", field, rule=True)
+    c.edited(
+        "a group without a pool", [18, 1], {0: [], 8: "members"}, "bad-value", "contract.split[1].group", rule=True
+    )

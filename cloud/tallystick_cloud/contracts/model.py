@@ -73,9 +73,10 @@ class Book:
         return {version.h: version for version in self.versions}
 
     def of_channel(self, asset: str, quantity: str) -> "ChannelContracts":
+        """A contract with a pool prices no channel: it counts the same energy once more, to share its worth."""
         chains: dict[bytes, list[Version]] = {}
         for version in self.versions:
-            if version.contract.asset_terms(asset, quantity) is not None:
+            if version.contract.pool is None and version.contract.asset_terms(asset, quantity) is not None:
                 chains.setdefault(version.chain, [])
         for version in self.versions:
             if version.chain in chains:

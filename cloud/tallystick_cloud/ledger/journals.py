@@ -14,12 +14,16 @@ from .model import Amounts, check_zero, total
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`key`: idempotency in its community; `cause` and `ref`: what it is about."""
+    """`key`: idempotency in its community; `cause` and `ref`: what it is about.
+
+    `metered_ms`: the span that it is about, None for what happens now.
+    """
 
     key: str
     cause: str
     ref: bytes
     lines: Amounts
+    metered_ms: tuple[int, int] | None = None
 
 
 def post(conn: Connection, community: str, entries: Sequence[Entry], now_ms: int) -> list[int]:
@@ -40,5 +44,6 @@ def post(conn: Connection, community: str, entries: Sequence[Entry], now_ms: int
 
 def _row(community: str, entry: Entry, period: int, now_ms: int) -> dict[str, object]:
     row = {"community": community, "key": entry.key, "cause": entry.cause, "cause_ref": entry.ref}
-    span = {"metered_from_ms": now_ms, "metered_to_ms": now_ms, "recorded_ms": now_ms}
+    begin, end = entry.metered_ms or (now_ms, now_ms)
+    span = {"metered_from_ms": begin, "metered_to_ms": end, "recorded_ms": now_ms}
     return {**row, **span, "posting_period": period}

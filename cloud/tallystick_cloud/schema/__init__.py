@@ -51,6 +51,7 @@ from .people import (
     site,
 )
 from .people import community_table as community
+from .pools import coefficient, grid_file, grid_row, pool_close, series_price
 from .settlements import (
     cosignature,
     payer_tag,
@@ -77,6 +78,7 @@ __all__ = [
     "channel",
     "checkpoint",
     "claim",
+    "coefficient",
     "command",
     "community",
     "contract_version",
@@ -89,6 +91,8 @@ __all__ = [
     "gateway_contact",
     "gateway_head",
     "gateway_key",
+    "grid_file",
+    "grid_row",
     "idempotency",
     "journal",
     "key_event",
@@ -106,10 +110,12 @@ __all__ = [
     "payout_approval",
     "payout_run",
     "period_close",
+    "pool_close",
     "posting",
     "posting_period",
     "resolution",
     "role_grant",
+    "series_price",
     "session",
     "settled_use",
     "settlement",

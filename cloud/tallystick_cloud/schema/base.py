@@ -19,8 +19,8 @@ metadata = MetaData(
 RowId = BigInteger().with_variant(Integer(), "sqlite")
 
 
-def community() -> Column[str]:
-    return Column("community", Text, nullable=False)
+def community(*, key: bool = False) -> Column[str]:
+    return Column("community", Text, primary_key=key, nullable=False)
 
 
 def row_id() -> Column[int]:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from tallystick_cloud.ledger.model import Kind, Line, shares_of
 from tallystick_cloud.payouts.store import owed
+from tallystick_cloud.pools.store import chains_closed
 
 from . import sources, store
 
@@ -18,6 +19,7 @@ FAR_MS = 1 << 62
 def settled_lines(conn: Connection, community: str) -> Mapping[Line, int] | None:
     """Account -> nano that may be paid, for `payouts.service.propose`; None while nothing is settled at all."""
     settled: set[bytes] = {one.chain for one in store.of_community(conn, community)}
+    settled |= chains_closed(conn, community)  # a pool posts nothing before it closes a period
     if not settled:
         return None
     fresh: dict[bytes, dict[bytes, int]] = {chain: _fresh_shares(conn, chain) for chain in settled}

@@ -52,6 +52,8 @@ def close(conn: Connection, office: Office, at_ms: int, now_ms: int, chain: byte
     ledger_period.close(conn, community, at_ms, now_ms)
     chains: dict[bytes, list[Version]] = {}
     for version in contracts.book(conn, community).versions:
+        if version.contract.pool is not None:
+            continue  # pools close their own periods
         chains.setdefault(version.chain, []).append(version)
     if chain is not None and chain not in chains:
         raise NotFound("contract", f"{chain.hex()} has no version in force in {community}")

@@ -10,6 +10,7 @@ from itertools import pairwise
 from tallystick_protocol.errors import BadValue
 from tallystick_protocol.ids import H32, H32_BYTES, NONCE_BYTES, PARTY_BYTES, PartyId
 from tallystick_protocol.money.numbers import Exact, Paragraph, Word
+from tallystick_protocol.money.pool import Pool, check_pool
 from tallystick_protocol.money.rule import check_rule, rule_is_met
 from tallystick_protocol.money.split import STEPS_MAX, Scope, Step, check_split
 from tallystick_protocol.money.tariff import Form, Tariff
@@ -206,6 +207,7 @@ class Contract(MapMessage):
         Field(18, "split", List(Of(Step), 1, STEPS_MAX)),
         Field(19, "terms", Of(Terms)),
         Field(20, "notice", Of(Notice)),
+        Field(21, "pool", Nullable(Of(Pool)), optional=True),
     )
     nonce: bytes
     prev: H32 | None
@@ -227,6 +229,7 @@ class Contract(MapMessage):
     split: tuple[Step, ...]
     terms: Terms
     notice: Notice
+    pool: Pool | None = None
 
     def check_rules(self) -> None:
         if (self.version == 1) != (self.prev is None):
@@ -237,6 +240,7 @@ class Contract(MapMessage):
         self._check_assets()
         check_split(self.split)
         self._check_per()
+        self._check_pool()
         check_rule(self.change_rule, len(self.parties), self.decision_ref)
 
     def _check_parties(self) -> None:
@@ -270,6 +274,19 @@ class Contract(MapMessage):
             if per_use and self.tariff.form is Form.INTERVAL:
                 at = f"contract.split[{index}].per"
                 raise BadValue(at, 'fixed and floor of intervals count per period: write per = "period"')
+
+    def _check_pool(self) -> None:
+        check_pool(self.pool, self.tariff, self.split, len(self.assets))
+        if self.pool is None:
+            return
+        named = {"payer": self.pool.payer, "above.to": self.pool.above.to if self.pool.above else None}
+        for field, party in named.items():
+            if party is not None and party not in {one.id for one in self.parties}:
+                raise BadValue(f"contract.pool.{field}", "is not one of the parties")
+        if self.mode is Mode.DIRECT:
+            raise BadValue("contract.mode", "of a pool cannot be direct: a collector takes the money in and owes it")
+        if self.pool.trued_up and self.terms.rating_period is RatingPeriod.WEEK:
+            raise BadValue("contract.terms.rating_period", "must end with the year that is trued up: a week does not")
 
     def asset_terms(self, asset: str, quantity: str) -> AssetTerms | None:
         """The terms of one channel of one asset, None when this contract does not price it."""

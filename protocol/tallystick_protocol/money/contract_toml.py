@@ -24,8 +24,10 @@ from tallystick_protocol.money.contract import (
     TimeRule,
 )
 from tallystick_protocol.money.errors import ContractError
+from tallystick_protocol.money.pool import Pool
 from tallystick_protocol.money.tariff import Tariff
 from tallystick_protocol.money.toml_lines import lines_of
+from tallystick_protocol.money.toml_pool import pool_of
 from tallystick_protocol.money.toml_table import Table
 from tallystick_protocol.money.toml_tariff import steps_of, tariff_of
 from tallystick_protocol.money.user import USER_SALT_BYTES, UserOpening, commit_user
@@ -72,18 +74,32 @@ def draft_contract(
     refs = tuple(_party(item, parties) for item in table.tables("party"))
     known = {ref.name: ref.id for ref in refs}
     unit = table.text("unit")
-    tariff = tariff_of(table.table("tariff"), unit)
+    asset_tables = table.tables("asset")
+    pool, tariff = _pool_and_tariff(table, asset_tables, known, unit)
     nonce = random(NONCE_BYTES)
     users = _users(table.tables("user") if table.has("user") else [], known, parties)
-    assets, openings = _assets(table.tables("asset"), known, users, random)
+    assets, openings = _assets(asset_tables, known, users, random)
     split = steps_of(table.tables("split"), known, unit)
     terms = _terms(table.table("terms"), unit)
     notice = _notice(table.table("notice"), tariff)
     head = _head(table, known)
     table.done()
     body = {"parties": refs, "assets": assets, "tariff": tariff, "split": split, "terms": terms, "notice": notice}
-    contract = _contract(table, nonce=nonce, prev=prev, version=version, unit=unit, **head, **body)
+    contract = _contract(table, nonce=nonce, prev=prev, version=version, unit=unit, pool=pool, **head, **body)
     return Draft(contract, openings)
+
+
+def _pool_and_tariff(
+    table: Table, assets: list[Table], known: Mapping[str, PartyId], unit: str
+) -> tuple[Pool | None, Tariff]:
+    """A contract has a tariff, or a pool whose classes are its prices."""
+    if not table.has("pool"):
+        return None, tariff_of(table.table("tariff"), unit)
+    if table.has("tariff"):
+        raise table.fail("tariff", "stands beside a [pool], whose classes are the prices: leave one of the two away")
+    zone = table.text("zone")
+    offsets = table.built("zone", lambda: offsets_of(zone))
+    return pool_of(table.table("pool"), assets, known, lambda one, key: _moment(one, key, offsets))
 
 
 def _head(table: Table, known: Mapping[str, PartyId]) -> dict[str, object]:
@@ -135,6 +151,7 @@ _FILE_NAMES = {
     "assets": "asset",
     "effective_to_ms": "effective_to",
     "effective_from_ms": "effective_from",
+    "pool.points": "asset",
 }
 
 

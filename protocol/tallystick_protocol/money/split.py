@@ -23,18 +23,28 @@ class Scope(StrEnum):
     LIFETIME = "lifetime"
 
 
+class Group(StrEnum):
+    """Members of a pool that a step may go to: those who injected, by the worth of what was shared of it; those who
+    used what was shared, by how much; those of them who are households; every member alike."""
+
+    PRODUCERS = "producers"
+    CONSUMERS = "consumers"
+    HOUSEHOLDS = "households"
+    MEMBERS = "members"
+
+
 @dataclass(frozen=True, slots=True)
 class Step(MapMessage):
     """Takes `portion` of what is left, or the `fixed` amount, or (neither) the rest; then `floor`, then `cap`.
 
-    `to` are weighted parties in contract order. `per` says whether fixed and floor count per event use or per rating
-    period. A cap counts in the counter `counter` over `cap_per` (period or lifetime), across payers and assets; steps
-    that name one counter share it.
+    `to` are weighted parties in contract order, or empty when the step goes to a `group` of a pool. `per` says whether
+    fixed and floor count per event use or per rating period. A cap counts in the counter `counter` over `cap_per`
+    (period or lifetime), across payers and assets; steps that name one counter share it.
     """
 
     NAME = "step"
     FIELDS = (
-        Field(0, "to", List(Row((Bytes(PARTY_BYTES), POSITIVE)), 1, WEIGHTED_MAX)),
+        Field(0, "to", List(Row((Bytes(PARTY_BYTES), POSITIVE)), 0, WEIGHTED_MAX)),
         Field(1, "portion", Nullable(Of(Ratio)), optional=True),
         Field(2, "fixed", Nullable(Of(Exact)), optional=True),
         Field(3, "floor", Nullable(Of(Exact)), optional=True),
@@ -42,6 +52,7 @@ class Step(MapMessage):
         Field(5, "cap", Nullable(Of(Exact)), optional=True),
         Field(6, "cap_per", Nullable(Word(Scope)), optional=True),
         Field(7, "counter", Nullable(Text()), optional=True),
+        Field(8, "group", Nullable(Word(Group)), optional=True),
     )
     to: tuple[tuple[PartyId, int], ...]
     portion: Ratio | None = None
@@ -51,8 +62,13 @@ class Step(MapMessage):
     cap: Exact | None = None
     cap_per: Scope | None = None
     counter: str | None = None
+    group: Group | None = None
 
     def check_rules(self) -> None:
+        if self.group is None and not self.to:
+            raise BadValue("step.to", "holds 0 items, must hold at least 1")
+        if self.group is not None and self.to:
+            raise BadValue("step.group", "stands beside parties: a step goes to one or the other")
         if self.portion is not None and self.fixed is not None:
             raise BadValue("step", "has a portion and a fixed amount: use one of them")
         if self.portion is not None and self.portion.n > self.portion.d:

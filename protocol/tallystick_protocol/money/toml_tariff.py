@@ -8,7 +8,7 @@ from math import gcd, lcm
 
 from tallystick_protocol.ids import PartyId
 from tallystick_protocol.money.numbers import Ratio
-from tallystick_protocol.money.split import Scope, Step
+from tallystick_protocol.money.split import Group, Scope, Step
 from tallystick_protocol.money.tariff import EVERY_DAY, Band, Form, Tariff, Tier, Window
 from tallystick_protocol.money.toml_table import Table
 from tallystick_protocol.money.units import counts_per
@@ -120,7 +120,8 @@ def _days(table: Table, key: str, text: str) -> int:
 
 
 def _step(table: Table, parties: Mapping[str, PartyId], unit: str) -> Step:
-    to = _to(table, parties)
+    group = table.word("group", Group) if table.has("group") else None
+    to = () if group is not None and not table.has("to") else _to(table, parties)
     portion = table.built("portion", lambda: Ratio.of(table.portion("portion"))) if table.has("portion") else None
     amounts = {name: table.amount(name, unit) for name in ("fixed", "floor", "cap")}
     per = table.word("per", Scope, Scope.USE)
@@ -129,7 +130,8 @@ def _step(table: Table, parties: Mapping[str, PartyId], unit: str) -> Step:
     if amounts["cap"] is not None and counter is None:
         raise table.fail("cap", 'has no counter: add counter = "a name", it keeps what was paid so far')
     table.done()
-    return table.built("to", lambda: Step(to, portion, per=per, cap_per=cap_per, counter=counter, **amounts))
+    caps = (amounts["cap"], cap_per, counter, group)
+    return table.built("to", lambda: Step(to, portion, amounts["fixed"], amounts["floor"], per, *caps))
 
 
 def _to(table: Table, parties: Mapping[str, PartyId]) -> tuple[tuple[PartyId, int], ...]:

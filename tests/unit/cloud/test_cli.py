@@ -24,6 +24,8 @@ COMMANDS = [
     ["gateway", "configure"],
     ["gateway", "commands"],
     ["period", "close"],
+    ["pool", "upload"],
+    ["pool", "close"],
     ["summary"],
     ["broker-config"],
     ["ocmf", "export"],
@@ -31,7 +33,7 @@ COMMANDS = [
     ["restore"],
 ]
 GROUPS = ["community", "contract", "site", "gateway", "period", "settlement", "payout"]
-GROUPS += ["policy", "witness", "log", "token", "ocmf"]
+GROUPS += ["pool", "policy", "witness", "log", "token", "ocmf"]
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from tallystick_protocol.ids import PartyId
-from tallystick_protocol.money import contract, contract_toml, toml_tariff
+from tallystick_protocol.money import contract, contract_toml, pool, split, toml_pool, toml_tariff
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.contract_toml import load_contract
 
@@ -23,13 +23,11 @@ def test_the_example_of_the_reference_is_a_contract() -> None:
 
 def test_the_reference_names_every_field_and_every_word() -> None:
     fields: set[str] = set()
-    for module in (contract_toml, toml_tariff):
+    for module in (contract_toml, toml_pool, toml_tariff):
         fields |= set(FIELD.findall(Path(module.__file__).read_text()))
     assert len(fields) > 35
     assert not {name for name in fields if not re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", REFERENCE)}
-    words = {
-        str(word)
-        for table in (contract.ContractState, contract.Mode, contract.RatingPeriod, contract.GapRule, contract.TimeRule)
-        for word in table
-    }
+    tables = (contract.ContractState, contract.Mode, contract.RatingPeriod, contract.GapRule, contract.TimeRule)
+    of_pools = (pool.PlantRule, pool.ConsumerRule, pool.Direction, pool.MemberKind, split.Group)
+    words = {str(word) for table in (*tables, *of_pools) for word in table}
     assert not {word for word in words if f"`{word}`" not in REFERENCE}

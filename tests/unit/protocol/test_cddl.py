@@ -16,6 +16,7 @@ from tallystick_protocol.enrol import EnrolAnswer, EnrolRequest
 from tallystick_protocol.evidence import Evidence
 from tallystick_protocol.hello import ChannelState, Hello, State
 from tallystick_protocol.money.contract import Contract, Terms
+from tallystick_protocol.money.pool import Point, Pool, PriceClass
 from tallystick_protocol.money.split import Step
 from tallystick_protocol.money.tariff import Band, Tariff
 from tallystick_protocol.part import Event, Gauge, Part, Raw, Segment
@@ -50,6 +51,9 @@ MAPS: list[tuple[str, type[MapMessage]]] = [
     ("Band", Band),
     ("Step", Step),
     ("Terms", Terms),
+    ("Pool", Pool),
+    ("PriceClass", PriceClass),
+    ("Point", Point),
     ("Settlement", Settlement),
     ("Use", Use),
     ("Statement", Statement),

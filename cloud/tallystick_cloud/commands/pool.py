@@ -1,0 +1,196 @@
+"""`tallystick pool upload | prices | coefficients | show | close`: an energy community from the grid's files to shares.
+
+It never closes a period that is not over, and closing again posts only what changed.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from tallystick_cloud.commands.common import Commands, Options, command, community_of, group, opened
+from tallystick_cloud.contracts.model import Version
+from tallystick_cloud.errors import BadInput
+from tallystick_cloud.parties.store import names_by_id
+from tallystick_cloud.payouts.model import money
+from tallystick_cloud.pools import report, service
+from tallystick_cloud.pools.grid_file import FILE_BYTES_MAX
+
+PERIOD_HELP = "YYYY-MM; YYYY for the true-up of a year, YYYY-MM-DD for a day"
+
+
+def add(commands: Commands) -> None:
+    words = group(commands, "pool", "Energy communities: take the grid's data, show what was shared, close a period.")
+    found = command(
+        words,
+        "upload",
+        upload,
+        "Take a file of energy by meter and interval. The same file again changes nothing.",
+        "  tallystick pool upload grid-2026-01.csv --data D\n"
+        "  tallystick pool upload grid-2026-01b.csv --correct 'distributor corrected plant 1' --data D\n",
+    )
+    _file(found, "columns meter,start,injected_wh,withdrawn_wh (or _kwh)")
+    found = command(
+        words,
+        "prices",
+        prices,
+        "Take a file of the price series that the pool's classes depend on.",
+        "  tallystick pool prices nord-2026-01.csv --data D\n",
+    )
+    _file(found, "columns start,price")
+    found = command(
+        words,
+        "coefficients",
+        coefficients,
+        "Take the file of hourly coefficients that the contract names by its SHA-256.",
+        "  tallystick pool coefficients CAU_2026.txt --year 2026 --data D\n",
+    )
+    _file(found, "lines METER;HHHH;0,dddddd", is_correctable=False)
+    found.add_argument("--year", type=int, required=True, metavar="YYYY")
+    found = command(
+        words,
+        "show",
+        show,
+        "Show what was shared, interval by interval, as the data say now; nothing is posted.",
+        "  tallystick pool show 2026-01-01 --data D\n  tallystick pool show 2026-01 --json --data D\n",
+    )
+    _period(found)
+    found = command(
+        words,
+        "close",
+        close,
+        "Post a period's shares. Closing again posts what changed in the data as a correction.",
+        "  tallystick pool close 2026-01 --data D\n  tallystick pool close 2026 --data D\n",
+    )
+    _period(found)
+
+
+def _file(found: argparse.ArgumentParser, about: str, *, is_correctable: bool = True) -> None:
+    found.add_argument("file", type=Path, metavar="FILE", help=about)
+    if is_correctable:
+        found.add_argument("--correct", metavar="REASON", help="store rows that differ as corrections, with the reason")
+    _common(found)
+
+
+def _period(found: argparse.ArgumentParser) -> None:
+    found.add_argument("period", metavar="PERIOD", help=PERIOD_HELP)
+    _common(found)
+    found.add_argument("--json", action="store_true", help="print JSON; amounts in nano as strings")
+
+
+def _common(found: argparse.ArgumentParser) -> None:
+    found.add_argument("--community", metavar="ID")
+    found.add_argument("--contract", metavar="HASH", help="of the pool's first version, where there are several pools")
+
+
+def upload(parsed: argparse.Namespace) -> int:
+    return _take(parsed, lambda conn, name, pool, data, now: service.take_energy(
+        conn, name, pool, data, parsed.file.name, parsed.correct, now
+    ))  # fmt: skip
+
+
+def prices(parsed: argparse.Namespace) -> int:
+    return _take(parsed, lambda conn, name, pool, data, now: service.take_prices(
+        conn, name, pool, data, parsed.file.name, parsed.correct, now
+    ))  # fmt: skip
+
+
+def coefficients(parsed: argparse.Namespace) -> int:
+    return _take(parsed, lambda conn, name, pool, data, now: service.take_coefficients(
+        conn, name, pool, data, parsed.file.name, parsed.year, now
+    ))  # fmt: skip
+
+
+Take = Callable[[Connection, str, list[Version], bytes, int], service.Taken]
+
+
+def _take(parsed: argparse.Namespace, take: Take) -> int:
+    data = _read(parsed.file)
+    options = opened(parsed)
+    try:
+        name, now_ms = community_of(options, parsed.community), options.clock.utc_ms()
+
+        def write(conn: Connection) -> service.Taken:
+            return take(conn, name, _pool(conn, name, parsed), data, now_ms)
+
+        taken = options.database.write_now(write)
+    finally:
+        options.database.close()
+    print(f"{parsed.file}: {taken.new} new, {taken.known} known, {taken.corrected} corrected; {report.LEVEL_0}")
+    return 0
+
+
+def show(parsed: argparse.Namespace) -> int:
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        pool = options.database.read_now(_pool, name, parsed)
+        contract = pool[-1].contract
+        worked = options.database.read_now(service.look, name, pool, service.span_of(contract, parsed.period))
+        names = options.database.read_now(names_by_id, name)
+    finally:
+        options.database.close()
+    if parsed.json:
+        print(json.dumps(report.as_json(worked, names), indent=1, ensure_ascii=False))
+    else:
+        print(report.as_text(worked, ZoneInfo(contract.zone)))
+    return 0
+
+
+def close(parsed: argparse.Namespace) -> int:
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        closed, names, zone = _close(options, name, parsed)
+    finally:
+        options.database.close()
+    if parsed.json:
+        print(json.dumps(report.closed_json(closed, names), indent=1, ensure_ascii=False))
+        return 0
+    day = datetime.fromtimestamp(closed.worked.period.from_ms / 1000, zone).date()
+    kind = "on account" if closed.kind == service.ACCOUNT else "final"
+    counts = f"{len(closed.worked.intervals)} intervals, {len(closed.worked.opens)} open"
+    print(f"period from {day} ({kind}): {counts}")
+    if not closed.posted:
+        print("nothing to post: the books say this already" if closed.again else "nothing to post")
+    for line, amount in sorted(closed.posted.items(), key=lambda one: one[0].key()):
+        print(
+            f"  {line.account.value:<12} {money(amount):>18} {line.unit}  {names.get(line.party, line.party.hex()[:8])}"
+        )
+    for why, count in report.reasons(closed.worked):
+        print(f"  open: {count} intervals, because {why}")
+    return 0
+
+
+def _close(
+    options: Options, name: str, parsed: argparse.Namespace
+) -> tuple[service.Closed, dict[bytes, str], ZoneInfo]:
+    now_ms = options.clock.utc_ms()
+
+    def write(conn: Connection) -> tuple[service.Closed, dict[bytes, str], ZoneInfo]:
+        pool = _pool(conn, name, parsed)
+        contract = pool[-1].contract
+        closed = service.close(conn, name, pool, service.span_of(contract, parsed.period), now_ms)
+        return closed, names_by_id(conn, name), ZoneInfo(contract.zone)
+
+    return options.database.write_now(write)
+
+
+def _pool(conn: Connection, name: str, parsed: argparse.Namespace) -> list[Version]:
+    try:
+        chain = None if parsed.contract is None else bytes.fromhex(parsed.contract)
+    except ValueError:
+        raise BadInput("--contract", f"{parsed.contract!r} is not in hex digits") from None
+    return service.pool_versions(conn, name, chain)
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(FILE_BYTES_MAX + 1)
+    if len(data) > FILE_BYTES_MAX:
+        raise BadInput(str(path), f"is larger than {FILE_BYTES_MAX} bytes; upload it in parts")
+    return data

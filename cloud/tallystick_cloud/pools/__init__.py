@@ -1,0 +1,1 @@
+"""Energy communities: what the grid's files or own meters say, shared by the hour, and booked."""

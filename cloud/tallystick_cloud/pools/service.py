@@ -1,0 +1,299 @@
+"""Pools in use: take a file of the grid, show a period, close it into the books.
+
+It never posts twice: a close posts what the period's data say, less what its closes posted before.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from tallystick_protocol.ids import sha256
+from tallystick_protocol.money.calendar import Period, period_of
+from tallystick_protocol.money.contract import Contract, version_at
+from tallystick_protocol.money.zone import offsets_of
+
+from tallystick_cloud.contracts import store as contracts
+from tallystick_cloud.contracts.model import Version
+from tallystick_cloud.errors import BadInput, NotFound
+from tallystick_cloud.ledger.journals import Entry, post
+from tallystick_cloud.ledger.model import Amounts, difference
+from tallystick_cloud.ledger.store import lock_chains
+
+from . import grid_file, store
+from .errors import PoolRefused
+from .facts import WEIGHT_BYTES, facts_of
+from .model import HOUR_MS, Worked, work_out
+
+K = TypeVar("K")
+V = TypeVar("V")
+DAY_MS = 24 * HOUR_MS
+TOLD_MAX = 5  # rows that a refusal names
+ACCOUNT, FINAL = "account", "final"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a file brought: rows that are new, that were there, that correct others."""
+
+    new: int
+    known: int
+    corrected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A period by the name people give it; `is_year` for one such as 2026."""
+
+    period: Period
+    is_year: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """`posted`: what this close added to the books, empty when nothing changed. `kind`: account or final."""
+
+    worked: Worked
+    kind: str
+    posted: Amounts
+    again: bool
+
+
+def pool_versions(conn: Connection, community: str, chain: bytes | None = None) -> list[Version]:
+    """The versions in force of the community's one pool, or of the chain. Raises NotFound or BadInput."""
+    chains: dict[bytes, list[Version]] = {}
+    for version in contracts.book(conn, community).versions:
+        if version.contract.pool is not None:
+            chains.setdefault(version.chain, []).append(version)
+    if chain is not None:
+        if chain not in chains:
+            raise NotFound("contract", f"{chain.hex()} is no contract with a pool in force in {community}")
+        return chains[chain]
+    if not chains:
+        raise NotFound("contract", f"{community} has no contract with a [pool] in force; propose one first")
+    if len(chains) > 1:
+        names = ", ".join(f"{one[-1].contract.name} ({h.hex()[:16]})" for h, one in sorted(chains.items()))
+        raise BadInput("--contract", f"is missing; there are several pools: {names}")
+    return next(iter(chains.values()))
+
+
+# ------------------------------------------------------------ files
+
+
+def take_energy(
+    conn: Connection, community: str, versions: Sequence[Version], data: bytes, name: str, why: str | None, now_ms: int
+) -> Taken:
+    """Store a file of energy; raises BadInput or PoolRefused, then nothing is stored.
+
+    A row that says something else than the one before is refused, or with `why` its next version.
+    """
+    contract = versions[-1].contract
+    span_ms = contract.terms.interval_ms
+    rows = grid_file.energy_rows(_text(data), offsets_of(contract.zone), span_ms)
+    known_meters = {asset.asset for version in versions for asset in version.contract.assets}
+    for row in rows:
+        if row.meter not in known_meters:
+            raise BadInput(
+                f"line {row.line}, meter", f"{row.meter!r} is no meter of {contract.name}: name an [[asset]]"
+            )
+    for meter, span in store.spans(conn, community, {row.meter for row in rows}).items():
+        if span != span_ms:
+            raise PoolRefused("interval", f"of {meter} was {span // 60_000} minutes in files before: they do not mix")
+    if not rows:
+        return Taken(0, 0, 0)
+    stands = store.energy(conn, community, min(r.start_ms for r in rows), max(r.start_ms for r in rows) + 1)
+    keyed = {(row.meter, row.direction.value, row.start_ms): (row.wh, row.line) for row in rows}
+    fresh, taken = _fresh(keyed, stands, why)
+    h = _store_file(conn, community, data, "energy", name, len(rows), now_ms)
+    store.insert_energy(
+        conn,
+        [
+            {"community": community, "meter": meter, "direction": direction, "start_ms": start, "version": version,
+             "span_ms": span_ms, "wh": keyed[meter, direction, start][0], "file": h,
+             "why": why if version > 1 else None, "taken_ms": now_ms}
+            for (meter, direction, start), version in fresh.items()
+        ],
+    )  # fmt: skip
+    return taken
+
+
+def take_prices(
+    conn: Connection, community: str, versions: Sequence[Version], data: bytes, name: str, why: str | None, now_ms: int
+) -> Taken:
+    """Store a file of the pool's price series; as `take_energy`."""
+    contract = versions[-1].contract
+    series = contract.pool.series if contract.pool is not None else None
+    if series is None:
+        raise PoolRefused("series", f"{contract.name} depends on no price series; its classes have fixed prices")
+    rows = grid_file.price_rows(_text(data), offsets_of(contract.zone))
+    if not rows:
+        return Taken(0, 0, 0)
+    stands = store.prices(conn, community, series, min(r.start_ms for r in rows), max(r.start_ms for r in rows) + 1)
+    keyed = {row.start_ms: (str(row.price), row.line) for row in rows}
+    fresh, taken = _fresh(keyed, stands, why)
+    h = _store_file(conn, community, data, "price", name, len(rows), now_ms)
+    store.insert_prices(
+        conn,
+        [
+            {"community": community, "series": series, "start_ms": start, "version": version, "price": keyed[start][0],
+             "file": h, "why": why if version > 1 else None, "taken_ms": now_ms}
+            for start, version in fresh.items()
+        ],
+    )  # fmt: skip
+    return taken
+
+
+def take_coefficients(
+    conn: Connection, community: str, versions: Sequence[Version], data: bytes, name: str, year: int, now_ms: int
+) -> Taken:
+    """Store the file of coefficients that a version of the contract names by its hash; any other is refused."""
+    h = sha256(data)
+    wanted = {one.contract.pool.coefficients for one in versions if one.contract.pool is not None} - {None}
+    if h not in wanted:
+        says = ", ".join(bytes(one).hex()[:16] for one in wanted if one) or "none"
+        raise PoolRefused("file", f"has the SHA-256 {h.hex()}; the contract names {says}: sign a version with this one")
+    hours, columns = grid_file.coefficient_columns(_text(data))
+    days = (date(year + 1, 1, 1) - date(year, 1, 1)).days
+    if hours != days * 24:
+        raise BadInput("file", f"has {hours} hours; {year} has {days * 24}")
+    if store.has_file(conn, community, h):
+        return Taken(0, hours * len(columns), 0)
+    _store_file(conn, community, data, "coefficients", name, hours * len(columns), now_ms)
+    rows = [
+        {"h": h, "community": community, "meter": meter, "year": year,
+         "weights": b"".join(weight.to_bytes(WEIGHT_BYTES, "big") for weight in weights)}
+        for meter, weights in columns.items()
+    ]  # fmt: skip
+    store.insert_coefficients(conn, rows)
+    return Taken(hours * len(columns), 0, 0)
+
+
+def _fresh(
+    keyed: Mapping[K, tuple[V, int]], stands: Mapping[K, tuple[int, V]], why: str | None
+) -> tuple[dict[K, int], Taken]:
+    """(key -> the version to store, what they are); PoolRefused where a row says another value without a reason."""
+    fresh: dict[K, int] = {}
+    clashes = []
+    known = 0
+    for key, (value, line) in keyed.items():
+        version, old = stands.get(key, (0, None))
+        if version and old == value:
+            known += 1
+            continue
+        if version:
+            clashes.append(f"line {line} says {value}, {old} is stored")
+        fresh[key] = version + 1
+    if clashes and why is None:
+        told = "; ".join(clashes[:TOLD_MAX]) + ("; ..." if len(clashes) > TOLD_MAX else "")
+        reason = (
+            f"{len(clashes)} rows differ from what is stored: {told}. Add --correct REASON to store them as corrections"
+        )
+        raise PoolRefused("file", reason)
+    return fresh, Taken(len(fresh) - len(clashes), known, len(clashes))
+
+
+def _store_file(conn: Connection, community: str, data: bytes, kind: str, name: str, rows: int, now_ms: int) -> bytes:
+    h = sha256(data)
+    if not store.has_file(conn, community, h):
+        row = {"h": h, "community": community, "kind": kind, "name": name, "row_count": rows, "taken_ms": now_ms}
+        store.insert_file(conn, row)
+    return h
+
+
+def _text(data: bytes) -> str:
+    if len(data) > grid_file.FILE_BYTES_MAX:
+        raise BadInput("file", f"is larger than {grid_file.FILE_BYTES_MAX} bytes; upload it in parts")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadInput("file", "is not UTF-8 text; save it as CSV in UTF-8") from None
+
+
+# ------------------------------------------------------------ periods
+
+
+def span_of(contract: Contract, text: str) -> Span:
+    """YYYY, YYYY-MM or YYYY-MM-DD as local days of the contract's zone. Raises BadInput."""
+    numbers = text.split("-")
+    try:
+        year, month, day = (*(int(one) for one in numbers), 1, 1)[:3]
+        first = date(year, month, day)
+    except (ValueError, TypeError):
+        raise BadInput("PERIOD", f"is {text!r}; write YYYY, YYYY-MM or YYYY-MM-DD") from None
+    after = {1: date(year + 1, 1, 1), 2: date(year + month // 12, month % 12 + 1, 1)}.get(
+        len(numbers), date.fromordinal(first.toordinal() + 1)
+    )
+    epoch, offsets = date(1970, 1, 1).toordinal(), offsets_of(contract.zone)
+    begin, end = (offsets.first_at((one.toordinal() - epoch) * DAY_MS) for one in (first, after))
+    return Span(Period(begin, end), len(numbers) == 1)
+
+
+def look(conn: Connection, community: str, versions: Sequence[Version], span: Span) -> Worked:
+    """A period as its data say now, all of its worth, also where only an advance is paid; nothing is posted."""
+    facts = facts_of(conn, community, versions, span.period)
+    trued_up = _is_trued_up(versions)
+    counts_above = span.is_year if trued_up else _period_at(versions, span.period)[1] == span.period
+    return work_out(versions, versions[0].chain, span.period, facts, is_final=True, counts_above=counts_above)
+
+
+def close(conn: Connection, community: str, versions: Sequence[Version], span: Span, now_ms: int) -> Closed:
+    """Post what a period's data say, less what was posted for it. Again, with the same data, it changes nothing.
+
+    Of a contract that is trued up a rating period is paid on account, and its year closes it. Raises PoolRefused.
+    """
+    chain = versions[0].chain
+    lock_chains(conn, [chain])
+    period, kind = _closing(versions, span)
+    if now_ms < period.to_ms:
+        raise PoolRefused("period", f"ends at {period.to_ms} ms UTC, now is {now_ms}; close it when it is over")
+    trued = store.final_over(conn, chain, period.from_ms)
+    if kind == ACCOUNT and trued is not None:
+        raise PoolRefused("period", "lies in a year that is trued up: close the year again to post what changed")
+    facts = facts_of(conn, community, versions, period)
+    is_final = kind == FINAL
+    worked = work_out(versions, chain, period, facts, is_final=is_final, counts_above=is_final)
+    before = store.closes(conn, chain, period.from_ms, period.to_ms)
+    if not worked.intervals and not before:
+        why = worked.opens[0].why if worked.opens else "the contract is not in force in it"
+        raise PoolRefused("period", f"has no complete interval: {why}")
+    lines = difference(worked.lines, store.posted(conn, chain, period.from_ms, period.to_ms))
+    mine = [row for row in before if row.kind == kind and row.from_ms == period.from_ms]
+    counts = (len(worked.intervals), len(worked.opens))
+    if not lines and mine and (mine[-1].interval_count, mine[-1].open_count) == counts:
+        return Closed(worked, kind, {}, again=True)
+    number = len(mine) + 1
+    journal = None
+    if lines:
+        cause = "pool-close" if not before else "pool-true-up" if is_final and not mine else "pool-correction"
+        key = f"pool:{chain.hex()}:{period.from_ms}:{kind}:{number}"
+        entry = Entry(key, cause, chain, lines, (period.from_ms, period.to_ms))
+        (journal,) = post(conn, community, [entry], now_ms)
+    row = {"community": community, "chain": chain, "from_ms": period.from_ms, "to_ms": period.to_ms, "kind": kind}
+    counted = {"number": number, "interval_count": counts[0], "open_count": counts[1]}
+    store.insert_close(conn, {**row, **counted, "journal": journal, "closed_ms": now_ms})
+    return Closed(worked, kind, lines, again=False)
+
+
+def _is_trued_up(versions: Sequence[Version]) -> bool:
+    return any(one.contract.pool.trued_up for one in versions if one.contract.pool is not None)
+
+
+def _period_at(versions: Sequence[Version], period: Period) -> tuple[Contract, Period]:
+    """The contract in force at the begin or the end of a period, and its rating period there. Raises PoolRefused."""
+    all_ = [one.contract for one in versions]
+    contract = version_at(all_, period.from_ms) or version_at(all_, period.to_ms - 1)
+    if contract is None:
+        raise PoolRefused("period", "lies where no version of the contract is in force")
+    return contract, period_of(contract, period.from_ms)
+
+
+def _closing(versions: Sequence[Version], span: Span) -> tuple[Period, str]:
+    """The period that is closed, and whether finally."""
+    trued_up = _is_trued_up(versions)
+    if trued_up and span.is_year:
+        return span.period, FINAL
+    contract, period = _period_at(versions, span.period)
+    if period != span.period:
+        raise PoolRefused("period", f"is not a {contract.terms.rating_period.value}, which the contract closes by")
+    return period, ACCOUNT if trued_up else FINAL

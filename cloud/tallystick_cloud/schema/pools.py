@@ -1,0 +1,75 @@
+"""Tables of pools: what the grid's files say of meters and prices, and which periods were closed.
+
+Nothing in them is ever changed; a corrected value is a row of its own with a higher version.
+"""
+
+from sqlalchemy import Table
+
+from .base import community, index, metadata, number, octets, row_id, text
+
+grid_file = Table(
+    "grid_file",
+    metadata,
+    octets("h", key=True),  # SHA-256 of the file as it came
+    community(key=True),
+    text("kind"),  # energy | price | coefficients
+    text("name"),
+    number("row_count"),
+    number("taken_ms"),
+)
+
+grid_row = Table(  # energy of one meter in one interval, as the grid says: evidence level 0
+    "grid_row",
+    metadata,
+    community(key=True),
+    text("meter", key=True),
+    text("direction", key=True),  # injected | withdrawn
+    number("start_ms", key=True),
+    number("version", key=True),  # from 1; the highest stands
+    number("span_ms"),
+    number("wh"),
+    octets("file"),
+    text("why", null=True),  # of a correction
+    number("taken_ms"),
+    index("community", "start_ms"),
+)
+
+series_price = Table(
+    "series_price",
+    metadata,
+    community(key=True),
+    text("series", key=True),
+    number("start_ms", key=True),
+    number("version", key=True),
+    text("price"),  # an exact decimal in the unit and the measure of whoever uses the series
+    octets("file"),
+    text("why", null=True),
+    number("taken_ms"),
+)
+
+coefficient = Table(  # of one meter in each hour of one year, as whole numbers of a millionth
+    "coefficient",
+    metadata,
+    octets("h", key=True),  # SHA-256 of the file, as the contract names it
+    community(key=True),
+    text("meter", key=True),
+    number("year"),
+    octets("weights"),  # four bytes big-endian per hour, from local midnight of 1 January on
+)
+
+pool_close = Table(
+    "pool_close",
+    metadata,
+    row_id(),
+    community(),
+    octets("chain"),
+    number("from_ms"),
+    number("to_ms"),
+    text("kind"),  # account | final
+    number("number"),  # from 1 in its period and kind
+    number("interval_count"),
+    number("open_count"),
+    number("journal", null=True),  # null: nothing to post
+    number("closed_ms"),
+    index("chain", "from_ms"),
+)

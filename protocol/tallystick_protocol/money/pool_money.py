@@ -1,0 +1,185 @@
+"""One interval of a pool in money: what was shared is worth, who owes it, and which member gets how much, in nano.
+It never rounds but by a floor and the dithered floor, and what comes in equals what goes out, in every interval."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from tallystick_protocol.ids import H32, PARTY_BYTES, PartyId
+from tallystick_protocol.money.calendar import period_of
+from tallystick_protocol.money.contract import Contract
+from tallystick_protocol.money.numbers import Exact
+from tallystick_protocol.money.plan import counter_key
+from tallystick_protocol.money.pool import MemberKind, Pool, nano_per_count
+from tallystick_protocol.money.pool_energy import Sharing, interval_id
+from tallystick_protocol.money.split import Group, Step, share
+from tallystick_protocol.money.waterfall import Waterfall, waterfall_of
+
+Owner = Callable[[int], PartyId]
+"""Who stands behind a point."""
+
+_NOTHING = Exact(0, 0)
+_PLACES = {group: PartyId(f"pool {group.value}".encode().ljust(PARTY_BYTES, b"\0")) for group in Group}
+"""Where a group stands among the parties of a split while it is divided; never stored, never paid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What the sharing of an interval is worth: `plants` in the order of the sharing, and their sum."""
+
+    plants: tuple[int, ...]
+
+    @property
+    def fee(self) -> int:
+        return sum(self.plants)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one member gets: as a party of the split (`group` None) or as one of a group; `point` -1: not by a meter."""
+
+    party: PartyId
+    amount: int
+    group: Group | None
+    point: int
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """`charges` and `parts` have the same sum, the fee. `groups`: what came to each group, for the proof of a member's
+    own part; `above`: what of the fee was above the threshold."""
+
+    charges: tuple[Part, ...]
+    parts: tuple[Part, ...]
+    groups: tuple[tuple[Group, int], ...]
+    above: int
+
+
+class PoolPlan:
+    """A contract with a pool, compiled: prices as rationals, and the split for whichever groups are there."""
+
+    def __init__(self, contract: Contract, chain: H32) -> None:
+        if contract.pool is None:
+            raise ValueError("a contract without a pool shares nothing")
+        self.contract = contract
+        self.pool: Pool = contract.pool
+        self.chain = chain
+        self._flows: dict[frozenset[Group], tuple[Waterfall, dict[PartyId, Group]]] = {}
+
+    def worth(self, sharing: Sharing, series: Fraction | None, *, is_final: bool) -> Worth:
+        """What each plant's shared energy is worth; on account only the advance of it."""
+        part = Fraction(1) if is_final else Fraction(self.pool.advance.n, self.pool.advance.d)
+        prices = [nano_per_count(one, self.contract.tariff, series) * part for one in self.pool.classes]
+        classes = [self.pool.points[row.point].price_class for row in sharing.plants]
+        rows = zip(sharing.plants, classes, strict=True)
+        return Worth(tuple(_floor(row.allocated * prices[index]) for row, index in rows))
+
+    def divide(
+        self, sharing: Sharing, worth: Worth, above_wh: int, start_ms: int, owner: Owner, counters: dict[H32, int]
+    ) -> Divided:
+        """Divide the worth of the interval that starts then. `above_wh` of the shared energy are above the threshold.
+
+        `counters` are those of the split's caps and of its amounts per period; they are moved.
+        """
+        fee = worth.fee
+        if fee == 0:
+            return Divided((), (), (), 0)
+        key = interval_id(self.chain, start_ms)
+        above = fee * above_wh // sharing.shared
+        groups = _Groups(self.contract, self.pool, sharing, worth, owner, key)
+        parts: list[Part] = []
+        if above and self.pool.above is not None:
+            parts += groups.above(above, self.pool.above.to)
+        by_group: dict[Group, int] = {}
+        for place, amount in self._run(groups.present(), fee - above, key, start_ms, counters):
+            if isinstance(place, Group):
+                by_group[place] = amount
+                parts += groups.spread(place, amount)
+            else:
+                parts.append(Part(place, amount, None, -1))
+        return Divided(groups.charges(fee, self.pool.payer), tuple(parts), tuple(by_group.items()), above)
+
+    def _run(
+        self, present: frozenset[Group], amount: int, key: H32, start_ms: int, counters: dict[H32, int]
+    ) -> list[tuple[PartyId | Group, int]]:
+        """Down the steps of the split; a step to a group that nobody is in takes nothing."""
+        if present not in self._flows:
+            self._flows[present] = _flow(self.contract, present)
+        flow, places = self._flows[present]
+        period = period_of(self.contract, start_ms) if flow.counters else None
+        keys = [counter_key(self.chain, "split", one.name, None, period) for one in flow.counters]
+        values = [counters.get(one, 0) for one in keys]
+        shares = flow.divide(amount, key, False, values)
+        counters.update(zip(keys, values, strict=True))
+        return [
+            (places.get(party, party), nano) for party, nano in zip(flow.beneficiaries, shares, strict=True) if nano
+        ]
+
+
+class _Groups:
+    """The members of an interval with their weights in each group."""
+
+    def __init__(self, contract: Contract, pool: Pool, sharing: Sharing, worth: Worth, owner: Owner, key: H32) -> None:
+        self._contract, self._owner, self._key = contract, owner, key
+        points = pool.points
+        plants = zip((row.point for row in sharing.plants), worth.plants, strict=True)
+        used = [(row.point, row.allocated) for row in sharing.consumers]
+        here = sorted((row.point for row in (*sharing.plants, *sharing.consumers)), reverse=True)
+        first = {owner(point): point for point in here if not points[point].silent}
+        self._used = used
+        self._weights: Mapping[Group, Sequence[tuple[int, int]]] = {
+            Group.PRODUCERS: [(point, nano) for point, nano in plants if not points[point].silent],
+            Group.CONSUMERS: [(point, wh) for point, wh in used if not points[point].silent],
+            Group.HOUSEHOLDS: [
+                (point, wh)
+                for point, wh in used
+                if points[point].kind is MemberKind.HOUSEHOLD and not points[point].silent
+            ],
+            Group.MEMBERS: [(point, 1) for point in sorted(first.values())],
+        }
+
+    def present(self) -> frozenset[Group]:
+        """Groups that somebody with a weight is in."""
+        return frozenset(group for group, rows in self._weights.items() if any(weight for _, weight in rows))
+
+    def spread(self, group: Group, amount: int) -> list[Part]:
+        rows = self._weights[group]
+        amounts = share(amount, [weight for _, weight in rows], self._key)
+        return [
+            Part(self._owner(point), nano, group, point) for (point, _), nano in zip(rows, amounts, strict=True) if nano
+        ]
+
+    def above(self, amount: int, to: PartyId | None) -> list[Part]:
+        """To the party, or to the households, or to the collector where no household used anything."""
+        if to is None and Group.HOUSEHOLDS in self.present():
+            return self.spread(Group.HOUSEHOLDS, amount)
+        return [Part(to or self._contract.collector, amount, None, -1)]
+
+    def charges(self, fee: int, payer: PartyId | None) -> tuple[Part, ...]:
+        """Who owes the fee: the payer, or every consumer for what was allocated."""
+        if payer is not None:
+            return (Part(payer, fee, None, -1),)
+        amounts = share(fee, [wh for _, wh in self._used], self._key)
+        rows = zip(self._used, amounts, strict=True)
+        return tuple(Part(self._owner(point), nano, None, point) for (point, _), nano in rows if nano)
+
+
+def _flow(contract: Contract, present: frozenset[Group]) -> tuple[Waterfall, dict[PartyId, Group]]:
+    """The split with groups in the place of parties; steps keep their numbers, by which their counters are named."""
+    steps = [_placed(step, present, contract.collector) for step in contract.split]
+    if not steps[-1].takes_rest:
+        steps.append(Step(((contract.collector, 1),)))
+    order = [*(party.id for party in contract.parties), *_PLACES.values()]
+    return waterfall_of(steps, order), {place: group for group, place in _PLACES.items()}
+
+
+def _placed(step: Step, present: frozenset[Group], collector: PartyId) -> Step:
+    if step.group is None:
+        return step
+    if step.group not in present:
+        return Step(((collector, 1),), fixed=_NOTHING)
+    return replace(step, to=((_PLACES[step.group], 1),), group=None)
+
+
+def _floor(value: Fraction) -> int:
+    return value.numerator // value.denominator

@@ -1,0 +1,37 @@
+"""The page on energy communities, done as a newcomer would: every command and file of it, in an empty folder."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from support.repository import ROOT
+from tallystick_cloud.cli import main
+
+PAGE = (ROOT / "docs" / "how-to" / "energy-community.md").read_text()
+BLOCK = re.compile(r"(?:`(?P<file>[\w./-]+)`:\n\n)?```(?P<kind>sh|toml|text)\n(?P<body>.*?)```", re.DOTALL)
+COMMANDS = 10
+
+
+def test_the_page_works_as_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said, ran = "", 0
+    for block in BLOCK.finditer(PAGE):
+        if block["file"]:
+            Path(block["file"]).write_text(block["body"])
+        elif block["kind"] == "text":
+            for line in block["body"].splitlines():
+                assert line in said, f"{line!r} is not what was printed:\n{said}"
+        else:
+            said = ""
+            for line in block["body"].splitlines():
+                words, _, out = line.removeprefix("tallystick ").partition(" > ")
+                assert main(shlex.split(words)) == 0, capsys.readouterr().err
+                printed = capsys.readouterr().out
+                said += printed
+                ran += 1
+                if out:
+                    Path(out).write_text(printed)
+    assert ran == COMMANDS
