@@ -24,6 +24,8 @@ COMMANDS = {
     "settlement": "settlement",
     "statement": "settlement",
     "payout": "payout",
+    "mandate": "mandate",
+    "debit": "debit",
     "bank": "bank",
     "pool": "pool",
     "evidence": "evidence",

@@ -4,14 +4,18 @@ It never guesses between two candidates: what fits twice, or not exactly, goes t
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
 from tallystick_protocol import cbor
 from tallystick_protocol.ids import H32, sha256
 
+from tallystick_cloud.debits.model import Outcome as DebitOutcome
+from tallystick_cloud.debits.service import Run as DebitRun
+from tallystick_cloud.debits.store import StoredDebit
 from tallystick_cloud.ledger.model import Account, Amounts, Line, check_zero
+from tallystick_cloud.payouts import epc
 from tallystick_cloud.payouts.checks import Run
 from tallystick_cloud.payouts.model import CENT_NANO, Outcome, RunState
 from tallystick_cloud.payouts.store import StoredPayout
@@ -20,6 +24,7 @@ from .reference import is_reference, references_in
 from .statement import AccountStatement, Entry
 
 NO_CHAIN = bytes(32)  # suspense belongs to no contract
+RETURN_FEE_CENTS_MAX = 5_000  # banks take some euro for a return; more is another amount
 PAID_BY_ENTRY = "paid by an entry"  # as against `paid`, which a person may have said
 AT_BANK = frozenset({RunState.WRITTEN, RunState.SENT, RunState.SETTLED})
 
@@ -30,6 +35,9 @@ class Standing(StrEnum):
     PAYOUT = "payout"
     RETURN = "return"
     BATCH = "batch"  # a whole run, booked by the bank as one
+    DEBIT = "debit"  # collected from a payer
+    BLOCK = "debits"  # a block of a debit run, booked by the bank as one
+    DEBIT_RETURN = "debit-return"  # a payer's bank took a debit back
     PAYMENT = "payment"
     SUSPENSE = "suspense"
     ASSIGNED = "assigned"  # by a person, out of suspense
@@ -39,22 +47,28 @@ class Standing(StrEnum):
 class Known:
     """What the books know of a collector. `by_reference`, `by_iban`: who pays so; an account of two is of nobody.
 
-    `ordered`: end-to-end id -> the payout and its run. `runs`: all that a bank may still execute.
+    `ordered`: end-to-end id -> the payout and its run. `runs`: all that a bank may still execute. `debits`: end-to-end
+    id -> the debit and its run; `blocks`: payment information id -> the debits of a block and their run.
     """
 
     runs: Sequence[Run]
     ordered: Mapping[str, tuple[Run, StoredPayout]]
     by_reference: Mapping[str, bytes]
     by_iban: Mapping[str, bytes]
+    debits: Mapping[str, tuple[DebitRun, StoredDebit]] = field(default_factory=dict)
+    blocks: Mapping[str, tuple[DebitRun, Sequence[StoredDebit]]] = field(default_factory=dict)
 
 
 Outcomes = Mapping[bytes, str]
-"""payout -> what this file or an earlier one says became of it."""
+"""payout or debit -> what this file or an earlier one says became of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`payouts`: whose outcome this tells, `run` their number; `payer`: who paid; `about`: in words."""
+    """`payouts`, `debits`: whose outcome this tells, `run` their number; `payer`: who paid; `about`: in words.
+
+    `fee_cents`: what a bank took for a return besides the amount; `reason`: its word for it.
+    """
 
     standing: Standing
     about: str
@@ -62,6 +76,9 @@ class Found:
     payouts: tuple[bytes, ...] = ()
     payer: bytes | None = None
     ref: bytes | None = None
+    debits: tuple[bytes, ...] = ()
+    fee_cents: int = 0
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +110,9 @@ def matched(entries: Iterable[Entry], known: Known, paid_before: Iterable[bytes]
     found = []
     for entry in entries:
         one = match(entry, known, outcomes)
-        told = PAID_BY_ENTRY if one.standing in (Standing.PAYOUT, Standing.BATCH) else Outcome.RETURNED.value
-        outcomes |= dict.fromkeys(one.payouts, told)
+        came_back = one.standing in (Standing.RETURN, Standing.DEBIT_RETURN)
+        told = Outcome.RETURNED.value if came_back else PAID_BY_ENTRY
+        outcomes |= dict.fromkeys((*one.payouts, *one.debits), told)
         found.append(one)
     return found
 
@@ -108,6 +126,8 @@ def _went_out(entry: Entry, known: Known, outcomes: Outcomes) -> Found:
     if entry.end_to_end is not None and entry.end_to_end in known.ordered:
         run, one = known.ordered[entry.end_to_end]
         return _paid(entry, run, one, outcomes)
+    if entry.end_to_end is not None and entry.end_to_end in known.debits:
+        return _taken_back(entry, *known.debits[entry.end_to_end], outcomes)
     for run in known.runs:
         if entry.block is not None and entry.block == block_of(run):
             return _whole_run(entry, run, outcomes)
@@ -172,6 +192,9 @@ def _came_in(entry: Entry, known: Known, outcomes: Outcomes) -> Found:
     if entry.end_to_end is not None and entry.end_to_end in known.ordered:
         run, one = known.ordered[entry.end_to_end]
         return _returned(entry, run, one, outcomes)
+    debit = _collected(entry, known, outcomes)
+    if debit is not None:
+        return debit
     named = {entry.reference} if entry.reference and is_reference(entry.reference) else set()
     named |= set(references_in(entry.remittance))
     payers = {known.by_reference[one] for one in named if one in known.by_reference}
@@ -193,6 +216,77 @@ def _returned(entry: Entry, run: Run, one: StoredPayout, outcomes: Outcomes) -> 
         return _suspense(f"returns {who} of payout run {number}, which the bank has not paid")
     why = f" ({entry.return_reason})" if entry.return_reason else ""
     return Found(Standing.RETURN, f"payout run {number}: {who} came back{why}", number, (one.id,), ref=one.id)
+
+
+def _collected(entry: Entry, known: Known, outcomes: Outcomes) -> Found | None:
+    """A debit by its end-to-end id, a block by its id, or the only one whose amount, day and account fit."""
+    if entry.end_to_end is not None:
+        told = known.debits.get(entry.end_to_end)
+        return None if told is None else _one_debit(entry, *told, outcomes)
+    if entry.block is not None and entry.block in known.blocks:
+        run, debits = known.blocks[entry.block]
+        return _block(entry, run, _open(debits, outcomes))
+    if entry.reference or references_in(entry.remittance) or entry.is_return:
+        return None
+    due = [(run, _open(debits, outcomes)) for run, debits in known.blocks.values() if _collects(run, entry.day)]
+    single = [(r, o) for r, debits in due for o in debits if (o.cents, o.debtor.iban) == (entry.cents, entry.iban)]
+    if len(single) == 1:
+        run, one = single[0]
+        about = f"debit run {run.stored.number}: {one.debtor.name}, by amount, account and day"
+        return Found(Standing.DEBIT, about, run.stored.number, ref=one.id, debits=(one.id,))
+    whole = [(r, debits) for r, debits in due if debits and sum(one.cents for one in debits) == entry.cents]
+    return _block(entry, *whole[0]) if entry.iban is None and len(whole) == 1 else None
+
+
+def _open(debits: Iterable[StoredDebit], outcomes: Outcomes) -> list[StoredDebit]:
+    return [one for one in debits if one.outcome is None and one.id not in outcomes]
+
+
+def _collects(run: DebitRun, day: date) -> bool:
+    return run.stored.state is RunState.SENT and day >= run.stored.collection_day
+
+
+def _one_debit(entry: Entry, run: DebitRun, one: StoredDebit, outcomes: Outcomes) -> Found:
+    what = f"{one.debtor.name} of debit run {run.stored.number}"
+    if entry.cents != one.cents:
+        return _suspense(f"collects from {what} another amount than it asked for")
+    if run.stored.state not in AT_BANK:
+        return _suspense(f"collects from {what}, which is {run.stored.state.value}")
+    if one.outcome is not None or one.id in outcomes:
+        return _suspense(f"collects from {what} a second time, or after it came back")
+    about = f"debit run {run.stored.number}: {one.debtor.name}"
+    return Found(Standing.DEBIT, about, run.stored.number, ref=one.id, debits=(one.id,))
+
+
+def _block(entry: Entry, run: DebitRun, left: Sequence[StoredDebit]) -> Found:
+    number = run.stored.number
+    if run.stored.state not in AT_BANK:
+        return _suspense(f"collects a block of debit run {number}, which is {run.stored.state.value}")
+    if not left or sum(one.cents for one in left) != entry.cents:
+        return _suspense(f"collects a block of debit run {number} with another sum than what is on its way")
+    about = f"debit run {number}: {len(left)} debits in one entry"
+    return Found(Standing.BLOCK, about, number, ref=run.stored.id, debits=tuple(one.id for one in left))
+
+
+def _taken_back(entry: Entry, run: DebitRun, one: StoredDebit, outcomes: Outcomes) -> Found:
+    """A return; banks may take a fee with it, which is the collector's cost."""
+    number, fee = run.stored.number, -entry.cents - one.cents
+    what = f"{one.debtor.name} of debit run {number}"
+    if not 0 <= fee <= RETURN_FEE_CENTS_MAX:
+        return _suspense(f"takes back from {what} another amount than was collected")
+    if outcomes.get(one.id, one.outcome) not in (PAID_BY_ENTRY, DebitOutcome.COLLECTED):
+        return _suspense(f"takes back {what}, which is not collected, or came back before")
+    why = f" ({entry.return_reason})" if entry.return_reason else ""
+    words = f" and a fee of {epc.decimal(fee)}" if fee else ""
+    return Found(
+        Standing.DEBIT_RETURN,
+        f"debit run {number}: {one.debtor.name} came back{why}{words}",
+        number,
+        ref=one.id,
+        debits=(one.id,),
+        fee_cents=fee,
+        reason=entry.return_reason,
+    )
 
 
 def block_of(run: Run) -> str:
@@ -236,6 +330,17 @@ def suspense_lines(holder: bytes, unit: str, cents: int) -> Amounts:
     """The bank account moved, and nobody knows yet for whom."""
     nano = cents * CENT_NANO
     lines = {Line(holder, Account.BANK, holder, NO_CHAIN, unit): nano, _suspense_line(holder, unit): -nano}
+    check_zero(lines)
+    return lines
+
+
+def taken_back_lines(holder: bytes, unit: str, collected: Amounts, fee_cents: int) -> Amounts:
+    """The exact opposite of what the collection posted, and the bank's fee as the holder's own cost."""
+    lines = {line: -nano for line, nano in collected.items()}
+    if fee_cents:
+        bank = Line(holder, Account.BANK, holder, NO_CHAIN, unit)
+        lines[bank] = lines.get(bank, 0) - fee_cents * CENT_NANO
+        lines[Line(holder, Account.OWN, holder, NO_CHAIN, unit)] = fee_cents * CENT_NANO
     check_zero(lines)
     return lines
 

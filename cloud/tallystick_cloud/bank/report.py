@@ -11,7 +11,7 @@ from tallystick_cloud.payouts.model import money
 from .due import Due
 from .model import Standing
 from .reference import in_groups
-from .service import Position, Reported, Taken
+from .service import Position, Reported, RunKind, Taken
 from .store import StoredEntry
 
 Names = Mapping[bytes, str]
@@ -20,6 +20,9 @@ IN_WORDS = {
     Standing.PAYOUT: "payouts",
     Standing.RETURN: "returns",
     Standing.BATCH: "whole runs",
+    Standing.DEBIT: "debits",
+    Standing.BLOCK: "blocks of debits",
+    Standing.DEBIT_RETURN: "debits taken back",
     Standing.PAYMENT: "payments",
     Standing.SUSPENSE: "in suspense",
     Standing.ASSIGNED: "assigned",
@@ -57,6 +60,7 @@ def taken_text(one: Taken, names: Names) -> str:
 def reported_json(one: Reported) -> dict[str, object]:
     return {
         "report": one.report.id,
+        "what": one.what.value,
         "run": one.run,
         "status": one.report.status,
         "rejected": one.rejected,
@@ -68,12 +72,13 @@ def reported_json(one: Reported) -> dict[str, object]:
 
 
 def reported_text(one: Reported) -> str:
-    head = f"status report {one.report.id} about payout run {one.run}"
+    head = f"status report {one.report.id} about {one.what.value} {one.run}"
     if one.again:
         return f"{head}: taken before; nothing is changed"
     if not one.rejected:
         return f"{head}: nothing is rejected; a statement will show what was paid"
-    lines = [f"{head}: {one.rejected} rejected, owed again; the next run pays them"]
+    again = "owed again; the next run pays them" if one.what is RunKind.PAYOUT else "due again"
+    lines = [f"{head}: {one.rejected} rejected, {again}"]
     lines += [f"  {line.end_to_end or 'all'}: {line.reason or 'no reason given'}" for line in one.report.lines
               if line.is_rejected]  # fmt: skip
     return "\n".join(lines)

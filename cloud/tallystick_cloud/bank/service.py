@@ -4,13 +4,16 @@ It never books an entry twice, never drops one, and takes a whole file or nothin
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sqlalchemy import Connection
 from tallystick_protocol import cbor
 from tallystick_protocol.ids import H32, sha256
 
+from tallystick_cloud.debits import service as debits
+from tallystick_cloud.debits.service import Run as DebitRun
 from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import Amounts
 from tallystick_cloud.parties.store import names_by_id
@@ -19,8 +22,9 @@ from tallystick_cloud.payouts import store as payout_store
 from tallystick_cloud.payouts.checks import Run
 from tallystick_cloud.payouts.model import CENT_NANO, Outcome, RunState
 
-from . import model, store
+from . import debits_in, model, store
 from .camt053 import statements_of
+from .debits_in import Order
 from .errors import BankInRefused
 from .model import Claim, Found, Standing
 from .pain002 import StatusReport, report_of
@@ -41,12 +45,20 @@ class Taken:
     standings: tuple[tuple[Standing, int], ...]
 
 
+class RunKind(StrEnum):
+    """What a payment file was for."""
+
+    PAYOUT = "payout run"
+    DEBIT = "debit run"
+
+
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What a status report changed: payouts that are owed again."""
+    """What a status report changed: payouts that are owed again, or debits that are due again."""
 
     report: StatusReport
     run: int
+    what: RunKind
     again: bool
     rejected: int
 
@@ -93,6 +105,7 @@ def _take(conn: Connection, community: str, statement: AccountStatement, now_ms:
     number = store.insert_statement(conn, _statement_row(community, statement, holder, content, before, now_ms))
     booked = [_book(conn, community, statement, content, at, one, holder, now_ms) for at, one in enumerate(found)]
     _confirm(conn, community, holder, booked, now_ms)
+    debits_in.book(conn, community, holder, content, booked, now_ms)
     store.insert_entries(
         conn,
         [_entry_row(community, statement, number, content, at, one, now_ms) for at, one in enumerate(booked)],
@@ -129,7 +142,9 @@ def _match(conn: Connection, community: str, statement: AccountStatement, holder
     runs = [run for run in payouts.show_all(conn, community) if run.stored.collector == holder]
     ordered = {one.end_to_end: (run, one) for run in runs for one in run.payouts}
     by_reference = {reference_of(community, holder, one): one for one in store.payers(conn, community, holder)}
-    known = model.Known(runs, ordered, by_reference, store.payers_by_iban(conn, community))
+    known = model.Known(
+        runs, ordered, by_reference, store.payers_by_iban(conn, community), *debits_in.known(conn, community, holder)
+    )
     told = store.told_by_entries(conn, community)
     paid = [one.id for run in runs for one in run.payouts if one.id in told or run.stored.id in told]
     return model.matched(statement.entries, known, paid)
@@ -189,46 +204,64 @@ def take_report(conn: Connection, community: str, data: bytes, now_ms: int) -> R
     payout_store.lock(conn, community)
     report, content = report_of(data), sha256(data)
     run = _run_of(conn, community, report)
-    number = run.stored.number
+    number, what = run.stored.number, RunKind.PAYOUT if isinstance(run, Run) else RunKind.DEBIT
     known = store.find_report(conn, community, report.id)
     if known is not None:
         if bytes(known.content) != content:
             raise BankInRefused(f"report {report.id}", "was taken before with other content; ask the bank which holds")
-        return Reported(report, number, True, known.rejected)
-    rejected = _rejected(report, run)
-    if rejected:
-        if run.stored.state is RunState.WRITTEN:
-            payouts.mark_sent(conn, community, number, run.stored.collector, now_ms)
-        payouts.confirm(conn, community, number, Outcome.RETURNED, now_ms, rejected)
+        return Reported(report, number, what, True, known.rejected)
+    if isinstance(run, Run):
+        count = _reject_payouts(conn, community, report, run, now_ms)
+    else:
+        count = debits_in.reject(conn, community, run, _rejected_ids(report, debits_in.orders(run), what, number), now_ms)
     row = {"community": community, "report": report.id, "content": content, "run": run.stored.id}
-    store.insert_report(conn, {**row, "status": report.status, "rejected": len(rejected), "taken_ms": now_ms})
-    return Reported(report, number, False, len(rejected))
+    store.insert_report(conn, {**row, "status": report.status, "rejected": count, "taken_ms": now_ms})
+    return Reported(report, number, what, False, count)
 
 
-def _run_of(conn: Connection, community: str, report: StatusReport) -> Run:
-    for run in payouts.show_all(conn, community):
+def _run_of(conn: Connection, community: str, report: StatusReport) -> Run | DebitRun:
+    for run in (*payouts.show_all(conn, community), *debits.show_all(conn, community)):
         if run.stored.id[:16].hex() == report.file_id:
             if run.stored.state not in model.AT_BANK:
-                number, state = run.stored.number, run.stored.state.value
-                raise BankInRefused(f"report {report.id}", f"answers payout run {number}, which is {state}")
+                what = RunKind.PAYOUT if isinstance(run, Run) else RunKind.DEBIT
+                state = f"{what.value} {run.stored.number}, which is {run.stored.state.value}"
+                raise BankInRefused(f"report {report.id}", f"answers {state}")
             return run
     raise BankInRefused(f"report {report.id}", f"answers the file {report.file_id}, which is none of ours")
 
 
-def _rejected(report: StatusReport, run: Run) -> set[bytes]:
-    """Payouts of the run that the bank will not execute; raises BankInRefused for a stranger or one that was paid."""
-    by_id = {one.end_to_end: one for one in run.payouts}
+def _reject_payouts(conn: Connection, community: str, report: StatusReport, run: Run, now_ms: int) -> int:
+    """Owed again; how many."""
+    orders = {
+        one.end_to_end: Order(one.id, one.creditor.name, one.outcome is None, one.outcome == Outcome.PAID.value)
+        for one in run.payouts
+    }
+    number = run.stored.number
+    rejected = _rejected_ids(report, orders, RunKind.PAYOUT, number)
+    if rejected:
+        if run.stored.state is RunState.WRITTEN:
+            payouts.mark_sent(conn, community, number, run.stored.collector, now_ms)
+        payouts.confirm(conn, community, number, Outcome.RETURNED, now_ms, set(rejected))
+    return len(rejected)
+
+
+def _rejected_ids(
+    report: StatusReport, orders: Mapping[str, Order], what: RunKind, number: int
+) -> dict[bytes, str]:
+    """What the bank will not execute, each with its reason; BankInRefused for a stranger or one that is done."""
     whole = report.rejects_all or any(line.is_rejected and line.end_to_end is None for line in report.lines)
-    named = list(by_id) if whole else [line.end_to_end for line in report.lines if line.is_rejected and line.end_to_end]
+    why = next((line.reason for line in report.lines if line.end_to_end is None), "")
+    named = dict.fromkeys(orders, why) if whole else {}
     for line in report.lines:
-        if line.end_to_end is not None and line.end_to_end not in by_id:
-            raise BankInRefused(line.where, f"names {line.end_to_end}, which is not in payout run {run.stored.number}")
-    chosen = [by_id[one] for one in named]
-    for one in chosen:
-        if one.outcome == Outcome.PAID.value:
-            detail = f"rejects the payout to {one.creditor.name}, which a statement has shown as paid"
-            raise BankInRefused(f"report {report.id}", f"{detail}; ask the bank")
-    return {one.id for one in chosen if one.outcome is None}
+        if line.end_to_end is not None and line.end_to_end not in orders:
+            raise BankInRefused(line.where, f"names {line.end_to_end}, which is not in {what.value} {number}")
+        if line.end_to_end is not None and (line.is_rejected or whole):
+            named[line.end_to_end] = line.reason
+    for one in named:
+        if orders[one].is_done:
+            detail = f"rejects the payment of {orders[one].name}, which a statement has shown; ask the bank"
+            raise BankInRefused(f"report {report.id}", detail)
+    return {orders[one].id: reason for one, reason in named.items() if orders[one].is_open}
 
 
 def entries(conn: Connection, community: str, standing: Standing | None = None) -> list[StoredEntry]:

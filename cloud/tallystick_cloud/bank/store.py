@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Select, func, insert, select, update
 
 from tallystick_cloud.ledger.model import Account
 from tallystick_cloud.schema import (
@@ -93,25 +93,36 @@ def payers(conn: Connection, community: str, holder: bytes) -> list[bytes]:
 
 
 def claims_on(conn: Connection, community: str, holder: bytes, payer: bytes, unit: str) -> list[Claim]:
-    """What the payer owes under each contract, the oldest contract first; also those that are even."""
+    """What one payer owes under each contract, in the order of `all_claims`."""
+    rows = conn.execute(_claims(community, holder, unit).where(balance.c.party == payer))
+    return [Claim(bytes(chain), amount) for _, chain, amount in rows]
+
+
+def all_claims(conn: Connection, community: str, holder: bytes, unit: str) -> dict[bytes, list[Claim]]:
+    """payer -> what it owes under each contract, the oldest contract first; also those that are even."""
+    found: dict[bytes, list[Claim]] = {}
+    for payer, chain, amount in conn.execute(_claims(community, holder, unit)):
+        found.setdefault(bytes(payer), []).append(Claim(bytes(chain), amount))
+    return found
+
+
+def _claims(community: str, holder: bytes, unit: str) -> Select[tuple[bytes, bytes, int]]:
     first = (
         select(contract_version.c.chain, func.min(contract_version.c.leaf).label("leaf"))
         .group_by(contract_version.c.chain)
         .subquery()
     )
-    rows = conn.execute(
-        select(balance.c.chain, balance.c.amount)
+    return (
+        select(balance.c.party, balance.c.chain, balance.c.amount)
         .join(first, first.c.chain == balance.c.chain)
         .where(
             balance.c.community == community,
             balance.c.holder == holder,
-            balance.c.party == payer,
             balance.c.unit == unit,
             balance.c.account == Account.RECEIVABLE.value,
         )
         .order_by(first.c.leaf)
     )
-    return [Claim(bytes(chain), amount) for chain, amount in rows]
 
 
 def bank_nano(conn: Connection, community: str, holder: bytes, unit: str) -> int:

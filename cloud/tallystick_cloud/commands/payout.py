@@ -5,19 +5,13 @@ It never moves money by itself: the bank does, from the file; what cannot be und
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 
-from tallystick_protocol import cose
-from tallystick_protocol.ids import H32, PartyId, sha256
-from tallystick_protocol.records import Approval
-
-from tallystick_cloud.commands.common import Commands, Options, command, community_of, group, opened
-from tallystick_cloud.commands.signing import party_of, signer_of
+from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, opened
+from tallystick_cloud.commands.run_words import common, day_of, numbered, put_bank_file, yes
+from tallystick_cloud.commands.signing import party_of, signed_yes
 from tallystick_cloud.errors import BadInput
-from tallystick_cloud.keys import write_private
 from tallystick_cloud.parties.store import ids_by_name, names_by_id
 from tallystick_cloud.payouts import epc, report, service
 from tallystick_cloud.payouts.checks import Run
@@ -26,7 +20,6 @@ from tallystick_cloud.payouts.service import Proposal
 from tallystick_cloud.payouts.signed import approve_signed
 from tallystick_cloud.settlement.payable import settled_lines
 
-NONCE_BYTES = 16
 KEY_BYTES = 8
 
 
@@ -34,7 +27,7 @@ def add(commands: Commands) -> None:
     words = group(commands, "payout", "Payouts: propose a run, release it, write its bank file, say what became of it.")
     _add_run(words)
     _add_show(words)
-    approved = _numbered(
+    approved = numbered(
         words,
         "approve",
         approve,
@@ -44,8 +37,8 @@ def add(commands: Commands) -> None:
     )
     approved.add_argument("--party", required=True, metavar="NAME", help="who says yes")
     approved.add_argument("--key", type=Path, metavar="FILE", help="private key in PEM (default: the hosted one)")
-    _yes(approved)
-    written = _numbered(
+    yes(approved)
+    written = numbered(
         words,
         "file",
         write_file,
@@ -69,7 +62,7 @@ def _add_run(words: Commands) -> None:
     found.add_argument("--on", required=True, metavar="YYYY-MM-DD", help="when the bank is to execute it")
     found.add_argument("--collector", metavar="NAME", help="who pays (default: the only one that owes anything)")
     found.add_argument("--idempotency-key", metavar="TEXT", help="the same again is the same run")
-    _common(found)
+    common(found)
 
 
 def _add_show(words: Commands) -> None:
@@ -81,11 +74,11 @@ def _add_show(words: Commands) -> None:
         "  tallystick payout show --data D\n  tallystick payout show 1 --json --data D\n",
     )
     found.add_argument("number", type=int, nargs="?", metavar="RUN")
-    _common(found)
+    common(found)
 
 
 def _add_bank(words: Commands) -> None:
-    sent = _numbered(
+    sent = numbered(
         words,
         "sent",
         mark_sent,
@@ -93,8 +86,8 @@ def _add_bank(words: Commands) -> None:
         "  tallystick payout sent 1 --party 'Lindenhof eG' --yes --data D\n",
     )
     sent.add_argument("--party", required=True, metavar="NAME", help="who handed it in")
-    _yes(sent)
-    paid = _numbered(
+    yes(sent)
+    paid = numbered(
         words,
         "paid",
         confirm,
@@ -104,8 +97,8 @@ def _add_bank(words: Commands) -> None:
     )
     paid.add_argument("--returned", action="store_true", help="it came back: it is owed again")
     paid.add_argument("--payout", metavar="ID", help="one payout, by the id that `show` prints (default: all)")
-    _yes(paid)
-    stopped = _numbered(
+    yes(paid)
+    stopped = numbered(
         words,
         "cancel",
         cancel,
@@ -115,29 +108,11 @@ def _add_bank(words: Commands) -> None:
     stopped.add_argument("--party", required=True, metavar="NAME", help="the collector or a manager")
 
 
-def _numbered(
-    words: Commands, name: str, act: Callable[[argparse.Namespace], int], about: str, examples: str
-) -> argparse.ArgumentParser:
-    found = command(words, name, act, about, examples)
-    found.add_argument("number", type=int, metavar="RUN")
-    _common(found)
-    return found
-
-
-def _common(found: argparse.ArgumentParser) -> None:
-    found.add_argument("--community", metavar="ID")
-    found.add_argument("--json", action="store_true", help="print the run as JSON")
-
-
-def _yes(found: argparse.ArgumentParser) -> None:
-    found.add_argument("--yes", action="store_true", help="do not ask")
-
-
 def run(parsed: argparse.Namespace) -> int:
     def act(options: Options, name: str, ids: dict[str, bytes]) -> Run:
         collector = None if parsed.collector is None else party_of(name, ids, parsed.collector)
         key = parsed.idempotency_key or options.entropy.bytes(KEY_BYTES).hex()
-        asked = Proposal(key, party_of(name, ids, parsed.party), collector, _day(parsed.on))
+        asked = Proposal(key, party_of(name, ids, parsed.party), collector, day_of("--on", parsed.on))
         now_ms = options.clock.utc_ms()
         return options.database.write_now(
             lambda conn: service.propose(conn, name, asked, now_ms, settled_lines(conn, name))
@@ -169,24 +144,22 @@ def approve(parsed: argparse.Namespace) -> int:
     def act(options: Options, name: str, ids: dict[str, bytes]) -> Run:
         party = party_of(name, ids, parsed.party)
         stands = options.database.read_now(service.show, name, parsed.number)
-        _ask(parsed, f"Release run {parsed.number}: {epc.decimal(stands.cents)} EUR to {len(stands.payouts)} payees?")
-        signer = signer_of(options, name, parsed.party, party, parsed.key)
-        said = Approval(options.entropy.bytes(NONCE_BYTES), H32(stands.stored.id), PartyId(party), True)
-        signed = cose.sign(signer, cose.ContentType.APPROVAL, said.encode())
+        ask(parsed.yes, f"Release run {parsed.number}: {epc.decimal(stands.cents)} EUR to {len(stands.payouts)} payees?")
+        signed = signed_yes(options, name, parsed.party, party, parsed.key, stands.stored.id)
         return options.database.write_now(approve_signed, options.aggregator.of(name), signed, options.clock.utc_ms())
 
     return _with_run(parsed, act)
 
 
 def write_file(parsed: argparse.Namespace) -> int:
-    """The file is 0600: it names people's bank accounts."""
-
     def act(options: Options, name: str, ids: dict[str, bytes]) -> Run:
         stands = options.database.read_now(service.show, name, parsed.number)
-        is_there = _is_there(parsed.out, stands.stored.file_hash)
-        data = options.database.write_now(service.bank_file, name, parsed.number, options.clock.utc_ms())
-        if not is_there:
-            write_private(parsed.out, data)
+        now_ms = options.clock.utc_ms()
+        put_bank_file(
+            parsed.out,
+            stands.stored.file_hash,
+            lambda: options.database.write_now(service.bank_file, name, parsed.number, now_ms),
+        )
         return options.database.read_now(service.show, name, parsed.number)
 
     return _with_run(parsed, act)
@@ -195,7 +168,7 @@ def write_file(parsed: argparse.Namespace) -> int:
 def mark_sent(parsed: argparse.Namespace) -> int:
     def act(options: Options, name: str, ids: dict[str, bytes]) -> Run:
         party = party_of(name, ids, parsed.party)
-        _ask(parsed, f"Does the bank have the file of run {parsed.number}? This cannot be undone.")
+        ask(parsed.yes, f"Does the bank have the file of run {parsed.number}? This cannot be undone.")
         return options.database.write_now(service.mark_sent, name, parsed.number, party, options.clock.utc_ms())
 
     return _with_run(parsed, act)
@@ -205,7 +178,7 @@ def confirm(parsed: argparse.Namespace) -> int:
     def act(options: Options, name: str, ids: dict[str, bytes]) -> Run:
         outcome = Outcome.RETURNED if parsed.returned else Outcome.PAID
         which = None if parsed.payout is None else [_payout_id(options, name, parsed)]
-        _ask(parsed, f"Book run {parsed.number} as {outcome.value}? This cannot be undone.")
+        ask(parsed.yes, f"Book run {parsed.number} as {outcome.value}? This cannot be undone.")
         now_ms = options.clock.utc_ms()
         return options.database.write_now(service.confirm, name, parsed.number, outcome, now_ms, which)
 
@@ -233,35 +206,9 @@ def _with_run(parsed: argparse.Namespace, act: Callable[[Options, str, dict[str,
     return 0
 
 
-def _ask(parsed: argparse.Namespace, question: str) -> None:
-    """Ask a person; without one there must be --yes."""
-    if parsed.yes:
-        return
-    if not sys.stdin.isatty():
-        raise BadInput("--yes", f"is missing; nobody is here to answer: {question}")
-    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
-        raise BadInput("answer", "was not yes; nothing is changed")
-
-
-def _is_there(path: Path, file_hash: bytes | None) -> bool:
-    """Whether this run's file is at the path; raises BadInput when something else is."""
-    if not path.exists():
-        return False
-    if not path.is_file() or sha256(path.read_bytes()) != file_hash:
-        raise BadInput("--out", f"{path} exists and is not this run's file; name another")
-    return True
-
-
 def _payout_id(options: Options, name: str, parsed: argparse.Namespace) -> bytes:
     stands = options.database.read_now(service.show, name, parsed.number)
     found = [one.id for one in stands.payouts if one.id.hex().startswith(parsed.payout.lower())]
     if len(found) != 1:
         raise BadInput("--payout", f"{parsed.payout!r} is not one payout of run {parsed.number}; see `payout show`")
     return found[0]
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise BadInput("--on", f"is {text!r}; write YYYY-MM-DD") from None

@@ -6,10 +6,12 @@ It never posts one that does not sum to zero, and the same key twice is refused 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
+
+from tallystick_cloud.schema import journal, posting
 
 from . import store
-from .model import Amounts, check_zero, total
+from .model import Account, Amounts, Line, check_zero, total
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,24 @@ def post(conn: Connection, community: str, entries: Sequence[Entry], now_ms: int
     period = store.open_period(conn, community, now_ms)
     ids = store.insert_journals(conn, [_row(community, entry, period, now_ms) for entry in entries])
     rows: list[dict[str, object]] = []
-    for journal, entry in zip(ids, entries, strict=True):
-        rows += store.posting_rows(community, journal, entry.lines)
+    for number, entry in zip(ids, entries, strict=True):
+        rows += store.posting_rows(community, number, entry.lines)
     store.write_postings(conn, rows)
     store.move_balances(conn, community, total(entry.lines for entry in entries))
     return ids
+
+
+def lines_of(conn: Connection, community: str, key: str) -> Amounts:
+    """What the journal of that key posted; empty when there is none."""
+    rows = conn.execute(
+        select(posting)
+        .join(journal, journal.c.id == posting.c.journal)
+        .where(journal.c.community == community, journal.c.key == key)
+    )
+    return {
+        Line(bytes(row.holder), Account(row.account), bytes(row.party), bytes(row.chain), row.unit): row.amount
+        for row in rows
+    }
 
 
 def _row(community: str, entry: Entry, period: int, now_ms: int) -> dict[str, object]:

@@ -16,7 +16,7 @@ from tallystick_cloud.parties.store import names_by_id
 from . import model, store
 from .errors import BankFileError, NotSecondPerson, PayoutRefused
 from .model import CENT_NANO, ChainTerms, Held, Owed
-from .pain001 import BankParty
+from .pain import BankParty
 from .store import StoredPayout, StoredRun
 
 DAYS_AHEAD_MAX = 365  # banks hold an order for about a year

@@ -18,7 +18,7 @@ from tallystick_cloud.ledger.model import Account, Amounts, Line, check_zero
 
 from . import epc
 from .errors import BankFileError
-from .pain001 import CURRENCY, BankParty
+from .pain import CURRENCY, BankParty
 
 CENT_NANO = 10**7  # nano of a unit in a cent
 

@@ -23,7 +23,8 @@ from .bankfile import file_of
 from .checks import Run
 from .errors import PayoutRefused
 from .model import Outcome, Payout, Plan, RunState
-from .pain001 import BankParty, write
+from .pain import BankParty
+from .pain001 import write
 from .store import StoredPayout, StoredRun
 
 SENDABLE = frozenset({RunState.SENT, RunState.SETTLED})

@@ -19,6 +19,15 @@ from .checks import Run
 
 def approve_signed(conn: Connection, context: Context, envelope: bytes, now_ms: int) -> Run:
     """`envelope`: a signed Approval of the run's id. Raises ProtocolError or CloudError."""
+    said, signed = opened(conn, context, envelope)
+    run = store.find(conn, context.community, said.object)
+    if run is None:
+        raise NotFound("approval.object", f"{said.object.hex()} is no payout run here")
+    return service.approve(conn, context.community, run.number, said.party, now_ms, signed)
+
+
+def opened(conn: Connection, context: Context, envelope: bytes) -> tuple[Approval, service.Signed]:
+    """A yes by the key of the party that says it. Raises ProtocolError or BadInput."""
     owners: dict[bytes, bytes] = {}
 
     def find(kid: Kid) -> PublicKey | None:
@@ -27,14 +36,10 @@ def approve_signed(conn: Connection, context: Context, envelope: bytes, now_ms: 
             return PublicKey.from_spki(spki)
         return None
 
-    opened = cose.open_envelope(envelope, cose.ContentType.APPROVAL, find)
-    said = Approval.decode(opened.payload)
-    if said.party != owners[opened.kid]:
+    found = cose.open_envelope(envelope, cose.ContentType.APPROVAL, find)
+    said = Approval.decode(found.payload)
+    if said.party != owners[found.kid]:
         raise BadInput("approval.party", "is not the one who signed")
     if not said.yes:
         raise BadInput("approval.yes", "is a no; cancel the run instead")
-    run = store.find(conn, context.community, said.object)
-    if run is None:
-        raise NotFound("approval.object", f"{said.object.hex()} is no payout run here")
-    signed = service.Signed(envelope, opened.hash)
-    return service.approve(conn, context.community, run.number, said.party, now_ms, signed)
+    return said, service.Signed(envelope, found.hash)

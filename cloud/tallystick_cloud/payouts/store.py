@@ -14,7 +14,7 @@ from tallystick_cloud.ledger.model import Account
 from tallystick_cloud.schema import balance, party_account, payout, payout_approval, payout_run, role_grant
 
 from .model import OPEN_STATES, ChainTerms, Owed, RunState, end_to_end
-from .pain001 import BankParty
+from .pain import BankParty
 
 OWED_ACCOUNTS = (Account.PAYABLE, Account.FUND)
 

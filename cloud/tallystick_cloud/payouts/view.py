@@ -45,6 +45,9 @@ REASONS = {
 STANDINGS = {
     Standing.PAYOUT: ("ok", N_("payout")),
     Standing.BATCH: ("ok", N_("whole run")),
+    Standing.DEBIT: ("ok", N_("direct debit")),
+    Standing.BLOCK: ("ok", N_("direct debits")),
+    Standing.DEBIT_RETURN: ("warn", N_("direct debit taken back")),
     Standing.PAYMENT: ("ok", N_("payment")),
     Standing.ASSIGNED: ("ok", N_("assigned by a person")),
     Standing.RETURN: ("warn", N_("came back")),

@@ -20,6 +20,7 @@ from .books import (
     user_acceptance,
     user_opening,
 )
+from .debits import debit, debit_approval, debit_run, mandate
 from .gateways import (
     alarm,
     batch,
@@ -84,6 +85,9 @@ __all__ = [
     "contract_version",
     "cosignature",
     "counter",
+    "debit",
+    "debit_approval",
+    "debit_run",
     "descriptor",
     "exception",
     "gateway",
@@ -98,6 +102,7 @@ __all__ = [
     "key_event",
     "log_head",
     "log_leaf",
+    "mandate",
     "metadata",
     "meter",
     "open_use",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
+from tallystick_cloud.contracts.store import book
 from tallystick_cloud.ledger.model import Kind, Line, shares_of
 from tallystick_cloud.payouts.store import owed
 from tallystick_cloud.pools.store import chains_closed
@@ -26,6 +27,20 @@ def settled_lines(conn: Connection, community: str) -> Mapping[Line, int] | None
     return {
         one.line: one.nano - fresh[one.chain].get(one.party, 0) for one in owed(conn, community) if one.chain in settled
     }
+
+
+def unsettled_fees(conn: Connection, community: str) -> Mapping[tuple[bytes, bytes], int] | None:
+    """(contract chain, payer) -> nano of fees that stand in no settlement; None while nothing is settled at all."""
+    versions = book(conn, community).versions
+    if not store.of_community(conn, community):
+        return None
+    found: dict[tuple[bytes, bytes], int] = {}
+    for chain in {one.chain for one in versions}:
+        for row in sources.fresh_uses(conn, chain, FAR_MS):
+            if row.kind == Kind.LIVE.value:
+                key = bytes(chain), bytes(row.payer)
+                found[key] = found.get(key, 0) + row.fee
+    return found
 
 
 def _fresh_shares(conn: Connection, chain: bytes) -> dict[bytes, int]:

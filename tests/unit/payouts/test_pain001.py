@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from support import pain_xsd
 from support.payouts import IBANS
 from tallystick_cloud.payouts.errors import BankFileError
-from tallystick_cloud.payouts.pain001 import BankParty, Block, CreditTransferFile, Transfer, write
+from tallystick_cloud.payouts.pain import BankParty
+from tallystick_cloud.payouts.pain001 import Block, CreditTransferFile, Transfer, write
 
 DEBTOR = BankParty("Lindenhof eG", IBANS["Coop"])
 PAYEE = BankParty("José Müller", IBANS["Repairer"])

@@ -1,0 +1,221 @@
+"""SQL of mandates, runs of debits and their approvals, and of what payers owe.
+
+It never deletes, and it never decides whether a run may move.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+from tallystick_protocol.ids import H32
+
+from tallystick_cloud.ledger.model import Account
+from tallystick_cloud.ledger.store import IN_MAX
+from tallystick_cloud.payouts.model import OPEN_STATES, RunState, end_to_end
+from tallystick_cloud.payouts.pain import CURRENCY, BankParty
+from tallystick_cloud.schema import balance, debit, debit_approval, debit_run, mandate
+
+from .mandate import History, Mandate, NewMandate, SequenceType
+from .model import Outcome
+
+UNDER_WAY = frozenset({*OPEN_STATES, RunState.SENT})
+HANDED_IN = frozenset({RunState.SENT, RunState.SETTLED})
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A row of debit_run; see there for units."""
+
+    id: bytes
+    number: int
+    key: str
+    collector: bytes
+    creditor: BankParty
+    collection_day: date
+    state: RunState
+    proposer: bytes
+    proposed_ms: int
+    approved_ms: int | None
+    file_hash: bytes | None
+    held: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDebit:
+    """A row of debit, as it was when the run was proposed."""
+
+    id: bytes
+    party: bytes
+    mandate: bytes
+    reference: str
+    creditor_id: str
+    signed_day: date
+    sequence: SequenceType
+    due: int
+    cents: int
+    debtor: BankParty
+    outcome: Outcome | None
+    outcome_ms: int | None
+    reason: str | None
+
+    @property
+    def end_to_end(self) -> str:
+        """The id that comes back in bank statements."""
+        return end_to_end(self.id)
+
+
+def insert_mandate(conn: Connection, community: str, one: Mandate, now_ms: int) -> None:
+    about = one.about
+    row = {"id": one.id, "community": community, "collector": about.collector, "payer": about.payer}
+    row |= {"reference": about.reference, "creditor_id": about.creditor_id, "debtor": about.debtor.name}
+    row |= {"debtor_iban": about.debtor.iban, "signed_day": about.signed_day.isoformat()}
+    row |= {"used_day": None if about.used_day is None else about.used_day.isoformat()}
+    row |= {"sequence": about.sequence.value, "notice_days": about.notice_days, "added_ms": now_ms}
+    conn.execute(insert(mandate), row)
+
+
+def revoke_mandate(conn: Connection, one: bytes, now_ms: int) -> None:
+    conn.execute(update(mandate).where(mandate.c.id == one).values(revoked_ms=now_ms))
+
+
+def mandates(conn: Connection, community: str) -> list[Mandate]:
+    """All, also revoked ones, by reference."""
+    rows = conn.execute(select(mandate).where(mandate.c.community == community).order_by(mandate.c.reference))
+    return [_mandate(row) for row in rows]
+
+
+def history(conn: Connection, community: str) -> dict[bytes, History]:
+    """mandate -> what was collected under it."""
+    rows = conn.execute(
+        select(debit.c.mandate, debit_run.c.collection_day, debit.c.outcome)
+        .join(debit_run, debit_run.c.id == debit.c.run)
+        .where(debit.c.community == community, debit_run.c.state.in_([state.value for state in HANDED_IN]))
+    )
+    found: dict[bytes, History] = {}
+    for one, text, outcome in rows:
+        before, day = found.get(bytes(one), History()), date.fromisoformat(text)
+        last = day if before.last_day is None else max(day, before.last_day)
+        found[bytes(one)] = History(last, before.has_stood or outcome != Outcome.REJECTED.value)
+    return found
+
+
+def under_way(conn: Connection, community: str, collector: bytes) -> dict[bytes, int]:
+    """payer -> cents that a run which is not done may still take."""
+    rows = conn.execute(
+        select(debit.c.party, func.sum(debit.c.cents))
+        .join(debit_run, debit_run.c.id == debit.c.run)
+        .where(
+            debit.c.community == community,
+            debit_run.c.collector == collector,
+            debit_run.c.state.in_([state.value for state in UNDER_WAY]),
+            debit.c.outcome.is_(None),
+        )
+        .group_by(debit.c.party)
+    )
+    return {bytes(payer): int(cents) for payer, cents in rows}
+
+
+def announced(conn: Connection, community: str) -> dict[tuple[bytes, bytes], tuple[int, date]]:
+    """(collector, payer) -> cents and day of a debit that a second person has released."""
+    rows = conn.execute(
+        select(debit_run.c.collector, debit.c.party, debit.c.cents, debit_run.c.collection_day)
+        .join(debit_run, debit_run.c.id == debit.c.run)
+        .where(
+            debit.c.community == community,
+            debit_run.c.state.in_([state.value for state in UNDER_WAY - {RunState.PROPOSED}]),
+            debit.c.outcome.is_(None),
+        )
+        .order_by(debit_run.c.number)
+    )
+    return {(bytes(who), bytes(payer)): (cents, date.fromisoformat(day)) for who, payer, cents, day in rows}
+
+
+def owing(conn: Connection, community: str) -> dict[bytes, dict[bytes, dict[bytes, int]]]:
+    """collector -> payer -> contract chain -> nano that are due; what somebody owes itself is left out."""
+    rows = conn.execute(
+        select(balance.c.holder, balance.c.party, balance.c.chain, balance.c.amount).where(
+            balance.c.community == community,
+            balance.c.party != balance.c.holder,
+            balance.c.unit == CURRENCY,
+            balance.c.account == Account.RECEIVABLE.value,
+            balance.c.amount != 0,
+        )
+    )
+    found: dict[bytes, dict[bytes, dict[bytes, int]]] = {}
+    for holder, payer, chain, nano in rows:
+        found.setdefault(bytes(holder), {}).setdefault(bytes(payer), {})[bytes(chain)] = nano
+    return found
+
+
+def next_number(conn: Connection, community: str) -> int:
+    last = conn.execute(select(func.max(debit_run.c.number)).where(debit_run.c.community == community)).scalar()
+    return (last or 0) + 1
+
+
+def insert_run(conn: Connection, row: Mapping[str, object], debits: Sequence[Mapping[str, object]]) -> None:
+    conn.execute(insert(debit_run), dict(row))
+    conn.execute(insert(debit), [dict(one) for one in debits])
+
+
+def move_run(conn: Connection, run: bytes, state: RunState, **columns: object) -> None:
+    conn.execute(update(debit_run).where(debit_run.c.id == run).values(state=state.value, **columns))
+
+
+def mark(conn: Connection, ids: Collection[bytes], outcome: Outcome, now_ms: int, reason: str | None = None) -> None:
+    wanted = sorted(ids)
+    for at in range(0, len(wanted), IN_MAX):
+        conn.execute(
+            update(debit)
+            .where(debit.c.id.in_(wanted[at : at + IN_MAX]))
+            .values(outcome=outcome.value, outcome_ms=now_ms, reason=reason)
+        )
+
+
+def runs(conn: Connection, community: str) -> list[StoredRun]:
+    """All, the newest first."""
+    rows = conn.execute(
+        select(debit_run).where(debit_run.c.community == community).order_by(debit_run.c.number.desc())
+    )
+    return [_run(row) for row in rows]
+
+
+def debits_of(conn: Connection, run: bytes) -> list[StoredDebit]:
+    rows = conn.execute(select(debit).where(debit.c.run == run).order_by(debit.c.position))
+    return [_debit(row) for row in rows]
+
+
+def insert_approval(conn: Connection, row: Mapping[str, object]) -> None:
+    conn.execute(insert(debit_approval), dict(row))
+
+
+def approvers(conn: Connection, run: bytes) -> set[bytes]:
+    rows = conn.execute(select(debit_approval.c.party).where(debit_approval.c.run == run))
+    return {bytes(party) for party in rows.scalars()}
+
+
+def _mandate(row: Any) -> Mandate:
+    about = NewMandate(
+        bytes(row.collector), bytes(row.payer), row.reference, row.creditor_id,
+        BankParty(row.debtor, row.debtor_iban), date.fromisoformat(row.signed_day), SequenceType(row.sequence),
+        None if row.used_day is None else date.fromisoformat(row.used_day), row.notice_days,
+    )  # fmt: skip
+    return Mandate(H32(bytes(row.id)), about, row.revoked_ms)
+
+
+def _run(row: Any) -> StoredRun:
+    return StoredRun(
+        bytes(row.id), row.number, row.key, bytes(row.collector), BankParty(row.creditor, row.creditor_iban),
+        date.fromisoformat(row.collection_day), RunState(row.state), bytes(row.proposer), row.proposed_ms,
+        row.approved_ms, None if row.file_hash is None else bytes(row.file_hash), row.held,
+    )  # fmt: skip
+
+
+def _debit(row: Any) -> StoredDebit:
+    return StoredDebit(
+        bytes(row.id), bytes(row.party), bytes(row.mandate), row.reference, row.creditor_id,
+        date.fromisoformat(row.signed_day), SequenceType(row.sequence), row.due, row.cents,
+        BankParty(row.debtor, row.debtor_iban), None if row.outcome is None else Outcome(row.outcome),
+        row.outcome_ms, row.reason,
+    )  # fmt: skip
