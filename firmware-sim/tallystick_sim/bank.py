@@ -1,4 +1,5 @@
-"""A bank that does not exist: it executes payment files, takes payments in, and says so in pain.002 and camt.053.
+"""A bank that does not exist: it executes files of transfers and debits, takes payments in, and tells of it
+in pain.002 and camt.053.
 It knows nothing of the aggregator but the files; the same calls give the same bytes, and every statement closes."""
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from datetime import date
 from xml.etree import ElementTree as ET
 
 PAIN001 = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"
+PAIN008 = "urn:iso:std:iso:20022:tech:xsd:pain.008.001.08"
 PAIN002 = "urn:iso:std:iso:20022:tech:xsd:pain.002.001.10"
 CAMT053 = "urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"
 CURRENCY = "EUR"
@@ -17,12 +19,14 @@ CENTS = 100
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One payment that a file asks for."""
+    """One payment that a file asks for; `cents` as the account moves: negative for a transfer, positive for a debit."""
 
     end_to_end: str
     cents: int
     name: str
     iban: str
+    side: str
+    block: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,14 @@ class Movement:
     end_to_end: str | None = None
     remittance: str | None = None
     reference: str | None = None
+    side: str = "Dbtr"  # what the other party is
     returned: str | None = None  # the reason code of a return, such as AC04
+    block: tuple[str, int] | None = None  # booked as one: the block's id and how many payments it holds
 
 
 @dataclass(slots=True)
 class SimBank:
-    """One account at a bank. `execute` takes a pain.001; `statement` closes a day."""
+    """One account at a bank. `execute` takes a pain.001 or pain.008; `statement` closes a day."""
 
     iban: str
     cents: int = 0
@@ -53,20 +59,27 @@ class SimBank:
     def __post_init__(self) -> None:
         self._opening = self.cents
 
-    def execute(self, data: bytes, day: date, rejected: Collection[str] = ()) -> bytes:
-        """Execute a payment file but for the end-to-end ids in `rejected`; the answer is a pain.002."""
-        message, orders = _orders_of(data)
-        for one in orders:
-            if one.end_to_end not in rejected:
-                self._orders[one.end_to_end] = one
-                self._move(Movement(-one.cents, day, one.name, one.iban, one.end_to_end))
-        self._numbers += 1
-        return _status_report(f"R{self._numbers:06d}", day, message, orders, rejected)
+    def execute(self, data: bytes, day: date, rejected: Collection[str] = (), *, as_one: bool = False) -> bytes:
+        """Execute a payment file but for the end-to-end ids in `rejected`; the answer is a pain.002.
 
-    def send_back(self, end_to_end: str, day: date, reason: str = "AC04") -> None:
-        """The payee's bank returns a payment."""
+        `as_one`: book each block as one entry, as many banks do with debits.
+        """
+        name, message, orders = _orders_of(data)
+        done = [one for one in orders if one.end_to_end not in rejected]
+        self._orders |= {one.end_to_end: one for one in done}
+        for block in dict.fromkeys(one.block for one in done) if as_one else ():
+            parts = [one.cents for one in done if one.block == block]
+            self._move(Movement(sum(parts), day, "", "", block=(block, len(parts))))
+        for one in () if as_one else done:
+            self._move(Movement(one.cents, day, one.name, one.iban, one.end_to_end, side=one.side))
+        self._numbers += 1
+        return _status_report(f"R{self._numbers:06d}", day, name, message, orders, rejected)
+
+    def send_back(self, end_to_end: str, day: date, reason: str = "AC04", fee_cents: int = 0) -> None:
+        """The other side's bank returns a payment, for a debit with a fee on top."""
         one = self._orders[end_to_end]
-        self._move(Movement(one.cents, day, one.name, one.iban, end_to_end, returned=reason))
+        cents = -one.cents - fee_cents
+        self._move(Movement(cents, day, one.name, one.iban, end_to_end, side=one.side, returned=reason))
 
     def receive(
         self,
@@ -93,19 +106,28 @@ class SimBank:
         return data
 
 
-def _orders_of(data: bytes) -> tuple[str, list[Order]]:
-    names = {"p": PAIN001}
+def _orders_of(data: bytes) -> tuple[str, str, list[Order]]:
+    """Name of the message, its id, and the payments in it."""
     root = ET.fromstring(data)
+    namespace = root.tag[1:].partition("}")[0]
+    names = {"p": namespace}
+    payment, side, amount, sign = {
+        PAIN001: ("p:CdtTrfTxInf", "Cdtr", "p:Amt/p:InstdAmt", -1),
+        PAIN008: ("p:DrctDbtTxInf", "Dbtr", "p:InstdAmt", 1),
+    }[namespace]
     found = [
         Order(
             _text(one, "p:PmtId/p:EndToEndId", names),
-            _cents(_text(one, "p:Amt/p:InstdAmt", names)),
-            _text(one, "p:Cdtr/p:Nm", names),
-            _text(one, "p:CdtrAcct/p:Id/p:IBAN", names),
+            sign * _cents(_text(one, amount, names)),
+            _text(one, f"p:{side}/p:Nm", names),
+            _text(one, f"p:{side}Acct/p:Id/p:IBAN", names),
+            side,
+            _text(block, "p:PmtInfId", names),
         )
-        for one in root.iterfind(".//p:CdtTrfTxInf", names)
+        for block in root.iterfind(".//p:PmtInf", names)
+        for one in block.iterfind(payment, names)
     ]
-    return _text(root, ".//p:GrpHdr/p:MsgId", names), found
+    return namespace.rpartition(":")[2], _text(root, ".//p:GrpHdr/p:MsgId", names), found
 
 
 def _text(parent: ET.Element, path: str, names: dict[str, str]) -> str:
@@ -144,14 +166,16 @@ def _bytes(root: ET.Element) -> bytes:
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + body + b"\n"
 
 
-def _status_report(number: str, day: date, message: str, orders: Sequence[Order], rejected: Collection[str]) -> bytes:
+def _status_report(
+    number: str, day: date, name: str, message: str, orders: Sequence[Order], rejected: Collection[str]
+) -> bytes:
     root, body = _document(PAIN002, "CstmrPmtStsRpt")
     header = _add(body, "GrpHdr")
     _add(header, "MsgId", number)
     _add(header, "CreDtTm", f"{day}T08:00:00Z")
     group = _add(body, "OrgnlGrpInfAndSts")
     _add(group, "OrgnlMsgId", message)
-    _add(group, "OrgnlMsgNmId", "pain.001.001.09")
+    _add(group, "OrgnlMsgNmId", name)
     _add(group, "GrpSts", "PART" if rejected else "ACSC")
     block = _add(body, "OrgnlPmtInfAndSts")
     _add(block, "OrgnlPmtInfId", "NOTPROVIDED")
@@ -208,14 +232,18 @@ def _entry(statement: ET.Element, number: str, one: Movement) -> None:
     family = _add(code, "Fmly")
     _add(family, "Cd", "ICDT" if one.cents < 0 else "RCDT")
     _add(family, "SubFmlyCd", "RRTN" if one.returned else "ESCT")
+    if one.block is not None:
+        batch = _add(entry, "NtryDtls/Btch")
+        _add(batch, "PmtInfId", one.block[0])
+        _add(batch, "NbOfTxs", str(one.block[1]))
+        return
     details = _add(entry, "NtryDtls/TxDtls")
     references = _add(details, "Refs")
     _add(references, "EndToEndId", one.end_to_end or "NOTPROVIDED")
     _money(details, one.cents)
-    side = "Cdtr" if one.cents < 0 or one.returned else "Dbtr"
     parties = _add(details, "RltdPties")
-    _add(parties, f"{side}/Pty/Nm", one.name)
-    _add(parties, f"{side}Acct/Id/IBAN", one.iban)
+    _add(parties, f"{one.side}/Pty/Nm", one.name)
+    _add(parties, f"{one.side}Acct/Id/IBAN", one.iban)
     if one.reference or one.remittance:
         remittance = _add(details, "RmtInf")
         if one.remittance:

@@ -61,9 +61,7 @@ def reject(conn: Connection, community: str, run: Run, rejected: Mapping[bytes, 
     return len(told)
 
 
-def book(
-    conn: Connection, community: str, holder: bytes, content: H32, booked: Sequence[Found], now_ms: int
-) -> None:
+def book(conn: Connection, community: str, holder: bytes, content: H32, booked: Sequence[Found], now_ms: int) -> None:
     """Post what entries of a statement collected, then what they took back, and mark the debits."""
     by_id = {one.id: one for _, one in known(conn, community, holder)[0].values()} if _has_debits(booked) else {}
     claims = store.all_claims(conn, community, holder, CURRENCY) if by_id else {}
@@ -103,9 +101,7 @@ def _less(claims: Sequence[model.Claim], parts: Sequence[model.Claim]) -> list[m
     return [model.Claim(one.chain, one.nano - paid.get(one.chain, 0)) for one in claims]
 
 
-def _payments(
-    community: str, entry: H32, one: StoredDebit, lines: Amounts, now_ms: int
-) -> list[dict[str, object]]:
+def _payments(community: str, entry: H32, one: StoredDebit, lines: Amounts, now_ms: int) -> list[dict[str, object]]:
     """A row per contract for the payer's statement: what was paid, or (negative) what went back."""
     return [
         {

@@ -4,9 +4,12 @@ It never asks for a part of a cent: what is below one waits for the next use.
 """
 
 from dataclasses import dataclass
+from datetime import date
 
 from sqlalchemy import ColumnElement, Connection, func, select, true
 
+from tallystick_cloud.debits import mandates, store
+from tallystick_cloud.debits.mandate import State
 from tallystick_cloud.ledger.model import Account
 from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.payouts.model import whole_cents
@@ -19,14 +22,29 @@ UNIT = "EUR"
 
 
 @dataclass(frozen=True, slots=True)
+class ByDebit:
+    """How a due is collected: under which mandate, from which account; `day` and `cents` once a run is released."""
+
+    mandate: str
+    creditor_id: str
+    iban: str
+    day: date | None = None
+    cents: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
-    """`cents` that `payer` is to pay to `holder` under `reference`; `iban` None: the holder gave no account yet."""
+    """`cents` that `payer` owes `holder`, to be paid under `reference`; `iban` None: the holder gave no account yet.
+
+    `debit`: it is collected from the payer's account instead, and nobody has to do anything.
+    """
 
     payer: str
     holder: str
     iban: str | None
     cents: int
     reference: str
+    debit: ByDebit | None = None
 
 
 def dues(conn: Connection, community: str, party: bytes, now_ms: int) -> tuple[Due, ...]:
@@ -52,6 +70,7 @@ def _dues(conn: Connection, community: str, now_ms: int, which: ColumnElement[bo
         .group_by(balance.c.holder, balance.c.party)
     )
     names, known = names_by_id(conn, community), accounts(conn, community, now_ms)
+    collected = _by_debit(conn, community, now_ms)
     found = []
     for holder, party, nano in rows:
         cents = whole_cents(int(nano))
@@ -59,5 +78,19 @@ def _dues(conn: Connection, community: str, now_ms: int, which: ColumnElement[bo
             account = known.get(bytes(holder))
             reference = reference_of(community, bytes(holder), bytes(party))
             iban = None if account is None else account.iban
-            found.append(Due(names[bytes(party)], names[bytes(holder)], iban, cents, reference))
+            debit = collected.get((bytes(holder), bytes(party)))
+            found.append(Due(names[bytes(party)], names[bytes(holder)], iban, cents, reference, debit))
     return tuple(sorted(found, key=lambda one: (one.holder, one.payer)))
+
+
+def _by_debit(conn: Connection, community: str, now_ms: int) -> dict[tuple[bytes, bytes], ByDebit]:
+    """(collector, payer) -> how it is collected; a dormant mandate collects nothing."""
+    announced = store.announced(conn, community)
+    found = {}
+    for one in mandates.show_all(conn, community, now_ms):
+        about = one.mandate.about
+        key = about.collector, about.payer
+        cents, day = announced.get(key, (None, None))
+        if one.state is State.ACTIVE:
+            found[key] = ByDebit(about.reference, about.creditor_id, about.debtor.iban, day, cents)
+    return found

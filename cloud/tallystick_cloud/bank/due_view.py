@@ -15,24 +15,48 @@ from tallystick_cloud.payouts import epc
 from tallystick_cloud.payouts.errors import BankFileError
 from tallystick_cloud.payouts.model import CENT_NANO
 
-from .due import Due
+from .due import ByDebit, Due
 from .reference import in_groups
+
+TAIL_CHARS = 4  # of an IBAN: enough to know one's own
 
 
 @dataclass(frozen=True, slots=True)
 class DueView:
-    """`qr` is an SVG, empty where an account or a name is missing that banks carry."""
+    """`qr` is an SVG, empty where an account or a name is missing that banks carry; `debit`: how it is collected, in
+    words, empty where the payer is to pay."""
 
     holder: str
     amount: Amount
     iban: str
     reference: str
     qr: str
+    debit: tuple[str, ...] = ()
 
 
 def due_view(one: Due, w: Wording) -> DueView:
     iban = "" if one.iban is None else in_groups(one.iban)
+    if one.debit is not None:
+        return DueView(one.holder, exact(one.cents * CENT_NANO, w), iban, "", "", _collected(one, one.debit, w))
     return DueView(one.holder, exact(one.cents * CENT_NANO, w), iban, in_groups(one.reference), _qr(one))
+
+
+def _collected(one: Due, debit: ByDebit, w: Wording) -> tuple[str, ...]:
+    """Nothing to do; this is also the notice that the mandate promises before each collection."""
+    _ = w.gettext
+    first = _(
+        "You do not need to do anything: {name} collects this by direct debit from your account ending in {tail}."
+    )
+    words = [first.format(name=one.holder, tail=debit.iban[-TAIL_CHARS:])]
+    if debit.day is not None and debit.cents is not None:
+        text = _("EUR {amount} will be collected on {day}.")
+        amount = exact(debit.cents * CENT_NANO, w)
+        words.append(text.format(amount=amount, day=w.weekday(debit.day)))
+    else:
+        words.append(_("The day will be told here before it is collected."))
+    mandate = _("Mandate {reference}, creditor identifier {creditor}.")
+    words.append(mandate.format(reference=debit.mandate, creditor=debit.creditor_id))
+    return tuple(words)
 
 
 def _qr(one: Due) -> str:

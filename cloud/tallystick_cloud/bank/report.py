@@ -115,11 +115,13 @@ def due_json(one: Due) -> dict[str, object]:
         "iban": one.iban,
         "cents": str(one.cents),
         "reference": one.reference,
+        "mandate": None if one.debit is None else one.debit.mandate,
     }
 
 
 def due_text(one: Due) -> str:
-    return f"{epc.decimal(one.cents):>12}  {one.payer} to {one.holder}  {in_groups(one.reference)}"
+    how = in_groups(one.reference) if one.debit is None else f"by direct debit, mandate {one.debit.mandate}"
+    return f"{epc.decimal(one.cents):>12}  {one.payer} to {one.holder}  {how}"
 
 
 def position_json(one: Position, names: Names) -> dict[str, object]:

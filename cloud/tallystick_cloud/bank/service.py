@@ -213,14 +213,17 @@ def take_report(conn: Connection, community: str, data: bytes, now_ms: int) -> R
     if isinstance(run, Run):
         count = _reject_payouts(conn, community, report, run, now_ms)
     else:
-        count = debits_in.reject(conn, community, run, _rejected_ids(report, debits_in.orders(run), what, number), now_ms)
+        count = debits_in.reject(
+            conn, community, run, _rejected_ids(report, debits_in.orders(run), what, number), now_ms
+        )
     row = {"community": community, "report": report.id, "content": content, "run": run.stored.id}
     store.insert_report(conn, {**row, "status": report.status, "rejected": count, "taken_ms": now_ms})
     return Reported(report, number, what, False, count)
 
 
 def _run_of(conn: Connection, community: str, report: StatusReport) -> Run | DebitRun:
-    for run in (*payouts.show_all(conn, community), *debits.show_all(conn, community)):
+    runs: list[Run | DebitRun] = [*payouts.show_all(conn, community), *debits.show_all(conn, community)]
+    for run in runs:
         if run.stored.id[:16].hex() == report.file_id:
             if run.stored.state not in model.AT_BANK:
                 what = RunKind.PAYOUT if isinstance(run, Run) else RunKind.DEBIT
@@ -245,9 +248,7 @@ def _reject_payouts(conn: Connection, community: str, report: StatusReport, run:
     return len(rejected)
 
 
-def _rejected_ids(
-    report: StatusReport, orders: Mapping[str, Order], what: RunKind, number: int
-) -> dict[bytes, str]:
+def _rejected_ids(report: StatusReport, orders: Mapping[str, Order], what: RunKind, number: int) -> dict[bytes, str]:
     """What the bank will not execute, each with its reason; BankInRefused for a stranger or one that is done."""
     whole = report.rejects_all or any(line.is_rejected and line.end_to_end is None for line in report.lines)
     why = next((line.reason for line in report.lines if line.end_to_end is None), "")

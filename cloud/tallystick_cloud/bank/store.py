@@ -106,7 +106,7 @@ def all_claims(conn: Connection, community: str, holder: bytes, unit: str) -> di
     return found
 
 
-def _claims(community: str, holder: bytes, unit: str) -> Select[tuple[bytes, bytes, int]]:
+def _claims(community: str, holder: bytes, unit: str) -> Select[bytes, bytes, int]:
     first = (
         select(contract_version.c.chain, func.min(contract_version.c.leaf).label("leaf"))
         .group_by(contract_version.c.chain)

@@ -177,5 +177,7 @@ def _with_runs(parsed: argparse.Namespace, act: Act, *, is_list: bool = False) -
         told = [report.as_json(one, names) for one in found]
         print(json.dumps(told if is_list else told[0], indent=1))
     else:
-        print("\n\n".join(report.as_text(one, names) for one in found) or "no debit run yet; next: tallystick debit run")
+        print(
+            "\n\n".join(report.as_text(one, names) for one in found) or "no debit run yet; next: tallystick debit run"
+        )
     return 0

@@ -144,7 +144,9 @@ def approve(parsed: argparse.Namespace) -> int:
     def act(options: Options, name: str, ids: dict[str, bytes]) -> Run:
         party = party_of(name, ids, parsed.party)
         stands = options.database.read_now(service.show, name, parsed.number)
-        ask(parsed.yes, f"Release run {parsed.number}: {epc.decimal(stands.cents)} EUR to {len(stands.payouts)} payees?")
+        ask(
+            parsed.yes, f"Release run {parsed.number}: {epc.decimal(stands.cents)} EUR to {len(stands.payouts)} payees?"
+        )
         signed = signed_yes(options, name, parsed.party, party, parsed.key, stands.stored.id)
         return options.database.write_now(approve_signed, options.aggregator.of(name), signed, options.clock.utc_ms())
 

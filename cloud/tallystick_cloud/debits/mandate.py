@@ -23,7 +23,7 @@ DORMANT_MONTHS = 36  # after its last collection, whatever became of that
 _CREDITOR_ID = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{3}[A-Z0-9+?/:().,'-]{1,28}")
 
 # Outside of the European Economic Area a bank needs the payer's address too (EPC130-08), and none is kept here.
-_NEEDS_ADDRESS = frozenset("AD AL CH GB GI MC MD ME MK RS SM VA".split())
+_NEEDS_ADDRESS = frozenset(["AD", "AL", "CH", "GB", "GI", "MC", "MD", "ME", "MK", "RS", "SM", "VA"])
 
 
 class SequenceType(StrEnum):
@@ -78,9 +78,7 @@ def mandate_id(collector: bytes, reference: str) -> H32:
 def checked(asked: NewMandate, today: date) -> NewMandate:
     """The mandate as the bank file will carry it. Raises BadInput naming the field."""
     try:
-        debtor = BankParty(
-            epc.bank_name("account holder", asked.debtor.name), epc.bank_iban("IBAN", asked.debtor.iban)
-        )
+        debtor = BankParty(epc.bank_name("account holder", asked.debtor.name), epc.bank_iban("IBAN", asked.debtor.iban))
         reference = epc.bank_id("reference", asked.reference)
     except BankFileError as error:
         raise BadInput(error.field, error.reason) from None

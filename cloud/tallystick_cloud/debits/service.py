@@ -5,7 +5,6 @@ It books nothing: money moves in the books when the bank's statement shows it.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 from sqlalchemy import Connection
 from tallystick_protocol.codes import LogType
@@ -16,7 +15,7 @@ from tallystick_cloud.context import Context
 from tallystick_cloud.errors import BadInput, NotFound
 from tallystick_cloud.log import service as log
 from tallystick_cloud.parties.store import names_by_id
-from tallystick_cloud.payouts import checks, epc
+from tallystick_cloud.payouts import checks
 from tallystick_cloud.payouts import store as payout_store
 from tallystick_cloud.payouts.errors import NotSecondPerson
 from tallystick_cloud.payouts.model import OPEN_STATES, RunState, whole_cents
@@ -26,9 +25,9 @@ from tallystick_cloud.payouts.signed import opened
 
 from . import mandates, model, store
 from .errors import DebitRefused
-from .mandate import Mandate
 from .model import Debit, Facts, Held, Outcome, Owing, Plan
-from .pain008 import Block, Collection as Payment, DirectDebitFile, write
+from .pain008 import Block, DirectDebitFile, write
+from .pain008 import Collection as Payment
 from .store import StoredDebit, StoredRun
 
 Unsettled = Mapping[tuple[bytes, bytes], int]
@@ -61,9 +60,7 @@ class Draft:
     plan: Plan
 
 
-def propose(
-    conn: Connection, community: str, asked: Proposal, now_ms: int, unsettled: Unsettled | None = None
-) -> Run:
+def propose(conn: Connection, community: str, asked: Proposal, now_ms: int, unsettled: Unsettled | None = None) -> Run:
     """A run over everything that is due to a collector and has a mandate; `unsettled` fees are left out.
 
     Raises DebitRefused, BadInput or NotSecondPerson; then nothing is stored.
@@ -238,9 +235,7 @@ def file_of(run: Run) -> DirectDebitFile:
             for one in debits
         )  # fmt: skip
         first = debits[0]
-        blocks.append(
-            Block(name, stored.creditor, first.creditor_id, first.sequence, stored.collection_day, payments)
-        )
+        blocks.append(Block(name, stored.creditor, first.creditor_id, first.sequence, stored.collection_day, payments))
     return DirectDebitFile(stored.id[:16].hex(), stored.approved_ms, stored.creditor.name, tuple(blocks))
 
 
@@ -309,7 +304,9 @@ def cancel(conn: Connection, community: str, number: int, party: bytes, now_ms: 
     if run.stored.state is RunState.CANCELLED:
         return run
     if run.stored.state in SENDABLE:
-        raise DebitRefused(f"debit run {number}", "is at the bank; say what it refuses with `tallystick debit rejected`")
+        raise DebitRefused(
+            f"debit run {number}", "is at the bank; say what it refuses with `tallystick debit rejected`"
+        )
     store.move_run(conn, run.stored.id, RunState.CANCELLED, closed_ms=now_ms)
     return show(conn, community, number)
 

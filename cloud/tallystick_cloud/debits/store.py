@@ -68,7 +68,7 @@ class StoredDebit:
 
 def insert_mandate(conn: Connection, community: str, one: Mandate, now_ms: int) -> None:
     about = one.about
-    row = {"id": one.id, "community": community, "collector": about.collector, "payer": about.payer}
+    row: dict[str, object] = {"id": one.id, "community": community, "collector": about.collector, "payer": about.payer}
     row |= {"reference": about.reference, "creditor_id": about.creditor_id, "debtor": about.debtor.name}
     row |= {"debtor_iban": about.debtor.iban, "signed_day": about.signed_day.isoformat()}
     row |= {"used_day": None if about.used_day is None else about.used_day.isoformat()}
@@ -175,9 +175,7 @@ def mark(conn: Connection, ids: Collection[bytes], outcome: Outcome, now_ms: int
 
 def runs(conn: Connection, community: str) -> list[StoredRun]:
     """All, the newest first."""
-    rows = conn.execute(
-        select(debit_run).where(debit_run.c.community == community).order_by(debit_run.c.number.desc())
-    )
+    rows = conn.execute(select(debit_run).where(debit_run.c.community == community).order_by(debit_run.c.number.desc()))
     return [_run(row) for row in rows]
 
 

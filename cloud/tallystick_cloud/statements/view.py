@@ -96,7 +96,7 @@ def _what(one: Account, row: Row, w: Wording) -> str:
     return {
         RowKind.PAYOUT: _("Payout to your bank account"),
         RowKind.RETURN: _("Payout that came back"),
-        RowKind.PAYMENT: _("Payment received"),
+        RowKind.PAYMENT: _("Payment received") if row.nano >= 0 else _("Payment that your bank took back"),
     }.get(row.kind, row.asset_name or (one.contract if row.use_id else _("Erased lines, together")))
 
 
