@@ -182,3 +182,15 @@ def test_what_is_under_way_is_not_collected_twice(town: DebitTown) -> None:
     books.database.write_now(service.reject, books.community, 1, ids["Coop"], T0)
     assert town.debits().stored.state is RunState.SETTLED
     assert {one.outcome for one in town.debits().debits} == {Outcome.REJECTED}
+
+
+def test_two_debits_of_one_payer_in_one_statement_pay_each_contract_once(town: DebitTown) -> None:
+    first = town.written()
+    town.sent(1)
+    town.owe("Anna", 100 * CENT, "Drying")
+    second = town.written("two", 2)
+    town.bank.execute(first, DAY)
+    town.bank.execute(second, DAY)
+    town.statement(DAY)
+    assert [town.due("Anna", contract) for contract in ("Washes", "Drying")] == [0, 0]
+    town.check_closes()
