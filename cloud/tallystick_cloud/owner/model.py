@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from tallystick_protocol.codes import LineKind
 
+from tallystick_cloud.owner.payoff import Payoff
 from tallystick_cloud.uses.model import Joined, Line
 
 CENT_NANO = 10**7
@@ -89,14 +90,14 @@ class AssetIncome:
 
 @dataclass(frozen=True, slots=True)
 class Loan:
-    """A capped step of a split in the party's favour: repaid so far, and the cap."""
+    """A capped step of a split in the party's favour: repaid so far, the cap, and when it is likely to end."""
 
     chain: bytes
     contract: str
     counter: str
-    per: str
     repaid: int
     cap: int
+    payoff: Payoff | None = None
 
     @property
     def left(self) -> int:

@@ -24,6 +24,7 @@ from tallystick_cloud.owner.model import (
     money_line,
     stage_of,
 )
+from tallystick_cloud.owner.payoff import looked_at, predicted
 from tallystick_cloud.uses.access import read_lines
 from tallystick_cloud.uses.model import Reader, joined
 
@@ -96,11 +97,20 @@ def _names(step: Step, party: bytes) -> bool:
 
 def _loans(conn: Connection, chain: bytes, contract: Contract, party: bytes, at_ms: int) -> list[Loan]:
     return [
-        Loan(chain, contract.name, step.counter, step.cap_per.value, standing(conn, chain, contract, step, at_ms),
-             step.cap.nano())
+        _loan(conn, chain, contract, step, step.cap.nano(), at_ms)
         for step in contract.split
         if step.cap is not None and step.counter is not None and step.cap_per is not None and _names(step, party)
-    ]  # fmt: skip
+    ]
+
+
+def _loan(conn: Connection, chain: bytes, contract: Contract, step: Step, cap: int, at_ms: int) -> Loan:
+    """As it stands at a moment; only a cap for the contract's lifetime has an end to predict."""
+    repaid = standing(conn, chain, contract, step, at_ms)
+    payoff = None
+    if step.cap_per is Scope.LIFETIME and 0 < repaid < cap:
+        before = [standing(conn, chain, contract, step, t_ms) for t_ms in looked_at(at_ms)]
+        payoff = predicted(before, cap, at_ms)
+    return Loan(chain, contract.name, step.counter or "", repaid, cap, payoff)
 
 
 def standing(conn: Connection, chain: bytes, contract: Contract, step: Step, at_ms: int) -> int:

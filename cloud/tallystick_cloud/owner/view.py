@@ -164,14 +164,23 @@ def uses_words(one: AssetIncome, w: Wording) -> str:
 def loan_view(loan: Loan, unit: str, w: Wording) -> LoanView:
     """A capped step as the lender reads it."""
     _ = w.gettext
-    done = loan.left <= 0
-    says = (
-        _("fully repaid: your share has ended by itself") if done else _("your share ends by itself when it is repaid")
-    )
     return LoanView(
         loan.counter, loan.contract, loan.chain.hex(), exact(loan.repaid, w), exact(loan.cap, w), exact(loan.left, w),
-        loan.percent, says,
+        loan.percent, _loan_end(loan, w),
     )  # fmt: skip
+
+
+def _loan_end(loan: Loan, w: Wording) -> str:
+    _ = w.gettext
+    if loan.left <= 0:
+        return _("fully repaid: your share has ended by itself")
+    if loan.payoff is None:
+        return _("your share ends by itself when it is repaid")
+    likely, low, high = (w.date(ms) for ms in (loan.payoff.likely_ms, loan.payoff.low_ms, loan.payoff.high_ms))
+    says = _("at the pace of the last weeks it is repaid about {likely}").format(likely=likely)
+    if low == high:
+        return says
+    return says + ", " + _("most likely between {low} and {high}").format(low=low, high=high)
 
 
 def payout_words(one: PayoutView, w: Wording) -> str:
