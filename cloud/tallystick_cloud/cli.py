@@ -20,6 +20,7 @@ COMMANDS = {
     "community": "community",
     "contract": "contract",
     "site": "site",
+    "asset": "asset",
     "period": "period",
     "settlement": "settlement",
     "statement": "settlement",

@@ -3,7 +3,7 @@
 It never reads a clock: `now` comes from the caller, and what lies after it has not happened yet."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
@@ -50,6 +50,12 @@ class Month:
     def to_ms(self, zone: str) -> int:
         """Local midnight after the last day, in ms UTC."""
         return self.step(1).from_ms(zone)
+
+
+def day_end_ms(day: date, zone: str) -> int:
+    """Local midnight after a day, in ms UTC."""
+    after = day + timedelta(days=1)
+    return int(datetime(after.year, after.month, after.day, tzinfo=ZoneInfo(zone)).timestamp()) * 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ COMMANDS = [
     ["contract", "approve"],
     ["contract", "accept"],
     ["site", "new"],
+    ["asset", "show"],
     ["gateway", "configure"],
     ["gateway", "commands"],
     ["period", "close"],

@@ -285,3 +285,15 @@ def test_revoke_asks_logs_and_rewrites_the_list(data: Path, tmp_path: Path, caps
     assert tally(capsys, data, "gateway", "list")[0]["state"] == "revoked"
     assert main([*revoke, "--by", "Coop", "--yes", "--data", str(data)]) == 1
     assert "is revoked already" in capsys.readouterr().err
+
+
+def test_an_asset_is_shown_as_of_a_day(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert [row["id"] for row in tally(capsys, data, "asset", "list")] == ["flat", "washer"]
+    assert tally(capsys, data, "asset", "show", "washer")["revenue"] == "3700000000"
+    assert tally(capsys, data, "asset", "show", "washer", "--as-of", "2026-10-09")["months"] == []
+    for words, reason in (
+        (["washer", "--as-of", "yesterday"], "--as-of: is 'yesterday'; write a day as 2026-10-31"),
+        (["dryer"], "see `tallystick asset list`"),
+    ):
+        assert main(["asset", "show", *words, "--data", str(data)]) == 1
+        assert reason in capsys.readouterr().err
