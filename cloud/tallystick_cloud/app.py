@@ -30,6 +30,7 @@ from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.http.route import Call, Port, RouteTable
 from tallystick_cloud.http.serve import bind
 from tallystick_cloud.http.sessions import DatabaseDoorkeeper, demo_routes, session_routes
+from tallystick_cloud.invoices.pages import document_pages
 from tallystick_cloud.owner.pages import owner_routes
 from tallystick_cloud.payouts.pages import payout_pages
 from tallystick_cloud.ports import Clock
@@ -81,6 +82,7 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(contract_pages(setup.database, setup.pages, setup.clock))
     table.include(gateway_pages(setup.database, setup.pages, setup.clock))
     table.include(statement_routes(setup.database, setup.pages, setup.clock))
+    table.include(document_pages(setup.database, setup.pages))
     table.include(payout_pages(setup.database, setup.pages, setup.clock))
     table.include(use_routes(setup.database, setup.pages, setup.clock))
     if setup.claims is not None:

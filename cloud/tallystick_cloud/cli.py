@@ -28,6 +28,7 @@ COMMANDS = {
     "mandate": "mandate",
     "debit": "debit",
     "bank": "bank",
+    "invoice": "invoice",
     "pool": "pool",
     "evidence": "evidence",
     "policy": "evidence",

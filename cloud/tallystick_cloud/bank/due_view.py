@@ -5,17 +5,13 @@ It never holds anything that the payer does not have to type.
 
 import io
 from dataclasses import dataclass
-from decimal import Decimal
-
-from segno.helpers import make_epc_qr
 
 from tallystick_cloud.http.amounts import Amount, exact
 from tallystick_cloud.http.locale import Wording
-from tallystick_cloud.payouts import epc
-from tallystick_cloud.payouts.errors import BankFileError
 from tallystick_cloud.payouts.model import CENT_NANO
 
 from .due import ByDebit, Due
+from .epc_code import code_of
 from .reference import in_groups
 
 TAIL_CHARS = 4  # of an IBAN: enough to know one's own
@@ -60,14 +56,9 @@ def _collected(one: Due, debit: ByDebit, w: Wording) -> tuple[str, ...]:
 
 
 def _qr(one: Due) -> str:
-    """The European Payments Council's code for a credit transfer (EPC069-12): apps fill the transfer in from it."""
-    if one.iban is None:
+    code = code_of(one.holder, one.iban, one.cents, one.reference)
+    if code is None:
         return ""
-    try:
-        name, amount = epc.bank_name("account holder", one.holder), epc.bank_amount("amount", one.cents)
-    except BankFileError:
-        return ""
-    code = make_epc_qr(name, one.iban, Decimal(amount), reference=one.reference)
     out = io.BytesIO()
     code.save(out, kind="svg", xmldecl=False, svgns=False, omitsize=True, border=4, svgclass="qr", lineclass=None,
               nl=False)  # fmt: skip

@@ -37,6 +37,7 @@ from .gateways import (
     open_use,
     part,
 )
+from .invoices import invoice, invoice_carry, invoice_setup, invoice_statement
 from .loglines import checkpoint, key_event, log_head, log_leaf
 from .payouts import payout, payout_approval, payout_run
 from .people import (
@@ -98,6 +99,10 @@ __all__ = [
     "grid_file",
     "grid_row",
     "idempotency",
+    "invoice",
+    "invoice_carry",
+    "invoice_setup",
+    "invoice_statement",
     "journal",
     "key_event",
     "log_head",

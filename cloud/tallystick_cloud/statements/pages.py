@@ -1,4 +1,4 @@
-"""Pages and files of statements: the list of months, and one month with exactly the rows of its file.
+"""Pages and files of statements: the list of months, and one month with exactly the rows of its files.
 
 It never shows a statement to anybody but the party it belongs to."""
 
@@ -13,8 +13,11 @@ from tallystick_cloud.http.pages import Pages, csv_response
 from tallystick_cloud.http.place import here, look_of
 from tallystick_cloud.http.rail import HOLDERS
 from tallystick_cloud.http.route import Call, RouteTable
+from tallystick_cloud.invoices.store import of_party
+from tallystick_cloud.invoices.view import document_view
+from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.ports import Clock
-from tallystick_cloud.statements import service, view
+from tallystick_cloud.statements import pdf, service, view
 from tallystick_cloud.uses.reader import reader_of
 
 ONE = "/statements/{period:[0-9-]+}"
@@ -31,7 +34,10 @@ def statement_routes(database: Database, pages: Pages, clock: Clock) -> RouteTab
         reader = reader_of(call, "list of statements", clock.utc_ms())
         found = await database.write(service.months, reader, clock.utc_ms(), place.zone)
         w = pages.wording(call.request, place.zone)
-        owed = await database.read(dues, place.id, call.principal.party or b"", clock.utc_ms())
+        party = call.principal.party or b""
+        owed = await database.read(dues, place.id, party, clock.utc_ms())
+        documents = await database.read(of_party, place.id, party)
+        names = await database.read(names_by_id, place.id)
         return pages.page(
             call,
             "statements.html",
@@ -39,6 +45,7 @@ def statement_routes(database: Database, pages: Pages, clock: Clock) -> RouteTab
             title=w.gettext("Statements"),
             months=[view.month_view(one, w) for one in found],
             dues=[due_view(one, w) for one in owed],
+            documents=[document_view(one, names, w) for one in documents],
             unit=place.unit,
         )
 
@@ -52,6 +59,20 @@ def statement_routes(database: Database, pages: Pages, clock: Clock) -> RouteTab
         accounts = await database.write(service.accounts, reader, span)
         text = view.as_csv([view.account_view(one, w) for one in accounts])
         return csv_response(f"statement-{place.id}-{period}.csv", text)
+
+    @table.route("GET", ONE + ".pdf", roles=HOLDERS, gives="application/pdf", tag="money")
+    async def statement_sheets(call: Call, period: MonthText) -> web.StreamResponse:
+        """The same rows on paper."""
+        place = await here(database, call)
+        reader = reader_of(call, "statement sheets", clock.utc_ms())
+        span = Span.of(period, clock.utc_ms(), place.zone)
+        w = pages.wording(call.request, place.zone)
+        accounts = [view.account_view(one, w) for one in await database.write(service.accounts, reader, span)]
+        names = await database.read(names_by_id, place.id)
+        month = w.month(span.month.year, span.month.number)
+        data = pdf.draw(place.name, names.get(reader.party or b"", ""), month, span.at_ms, accounts, w)
+        headers = {"Content-Disposition": f'attachment; filename="statement-{place.id}-{period}.pdf"'}
+        return web.Response(body=data, content_type="application/pdf", headers=headers)
 
     @table.route("GET", ONE, roles=HOLDERS, gives="text/html", tag="money")
     async def statement_page(call: Call, period: MonthText) -> web.StreamResponse:

@@ -120,6 +120,15 @@ def read_file(path: Path) -> Table:
     if len(data) > FILE_BYTES_MAX:
         raise BadInput(str(path), f"is {len(data)} bytes, the limit is {FILE_BYTES_MAX}")
     try:
-        return Table(tomllib.loads(data.decode(), parse_float=Decimal), "")
-    except (ValueError, ArithmeticError, RecursionError) as error:  # 1e9999999999999999999, a thousand brackets
+        text = data.decode()
+    except ValueError as error:
         raise BadInput(str(path), f"is not TOML: {error}") from None
+    return read_text(text, str(path))
+
+
+def read_text(text: str, where: str) -> Table:
+    """The same of a text; `where` is what a refusal calls it."""
+    try:
+        return Table(tomllib.loads(text, parse_float=Decimal), "")
+    except (ValueError, ArithmeticError, RecursionError) as error:  # 1e9999999999999999999, a thousand brackets
+        raise BadInput(where, f"is not TOML: {error}") from None

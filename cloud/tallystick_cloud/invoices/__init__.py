@@ -1,0 +1,1 @@
+"""Invoices, credit notes and self-billed documents: made of settled statements, numbered, never changed."""

@@ -1,0 +1,63 @@
+"""A document as the bytes that are stored and hashed: JSON with a version, one form for one document.
+
+It never reads a form that it did not write.
+"""
+
+import dataclasses
+import json
+from fractions import Fraction
+from typing import Any
+
+from tallystick_protocol.errors import InvariantError
+
+from .model import Address, Cited, Document, Identity, Kind, Line, TaxLine, Transfer
+from .tax import Category, Treatment
+
+VERSION = 1
+
+
+def encode(one: Document) -> str:
+    """Amounts and quantities are text: no reader may round them."""
+    return json.dumps({"version": VERSION, **_plain(one)}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def decode(text: str) -> Document:
+    """Raises InvariantError for another version."""
+    raw = json.loads(text)
+    if raw.pop("version") != VERSION:
+        raise InvariantError("a stored document is of another version")
+    raw["kind"] = Kind(raw["kind"])
+    raw["seller"], raw["buyer"] = _identity(raw["seller"]), _identity(raw["buyer"])
+    raw["cites"] = tuple(Cited(**one) for one in raw["cites"])
+    raw["lines"] = tuple(_line(one) for one in raw["lines"])
+    raw["taxes"] = tuple(_tax(one) for one in raw["taxes"])
+    raw["transfer"] = Transfer(**raw["transfer"])
+    return Document(**raw)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, Fraction) or (isinstance(value, int) and not isinstance(value, bool)):
+        return str(value)
+    return value
+
+
+def _identity(raw: dict[str, Any]) -> Identity:
+    address = raw["address"]
+    return Identity(**{**raw, "address": None if address is None else Address(**address)})
+
+
+def _line(raw: dict[str, Any]) -> Line:
+    numbers = {name: int(raw[name]) for name in ("uses", "gross", "net", "rate")}
+    price = None if raw["price"] is None else int(raw["price"])
+    return Line(**{**raw, **numbers, "price": price, "quantity": Fraction(raw["quantity"])})
+
+
+def _tax(raw: dict[str, Any]) -> TaxLine:
+    said = raw["treatment"]
+    return TaxLine(
+        Treatment(Category(said["category"]), int(said["rate"]), said["reason"]), int(raw["net"]), int(raw["tax"])
+    )

@@ -1,0 +1,134 @@
+"""From signed statements to charges: what each buyer is charged by each contract, with words, and what it corrects.
+
+It never prices anything: amounts are the lines of the statements.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from sqlalchemy import Connection
+from tallystick_protocol.codes import LineKind
+from tallystick_protocol.errors import InvariantError
+from tallystick_protocol.money.contract import Contract, Mode
+from tallystick_protocol.money.tariff import Form
+from tallystick_protocol.settled_use import Use
+from tallystick_protocol.statement import Statement
+
+from tallystick_cloud.contracts.store import versions_of
+
+from . import store
+from .model import MINIMUM, Charge
+
+UNIT = "EUR"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One buyer's statement under one contract, as charges. `issuer`: the contract's collector."""
+
+    statement: bytes
+    settlement: bytes
+    issuer: bytes
+    buyer: bytes
+    contract: str
+    from_ms: int
+    to_ms: int
+    charges: tuple[Charge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A statement of which no document is made, and why."""
+
+    buyer: bytes
+    contract: str
+    reason: str
+
+
+def pages_of(conn: Connection, community: str, to_ms: int) -> tuple[list[Page], list[Left]]:
+    """All statements of payers until `to_ms` that are in no document yet, oldest first."""
+    pages, left = [], []
+    known: dict[bytes, dict[bytes, Contract]] = {}
+    for row in store.open_statements(conn, community, to_ms):
+        chain = bytes(row.chain)
+        if chain not in known:
+            known[chain] = {h: version.contract for h, version in versions_of(conn, chain).items()}
+        contract = list(known[chain].values())[-1]
+        reason = _kept(row, contract)
+        if reason is not None:
+            left.append(Left(bytes(row.party), contract.name, reason))
+        elif row.party != contract.collector:
+            pages.append(_page(conn, row, known[chain], contract))
+    return pages, left
+
+
+def _kept(row: Any, contract: Contract) -> str | None:
+    if contract.mode is Mode.DIRECT:
+        return "its parties bill each other themselves: the contract's mode is direct"
+    if row.unit != UNIT:
+        return f"it is in {row.unit}, and documents are in {UNIT}"
+    return "the statement was erased" if row.data is None else None
+
+
+def _page(conn: Connection, row: Any, versions: Mapping[bytes, Contract], contract: Contract) -> Page:
+    said = Statement.decode(bytes(row.data))
+    amounts = {bytes(line.ref): -line.amount for line in said.lines if line.kind is LineKind.CHARGE}
+    settled = store.settled_uses(conn, bytes(row.settlement), bytes(row.party))
+    about = store.uses(conn, sorted(amounts))
+    charges = []
+    for ref, nano in amounts.items():
+        if nano:
+            use, place = Use.decode(settled[ref]), about[ref]
+            cites = _cited(conn, use, bytes(row.party))
+            charges.append(_charge(use, place, versions[bytes(place.contract)], nano, cites))
+    head = (bytes(row.h), bytes(row.settlement), bytes(contract.collector), bytes(row.party), contract.name)
+    return Page(*head, row.from_ms, row.to_ms, tuple(charges))
+
+
+def _cited(conn: Connection, use: Use, party: bytes) -> str | None:
+    """The document in which a corrected use was first charged; None for a fresh use, or when that was below a cent."""
+    first = None
+    while use.replaces is not None:
+        first = bytes(use.replaces.settlement)
+        data = store.settled_use(conn, first, use.replaces.leaf)
+        if data is None:
+            raise InvariantError("a corrected use replaces a leaf that is not there")
+        use = Use.decode(data)
+    return None if first is None else store.number_of(conn, first, party)
+
+
+def _charge(use: Use, about: Any, contract: Contract, nano: int, cites: str | None) -> Charge:
+    words = (contract.name, about.asset_name or about.asset or "", about.form, use.programme)
+    if use.replaces is not None or about.form == MINIMUM:
+        return Charge(*words, Fraction(0), "", None, nano, cites)
+    tariff = contract.tariff
+    per = Fraction(tariff.counts_per_unit.n, tariff.counts_per_unit.d)
+    quantity = Fraction(use.to_total - use.from_total) / per
+    price = _price(contract, use.programme)
+    if price is not None and price * quantity != nano:
+        price = None
+    return Charge(*words, quantity, tariff.price_unit, price, nano, cites)
+
+
+def _price(contract: Contract, programme: str | None) -> int | None:
+    """Nano per unit, where one price holds whatever was used before."""
+    bands = contract.tariff.bands
+    if contract.tariff.form is Form.EVENT:
+        found = next((one for one in bands if programme in one.programmes), None)
+        band = found or next((one for one in bands if one.is_rest), None)
+    else:
+        band = next((one for one in bands if one.name == programme), None)
+    if band is None or len(band.tiers) > 1 or band.quota:
+        return None
+    price = band.tiers[0].price
+    return price.nano() if price.exponent >= -9 else None
+
+
+def by_buyer(pages: Iterable[Page]) -> dict[bytes, list[Page]]:
+    """In order of the buyers' ids, so that numbers follow from what is settled."""
+    found: dict[bytes, list[Page]] = {}
+    for page in pages:
+        found.setdefault(page.buyer, []).append(page)
+    return dict(sorted(found.items()))

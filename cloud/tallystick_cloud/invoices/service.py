@@ -1,0 +1,157 @@
+"""Issues a settled month's invoices and credit notes, keeps setups, and shows documents to whom they belong.
+
+It never issues the same thing twice, never leaves a gap in a series, and never changes what was issued.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from tallystick_cloud.db import savepoint
+from tallystick_cloud.errors import BadInput, NotFound
+from tallystick_cloud.http.month import Month, Span
+from tallystick_cloud.parties.store import names_by_id
+from tallystick_cloud.payouts import checks
+from tallystick_cloud.settlement.access import Read, write_down
+from tallystick_cloud.uses.model import local_day
+
+from . import gather, store
+from .desk import About, Asked, Desk, Parties, desk_of, show
+from .errors import InvoiceRefused
+from .gather import Left, Page
+from .model import Cited, Document, Kind, Sum, sums_of
+from .setup import Setup, parse
+from .store import Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """The documents of a period or run; `fresh` of them are new, the others were issued before. `left`: what makes
+    none, with the reason; `carried` nano: charged in this run, and below a cent per buyer."""
+
+    documents: tuple[Stored, ...]
+    fresh: int
+    left: tuple[Left, ...] = ()
+    carried: int = 0
+
+
+def set_up(conn: Connection, community: str, text: str, where: str, party: bytes, now_ms: int) -> Setup:
+    """Keep what an issuer says of itself; the same again changes nothing. Raises BadInput or NotSecondPerson."""
+    store.lock(conn, community)
+    found = parse(text, where)
+    names = names_by_id(conn, community)
+    ids = {name: one for one, name in names.items()}
+    for field, name in (("issuer.party", found.issuer), *(("party", one) for one in found.parties)):
+        if name not in ids:
+            raise BadInput(field, f"{name!r} is not in {community}; write the name as in the list of parties")
+    issuer = ids[found.issuer]
+    checks.check_handler(conn, community, party, issuer, names)
+    owner = store.prefixes(conn, community).get(found.prefix, issuer)
+    if owner != issuer:
+        raise BadInput("issuer.prefix", f"{found.prefix} begins the numbers of {names[owner]}; choose another")
+    if store.setup_text(conn, community, issuer) != text:
+        row = {"community": community, "issuer": issuer, "prefix": found.prefix, "content": text, "set_ms": now_ms}
+        store.insert_setup(conn, row)
+    return found
+
+
+def issue(conn: Connection, community: str, period: str, asked: Asked, now_ms: int) -> Issued:
+    """Documents of everything that settlements of a month charge; again it issues nothing twice.
+
+    Raises InvoiceRefused when the month is not over or an earlier one is not issued; then nothing is kept.
+    """
+    store.lock(conn, community)
+    desk = desk_of(conn, community, asked, now_ms)
+    span = Span.of(period, now_ms, desk.zone.key)
+    if now_ms < span.to_ms:
+        raise InvoiceRefused("period", f"{period} is not over; close it when it is, then issue it")
+    pages, left = gather.pages_of(conn, community, span.to_ms)
+    mine = [page for page in pages if page.issuer == desk.issuer]
+    _check_order(mine, span, desk)
+    carried = fresh = 0
+    for buyer, some in gather.by_buyer(mine).items():
+        made, rest = _issue_to(conn, desk, buyer, some, period)
+        fresh, carried = fresh + made, carried + rest
+        write_down(conn, community, Read(asked.party, buyer, f"uses for documents of {period}", len(some)), now_ms)
+    return Issued(tuple(store.of_period(conn, community, desk.issuer, period)), fresh, tuple(left), carried)
+
+
+def would_issue(conn: Connection, community: str, period: str, asked: Asked, now_ms: int) -> Issued:
+    """The same answer, and nothing is kept: numbers are those that the documents would get now."""
+    found: list[Issued] = []
+    with suppress(_Undone), savepoint(conn):
+        found.append(issue(conn, community, period, asked, now_ms))
+        raise _Undone
+    return found[0]
+
+
+class _Undone(Exception):
+    """Takes a trial back."""
+
+
+def show_to(conn: Connection, community: str, number: str, party: bytes | None, *, holds_office: bool) -> Stored:
+    """A document for whose it is, or for an office; for anybody else it does not exist."""
+    found = store.find(conn, community, number)
+    if found is None or not (holds_office or party in (found.buyer, found.seller, found.issuer)):
+        raise NotFound("document", f"{number!r} is not among yours; the page of statements lists them")
+    return found
+
+
+def _check_order(pages: Sequence[Page], span: Span, desk: Desk) -> None:
+    """Earlier months first: a correction has to find the document that it corrects."""
+    early = [page for page in pages if page.to_ms <= span.from_ms]
+    if early:
+        month = Month.of(early[0].to_ms - 1, desk.zone.key).text
+        raise InvoiceRefused("period", f"{month} is settled and has no documents yet; issue {month} first")
+
+
+def _issue_to(conn: Connection, desk: Desk, buyer: bytes, pages: Sequence[Page], period: str) -> tuple[int, int]:
+    """How many documents a buyer got, and what is carried on."""
+    treatments = {page.contract: desk.setup.treatment(page.contract) for page in pages}
+    charges = [charge for page in pages for charge in page.charges]
+    sums, rest = sums_of(store.carried(conn, desk.issuer, buyer), charges, treatments)
+    parties = Parties(desk.issuer, buyer)
+    whole: str | None = None
+    for one in sums:
+        about = About(period, one.cites[0] if one.is_credit_of_one else None)
+        made = desk.keep(conn, _draft(conn, desk, buyer, pages, one), desk.setup.prefix, parties, about)
+        whole = whole if one.is_credit_of_one else made.number
+    store.carry(conn, desk.community, desk.issuer, buyer, rest)
+    store.take(
+        conn,
+        desk.community,
+        [
+            {
+                "statement": page.statement,
+                "settlement": page.settlement,
+                "party": buyer,
+                "number": whole,
+                "taken_ms": desk.now_ms,
+            }
+            for page in pages
+        ],
+    )
+    return len(sums), rest
+
+
+def _draft(conn: Connection, desk: Desk, buyer: bytes, pages: Sequence[Page], one: Sum) -> Document:
+    cited = [show(conn, desk.community, number) for number in one.cites]
+    return Document(
+        number="",
+        kind=Kind.CREDIT if one.cents < 0 else Kind.INVOICE,
+        day=desk.day,
+        due_day=desk.due_day,
+        from_day=local_day(min(page.from_ms for page in pages), desk.zone),
+        to_day=local_day(max(page.to_ms for page in pages) - 1, desk.zone),
+        unit=gather.UNIT,
+        seller=desk.identity(desk.issuer),
+        buyer=desk.identity(buyer),
+        cites=tuple(Cited(found.number, found.document.day) for found in cited),
+        note="",
+        shows_gross=desk.setup.shows_gross,
+        lines=one.lines,
+        taxes=one.taxes,
+        transfer=desk.transfer(buyer),
+    )

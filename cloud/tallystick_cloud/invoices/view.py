@@ -1,0 +1,47 @@
+"""A document as a row of a page.
+
+It never computes an amount.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tallystick_cloud.http.amounts import Amount, exact
+from tallystick_cloud.http.locale import Wording
+
+from . import words
+from .store import Stored
+from .tax import CENT_NANO
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentView:
+    """One row; `cites` names what it takes back or concerns."""
+
+    number: str
+    kind: str
+    day: str
+    iso: str
+    period: str
+    seller: str
+    buyer: str
+    total: Amount
+    unit: str
+    cites: str
+
+
+def document_view(one: Stored, names: Mapping[bytes, str], w: Wording) -> DocumentView:
+    """Amounts as the document says them: a credit note's are positive too."""
+    said = one.document
+    return DocumentView(
+        one.number,
+        words.title(said, w),
+        words.day(said.day, w),
+        said.day,
+        words.span(said, w),
+        names[one.seller],
+        names[one.buyer],
+        exact(said.total * CENT_NANO, w),
+        said.unit,
+        ", ".join(cited.number for cited in said.cites),
+    )

@@ -1,0 +1,1 @@
+"""Sheets of paper: PDF files out of the rows that pages show."""
