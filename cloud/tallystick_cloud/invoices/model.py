@@ -166,7 +166,7 @@ class Sum:
     @property
     def is_credit_of_one(self) -> bool:
         """Whether it takes back a part of one issued document, and is about nothing else."""
-        return self.cents < 0 and len(self.cites) == 1
+        return self.cents < 0 and len(self.cites) == 1 and all(line.cites for line in self.lines)
 
 
 def sums_of(

@@ -17,20 +17,23 @@ from .model import SHARE, Document, Identity
 
 def draw(one: Document, w: Wording) -> bytes:
     """The file's bytes in the reader's language."""
-    _ = w.gettext
     created = datetime.fromisoformat(one.day).replace(tzinfo=UTC)
-    sheet = Sheet(f"{words.title(one, w)} {one.number}", f"{one.seller.name} · {one.number}", created)
-    sheet.title_line(words.title(one, w), one.seller.name)
-    sheet.columns([*_lines(one.buyer, w), *_ids(one.buyer, w)], _facts(one, w))
-    sheet.grid(_columns(w), [_row(one, at, w) for at in range(len(one.lines))])
+    with Sheet(f"{words.title(one, w)} {one.number}", f"{one.seller.name} · {one.number}", created) as sheet:
+        sheet.title_line(words.title(one, w), one.seller.name)
+        sheet.columns([*_lines(one.buyer, w), *_ids(one.buyer, w)], _facts(one, w))
+        sheet.grid(_columns(w), [_row(one, at, w) for at in range(len(one.lines))])
+        sheet.sums(_sums(one, w))
+        reasons = dict.fromkeys(tax.treatment.reason for tax in one.taxes if not tax.treatment.rate)
+        sheet.notes([*reasons, *words.notes(one, w)])
+        _payment(sheet, one, w)
+        sheet.notes([" · ".join([*_lines(one.seller, w), *_ids(one.seller, w)])])
+        return sheet.data()
+
+
+def _sums(one: Document, w: Wording) -> list[tuple[str, str]]:
     taxes = [(words.tax(tax, w), words.cents(tax.tax, w)) for tax in one.taxes if tax.treatment.rate]
-    net = [(_("Without tax"), words.cents(one.net, w))] if taxes else []
-    sheet.sums([*net, *taxes, (_total(one, w), f"{one.unit} {words.cents(one.total, w)}")])
-    reasons = dict.fromkeys(tax.treatment.reason for tax in one.taxes if not tax.treatment.rate)
-    sheet.notes([*reasons, *words.notes(one, w)])
-    _payment(sheet, one, w)
-    sheet.notes([" · ".join([*_lines(one.seller, w), *_ids(one.seller, w)])])
-    return sheet.data()
+    net = [(w.gettext("Without tax"), words.cents(one.net, w))] if taxes else []
+    return [*net, *taxes, (_total(one, w), f"{one.unit} {words.cents(one.total, w)}")]
 
 
 def _lines(who: Identity, w: Wording) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from tallystick_cloud.contracts.store import book
 from tallystick_cloud.db import savepoint
 from tallystick_cloud.errors import BadInput, NotFound
 from tallystick_cloud.http.month import Month, Span
@@ -46,6 +47,10 @@ def set_up(conn: Connection, community: str, text: str, where: str, party: bytes
     for field, name in (("issuer.party", found.issuer), *(("party", one) for one in found.parties)):
         if name not in ids:
             raise BadInput(field, f"{name!r} is not in {community}; write the name as in the list of parties")
+    contracts = {version.contract.name for version in book(conn, community).versions}
+    for name in found.taxes:
+        if name not in contracts:
+            raise BadInput("contract", f"{name!r} is not in force in {community}; write the contract's name")
     issuer = ids[found.issuer]
     checks.check_handler(conn, community, party, issuer, names)
     owner = store.prefixes(conn, community).get(found.prefix, issuer)

@@ -98,7 +98,10 @@ def parse(text: str, where: str) -> Setup:
     tax = _tax(root.one("tax"), identity, done=True) if root.has("tax") else default
     taxes = {}
     for one in root.many("contract"):
-        taxes[one.text("name")] = _tax(one, identity, done=True)
+        name = one.text("name")
+        if name in taxes:
+            raise BadInput(one.path("name"), f"{name!r} has two entries; keep one")
+        taxes[name] = _tax(one, identity, done=True)
     buyers = root.one("buyers") if root.has("buyers") else None
     country = identity["country"] if buyers is None else _match(buyers, "country", _COUNTRY, "two capital letters")
     if buyers is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import Self
 
 from fpdf import FPDF
 from fpdf.enums import XPos, YPos
@@ -44,7 +45,7 @@ class Cell:
 
 
 class Sheet(FPDF):
-    """A file being drawn. `foot` stands at the end of every page beside its number."""
+    """A file being drawn, in a `with`. `foot` stands at the end of every page beside its number."""
 
     def __init__(self, title: str, foot: str, created: datetime) -> None:
         super().__init__(format="A4")
@@ -61,6 +62,15 @@ class Sheet(FPDF):
         self.set_producer("Tallystick")
         self.alias_nb_pages("{all}")
         self.add_page()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close the files of the typeface, which the library leaves open."""
+        for font in self.fonts.values():
+            if isinstance(font, TTFFont):
+                font.ttfont.close()
 
     def footer(self) -> None:
         """Called by the library at the end of each page."""

@@ -17,15 +17,15 @@ def draw(place: str, party: str, month: str, until_ms: int, accounts: Sequence[A
     _ = w.gettext
     title = _("Statement")
     created = datetime.fromtimestamp(until_ms // 1000, UTC)
-    sheet = Sheet(f"{title} {month}", f"{place} · {party} · {month}", created)
-    sheet.title_line(title, place)
-    sheet.columns([party], [(_("Month"), month), (_("Until"), w.date(until_ms - 1))])
-    for one in accounts:
-        sheet.heading(one.contract, one.state)
-        sheet.grid(_columns(one, w), [_row(row) for row in one.rows])
-    if not accounts:
-        sheet.notes([_("No use, no payout, no balance in {month}.").format(month=month)])
-    return sheet.data()
+    with Sheet(f"{title} {month}", f"{place} · {party} · {month}", created) as sheet:
+        sheet.title_line(title, place)
+        sheet.columns([party], [(_("Month"), month), (_("Until"), w.date(until_ms - 1))])
+        for one in accounts:
+            sheet.heading(one.contract, one.state)
+            sheet.grid(_columns(one, w), [_row(row) for row in one.rows])
+        if not accounts:
+            sheet.notes([_("No use, no payout, no balance in {month}.").format(month=month)])
+        return sheet.data()
 
 
 def _columns(one: AccountView, w: Wording) -> tuple[Column, ...]:

@@ -1,0 +1,91 @@
+"""Documents on pages: everybody their own, the office all of them, nobody another's."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import DummyCookieJar, web
+from aiohttp.test_utils import TestClient, TestServer
+from support.invoices import Office, open_office
+from support.money_world import NOW
+from tallystick_cloud.app import Setup, build_table, web_application
+from tallystick_cloud.city.live import Hub
+from tallystick_cloud.clock import real_utc_ms
+from tallystick_cloud.http.authz import Role
+from tallystick_cloud.http.identity import COOKIE, store_session
+from tallystick_cloud.http.pages import Pages
+from tallystick_cloud.http.sessions import new_session
+from tallystick_cloud.invoices import ubl
+
+Client = TestClient[web.Request, web.Application]
+
+
+class StillClock:
+    def utc_ms(self) -> int:
+        return NOW
+
+
+@pytest.fixture
+def office() -> Office:
+    found = open_office()
+    found.issue("2026-11")
+    found.self_bill(1)
+    return found
+
+
+@pytest.fixture
+async def client(office: Office) -> AsyncIterator[Client]:
+    clock = StillClock()
+    pages = Pages(clock, is_demo=False)
+    setup = Setup(office.database, clock, Hub(office.database, pages, clock), pages)
+    server = TestServer(web_application(setup, build_table(setup)))
+    async with TestClient(server, cookie_jar=DummyCookieJar()) as client:
+        yield client
+
+
+def signed_in(office: Office, name: str, role: Role) -> dict[str, str]:
+    row = new_session(office.community, office.world.ids[name], role, real_utc_ms())
+    office.database.write_now(store_session, row)
+    return {"Cookie": f"{COOKIE}={row.secret.hex()}"}
+
+
+async def get(client: Client, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
+    async with client.get(path, headers=headers) as answer:
+        return answer.status, await answer.read()
+
+
+async def test_a_user_finds_own_documents_and_nobody_elses(office: Office, client: Client) -> None:
+    anna = signed_in(office, "Anna", Role.USER)
+    mine = next(one for one in office.documents() if one.buyer == office.world.ids["Anna"])
+    other = next(one for one in office.documents() if one.buyer == office.world.ids["Ben"])
+    status, page = await get(client, "/statements", anna)
+    assert status == 200
+    assert f"/documents/{mine.number}.pdf" in page.decode()
+    assert other.number not in page.decode()
+    assert (await get(client, f"/documents/{mine.number}.xml", anna)) == (200, ubl.write(mine.document))
+    status, sheet = await get(client, f"/documents/{mine.number}.pdf", anna)
+    assert (status, sheet[:5]) == (200, b"%PDF-")
+    for path in (f"/documents/{other.number}.pdf", f"/documents/{other.number}.xml", "/documents/LH-2027-9999.pdf"):
+        assert (await get(client, path, anna))[0] == 404, path
+    assert (await get(client, "/documents", anna))[0] == 403
+    status, statement = await get(client, "/statements/2026-11.pdf", anna)
+    assert (status, statement[:5]) == (200, b"%PDF-")
+
+
+async def test_a_payee_finds_what_was_written_in_its_name(office: Office, client: Client) -> None:
+    bank = signed_in(office, "Bank", Role.FINANCIER)
+    mine = [one for one in office.documents() if one.seller == office.world.ids["Bank"]]
+    page = (await get(client, "/statements", bank))[1].decode()
+    assert mine
+    for one in mine:
+        assert f"/documents/{one.number}.pdf" in page
+        assert (await get(client, f"/documents/{one.number}.pdf", bank))[0] == 200
+
+
+async def test_the_office_sees_all_of_them(office: Office, client: Client) -> None:
+    for name, role in (("Maria", Role.COMMUNITY_MANAGER), ("Ada", Role.AUDITOR)):
+        person = signed_in(office, name, role)
+        status, page = await get(client, "/documents", person)
+        assert status == 200
+        for one in office.documents():
+            assert f"/documents/{one.number}.xml" in page.decode()
+        assert (await get(client, f"/documents/{office.documents()[0].number}.pdf", person))[0] == 200

@@ -1,0 +1,170 @@
+"""From settled months to documents: once, in order, to the cent of the books; corrections as credit notes."""
+
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+from support.invoices import SETUP, Office, open_late, open_office
+from support.money_world import NOW
+from support.settled import AFTER_NOVEMBER
+from tallystick_cloud import schema
+from tallystick_cloud.errors import CloudError
+from tallystick_cloud.invoices.model import Kind
+from tallystick_cloud.payouts import service as payouts
+from tallystick_cloud.payouts.model import Outcome
+
+
+@pytest.fixture
+def office() -> Office:
+    return open_office()
+
+
+def test_two_months_make_an_invoice_per_buyer_over_what_the_books_say(office: Office) -> None:
+    november, december = office.issue("2026-11"), office.issue("2026-12")
+    numbers = [one.number for one in (*november.documents, *december.documents)]
+    assert numbers == [f"LH-2027-000{n}" for n in (1, 2, 3, 4)]
+    assert (november.fresh, december.fresh) == (2, 2)
+    washes = next(one.document for one in november.documents if one.buyer == office.world.ids["Anna"])
+    assert [(line.programme, line.uses, line.price, line.gross) for line in washes.lines] == [
+        ("30", 3, 1_200_000_000, 360),
+        ("60", 3, 1_850_000_000, 555),
+    ]
+    assert [(tax.treatment.rate, tax.net, tax.tax) for tax in washes.taxes] == [(1900, 769, 146)]
+    assert (washes.total, washes.due_day, washes.from_day, washes.to_day) == (
+        915,
+        "2027-01-18",
+        "2026-11-01",
+        "2026-11-30",
+    )
+    power = next(one.document for one in november.documents if one.buyer == office.world.ids["Ben"])
+    assert [(tax.treatment.rate, tax.treatment.reason) for tax in power.taxes] == [
+        (0, "Power of the own roof: no tax is charged.")
+    ]
+    open_washes = 2 * 120 + 2 * 185  # January's, in no settlement yet
+    assert office.billed("Anna") == office.due("Anna") - open_washes == 1470
+    assert office.billed("Ben") == office.due("Ben") == 4000
+
+
+def test_again_it_issues_nothing_and_says_the_same(office: Office) -> None:
+    first = office.issue("2026-11")
+    before = office.database.read_now(lambda conn: conn.execute(schema.invoice.select()).all())
+    again = office.issue("2026-11")
+    assert (again.fresh, again.documents) == (0, first.documents)
+    assert office.database.read_now(lambda conn: conn.execute(schema.invoice.select()).all()) == before
+
+
+def test_a_trial_keeps_nothing(office: Office) -> None:
+    before = office.world.books.dump()
+    trial = office.would_issue("2026-11")
+    assert [one.number for one in trial.documents] == ["LH-2027-0001", "LH-2027-0002"]
+    assert office.world.books.dump() == before
+    assert office.issue("2026-11").documents == trial.documents
+
+
+def test_reading_uses_for_documents_leaves_a_row(office: Office) -> None:
+    office.issue("2026-11")
+    rows = [row for row in office.world.books.rows(schema.access) if row["resource"] == "uses for documents of 2026-11"]
+    assert {row["on_behalf"] for row in rows} == {office.world.ids["Anna"], office.world.ids["Ben"]}
+    assert {row["actor"] for row in rows} == {office.world.ids["Coop"]}
+
+
+def refused(office: Office, call: Callable[[], object]) -> str:
+    before = office.world.books.dump()
+    with pytest.raises(CloudError) as caught:
+        call()
+    assert office.world.books.dump() == before
+    return str(caught.value)
+
+
+def test_what_cannot_be_issued_is_refused_and_changes_nothing(office: Office) -> None:
+    assert "2026-11 is settled and has no documents yet" in refused(office, lambda: office.issue("2026-12"))
+    assert "2027-01 is not over" in refused(office, lambda: office.issue("2027-01"))
+    assert "Repairer may not handle" in refused(office, lambda: office.issue("2026-11", by="Repairer"))
+    propose_another_run(office)
+    assert "is approved" in refused(office, lambda: office.self_bill(3))
+    assert "does not exist" in refused(office, lambda: office.replace("LH-2027-0001"))
+    office.issue("2026-11")
+    assert "is empty" in refused(office, lambda: office.replace("LH-2027-0001", why=" "))
+    back, instead = office.replace("LH-2027-0001")
+    assert f"is taken back by {back.number} already" in refused(office, lambda: office.replace("LH-2027-0001"))
+    assert "is a credit note" in refused(office, lambda: office.replace(back.number))
+    assert office.replace(instead.number)
+
+
+def propose_another_run(office: Office) -> None:
+    """December's run came back, and a third one over the same is approved: no bank has it."""
+    database, ids = office.database, office.world.ids
+    database.write_now(payouts.confirm, office.community, 2, Outcome.RETURNED, NOW)
+    asked = payouts.Proposal("third", ids["Coop"], None, date(2027, 1, 12))
+    database.write_now(payouts.propose, office.community, asked, NOW)
+    database.write_now(payouts.approve, office.community, 3, ids["Maria"], NOW)
+
+
+def test_without_a_setup_nothing_is_issued_and_the_next_step_is_named() -> None:
+    office = open_office(setup=None)
+    assert "tallystick invoice setup" in refused(office, lambda: office.issue("2026-11"))
+
+
+def test_what_became_less_after_issue_is_a_credit_note_and_the_sum_stays_that_of_the_books() -> None:
+    office = open_late()
+    first = office.issue("2026-11", AFTER_NOVEMBER)
+    assert [one.document.total for one in first.documents] == [500, 2000]  # a cap, a minimum
+    office.late_november()
+    made = office.issue("2026-12").documents
+    credit, invoice = made
+    flat = next(one.number for one in first.documents if one.buyer == office.world.ids["Ben"])
+    assert (credit.kind, credit.cites, credit.cents) == (Kind.CREDIT, flat, -336)
+    assert [(line.form, line.gross, line.cites) for line in credit.document.lines] == [("minimum", 336, flat)]
+    assert (invoice.kind, invoice.cents, invoice.document.cites) == (Kind.INVOICE, 2336, ())
+    assert office.billed("Ben") == office.due("Ben") == 4000
+    assert office.billed("Anna") == office.due("Anna") == 500
+    assert office.issue("2026-12").fresh == 0
+
+
+def test_a_correction_of_a_replaced_invoice_cites_what_stands_in_its_place() -> None:
+    office = open_late()
+    flat = next(one for one in office.issue("2026-11", AFTER_NOVEMBER).documents if one.cents == 2000)
+    back, instead = office.replace(flat.number)
+    assert (back.cents, instead.cents) == (-2000, 2000)
+    office.late_november()
+    credit = office.issue("2026-12").documents[0]
+    assert credit.cites == instead.number
+    assert office.billed("Ben") == office.due("Ben") == 4000
+
+
+def test_a_replacement_says_what_the_setup_says_now_and_the_old_document_stays(office: Office) -> None:
+    (old, *_) = office.issue("2026-11").documents
+    office.set_up(SETUP.replace("19 %", "7 %").replace("Lindenweg 4", "Neue Gasse 2"))
+    back, instead = office.replace(old.number)
+    stands = next(one for one in office.documents() if one.number == old.number)
+    assert stands == old
+    said = instead.document
+    assert (said.total, said.seller.address and said.seller.address.street) == (old.document.total, "Neue Gasse 2")
+    assert back.document.taxes == old.document.taxes
+    assert [tax.treatment.rate for tax in said.taxes] in ([700], [0])
+    assert [one.number for one in (*back.document.cites, *said.cites)] == [old.number, old.number]
+    assert back.document.note == said.note == "The address was missing."
+
+
+def test_a_payee_gets_a_document_per_payout_over_what_was_paid(office: Office) -> None:
+    run = office.database.read_now(payouts.show, office.community, 1)
+    made = office.self_bill(1).documents
+    assert sorted(one.document.total for one in made) == sorted(one.cents for one in run.payouts)
+    assert {one.kind for one in made} == {Kind.SELF_BILLED}
+    bank = [one for one in made if one.seller == office.world.ids["Bank"]]
+    assert {one.number.rsplit("-", 2)[0] for one in bank} == {bank[0].number.rsplit("-", 2)[0]}  # a series of its own
+    assert [one.number[-4:] for one in bank] == ["0001", "0002"]
+    assert all(one.document.taxes[0].treatment.rate == 2200 for one in bank)
+    assert all(one.document.seller.name == "Bank" and one.document.buyer.name == "Coop" for one in bank)
+    assert office.self_bill(1).fresh == 0
+
+
+def test_a_payout_that_came_back_is_taken_back(office: Office) -> None:
+    made = office.self_bill(2).documents
+    office.database.write_now(payouts.confirm, office.community, 2, Outcome.RETURNED, NOW)
+    after = office.self_bill(2)
+    assert after.fresh == len(made)
+    credits = [one for one in after.documents if one.kind is Kind.SELF_CREDIT]
+    assert sorted(one.cites or "" for one in credits) == sorted(one.number for one in made)
+    assert sum(one.cents for one in after.documents) == 0
+    assert office.self_bill(2).fresh == 0

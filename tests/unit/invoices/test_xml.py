@@ -1,0 +1,82 @@
+"""EN 16931: every kind of document passes the official schema and rules, and a broken one does not."""
+
+from dataclasses import replace
+
+import pytest
+from support.en16931 import complaints, version_of_rules
+from support.invoices import SETUP, Office, open_late, open_office
+from support.money_world import NOW
+from support.settled import AFTER_NOVEMBER
+from tallystick_cloud.invoices import content, ubl
+from tallystick_cloud.invoices.errors import InvoiceRefused
+from tallystick_cloud.invoices.model import Kind
+from tallystick_cloud.payouts import service as payouts
+from tallystick_cloud.payouts.model import Outcome
+
+
+@pytest.fixture(scope="module")
+def office() -> Office:
+    """With every kind of document."""
+    found = open_office()
+    found.issue("2026-11")
+    found.issue("2026-12")
+    found.replace("LH-2027-0002")
+    found.self_bill(2)
+    found.database.write_now(payouts.confirm, found.community, 2, Outcome.RETURNED, NOW)
+    found.self_bill(2)
+    return found
+
+
+def test_every_kind_passes_the_official_schema_and_rules(office: Office) -> None:
+    assert version_of_rules() >= "1.3.16"
+    assert {one.kind for one in office.documents()} == set(Kind)
+    for one in office.documents():
+        data = ubl.write(one.document)
+        assert complaints(data) == [], one.number
+        assert ubl.write(content.decode(one.content)) == data
+        assert f">{ubl.TYPE_CODES[one.kind]}<".encode() in data
+
+
+def test_corrections_and_documents_without_any_tax_registration_pass() -> None:
+    late = open_late()
+    late.issue("2026-11", AFTER_NOVEMBER)
+    late.late_november()
+    bare = [line for line in SETUP.splitlines() if "vat_id" not in line and "rate" not in line and "[tax]" not in line]
+    late.set_up("\n".join(bare))
+    late.issue("2026-12")
+    late.replace("LH-2026-0001")
+    codes = set()
+    for one in late.documents():
+        assert complaints(ubl.write(one.document)) == [], one.number
+        codes |= {tax.treatment.category.value for tax in one.document.taxes}
+    assert codes == {"S", "E", "O"}
+
+
+BREAKS = [
+    (b'<cbc:PayableAmount currencyID="EUR">9.15<', b'<cbc:PayableAmount currencyID="EUR">9.16<', "BR-CO-16"),
+    (b">3.03<", b">3.04<", "BR-CO-10"),
+    (
+        b"<cbc:IdentificationCode>DE</cbc:IdentificationCode>",
+        b"<cbc:IdentificationCode>XX</cbc:IdentificationCode>",
+        "BR-CL-14",
+    ),
+    (b">1.46<", b">0.46<", "BR-CO-14"),
+    (b"<cbc:CustomizationID>urn:cen.eu:en16931:2017</cbc:CustomizationID>", b"", "BR-01"),
+    (b">380<", b">999<", "BR-CL-01"),
+    (b">DE136695976<", b">136695976<", "BR-CO-09"),
+    (b"<cbc:IssueDate>2027-01-04</cbc:IssueDate>", b"<cbc:IssueDate>4 Jan 2027</cbc:IssueDate>", "IssueDate"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "rule"), BREAKS)
+def test_the_checks_notice_what_is_broken(office: Office, old: bytes, new: bytes, rule: str) -> None:
+    data = ubl.write(next(one for one in office.documents() if one.document.total == 915).document)
+    assert old in data
+    assert any(rule in said for said in complaints(data.replace(old, new, 1)))
+
+
+def test_a_party_without_an_address_is_refused_by_name(office: Office) -> None:
+    one = office.documents()[0].document
+    bare = replace(one, buyer=replace(one.buyer, address=None))
+    with pytest.raises(InvoiceRefused, match="Anna Müñoz-Kőszegi: has no address"):
+        ubl.write(bare)
