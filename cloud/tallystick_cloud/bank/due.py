@@ -70,7 +70,7 @@ def _dues(conn: Connection, community: str, now_ms: int, which: ColumnElement[bo
         .group_by(balance.c.holder, balance.c.party)
     )
     names, known = names_by_id(conn, community), accounts(conn, community, now_ms)
-    collected = _by_debit(conn, community, now_ms)
+    collected = by_debit(conn, community, now_ms)
     found = []
     for holder, party, nano in rows:
         cents = whole_cents(int(nano))
@@ -83,7 +83,7 @@ def _dues(conn: Connection, community: str, now_ms: int, which: ColumnElement[bo
     return tuple(sorted(found, key=lambda one: (one.holder, one.payer)))
 
 
-def _by_debit(conn: Connection, community: str, now_ms: int) -> dict[tuple[bytes, bytes], ByDebit]:
+def by_debit(conn: Connection, community: str, now_ms: int) -> dict[tuple[bytes, bytes], ByDebit]:
     """(collector, payer) -> how it is collected; a dormant mandate collects nothing."""
     announced = store.announced(conn, community)
     found = {}

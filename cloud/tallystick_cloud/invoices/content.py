@@ -10,7 +10,7 @@ from typing import Any
 
 from tallystick_protocol.errors import InvariantError
 
-from .model import Address, Cited, Document, Identity, Kind, Line, TaxLine, Transfer
+from .model import Address, Cited, Debit, Document, Identity, Kind, Line, TaxLine, Transfer
 from .tax import Category, Treatment
 
 VERSION = 1
@@ -31,7 +31,7 @@ def decode(text: str) -> Document:
     raw["cites"] = tuple(Cited(**one) for one in raw["cites"])
     raw["lines"] = tuple(_line(one) for one in raw["lines"])
     raw["taxes"] = tuple(_tax(one) for one in raw["taxes"])
-    raw["transfer"] = Transfer(**raw["transfer"])
+    raw["transfer"] = _transfer(raw["transfer"])
     return Document(**raw)
 
 
@@ -48,6 +48,11 @@ def _plain(value: Any) -> Any:
 def _identity(raw: dict[str, Any]) -> Identity:
     address = raw["address"]
     return Identity(**{**raw, "address": None if address is None else Address(**address)})
+
+
+def _transfer(raw: dict[str, Any]) -> Transfer:
+    debit = raw["debit"]
+    return Transfer(**{**raw, "debit": None if debit is None else Debit(**debit)})
 
 
 def _line(raw: dict[str, Any]) -> Line:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
+from tallystick_cloud.bank.due import ByDebit, by_debit
 from tallystick_cloud.bank.reference import reference_of
 from tallystick_cloud.city.service import place
 from tallystick_cloud.errors import BadInput, NotFound
@@ -20,7 +21,7 @@ from tallystick_cloud.uses.model import local_day
 
 from . import content, store
 from .errors import InvoiceRefused
-from .model import Document, Identity, Transfer
+from .model import Debit, Document, Identity, Transfer
 from .setup import Setup, parse
 from .store import Stored
 
@@ -60,6 +61,7 @@ class Desk:
     setup: Setup
     names: Mapping[bytes, str]
     iban: str | None
+    debits: Mapping[tuple[bytes, bytes], ByDebit]
     now_ms: int
 
     @property
@@ -75,8 +77,11 @@ class Desk:
         return self.setup.identity_of(self.names[party], party)
 
     def transfer(self, buyer: bytes) -> Transfer:
-        """What a buyer pays by: to the issuer, under the reference that the bank carries back."""
-        return Transfer(self.names[self.issuer], self.iban, reference_of(self.community, self.issuer, buyer))
+        """What a buyer pays by: to the issuer, under the reference that the bank carries back, or by a mandate."""
+        by = self.debits.get((self.issuer, buyer))
+        debit = None if by is None else Debit(by.mandate, by.creditor_id, by.iban)
+        reference = reference_of(self.community, self.issuer, buyer)
+        return Transfer(self.names[self.issuer], self.iban, reference, debit)
 
     def keep(self, conn: Connection, draft: Document, series: str, parties: Parties, about: About) -> Stored:
         """Number a document and keep it; call it under the lock of documents."""
@@ -116,7 +121,8 @@ def desk_of(conn: Connection, community: str, asked: Asked, now_ms: int) -> Desk
     account = payout_store.accounts(conn, community, now_ms).get(issuer)
     zone = ZoneInfo(place(conn, community).zone)
     iban = None if account is None else account.iban
-    return Desk(community, zone, issuer, parse(text, "setup"), names, iban, now_ms)
+    debits = by_debit(conn, community, now_ms)
+    return Desk(community, zone, issuer, parse(text, "setup"), names, iban, debits, now_ms)
 
 
 def show(conn: Connection, community: str, number: str) -> Stored:

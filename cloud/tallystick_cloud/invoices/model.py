@@ -108,12 +108,23 @@ class TaxLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Debit:
+    """A mandate of direct debit: its reference, the collector's creditor identifier, the buyer's account."""
+
+    mandate: str
+    creditor_id: str
+    iban: str
+
+
+@dataclass(frozen=True, slots=True)
 class Transfer:
-    """How money moves: to or from which account, under which reference; `iban` None: not known yet."""
+    """How money moves: to whose account, under which reference; `iban` None: not known yet. `debit`: it is collected
+    from the buyer's account, and nobody has to pay."""
 
     holder: str
     iban: str | None
     reference: str
+    debit: Debit | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ It never changes a document: drawn again it is the same file.
 
 from datetime import UTC, datetime
 
+from tallystick_cloud.bank.due_view import TAIL_CHARS
 from tallystick_cloud.bank.epc_code import code_of
 from tallystick_cloud.bank.reference import in_groups as reference_in_groups
 from tallystick_cloud.http.locale import Wording
@@ -86,6 +87,12 @@ def _payment(sheet: Sheet, one: Document, w: Wording) -> None:
     iban = _("not known yet: ask {name} for it").format(name=said.holder) if said.iban is None else in_groups(said.iban)
     if one.kind.is_self_billed:
         sheet.payment([(_("Paid to"), said.holder), (_("Account"), iban), (_("Reference"), said.reference)], None, "")
+        return
+    if said.debit is not None:
+        tail = said.debit.iban[-TAIL_CHARS:]
+        mandate = [(_("Mandate"), said.debit.mandate), (_("Creditor identifier"), said.debit.creditor_id)]
+        words_of = _("You do not need to do anything: {name} collects this from your account ending in {tail}.")
+        sheet.payment(mandate, None, words_of.format(name=said.holder, tail=tail))
         return
     rows = [
         (_("To"), said.holder),

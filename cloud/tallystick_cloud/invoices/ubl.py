@@ -20,7 +20,7 @@ CUSTOMIZATION = "urn:cen.eu:en16931:2017"
 NAMESPACE = "urn:oasis:names:specification:ubl:schema:xsd:"
 CAC, CBC = f"{NAMESPACE}CommonAggregateComponents-2", f"{NAMESPACE}CommonBasicComponents-2"
 TYPE_CODES = {Kind.INVOICE: "380", Kind.CREDIT: "381", Kind.SELF_BILLED: "389", Kind.SELF_CREDIT: "261"}  # UNTDID 1001
-SEPA_TRANSFER = "58"  # UNTDID 4461
+SEPA_TRANSFER, SEPA_DEBIT = "58", "59"  # UNTDID 4461
 ONE = "C62"  # UN/ECE recommendation 20: one
 TAX_NUMBER = "FC"  # the scheme of a tax number that is no VAT id
 _LANGUAGE = Wording(DEFAULT, ZoneInfo("UTC"))  # one document, one file: whoever asks
@@ -81,6 +81,8 @@ def _party(parent: ET.Element, who: Identity, field: str, one: Document) -> None
         raise InvoiceRefused(f"{field} {who.name}", "has no address; EN 16931 asks for a country at least")
     party = _cac(parent, "Party")
     _cbc(_cac(party, "PartyIdentification"), "ID", who.id)
+    if one.transfer.debit is not None and field == "seller" and not one.kind.is_credit:
+        _cbc(_cac(party, "PartyIdentification"), "ID", one.transfer.debit.creditor_id).set("schemeID", "SEPA")
     address = _cac(party, "PostalAddress")
     for tag, text in (
         ("StreetName", who.address.street),
@@ -108,15 +110,23 @@ def _is_outside(one: Document) -> bool:
 
 
 def _payment(root: ET.Element, one: Document) -> None:
-    if one.transfer.iban is not None and not one.kind.is_credit:
+    debit = one.transfer.debit
+    if one.kind.is_credit:
+        _cbc(_cac(root, "PaymentTerms"), "Note", "Lowers what is to be paid.")
+    elif debit is not None:
+        means = _cac(root, "PaymentMeans")
+        _cbc(means, "PaymentMeansCode", SEPA_DEBIT)
+        _cbc(means, "PaymentID", one.transfer.reference)
+        mandate = _cac(means, "PaymentMandate")
+        _cbc(mandate, "ID", debit.mandate)
+        _cbc(_cac(mandate, "PayerFinancialAccount"), "ID", debit.iban)
+    elif one.transfer.iban is not None:
         means = _cac(root, "PaymentMeans")
         _cbc(means, "PaymentMeansCode", SEPA_TRANSFER)
         _cbc(means, "PaymentID", one.transfer.reference)
         account = _cac(means, "PayeeFinancialAccount")
         _cbc(account, "ID", one.transfer.iban)
         _cbc(account, "Name", one.transfer.holder)
-    if one.kind.is_credit:
-        _cbc(_cac(root, "PaymentTerms"), "Note", "Lowers what is to be paid.")
 
 
 def _taxes(root: ET.Element, one: Document) -> None:

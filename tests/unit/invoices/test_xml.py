@@ -1,17 +1,25 @@
 """EN 16931: every kind of document passes the official schema and rules, and a broken one does not."""
 
 from dataclasses import replace
+from datetime import date
+from io import BytesIO
+from zoneinfo import ZoneInfo
 
 import pytest
+from pypdf import PdfReader
 from support.en16931 import complaints, version_of_rules
 from support.invoices import SETUP, Office, open_late, open_office
 from support.money_world import NOW
 from support.settled import AFTER_NOVEMBER
-from tallystick_cloud.invoices import content, ubl
+from tallystick_cloud.debits import mandates
+from tallystick_cloud.debits.mandate import NewMandate
+from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.invoices import content, pdf, ubl
 from tallystick_cloud.invoices.errors import InvoiceRefused
 from tallystick_cloud.invoices.model import Kind
 from tallystick_cloud.payouts import service as payouts
 from tallystick_cloud.payouts.model import Outcome
+from tallystick_cloud.payouts.pain001 import BankParty
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +58,24 @@ def test_corrections_and_documents_without_any_tax_registration_pass() -> None:
         assert complaints(ubl.write(one.document)) == [], one.number
         codes |= {tax.treatment.category.value for tax in one.document.taxes}
     assert codes == {"S", "E", "O"}
+
+
+def test_who_pays_by_direct_debit_is_told_so_and_gets_no_code() -> None:
+    found = open_office()
+    ids = found.world.ids
+    debtor = BankParty("Anna", "AT611904300234573201")
+    asked = NewMandate(ids["Coop"], ids["Anna"], "M-1", "DE98ZZZ09999999999", debtor, date(2026, 10, 1))
+    found.database.write_now(mandates.add, found.community, asked, NOW)
+    found.issue("2026-11")
+    one = next(one for one in found.documents() if one.buyer == ids["Anna"])
+    data = ubl.write(content.decode(one.content))
+    assert complaints(data) == []
+    for said in (b">59<", b">M-1<", b">AT611904300234573201<", b'schemeID="SEPA">DE98ZZZ09999999999<'):
+        assert said in data
+    sheet = pdf.draw(one.document, Wording("en", ZoneInfo("UTC")))
+    text = PdfReader(BytesIO(sheet)).pages[0].extract_text()
+    assert "Coop collects this from your account ending in 3201" in text
+    assert "Scan the code" not in text
 
 
 BREAKS = [
