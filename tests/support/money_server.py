@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from support.city_server import StartedClock
+from support.invoices import Office
 from support.money_world import NOW, open_money
 from support.settled import World
 from tallystick_cloud.app import Addresses, Setup, run
@@ -86,5 +87,8 @@ def money_server() -> Iterator[MoneyServer]:
 
 if __name__ == "__main__":
     world = open_money(sqlite_url(Path(sys.argv[1])))
+    office = Office(world)
+    office.issue("2026-11")
+    office.self_bill(1)
     asyncio.run(run(setup_of(world)))
     world.books.database.close()

@@ -14,7 +14,7 @@ from tallystick_cloud.http.rail import HOLDERS, TREASURY
 from tallystick_cloud.http.route import Call, RouteTable
 from tallystick_cloud.parties.store import names_by_id
 
-from . import pdf, service, store, ubl
+from . import service, store, ubl
 from .store import Stored
 from .view import document_view
 
@@ -34,6 +34,8 @@ def document_pages(database: Database, pages: Pages) -> RouteTable:
     @table.route("GET", ONE + ".pdf", roles=HOLDERS | TREASURY, gives="application/pdf", tag="money")
     async def document_pdf(call: Call, number: Number) -> web.StreamResponse:
         """A document of mine as a sheet of paper."""
+        from . import pdf  # the tools of the typeface are loaded by whoever asks for the first sheet
+
         one, place = await found(call, number), await here(database, call)
         data = pdf.draw(one.document, pages.wording(call.request, place.zone))
         return _file(f"{one.number}.pdf", data, "application/pdf")

@@ -17,7 +17,7 @@ from tallystick_cloud.invoices.store import of_party
 from tallystick_cloud.invoices.view import document_view
 from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.ports import Clock
-from tallystick_cloud.statements import pdf, service, view
+from tallystick_cloud.statements import service, view
 from tallystick_cloud.uses.reader import reader_of
 
 ONE = "/statements/{period:[0-9-]+}"
@@ -63,6 +63,8 @@ def statement_routes(database: Database, pages: Pages, clock: Clock) -> RouteTab
     @table.route("GET", ONE + ".pdf", roles=HOLDERS, gives="application/pdf", tag="money")
     async def statement_sheets(call: Call, period: MonthText) -> web.StreamResponse:
         """The same rows on paper."""
+        from tallystick_cloud.statements import pdf  # the tools of the typeface are loaded by the first sheet
+
         place = await here(database, call)
         reader = reader_of(call, "statement sheets", clock.utc_ms())
         span = Span.of(period, clock.utc_ms(), place.zone)
