@@ -31,6 +31,7 @@ class ContentType(StrEnum):
     APPROVAL = "application/vnd.tallystick.approval+cbor"
     RESOLUTION = "application/vnd.tallystick.resolution+cbor"
     SETTLEMENT = "application/vnd.tallystick.settlement+cbor"
+    POOL = "application/vnd.tallystick.pool+cbor"
     ENROL = "application/vnd.tallystick.enrol+cbor"
     VOTE = "application/vnd.tallystick.vote+cbor"
     INPUT = "application/vnd.tallystick.input+cbor"

@@ -20,6 +20,7 @@ LOG_TYPES = {
     cose.ContentType.KEY_EVENT: LogType.KEY,
     cose.ContentType.DESCRIPTOR: LogType.DESCRIPTOR,
     cose.ContentType.SETTLEMENT: LogType.SETTLEMENT,
+    cose.ContentType.POOL: LogType.SETTLEMENT,
     cose.ContentType.COMMAND: LogType.COMMAND,
     cose.ContentType.RESOLUTION: LogType.COMMAND,
     cose.ContentType.APPROVAL: LogType.APPROVAL,

@@ -21,7 +21,9 @@ from tallystick_protocol.keys import PEM_BYTES_MAX, load_signer
 from tallystick_protocol.merkle import HEIGHT_MAX
 from tallystick_protocol.note import NOTE_BYTES_MAX
 from tallystick_protocol.policy import POLICY_BYTES_MAX, Policy, load_policy
+from tallystick_protocol.pool_settlement import PROOF_BYTES_MAX as POOL_BYTES_MAX
 from tallystick_protocol.verify import Report, verify_evidence
+from tallystick_protocol.verify.pool import verify_pool
 from tallystick_protocol.verify.report import Misfit
 from tallystick_protocol.verify.witness import ReadTile, continues, load_seen
 
@@ -31,6 +33,7 @@ PROOF_BYTES_MAX = 64 * 1024
 EXAMPLES = """examples:
   tallystick-verify evidence elena-2026-01.evidence --policy policy.json
   tallystick-verify evidence elena-2026-01.evidence --policy policy.json --json
+  tallystick-verify pool anna-2026-01.pool --policy policy.json
   tallystick-verify witness checkpoint.txt --policy policy.json --state seen.json --tiles log/
   tallystick-verify witness theirs.evidence --policy policy.json --state seen.json
 
@@ -54,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run; returns the exit code (argparse itself exits with 2 on wrong usage)."""
     args = _parser().parse_args(argv)
     try:
-        return _evidence(args) if args.command == "evidence" else _witness(args)
+        return {"evidence": _evidence, "pool": _pool, "witness": _witness}[args.command](args)
     except (Unusable, ProtocolError) as error:
         print(f"tallystick-verify: {error}", file=sys.stderr)
         return UNUSABLE
@@ -75,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     about = "verify a party's evidence file"
     evidence = commands.add_parser("evidence", help=about, description=about, epilog=EXAMPLES, formatter_class=raw)
     evidence.add_argument("file", type=Path, help="the evidence file")
+    about = "verify a member's file of an energy community: own meters in the sums, own part, own money"
+    pool = commands.add_parser("pool", help=about, description=about, epilog=EXAMPLES, formatter_class=raw)
+    pool.add_argument("file", type=Path, help="what `tallystick pool proof` wrote")
     about = "check that a checkpoint continues the log seen so far, and co-sign it"
     witness = commands.add_parser(
         "witness", help=about, description=about, epilog=WITNESS_EXAMPLES, formatter_class=raw
@@ -87,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     witness.add_argument("--sign", type=Path, help="this witness's private key (PEM, Ed25519)")
     witness.add_argument("--name", help="this witness's name on checkpoints")
     witness.add_argument("--out", type=Path, help="where to write the co-signed checkpoint")
-    for command in (evidence, witness):
+    for command in (evidence, pool, witness):
         command.add_argument("--policy", type=Path, required=True, help="whom and what you trust (JSON)")
         command.add_argument("--json", action="store_true", help="print the report as JSON")
     return parser
@@ -95,7 +101,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _evidence(args: argparse.Namespace) -> int:
     policy = _policy(args.policy)
-    report = verify_evidence(_read(args.file, FILE_BYTES_MAX + 1), policy)
+    return _say(args, verify_evidence(_read(args.file, FILE_BYTES_MAX + 1), policy))
+
+
+def _pool(args: argparse.Namespace) -> int:
+    policy = _policy(args.policy)
+    return _say(args, verify_pool(_read(args.file, POOL_BYTES_MAX + 1), policy))
+
+
+def _say(args: argparse.Namespace, report: Report) -> int:
     if args.json:
         print(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
     else:

@@ -5,14 +5,20 @@ from dataclasses import dataclass
 
 from support.books import Books, open_books
 from tallystick_cloud.contracts.model import Version
+from tallystick_cloud.evidence.policy import policy_of
 from tallystick_cloud.ledger.balances import balances
-from tallystick_cloud.parties.store import names_by_id
+from tallystick_cloud.log import service as log
+from tallystick_cloud.parties.store import ids_by_name, names_by_id
 from tallystick_cloud.pools import service
 from tallystick_cloud.pools.model import Worked
+from tallystick_cloud.pools.proof import prove
+from tallystick_cloud.settlement.service import Office
 from tallystick_protocol.ids import H32, PARTY_BYTES, PartyId, sha256
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.contract_toml import load_contract
 from tallystick_protocol.money.pool_energy import Sharing, share_energy
+from tallystick_protocol.policy import Policy
+from tallystick_protocol.pool_settlement import PoolProof
 
 CHAIN = sha256(b"a pool")
 HOUR = 3_600_000
@@ -182,7 +188,8 @@ class Community:
     def close(self, period: str = "2026-01") -> service.Closed:
         versions = self.versions()
         span = service.span_of(versions[-1].contract, period)
-        return self.books.database.write_now(service.close, "cer", versions, span, self.now_ms)
+        office = Office(self.books.aggregator.of("cer"), self.books.aggregator.entropy)
+        return self.books.database.write_now(service.close, office, versions, span, self.now_ms)
 
     def look(self, period: str = "2026-01") -> Worked:
         versions = self.versions()
@@ -198,3 +205,15 @@ class Community:
 
 def open_community(url: str = "sqlite://", text: str | None = None, state: str = "live") -> Community:
     return Community(open_books(url, town(state), {"cer.toml": text or toml()}, T0, "cer"))
+
+
+def proof_of(cer: Community, name: str, interval: str = "2026-01-01T00:00") -> tuple[PoolProof, Policy]:
+    """A member's file and the policy that the member holds."""
+    context = cer.books.aggregator.of("cer")
+    database = cer.books.database
+    database.write_now(log.checkpoint, "cer", context.log_origin, context.keys.log, cer.now_ms)
+    party_id = PartyId(database.read_now(ids_by_name, "cer")[name])
+    versions = cer.versions()
+    period = service.moment_span(versions[-1].contract, interval)
+    found = database.read_now(prove, context, versions, party_id, period)
+    return found, database.read_now(policy_of, context, party_id)

@@ -75,7 +75,7 @@ def write_evidence(parsed: argparse.Namespace) -> int:
         options.database.write_now(write_down, name, read, options.clock.utc_ms())
     finally:
         options.database.close()
-    out = parsed.out or Path(f"{_file_name(parsed.party)}-{parsed.period}{SUFFIX}")
+    out = parsed.out or Path(f"{file_name(parsed.party)}-{parsed.period}{SUFFIX}")
     write_private(out, made.data)
     facts = {"file": str(out), "bytes": len(made.data), "scope": made.scope.name.lower(), "contracts": made.contracts}
     if parsed.json:
@@ -116,6 +116,7 @@ def _chain(conn: Connection, name: str, contract: str) -> bytes:
     return found.pop()
 
 
-def _file_name(party: str) -> str:
+def file_name(party: str) -> str:
+    """A party's name as a file's."""
     text = "".join(letter.lower() if letter.isalnum() else "-" for letter in party)
     return "-".join(word for word in text.split("-") if word) or "party"

@@ -11,14 +11,23 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
+from tallystick_protocol.ids import PartyId
+from tallystick_protocol.pool_settlement import CloseKind
 
 from tallystick_cloud.commands.common import Commands, Options, command, community_of, group, opened
+from tallystick_cloud.commands.evidence import file_name
+from tallystick_cloud.commands.settlement import sign_checkpoint
+from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.errors import BadInput
-from tallystick_cloud.parties.store import names_by_id
+from tallystick_cloud.keys import write_private
+from tallystick_cloud.parties.store import ids_by_name, names_by_id
 from tallystick_cloud.payouts.model import money
 from tallystick_cloud.pools import report, service
 from tallystick_cloud.pools.grid_file import FILE_BYTES_MAX
+from tallystick_cloud.pools.proof import prove as prove_
+from tallystick_cloud.settlement.access import Read, write_down
+from tallystick_cloud.settlement.service import Office
 
 PERIOD_HELP = "YYYY-MM; YYYY for the true-up of a year, YYYY-MM-DD for a day"
 
@@ -67,6 +76,20 @@ def add(commands: Commands) -> None:
         "  tallystick pool close 2026-01 --data D\n  tallystick pool close 2026 --data D\n",
     )
     _period(found)
+    found = command(
+        words,
+        "proof",
+        prove,
+        "Write a member's proof of an interval, day or month: own meters in the sums, own part, own money.",
+        "  tallystick pool proof Anna 2026-01-01T12:00 --data D\n"
+        "  tallystick pool proof Anna 2026-01 --out anna.pool --data D\n",
+    )
+    found.add_argument("member", metavar="MEMBER", help="the member's name")
+    found.add_argument(
+        "interval", metavar="INTERVAL", help="YYYY-MM-DDTHH:MM (with an offset, or local), a day or month"
+    )
+    found.add_argument("--out", type=Path, metavar="FILE", help="default: MEMBER-INTERVAL.pool in this folder")
+    _common(found)
 
 
 def _file(found: argparse.ArgumentParser, about: str, *, is_correctable: bool = True) -> None:
@@ -152,7 +175,7 @@ def close(parsed: argparse.Namespace) -> int:
         print(json.dumps(report.closed_json(closed, names), indent=1, ensure_ascii=False))
         return 0
     day = datetime.fromtimestamp(closed.worked.period.from_ms / 1000, zone).date()
-    kind = "on account" if closed.kind == service.ACCOUNT else "final"
+    kind = "on account" if closed.kind is CloseKind.ACCOUNT else "final"
     counts = f"{len(closed.worked.intervals)} intervals, {len(closed.worked.opens)} open"
     print(f"period from {day} ({kind}): {counts}")
     if not closed.posted:
@@ -169,15 +192,37 @@ def close(parsed: argparse.Namespace) -> int:
 def _close(
     options: Options, name: str, parsed: argparse.Namespace
 ) -> tuple[service.Closed, dict[bytes, str], ZoneInfo]:
-    now_ms = options.clock.utc_ms()
+    now_ms, office = options.clock.utc_ms(), Office(options.aggregator.of(name), options.entropy)
 
     def write(conn: Connection) -> tuple[service.Closed, dict[bytes, str], ZoneInfo]:
         pool = _pool(conn, name, parsed)
         contract = pool[-1].contract
-        closed = service.close(conn, name, pool, service.span_of(contract, parsed.period), now_ms)
+        closed = service.close(conn, office, pool, service.span_of(contract, parsed.period), now_ms)
         return closed, names_by_id(conn, name), ZoneInfo(contract.zone)
 
     return options.database.write_now(write)
+
+
+def prove(parsed: argparse.Namespace) -> int:
+    """The file is 0600: it holds a person's readings."""
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        sign_checkpoint(options, name)
+        party = PartyId(party_of(name, options.database.read_now(ids_by_name, name), parsed.member))
+        pool = options.database.read_now(_pool, name, parsed)
+        period = service.moment_span(pool[-1].contract, parsed.interval)
+        proof = options.database.read_now(prove_, options.aggregator.of(name), pool, party, period)
+        read = Read(None, party, "pool proof", len(proof.intervals))
+        options.database.write_now(write_down, name, read, options.clock.utc_ms())
+    finally:
+        options.database.close()
+    data = proof.encode()
+    out = parsed.out or Path(f"{file_name(parsed.member)}-{parsed.interval.replace(':', '')}.pool")
+    write_private(out, data)
+    print(f"{out}: {len(data)} bytes, {len(proof.intervals)} intervals")
+    print(f"next: tallystick-verify pool {out} --policy POLICY")
+    return 0
 
 
 def _pool(conn: Connection, name: str, parsed: argparse.Namespace) -> list[Version]:

@@ -5,11 +5,10 @@ It never fills a hole.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from decimal import Decimal
-from fractions import Fraction
 
 from sqlalchemy import Connection
 from tallystick_protocol.money.calendar import Period
+from tallystick_protocol.money.numbers import Exact
 from tallystick_protocol.money.pool import Direction
 from tallystick_protocol.money.zone import Offsets, offsets_of
 
@@ -28,10 +27,10 @@ def facts_of(conn: Connection, community: str, versions: Sequence[Version], peri
         (meter, Direction(direction), start): Reading(wh, GRID_LEVEL)
         for (meter, direction, start), (_, wh) in store.energy(conn, community, period.from_ms, period.to_ms).items()
     }
-    prices: dict[int, Fraction] = {}
+    prices: dict[int, Exact] = {}
     for series in {pool_of(one).series for one in versions} - {None}:
         found = store.prices(conn, community, str(series), period.from_ms - HOUR_MS, period.to_ms)
-        prices |= {start: Fraction(Decimal(price)) for start, (_, price) in found.items()}
+        prices |= {start: Exact.of(price) for start, (_, price) in found.items()}
     return Facts(readings, prices, _weights(conn, community, versions))
 
 

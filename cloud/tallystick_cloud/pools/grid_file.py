@@ -24,6 +24,7 @@ WEIGHT_DIGITS = 6  # of a coefficient, as the Spanish distributors' files have t
 WHOLE_WEIGHT = 10**WEIGHT_DIGITS
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
+_NIGHT_MS = 4 * 3_600_000  # no zone turns its clocks by more
 _SCALES = {"wh": 1, "kwh": 1000}
 
 
@@ -164,25 +165,27 @@ def _add(found: dict[K, R], key: K, one: R) -> None:
 
 
 def _start(line: int, text: str, offsets: Offsets, span_ms: int) -> int:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        reason = f"{text!r} is no time such as 2026-10-31T18:00 or 2026-10-31T18:00+01:00"
-        raise BadInput(f"line {line}, start", reason) from None
-    start_ms = (found - _EPOCH) // _MS if found.tzinfo is not None else _local(line, text, found, offsets)
+    start_ms = moment(f"line {line}, start", text, offsets)
     if start_ms % span_ms:
         raise BadInput(f"line {line}, start", f"{text} is not on an edge of {span_ms // 60_000} minutes")
     return start_ms
 
 
-def _local(line: int, text: str, found: datetime, offsets: Offsets) -> int:
-    """The one moment with this local time; a time that the clocks skip or show twice is refused."""
+def moment(field: str, text: str, offsets: Offsets) -> int:
+    """A time with an offset, or local: then the one moment with this local time. Raises BadInput for a time that the
+    clocks skip or show twice."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(field, f"{text!r} is no time such as 2026-10-31T18:00 or 2026-10-31T18:00+01:00") from None
+    if found.tzinfo is not None:
+        return (found - _EPOCH) // _MS
     local_ms = (found.replace(tzinfo=UTC) - _EPOCH) // _MS
     first = offsets.first_at(local_ms)
-    later = [t for t in offsets.changes(first, first + 4 * 3_600_000) if offsets.local(t) <= local_ms]
+    later = [t for t in offsets.changes(first, first + _NIGHT_MS) if offsets.local(t) <= local_ms]
     if offsets.local(first) != local_ms or later:
         what = "is there twice that night" if later else "does not exist: the clocks skip it"
-        raise BadInput(f"line {line}, start", f"{text} {what}; write the offset behind it, such as {text}+02:00")
+        raise BadInput(field, f"{text} {what}; write the offset behind it, such as {text}+02:00")
     return first
 
 

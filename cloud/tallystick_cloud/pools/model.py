@@ -12,6 +12,7 @@ from fractions import Fraction
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.calendar import Period
 from tallystick_protocol.money.contract import Contract, version_at
+from tallystick_protocol.money.numbers import Exact
 from tallystick_protocol.money.pool import Direction, Pool
 from tallystick_protocol.money.pool_energy import Sharing, interval_id, members, share_energy
 from tallystick_protocol.money.pool_money import Divided, Part, PoolPlan, Worth
@@ -38,7 +39,7 @@ class Facts:
     start)."""
 
     readings: Mapping[tuple[str, Direction, int], Reading]
-    prices: Mapping[int, Fraction] = field(default_factory=dict)
+    prices: Mapping[int, Exact] = field(default_factory=dict)
     weight: Callable[[bytes, str, int], int | None] = lambda h, meter, start: None
 
 
@@ -51,7 +52,7 @@ class Interval:
     sharing: Sharing
     worth: Worth
     divided: Divided
-    series: Fraction | None
+    series: Exact | None
     above_wh: int
     level: int
 
@@ -88,7 +89,7 @@ class _Shared:
     start_ms: int
     version: Version
     sharing: Sharing
-    series: Fraction | None
+    series: Exact | None
     level: int
 
 
@@ -111,7 +112,7 @@ def work_out(
     intervals = []
     for one, above_wh in zip(shared, above, strict=True):
         plan = plans.setdefault(one.version.h, PoolPlan(one.version.contract, H32(chain)))
-        worth = plan.worth(one.sharing, one.series, is_final=is_final)
+        worth = plan.worth(one.sharing, None if one.series is None else one.series.fraction(), is_final=is_final)
         divided = plan.divide(one.sharing, worth, above_wh, one.start_ms, _owner(one.version), counters)
         intervals.append(
             Interval(one.start_ms, one.version, one.sharing, worth, divided, one.series, above_wh, one.level)

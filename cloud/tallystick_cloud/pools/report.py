@@ -52,7 +52,7 @@ def closed_json(closed: Closed, names: Mapping[bytes, str]) -> dict[str, Any]:
     return {
         "from_ms": closed.worked.period.from_ms,
         "to_ms": closed.worked.period.to_ms,
-        "kind": closed.kind,
+        "kind": closed.kind.value,
         "again": closed.again,
         "intervals": len(closed.worked.intervals),
         "open": len(closed.worked.opens),

@@ -13,6 +13,7 @@ from tallystick_protocol.ids import sha256
 from tallystick_protocol.money.calendar import Period, period_of
 from tallystick_protocol.money.contract import Contract, version_at
 from tallystick_protocol.money.zone import offsets_of
+from tallystick_protocol.pool_settlement import CloseKind
 
 from tallystick_cloud.contracts import store as contracts
 from tallystick_cloud.contracts.model import Version
@@ -20,17 +21,17 @@ from tallystick_cloud.errors import BadInput, NotFound
 from tallystick_cloud.ledger.journals import Entry, post
 from tallystick_cloud.ledger.model import Amounts, difference
 from tallystick_cloud.ledger.store import lock_chains
+from tallystick_cloud.settlement.service import Office
 
-from . import grid_file, store
+from . import grid_file, keep, store
 from .errors import PoolRefused
 from .facts import WEIGHT_BYTES, facts_of
-from .model import HOUR_MS, Worked, work_out
+from .model import HOUR_MS, NOBODY, Worked, work_out
 
 K = TypeVar("K")
 V = TypeVar("V")
 DAY_MS = 24 * HOUR_MS
 TOLD_MAX = 5  # rows that a refusal names
-ACCOUNT, FINAL = "account", "final"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """`posted`: what this close added to the books, empty when nothing changed. `kind`: account or final."""
+    """`posted`: what this close added to the books, empty when nothing changed. `again`: the same was closed before."""
 
     worked: Worked
-    kind: str
+    kind: CloseKind
     posted: Amounts
     again: bool
 
@@ -229,6 +230,16 @@ def span_of(contract: Contract, text: str) -> Span:
     return Span(Period(begin, end), len(numbers) == 1)
 
 
+def moment_span(contract: Contract, text: str) -> Period:
+    """The interval that holds a moment (YYYY-MM-DDTHH:MM, local or with an offset), or a day, month or year."""
+    if "T" not in text:
+        return span_of(contract, text).period
+    step = contract.terms.interval_ms
+    start_ms = grid_file.moment("INTERVAL", text, offsets_of(contract.zone))
+    begin = start_ms - start_ms % step
+    return Period(begin, begin + step)
+
+
 def look(conn: Connection, community: str, versions: Sequence[Version], span: Span) -> Worked:
     """A period as its data say now, all of its worth, also where only an advance is paid; nothing is posted."""
     facts = facts_of(conn, community, versions, span.period)
@@ -237,42 +248,48 @@ def look(conn: Connection, community: str, versions: Sequence[Version], span: Sp
     return work_out(versions, versions[0].chain, span.period, facts, is_final=True, counts_above=counts_above)
 
 
-def close(conn: Connection, community: str, versions: Sequence[Version], span: Span, now_ms: int) -> Closed:
-    """Post what a period's data say, less what was posted for it. Again, with the same data, it changes nothing.
+def close(conn: Connection, office: Office, versions: Sequence[Version], span: Span, now_ms: int) -> Closed:
+    """Post what a period's data say, less what was posted for it, and sign it. With the same data it changes nothing.
 
     Of a contract that is trued up a rating period is paid on account, and its year closes it. Raises PoolRefused.
     """
-    chain = versions[0].chain
+    community, chain = office.context.community, versions[0].chain
     lock_chains(conn, [chain])
     period, kind = _closing(versions, span)
     if now_ms < period.to_ms:
         raise PoolRefused("period", f"ends at {period.to_ms} ms UTC, now is {now_ms}; close it when it is over")
-    trued = store.final_over(conn, chain, period.from_ms)
-    if kind == ACCOUNT and trued is not None:
+    is_final = kind is CloseKind.FINAL
+    if not is_final and store.final_over(conn, chain, period.from_ms) is not None:
         raise PoolRefused("period", "lies in a year that is trued up: close the year again to post what changed")
     facts = facts_of(conn, community, versions, period)
-    is_final = kind == FINAL
     worked = work_out(versions, chain, period, facts, is_final=is_final, counts_above=is_final)
     before = store.closes(conn, chain, period.from_ms, period.to_ms)
-    if not worked.intervals and not before:
-        why = worked.opens[0].why if worked.opens else "the contract is not in force in it"
-        raise PoolRefused("period", f"has no complete interval: {why}")
-    lines = difference(worked.lines, store.posted(conn, chain, period.from_ms, period.to_ms))
-    mine = [row for row in before if row.kind == kind and row.from_ms == period.from_ms]
-    counts = (len(worked.intervals), len(worked.opens))
-    if not lines and mine and (mine[-1].interval_count, mine[-1].open_count) == counts:
+    _check(worked, before)
+    mine = [row for row in before if row.kind == kind.value and row.from_ms == period.from_ms]
+    digest = keep.digest_of(worked)
+    if mine and mine[-1].digest == digest:
         return Closed(worked, kind, {}, again=True)
+    lines = difference(worked.lines, store.posted(conn, chain, period.from_ms, period.to_ms))
     number = len(mine) + 1
     journal = None
     if lines:
         cause = "pool-close" if not before else "pool-true-up" if is_final and not mine else "pool-correction"
-        key = f"pool:{chain.hex()}:{period.from_ms}:{kind}:{number}"
+        key = f"pool:{chain.hex()}:{period.from_ms}:{kind.value}:{number}"
         entry = Entry(key, cause, chain, lines, (period.from_ms, period.to_ms))
         (journal,) = post(conn, community, [entry], now_ms)
-    row = {"community": community, "chain": chain, "from_ms": period.from_ms, "to_ms": period.to_ms, "kind": kind}
-    counted = {"number": number, "interval_count": counts[0], "open_count": counts[1]}
-    store.insert_close(conn, {**row, **counted, "journal": journal, "closed_ms": now_ms})
+    listed = [one for one in versions if one.contract.effective_from_ms < period.to_ms]
+    keep.keep(conn, office, keep.Close(listed, worked, kind, number, journal, digest), now_ms)
     return Closed(worked, kind, lines, again=False)
+
+
+def _check(worked: Worked, before: Sequence[object]) -> None:
+    """Refuse a first close of nothing, and one that would take from a member what was posted before an erasure."""
+    if not worked.intervals and not before:
+        why = worked.opens[0].why if worked.opens else "the contract is not in force in it"
+        raise PoolRefused("period", f"has no complete interval: {why}")
+    parties = {part.party for one in worked.intervals for part in (*one.divided.parts, *one.divided.charges)}
+    if before and NOBODY in parties:
+        raise PoolRefused("period", "has a meter whose member was erased since it was closed: what was posted stands")
 
 
 def _is_trued_up(versions: Sequence[Version]) -> bool:
@@ -288,12 +305,12 @@ def _period_at(versions: Sequence[Version], period: Period) -> tuple[Contract, P
     return contract, period_of(contract, period.from_ms)
 
 
-def _closing(versions: Sequence[Version], span: Span) -> tuple[Period, str]:
+def _closing(versions: Sequence[Version], span: Span) -> tuple[Period, CloseKind]:
     """The period that is closed, and whether finally."""
     trued_up = _is_trued_up(versions)
     if trued_up and span.is_year:
-        return span.period, FINAL
+        return span.period, CloseKind.FINAL
     contract, period = _period_at(versions, span.period)
     if period != span.period:
         raise PoolRefused("period", f"is not a {contract.terms.rating_period.value}, which the contract closes by")
-    return period, ACCOUNT if trued_up else FINAL
+    return period, CloseKind.ACCOUNT if trued_up else CloseKind.FINAL

@@ -7,9 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, insert, select
+from tallystick_protocol import cose
+from tallystick_protocol.pool_settlement import PoolSettlement
 
 from tallystick_cloud.ledger.model import Account, Line
-from tallystick_cloud.schema import coefficient, grid_file, grid_row, pool_close, posting, series_price
+from tallystick_cloud.schema import (
+    coefficient,
+    contract_version,
+    grid_file,
+    grid_row,
+    pool_close,
+    pool_interval,
+    pool_secret,
+    posting,
+    series_price,
+)
 
 Key = tuple[str, str, int]
 """(meter, direction, start in ms)"""
@@ -100,8 +112,55 @@ def posted(conn: Connection, chain: bytes, from_ms: int, to_ms: int) -> dict[Lin
     return {Line(bytes(h), Account(a), bytes(p), bytes(c), u): int(n) for h, a, p, c, u, n in rows}
 
 
-def insert_close(conn: Connection, row: Mapping[str, object]) -> None:
-    conn.execute(insert(pool_close), dict(row))
+def insert_close(conn: Connection, row: Mapping[str, object]) -> int:
+    return int(conn.execute(insert(pool_close).returning(pool_close.c.id), dict(row)).scalar_one())
+
+
+def insert_intervals(conn: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    if rows:
+        conn.execute(insert(pool_interval), [dict(row) for row in rows])
+
+
+def insert_secrets(conn: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    if rows:
+        conn.execute(insert(pool_secret), [dict(row) for row in rows])
+
+
+def newest_h(conn: Connection, chain: bytes) -> bytes | None:
+    """The signed close before of a contract."""
+    query = select(pool_close.c.h).where(pool_close.c.chain == chain, pool_close.c.h.is_not(None))
+    found = conn.execute(query.order_by(pool_close.c.id.desc()).limit(1)).scalar_one_or_none()
+    return None if found is None else bytes(found)
+
+
+def newest_close(conn: Connection, chain: bytes, at_ms: int) -> Any:
+    """The newest close of a period that holds a moment, None when there is none."""
+    where = (pool_close.c.chain == chain, pool_close.c.from_ms <= at_ms, pool_close.c.to_ms > at_ms)
+    return conn.execute(select(pool_close).where(*where).order_by(pool_close.c.id.desc()).limit(1)).one_or_none()
+
+
+def signed_of(close: Any) -> PoolSettlement:
+    """What a close says, as it was signed."""
+    return PoolSettlement.decode(cose.parse(bytes(close.envelope)).payload)
+
+
+def intervals(conn: Connection, close_id: int) -> list[Any]:
+    """All intervals of a close, in order."""
+    query = select(pool_interval).where(pool_interval.c.close == close_id).order_by(pool_interval.c.position)
+    return list(conn.execute(query))
+
+
+def secrets(conn: Connection, close_id: int) -> dict[tuple[bytes, int], bytes]:
+    """(version, point) -> secret."""
+    rows = conn.execute(select(pool_secret).where(pool_secret.c.close == close_id))
+    return {(bytes(row.version), row.point): bytes(row.secret) for row in rows}
+
+
+def contract_leaves(conn: Connection, hashes: Sequence[bytes]) -> list[Any]:
+    """(h, envelope, leaf) of contract versions, in the order asked for."""
+    columns = (contract_version.c.h, contract_version.c.envelope, contract_version.c.leaf)
+    rows = {bytes(row.h): row for row in conn.execute(select(*columns).where(contract_version.c.h.in_(list(hashes))))}
+    return [rows[bytes(h)] for h in hashes]
 
 
 def chains_closed(conn: Connection, community: str) -> set[bytes]:

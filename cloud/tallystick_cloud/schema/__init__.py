@@ -53,7 +53,7 @@ from .people import (
     site,
 )
 from .people import community_table as community
-from .pools import coefficient, grid_file, grid_row, pool_close, series_price
+from .pools import coefficient, grid_file, grid_row, pool_close, pool_interval, pool_secret, series_price
 from .settlements import (
     cosignature,
     payer_tag,
@@ -121,6 +121,8 @@ __all__ = [
     "payout_run",
     "period_close",
     "pool_close",
+    "pool_interval",
+    "pool_secret",
     "posting",
     "posting_period",
     "resolution",

@@ -71,5 +71,34 @@ pool_close = Table(
     number("open_count"),
     number("journal", null=True),  # null: nothing to post
     number("closed_ms"),
+    octets("h", null=True),  # hash of the signed close; null for closes of before they were signed
+    octets("envelope", null=True),
+    number("leaf", null=True),
+    octets("digest", null=True),  # of the intervals, so that closing the same data again changes nothing
     index("chain", "from_ms"),
+)
+
+pool_interval = Table(  # one interval of a close: a leaf of its tree, and what it is made of
+    "pool_interval",
+    metadata,
+    number("close", key=True),  # pool_close.id
+    number("position", key=True),
+    community(),
+    number("start_ms"),
+    octets("version"),  # h of the contract version
+    octets("salt"),
+    octets("record"),  # IntervalRecord
+    text("meters"),  # JSON [[point, injected, withdrawn, allocated], ...] in Wh
+    text("money"),  # JSON [[point, group / null, "nano"], ...]; null: above the threshold, or negative: owed
+    index("close", "start_ms"),
+)
+
+pool_secret = Table(  # what cuts and salts the numbers of one meter of one close
+    "pool_secret",
+    metadata,
+    number("close", key=True),
+    octets("version", key=True),
+    number("point", key=True),
+    community(),
+    octets("secret"),
 )

@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from tallystick_protocol.ids import H32, PARTY_BYTES, PartyId
+from tallystick_protocol.ids import H32, PARTY_BYTES, ZERO_H32, PartyId
 from tallystick_protocol.money.calendar import period_of
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.numbers import Exact
 from tallystick_protocol.money.plan import counter_key
 from tallystick_protocol.money.pool import MemberKind, Pool, nano_per_count
 from tallystick_protocol.money.pool_energy import Sharing, interval_id
-from tallystick_protocol.money.split import Group, Step, share
+from tallystick_protocol.money.split import Group, Scope, Step, share
 from tallystick_protocol.money.waterfall import Waterfall, waterfall_of
 
 Owner = Callable[[int], PartyId]
@@ -36,22 +36,26 @@ class Worth:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one member gets: as a party of the split (`group` None) or as one of a group; `point` -1: not by a meter."""
+    """What one member gets: as a party of the split (`group` None) or as one of a group; `point` -1: not by a meter.
+
+    `is_above`: of what is above the threshold.
+    """
 
     party: PartyId
     amount: int
     group: Group | None
     point: int
+    is_above: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Divided:
-    """`charges` and `parts` have the same sum, the fee. `groups`: what came to each group, for the proof of a member's
-    own part; `above`: what of the fee was above the threshold."""
+    """`charges` and `parts` have the same sum, the fee. `groups`: what came to each group that somebody is in, and the
+    sum of the weights in it, for the proof of a member's own part; `above`: what of the fee was above the threshold."""
 
     charges: tuple[Part, ...]
     parts: tuple[Part, ...]
-    groups: tuple[tuple[Group, int], ...]
+    groups: tuple[tuple[Group, int, int], ...]
     above: int
 
 
@@ -97,7 +101,15 @@ class PoolPlan:
                 parts += groups.spread(place, amount)
             else:
                 parts.append(Part(place, amount, None, -1))
-        return Divided(groups.charges(fee, self.pool.payer), tuple(parts), tuple(by_group.items()), above)
+        lines = tuple((group, by_group.get(group, 0), weight) for group, weight in groups.weights().items())
+        return Divided(groups.charges(fee, self.pool.payer), tuple(parts), lines, above)
+
+    def groups_of(self, present: frozenset[Group], amount: int, start_ms: int) -> dict[Group, int] | None:
+        """What comes to each group of a split without counters; None where it depends on what came before."""
+        if any(step.cap is not None or step.per is not Scope.USE for step in self.contract.split):
+            return None
+        run = self._run(present, amount, ZERO_H32, start_ms, {})
+        return {place: nano for place, nano in run if isinstance(place, Group)}
 
     def _run(
         self, present: frozenset[Group], amount: int, key: H32, start_ms: int, counters: dict[H32, int]
@@ -140,20 +152,27 @@ class _Groups:
 
     def present(self) -> frozenset[Group]:
         """Groups that somebody with a weight is in."""
-        return frozenset(group for group, rows in self._weights.items() if any(weight for _, weight in rows))
+        return frozenset(self.weights())
 
-    def spread(self, group: Group, amount: int) -> list[Part]:
+    def weights(self) -> dict[Group, int]:
+        """The sum of the weights of each group that somebody is in."""
+        sums = {group: sum(weight for _, weight in rows) for group, rows in self._weights.items()}
+        return {group: weight for group, weight in sums.items() if weight}
+
+    def spread(self, group: Group, amount: int, *, is_above: bool = False) -> list[Part]:
         rows = self._weights[group]
         amounts = share(amount, [weight for _, weight in rows], self._key)
         return [
-            Part(self._owner(point), nano, group, point) for (point, _), nano in zip(rows, amounts, strict=True) if nano
+            Part(self._owner(point), nano, group, point, is_above)
+            for (point, _), nano in zip(rows, amounts, strict=True)
+            if nano
         ]
 
     def above(self, amount: int, to: PartyId | None) -> list[Part]:
         """To the party, or to the households, or to the collector where no household used anything."""
         if to is None and Group.HOUSEHOLDS in self.present():
-            return self.spread(Group.HOUSEHOLDS, amount)
-        return [Part(to or self._contract.collector, amount, None, -1)]
+            return self.spread(Group.HOUSEHOLDS, amount, is_above=True)
+        return [Part(to or self._contract.collector, amount, None, -1, True)]
 
     def charges(self, fee: int, payer: PartyId | None) -> tuple[Part, ...]:
         """Who owes the fee: the payer, or every consumer for what was allocated."""

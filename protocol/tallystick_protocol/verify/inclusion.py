@@ -6,6 +6,7 @@ from tallystick_protocol import merkle
 from tallystick_protocol.checkpoint import open_checkpoint, verify_cosignature
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.note import Note, SignatureType, key_id
+from tallystick_protocol.policy import Policy
 from tallystick_protocol.records import log_leaf
 from tallystick_protocol.verify import words
 from tallystick_protocol.verify.case import Case, ensure
@@ -32,7 +33,12 @@ def check_log(case: Case) -> Check:
 
 def check_witnesses(case: Case) -> Check:
     """Enough of the policy's witnesses co-signed; a signature that the policy does not know is refused."""
-    policy, note = case.policy, Note.decode(case.evidence.note)
+    return witnesses_of(case.policy, case.evidence.note)
+
+
+def witnesses_of(policy: Policy, signed: bytes) -> Check:
+    """The same of any file's checkpoint; raises Misfit."""
+    note = Note.decode(signed)
     known = {(w.name, key_id(w.name, SignatureType.COSIGNATURE_V1, w.key.raw)): w for w in policy.witnesses}
     log = (policy.log_origin, key_id(policy.log_origin, SignatureType.ED25519, policy.log_key.raw))
     seen = 0
@@ -45,7 +51,7 @@ def check_witnesses(case: Case) -> Check:
             why = f"carries a signature of {signature.name!r}, whom your policy does not name as a witness"
             raise Misfit("checkpoint of the log", why)
         try:
-            verify_cosignature(case.evidence.note, witness.name, witness.key)
+            verify_cosignature(signed, witness.name, witness.key)
         except ProtocolError as error:
             raise Misfit(f"witness {witness.name}", f"did not sign this checkpoint ({error.reason})") from None
         seen += 1

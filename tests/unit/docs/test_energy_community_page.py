@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from support.repository import ROOT
 from tallystick_cloud.cli import main
+from tallystick_protocol.verify_cli import main as verify
 
 PAGE = (ROOT / "docs" / "how-to" / "energy-community.md").read_text()
 BLOCK = re.compile(r"(?:`(?P<file>[\w./-]+)`:\n\n)?```(?P<kind>sh|toml|text)\n(?P<body>.*?)```", re.DOTALL)
-COMMANDS = 10
+PROGRAMS = {"tallystick": main, "tallystick-verify": verify}
+COMMANDS = 13
 
 
 def test_the_page_works_as_it_is_written(
@@ -27,8 +29,9 @@ def test_the_page_works_as_it_is_written(
         else:
             said = ""
             for line in block["body"].splitlines():
-                words, _, out = line.removeprefix("tallystick ").partition(" > ")
-                assert main(shlex.split(words)) == 0, capsys.readouterr().err
+                words, _, out = line.partition(" > ")
+                program, *arguments = shlex.split(words)
+                assert PROGRAMS[program](arguments) == 0, capsys.readouterr().err
                 printed = capsys.readouterr().out
                 said += printed
                 ran += 1

@@ -20,12 +20,22 @@ from tallystick_protocol.money.pool import Point, Pool, PriceClass
 from tallystick_protocol.money.split import Step
 from tallystick_protocol.money.tariff import Band, Tariff
 from tallystick_protocol.part import Event, Gauge, Part, Raw, Segment
+from tallystick_protocol.pool_settlement import (
+    Claim,
+    IntervalProof,
+    IntervalRecord,
+    MeterPiece,
+    OpenedPiece,
+    PoolProof,
+    PoolSettlement,
+)
 from tallystick_protocol.receipt import Receipt
 from tallystick_protocol.salted_tree import Tree
 from tallystick_protocol.schema import MapMessage, RowMessage
 from tallystick_protocol.settled_use import Slice, Use
 from tallystick_protocol.settlement import Settlement
 from tallystick_protocol.statement import Statement
+from tallystick_protocol.sum_tree import SumNode
 
 TEXT = (files("tallystick_protocol") / "tallystick.cddl").read_text(encoding="utf-8")
 SCHEMA = Schema(TEXT)
@@ -55,6 +65,8 @@ MAPS: list[tuple[str, type[MapMessage]]] = [
     ("PriceClass", PriceClass),
     ("Point", Point),
     ("Settlement", Settlement),
+    ("PoolSettlement", PoolSettlement),
+    ("PoolProof", PoolProof),
     ("Use", Use),
     ("Statement", Statement),
     ("Evidence", Evidence),
@@ -63,6 +75,12 @@ ROWS: list[tuple[str, type[RowMessage]]] = [
     ("ChannelState", ChannelState),
     ("KeyGrant", records.KeyGrant),
     ("Tree", Tree),
+    ("SumNode", SumNode),
+    ("MeterPiece", MeterPiece),
+    ("IntervalRecord", IntervalRecord),
+    ("IntervalProof", IntervalProof),
+    ("OpenedPiece", OpenedPiece),
+    ("Claim", Claim),
     ("Cover", Cover),
     ("BatchSpan", BatchSpan),
     ("Open", Open),
