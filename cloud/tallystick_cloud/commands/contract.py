@@ -4,7 +4,6 @@ It never signs with a key that the caller did not name.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from tallystick_protocol import cose
@@ -20,6 +19,8 @@ from tallystick_cloud.commands.common import Commands, Options, command, communi
 from tallystick_cloud.commands.signing import party_of, signer_of
 from tallystick_cloud.contracts import service
 from tallystick_cloud.contracts import store as contracts
+from tallystick_cloud.contracts.errors import ContractRefused
+from tallystick_cloud.contracts.file import contract_text, in_file
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.parties.store import ids_by_name
 
@@ -82,10 +83,9 @@ def _signing(found: argparse.ArgumentParser) -> None:
 def check(parsed: argparse.Namespace) -> int:
     """Parties are taken as written: whether they exist shows when it is proposed."""
     try:
-        contract = load_contract(_text(parsed.file), _AnyParty())
+        contract = load_contract(contract_text(parsed.file), _AnyParty())
     except (ContractError, ProtocolError) as error:
-        print(f"{parsed.file}: {error}", file=sys.stderr)
-        return 1
+        raise BadInput(str(parsed.file), str(error)) from error
     counts = f"{len(contract.parties)} parties, {len(contract.assets)} assets"
     unnamed = sum(asset.is_committed for asset in contract.assets)
     users = f", {unnamed} of them with a user whom the contract does not name" if unnamed else ""
@@ -102,6 +102,8 @@ def propose(parsed: argparse.Namespace) -> int:
         signed = cose.sign(_signer(options, name, parsed, ids), cose.ContentType.CONTRACT, draft.contract.encode())
         context, now_ms = options.aggregator.of(name), _now(options)
         return _print(options.database.write_now(service.propose, context, signed, now_ms, draft.openings))
+    except ContractRefused as error:
+        raise in_file(parsed.file, contract_text(parsed.file), error) from error
     finally:
         options.database.close()
 
@@ -140,7 +142,7 @@ def _draft(options: Options, name: str, parsed: argparse.Namespace, ids: dict[st
             raise BadInput("--after", f"{parsed.after} is not a version here")
         prev, version = H32(before.h), before.version + 1
     try:
-        return draft_contract(_text(parsed.file), ids, options.entropy.bytes, prev=prev, version=version)
+        return draft_contract(contract_text(parsed.file), ids, options.entropy.bytes, prev=prev, version=version)
     except ContractError as error:
         raise BadInput(str(parsed.file), str(error)) from error
 
@@ -168,13 +170,6 @@ def _hash(text: str) -> H32:
     if len(found) != 32:
         raise BadInput("hash", f"{text!r} is not 64 hex digits")
     return H32(found)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(str(path), f"cannot be read: {error}") from None
 
 
 class _AnyParty(dict[str, PartyId]):

@@ -18,6 +18,7 @@ from tallystick_protocol.money.rating import Usage
 
 from tallystick_cloud.commands.common import Commands, community_of, opened
 from tallystick_cloud.contracts import diff, library, simulate, uses_file
+from tallystick_cloud.contracts.file import contract_text
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.ledger.reading import uses_of_assets
@@ -177,14 +178,16 @@ class People(dict[str, PartyId]):
 def _read(path: Path, people: People | None = None) -> Draft:
     numbers = iter(range(1, 1 << 30))
     try:
-        return draft_contract(_text(path), People() if people is None else people, lambda n: next(numbers).to_bytes(n))
+        return draft_contract(
+            contract_text(path), People() if people is None else people, lambda n: next(numbers).to_bytes(n)
+        )
     except ContractError as error:
         raise BadInput(str(path), str(error)) from error
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(str(path), f"cannot be read: {error}") from None
 

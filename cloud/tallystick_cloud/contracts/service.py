@@ -6,25 +6,22 @@ It never puts a version in force that its parties did not agree to, and never ch
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 from tallystick_protocol import cose
 from tallystick_protocol.codes import LogType
 from tallystick_protocol.ids import Kid, PartyId
 from tallystick_protocol.keys import PublicKey
 from tallystick_protocol.money.contract import Contract, ContractState
-from tallystick_protocol.money.tariff import Form
 from tallystick_protocol.money.user import UserOpening
 from tallystick_protocol.records import Approval
 
 from tallystick_cloud.context import Context
 from tallystick_cloud.log import service as log
 from tallystick_cloud.parties.store import owners_of_kid
-from tallystick_cloud.schema import meter
 
 from . import store
 from .errors import ContractRefused
-
-ENERGY_UNITS = frozenset({"Wh", "kWh", "MWh"})  # what the law on measuring instruments wants an approved meter for
+from .fitting import check_fits, check_meters
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +42,19 @@ def propose(
     signer, opened = _open(conn, context, envelope, cose.ContentType.CONTRACT)
     contract = Contract.decode(opened.payload)
     if contract.community != context.community:
-        raise ContractRefused("contract.community", f"is {contract.community!r}, this is {context.community!r}")
+        detail = f"is {contract.community!r}, this is {context.community!r}; correct it, or give --community"
+        raise ContractRefused("contract.community", detail)
     if signer not in {party.id for party in contract.parties}:
         raise ContractRefused("contract.parties", "do not include the one who signed; sign with a party's key")
     known = store.find(conn, context.community, opened.hash)
     if known is not None:
         return _standing(conn, context, contract, opened.hash, known.chain, known.state)
     _check_openings(contract, openings)
-    chain = _chain(conn, context, contract, opened.hash)
-    _check_fresh(conn, context, contract)
+    before = _before(conn, context, contract)
+    chain = opened.hash if before is None else before.chain
+    older = None if before is None else Contract.decode(before.payload)
+    check_fits(conn, context.community, contract, older, now_ms)
+    _check_fresh(contract, older)
     (leaf,) = log.append(conn, context.community, [log.Entry(LogType.CONTRACT, opened.hash)], now_ms)
     store.insert_version(
         conn,
@@ -142,10 +143,9 @@ def _check_openings(contract: Contract, openings: Sequence[UserOpening]) -> None
         raise ContractRefused("openings", f"name {asset_id}, {quantity}, which the contract does not price")
 
 
-def _check_fresh(conn: Connection, context: Context, contract: Contract) -> None:
+def _check_fresh(contract: Contract, before: Contract | None) -> None:
     """A commitment that the version before has too would tell everybody that the user stayed the same."""
-    before = None if contract.prev is None else store.find(conn, context.community, contract.prev)
-    known = set() if before is None else {asset.user for asset in Contract.decode(before.payload).assets}
+    known = set() if before is None else {asset.user for asset in before.assets}
     for index, asset in enumerate(contract.assets):
         if asset.is_committed and asset.user in known:
             detail = "is the commitment of the version before; a version has salts of its own"
@@ -165,17 +165,17 @@ def _open(conn: Connection, context: Context, envelope: bytes, kind: cose.Conten
     return owners[opened.kid], opened
 
 
-def _chain(conn: Connection, context: Context, contract: Contract, h: bytes) -> bytes:
-    """The chain's id, the hash of its first version; refuses a version that does not follow the newest."""
+def _before(conn: Connection, context: Context, contract: Contract) -> store.Stored | None:
+    """The version that it follows, None for a first one; refuses a version that does not follow the newest."""
     if contract.prev is None:
-        return h
+        return None
     before = store.find(conn, context.community, contract.prev)
     if before is None:
         raise ContractRefused("contract.prev", f"{contract.prev.hex()} is not a version here; propose that first")
     newest = store.newest_of_chain(conn, context.community, before.chain)
     if newest is None or newest.h != before.h or contract.version != before.version + 1:
         raise ContractRefused("contract.prev", "is not the newest version of its contract; start from that one")
-    return before.chain
+    return before
 
 
 def _store_answer(
@@ -204,7 +204,7 @@ def _settle(conn: Connection, context: Context, contract: Contract, h: bytes, ch
     if not contract.is_valid(yes, earlier):
         return _standing(conn, context, contract, h, chain, ContractState.DRAFT.value)
     if contract.state is ContractState.LIVE:
-        _check_meters(conn, context.community, contract, now_ms)
+        check_meters(conn, context.community, contract, now_ms)
     store.put_in_force(conn, h, contract.state.value, now_ms)
     return _standing(conn, context, contract, h, chain, contract.state.value)
 
@@ -213,20 +213,3 @@ def _standing(conn: Connection, context: Context, contract: Contract, h: bytes, 
     yes = store.said_yes(conn, context.community, h)
     missing = tuple(party.id for party in contract.parties if party.id not in yes)
     return Standing(h, chain, ContractState(state), missing)
-
-
-def _check_meters(conn: Connection, community: str, contract: Contract, now_ms: int) -> None:
-    """A live price per kWh needs approved and verified meters; refuse with the meter's name."""
-    if contract.tariff.form is not Form.INTERVAL or contract.tariff.count_unit not in ENERGY_UNITS:
-        return
-    assets = [terms.asset for terms in contract.assets]
-    rows = conn.execute(
-        select(meter.c.id, meter.c.type_approval, meter.c.verified_until_ms).where(
-            meter.c.community == community, meter.c.asset.in_(assets), meter.c.bound_to_ms.is_(None)
-        )
-    )
-    for name, approval, until_ms in rows:
-        if approval is None:
-            raise ContractRefused("contract.assets", f"meter {name!r} has no type approval; use state = shadow")
-        if until_ms is not None and until_ms < now_ms:
-            raise ContractRefused("contract.assets", f"meter {name!r} is past its verification; have it verified")

@@ -24,6 +24,7 @@ from tallystick_cloud.assets import store as assets
 from tallystick_cloud.assets.model import NewAsset, NewSite
 from tallystick_cloud.context import Context
 from tallystick_cloud.contracts import service as contracts
+from tallystick_cloud.contracts.file import contract_text
 from tallystick_cloud.errors import BadInput, Conflict
 from tallystick_cloud.gateways import claims, records
 from tallystick_cloud.ledger.store import open_period
@@ -179,10 +180,7 @@ def read_contract_file(
     """
     prev, version = (None, 1) if before is None else (before[0], before[1] + 1)
     try:
-        text = entry.file.read_text()
-        draft = draft_contract(text, ids, entropy.bytes, prev=prev, version=version)
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(str(entry.file), f"cannot be read: {error}") from None
+        draft = draft_contract(contract_text(entry.file), ids, entropy.bytes, prev=prev, version=version)
     except (ContractError, ProtocolError) as error:
         raise BadInput(str(entry.file), str(error)) from error
     state = ContractState.LIVE if entry.live else ContractState.SHADOW

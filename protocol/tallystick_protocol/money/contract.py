@@ -235,7 +235,7 @@ class Contract(MapMessage):
         if (self.version == 1) != (self.prev is None):
             raise BadValue("contract.prev", "version 1 has none, every later one names the hash of the one before")
         if self.effective_to_ms is not None and self.effective_to_ms <= self.effective_from_ms:
-            raise BadValue("contract.effective_to_ms", "is not after effective_from_ms")
+            raise BadValue("contract.effective_to_ms", "is not after effective_from")
         self._check_parties()
         self._check_assets()
         check_split(self.split)

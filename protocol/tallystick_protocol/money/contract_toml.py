@@ -11,6 +11,7 @@ from itertools import count
 
 from tallystick_protocol.ids import H32, NONCE_BYTES, PartyId
 from tallystick_protocol.money.contract import (
+    DAY_MS,
     AssetTerms,
     Contract,
     ContractState,
@@ -28,7 +29,7 @@ from tallystick_protocol.money.pool import Pool
 from tallystick_protocol.money.tariff import Tariff
 from tallystick_protocol.money.toml_lines import lines_of
 from tallystick_protocol.money.toml_pool import pool_of
-from tallystick_protocol.money.toml_table import Table
+from tallystick_protocol.money.toml_table import Table, hint
 from tallystick_protocol.money.toml_tariff import steps_of, tariff_of
 from tallystick_protocol.money.user import USER_SALT_BYTES, UserOpening, commit_user
 from tallystick_protocol.money.zone import Offsets, offsets_of
@@ -36,7 +37,20 @@ from tallystick_protocol.money.zone import Offsets, offsets_of
 __all__ = ["ContractError", "Draft", "draft_contract", "load_contract"]
 
 FILE_VERSION = 1
+KEEP_MAX = "36525 d"  # a hundred years: longer than anybody may keep what people used
 FILE_CHARACTERS_MAX = 256 * 1024  # a contract over a thousand meters is about 100 kB
+POINTS_MAX = 256  # in one line; a paragraph of a notice has some ten
+_SEE = "see docs/reference/contract.md"
+_MOSTLY = {
+    "Expected newline": "a line has one field; decimals have a point (1.50), dates are written 2026-12-01",
+    "Invalid value": 'texts stand in straight quotes, such as "EUR"',
+    "Invalid statement": "a line is a field (name = value), a [table] or a # comment",
+    "Invalid date": "there is no such day",
+    "Illegal character": "close the quotes on the line where they begin",
+    "Cannot overwrite": "it stands there twice, or with [one] bracket where [[two]] are needed",
+    "Cannot declare": "it stands there twice: put the two together",
+}
+"""What tomllib says, and the next step."""
 _AT_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
@@ -107,7 +121,9 @@ def _head(table: Table, known: Mapping[str, PartyId]) -> dict[str, object]:
     zone, collector = table.text("zone"), table.text("collector")
     offsets = table.built("zone", lambda: offsets_of(zone))
     if collector not in known:
-        raise table.fail("collector", f"{collector!r} is not a party of this contract: add a [[party]] with this name")
+        raise table.fail("collector", f"{collector!r} is not a party of this contract: {hint(collector, known)}")
+    if table.text("change_rule", "all") == "decision" and not table.has("decision_ref"):
+        raise table.fail("change_rule", "asks for a decision: add decision_ref, where that decision stands")
     return {
         "name": table.text("name"),
         "community": table.text("community"),
@@ -124,14 +140,31 @@ def _head(table: Table, known: Mapping[str, PartyId]) -> dict[str, object]:
 
 def _parsed(text: str) -> Table:
     if len(text) > FILE_CHARACTERS_MAX:
-        raise ContractError(0, "file", f"is {len(text)} characters long, the limit is {FILE_CHARACTERS_MAX}")
+        reason = f"is {len(text)} characters long, the limit is {FILE_CHARACTERS_MAX}: make two contracts of it"
+        raise ContractError(0, "file", reason)
+    if text.startswith("\ufeff"):
+        raise ContractError(1, "file", "begins with a byte order mark: save it as UTF-8 without one")
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.count(".") > POINTS_MAX:  # tomllib needs a minute for a key of 10,000 parts
+            raise ContractError(number, "file", f"has more than {POINTS_MAX} points: break the line")
     try:
         data = tomllib.loads(text, parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, ArithmeticError, ValueError, RecursionError) as error:
-        found = _AT_LINE.search(str(error))
-        line = int(found[1]) if found else text.count("\n") + 1
-        raise ContractError(line, "file", f"is not TOML: {_AT_LINE.sub('', str(error)).strip()}") from error
+    except RecursionError as error:
+        raise ContractError(0, "file", "is nested too deeply: a contract has tables, and lists in them") from error
+    except tomllib.TOMLDecodeError as error:
+        raise _not_toml(text, str(error)) from error
+    except (ArithmeticError, ValueError) as error:
+        raise ContractError(0, "file", "holds a number that is too long to be meant") from error
     return Table(data, lines_of(text))
+
+
+def _not_toml(text: str, said: str) -> ContractError:
+    """What tomllib said, with what people mostly did there."""
+    found = _AT_LINE.search(said)
+    line = int(found[1]) if found else text.count("\n") + 1
+    reason = _AT_LINE.sub("", said).replace("(at end of document)", "").strip()
+    step = next((step for begin, step in _MOSTLY.items() if reason.startswith(begin)), _SEE)
+    return ContractError(line, "file", f"is not TOML: {reason}; {step}")
 
 
 def _contract(table: Table, **values: object) -> Contract:
@@ -158,7 +191,8 @@ _FILE_NAMES = {
 def _party(table: Table, parties: Mapping[str, PartyId]) -> PartyRef:
     name, role = table.text("name"), table.text("role")
     if name not in parties:
-        raise table.fail("name", f"{name!r} is not a party of the community: add the party there first")
+        step = hint(name, parties, "add the party there first")
+        raise table.fail("name", f"{name!r} is not a party of the community: {step}")
     table.done()
     return table.built("name", lambda: PartyRef(name, parties[name], role))
 
@@ -171,7 +205,8 @@ def _users(
     for table in tables:
         name = table.text("name")
         if name not in parties:
-            raise table.fail("name", f"{name!r} is not a party of the community: add it there first")
+            step = hint(name, parties, "add it there first")
+            raise table.fail("name", f"{name!r} is not a party of the community: {step}")
         if name in known:
             raise table.fail("name", f"{name!r} is a party of this contract already: leave away one of the two")
         if name in users:
@@ -197,8 +232,8 @@ def _assets(
             openings.append(opening)
             assets.append(_asset(table, asset, quantity, commit_user(opening.salt, opening.party)))
         else:
-            reason = f"{user!r} is neither a user nor a party of this contract: add a [[user]] with this name"
-            raise table.fail("user", f"{reason}, or a [[party]] if it signs")
+            step = hint(user, [*known, *users], "add a [[user]] with this name, or a [[party]] if it signs")
+            raise table.fail("user", f"{user!r} is neither a user nor a party of this contract: {step}")
     for name, (_, table) in users.items():
         if name not in paying:
             raise table.fail("name", f"{name!r} pays for no asset: make it the user of an [[asset]], or leave it away")
@@ -212,8 +247,8 @@ def _asset(table: Table, asset: str, quantity: str, user: PartyId | H32) -> Asse
 def _terms(table: Table, unit: str) -> Terms:
     ruled = Terms()
     rating_period = table.word("rating_period", RatingPeriod, ruled.rating_period)
-    interval_ms = table.duration_ms("interval", ruled.interval_ms)
-    max_gap_ms = table.duration_ms("max_gap", ruled.max_gap_ms)
+    interval_ms = table.duration_ms("interval", "15 min", "1 min", "1 d")
+    max_gap_ms = table.duration_ms("max_gap", "2 h", "1 min", "366 d")
     gap_rule = table.word("gap_rule", GapRule, ruled.gap_rule)
     late_days = table.count("late_days", ruled.late_days)
     unknown_time = table.word("unknown_time", TimeRule, ruled.unknown_time)
@@ -231,10 +266,10 @@ def _terms(table: Table, unit: str) -> Terms:
 
 
 def _notice(table: Table, tariff: Tariff) -> Notice:
-    what, why, who = table.text("what"), table.text("why"), table.text("who")
-    keep_days = table.duration_ms("keep", 0) // (24 * 3_600_000)
-    if keep_days == 0:
+    what, why, who = (table.text(key, is_paragraph=True) for key in ("what", "why", "who"))
+    if not table.has("keep"):
         raise table.fail("keep", 'is missing: say how long readings are kept, such as "3650 d"')
+    keep_days = table.duration_ms("keep", "", "1 d", KEEP_MAX) // DAY_MS
     shares = table.flag("shares_price_counter", False)
     if tariff.shared != shares:
         reason = "must be true when the tariff is shared, and only then: one payer's use moves the other's price"

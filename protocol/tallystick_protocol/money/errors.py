@@ -18,7 +18,8 @@ class ContractError(BadValue):
         self.line = line
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.field}: {self.reason}"
+        where = f"line {self.line}: " if self.line else ""
+        return f"{where}{self.field}: {self.reason}"
 
     def __reduce__(self) -> tuple[type["ContractError"], tuple[int, str, str]]:  # type: ignore[override]
         return type(self), (self.line, self.field, self.reason)

@@ -2,7 +2,7 @@
 It never has a default that the caller did not spell out, and it refuses fields that nobody asked for."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from difflib import get_close_matches
@@ -12,15 +12,18 @@ from typing import Any, TypeVar
 
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.money.errors import ContractError
-from tallystick_protocol.money.numbers import Exact
+from tallystick_protocol.money.letters import looks_like, odd_letters
+from tallystick_protocol.money.numbers import EXPONENT_MAX, Exact
 from tallystick_protocol.money.toml_lines import line_of
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
-_FRACTION = re.compile(r"(\d{1,12})\s*/\s*(\d{1,12})")
-_PERCENT = re.compile(r"(\d{1,6}(?:\.\d{1,12})?)\s*%")
-_DURATION = re.compile(r"(\d{1,9})\s*(s|min|h|d)")
+_FRACTION = re.compile(r"([0-9]{1,12})\s*/\s*([0-9]{1,12})")
+_PERCENT = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,12})?)\s*%")
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?")
+_DURATION = re.compile(r"([0-9]{1,9})\s*(s|min|h|d)")
 _MS = {"s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DIGITS_MAX = 18  # of a number as people write it; nineteen do not fit into 64 bits
 
 
 class Table:
@@ -48,7 +51,7 @@ class Table:
         except ContractError:
             raise
         except ProtocolError as error:
-            named = error.field.rpartition(".")[2]
+            named = error.field.rpartition(".")[2].removesuffix("_ms")
             raise self.fail(named if named in self._data else key, error.reason) from error
 
     def has(self, key: str) -> bool:
@@ -63,13 +66,16 @@ class Table:
             raise self.fail(key, f"is missing: add it (or is it {close[0]!r}?)" if close else "is missing: add it")
         return self._data[key]
 
-    def text(self, key: str, default: str | None = None) -> str:
-        """A text that is not empty."""
+    def text(self, key: str, default: str | None = None, *, is_paragraph: bool = False) -> str:
+        """A text that is not empty and says what it seems to say (letters.py); a paragraph may have line breaks."""
         if default is not None and not self.has(key):
             return default
         value = self.raw(key)
         if not isinstance(value, str) or not value.strip():
             raise self.fail(key, 'must be a text in quotes, such as "Casa Aurora"')
+        odd = odd_letters(value, is_paragraph=is_paragraph)
+        if odd is not None:
+            raise self.fail(key, odd)
         return value
 
     def word(self, key: str, table: type[E], default: E | None = None) -> E:
@@ -101,10 +107,19 @@ class Table:
             value = self._without_unit(key, value, unit)
         if isinstance(value, bool) or not isinstance(value, int | Decimal):
             raise self.fail(key, f'must be a number in {unit}, such as 1.50 or "1.50 {unit}"')
+        self._check_size(key, value)
         exact = self.built(key, lambda: Exact.of(value))
         if exact.mantissa < 0:
             raise self.fail(key, "is negative: write 0 or more")
         return exact
+
+    def _check_size(self, key: str, value: int | Decimal) -> None:
+        """Refuse a number that no price list has, before anything is computed with it."""
+        exact = Decimal(value)
+        if exact.is_finite() and exact and not -EXPONENT_MAX <= exact.adjusted() <= EXPONENT_MAX:
+            raise self.fail(key, "is too large or too small to be meant: check the decimal point")
+        if exact.is_finite() and len(exact.normalize().as_tuple().digits) > _DIGITS_MAX:
+            raise self.fail(key, f"has more than {_DIGITS_MAX} digits: round it, amounts have nine decimals")
 
     def amount(self, key: str, unit: str) -> Exact | None:
         """Money in `unit` with at most nine decimals, None when the field is absent."""
@@ -125,15 +140,15 @@ class Table:
             raise self.fail(key, 'must be a part such as 0.25, "25 %" or "1/4"')
         return found
 
-    def duration_ms(self, key: str, default_ms: int) -> int:
-        """A time span such as "15 min", "2 h" or "1 d"."""
-        if not self.has(key):
-            return default_ms
-        value = self.raw(key)
-        found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-        if found is None:
-            raise self.fail(key, 'must be a time span such as "15 min", "2 h" or "1 d"')
-        return int(found[1]) * _MS[found[2]]
+    def duration_ms(self, key: str, default: str, low: str, high: str) -> int:
+        """A time span such as "15 min", "2 h" or "1 d", in ms; `low` and `high` are the shortest and the longest."""
+        value = self.raw(key) if self.has(key) else default
+        ms = _duration_ms(value)
+        if ms is None:
+            raise self.fail(key, f'must be a time span such as "15 min", "2 h" or "1 d", from "{low}" to "{high}"')
+        if not (_duration_ms(low) or 0) <= ms <= (_duration_ms(high) or 0):
+            raise self.fail(key, f'is {value!r}, must be from "{low}" to "{high}"')
+        return ms
 
     def moment(self, key: str) -> date | datetime:
         """A TOML date or date-time (without quotes)."""
@@ -179,12 +194,18 @@ class Table:
 
     def _without_unit(self, key: str, value: str, unit: str) -> Decimal:
         number, _, behind = value.strip().partition(" ")
+        if _DECIMAL.fullmatch(number) is None:
+            raise self.fail(key, f"{number!r} is not a number; write 1.50, with a point")
+        if not behind:
+            raise self.fail(key, f'is in quotes without its unit: write {number}, or "{number} {unit}"')
         if behind.strip().replace(" ", "") != unit:
             raise self.fail(key, f"has the unit {behind.strip()!r}, expected {unit!r}: units do not fit")
-        try:
-            return Decimal(number)
-        except ArithmeticError:
-            raise self.fail(key, f"{number!r} is not a number; write 1.50, with a point") from None
+        return Decimal(number)
+
+
+def _duration_ms(value: Any) -> int | None:
+    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    return None if found is None else int(found[1]) * _MS[found[2]]
 
 
 def _fraction(value: Any) -> Fraction | None:
@@ -201,3 +222,13 @@ def _fraction(value: Any) -> Fraction | None:
     if found := _PERCENT.fullmatch(value.strip()):
         return Fraction(found[1]) / 100
     return None
+
+
+def hint(name: str, known: Iterable[str], otherwise: str = "add a [[party]] with this name") -> str:
+    """The next step for a name that is not known: the name that was meant, if one looks like it."""
+    known = list(known)
+    twin = looks_like(name, known)
+    if twin is not None:
+        return f"it only looks like {twin!r}, which is written with other letters; copy that name"
+    close = get_close_matches(name, known, 1)
+    return f"did you mean {close[0]!r}?" if close else otherwise

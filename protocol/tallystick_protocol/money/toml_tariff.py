@@ -10,11 +10,12 @@ from tallystick_protocol.ids import PartyId
 from tallystick_protocol.money.numbers import Ratio
 from tallystick_protocol.money.split import Group, Scope, Step
 from tallystick_protocol.money.tariff import EVERY_DAY, Band, Form, Tariff, Tier, Window
-from tallystick_protocol.money.toml_table import Table
+from tallystick_protocol.money.toml_sense import check_bands, check_steps, check_tariff
+from tallystick_protocol.money.toml_table import Table, hint
 from tallystick_protocol.money.units import counts_per
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_WINDOW = re.compile(r"(?:([A-Za-z,\- ]+?)\s+)?(\d\d):(\d\d)\s*-\s*(\d\d):(\d\d)")
+_WINDOW = re.compile(r"(?:([A-Za-z,\- ]+?)\s+)?([0-9]{2}):([0-9]{2})\s*-\s*([0-9]{2}):([0-9]{2})")
 _COUNTS = re.compile(r"(?:(1|10+|0\.0*1)\s+)?(\S+)")
 _WINDOW_HELP = 'must be such as "08:00-19:00" or "Mon-Fri 08:00-19:00"'
 
@@ -25,21 +26,27 @@ def tariff_of(table: Table, unit: str) -> Tariff:
     per = table.text("per")
     count_unit, exponent = _counts(table, per)
     per_unit = table.built("counts", lambda: counts_per(per, count_unit, exponent))
-    bands = tuple(_band(band, unit, per, per_unit) for band in table.tables("band"))
+    band_tables = table.tables("band")
+    bands = tuple(_band(band, unit, per, per_unit) for band in band_tables)
     step = _in_counts(table, "step", per, per_unit) if table.has("step") else 1
     amounts = {name: table.amount(name, unit) for name in ("start_fee", "session_minimum", "minimum", "cap")}
     shared = table.flag("shared", False)
     table.done()
     ratio = Ratio(per_unit.numerator, per_unit.denominator)
-    return table.built(
+    tariff = table.built(
         "band",
         lambda: Tariff(form, per, count_unit, exponent, ratio, bands, **amounts, step=step, shared=shared),
     )
+    check_bands(band_tables, bands)
+    check_tariff(table, tariff)
+    return tariff
 
 
 def steps_of(tables: list[Table], parties: Mapping[str, PartyId], unit: str) -> tuple[Step, ...]:
     """Read the [[split]] tables in file order; `parties` in contract order."""
-    return tuple(_step(table, parties, unit) for table in tables)
+    steps = tuple(_step(table, parties, unit) for table in tables)
+    check_steps(tables, steps)
+    return steps
 
 
 def _counts(table: Table, per: str) -> tuple[str, int]:
@@ -57,6 +64,8 @@ def _band(table: Table, unit: str, per: str, per_unit: Fraction) -> Band:
     quota = _in_counts(table, "quota", per, per_unit) if table.has("quota") else 0
     windows = tuple(w for index, text in enumerate(table.texts("windows")) for w in _windows(table, index, text))
     programmes = tuple(table.texts("programmes"))
+    if windows and programmes:
+        raise table.fail("windows", "stand beside programmes: a band is for some times or for some programmes")
     tiers = _tiers(table, unit, per, per_unit)
     table.done()
     return table.built("tiers", lambda: Band(name, tiers, quota, windows, programmes))
@@ -122,7 +131,7 @@ def _days(table: Table, key: str, text: str) -> int:
 def _step(table: Table, parties: Mapping[str, PartyId], unit: str) -> Step:
     group = table.word("group", Group) if table.has("group") else None
     to = () if group is not None and not table.has("to") else _to(table, parties)
-    portion = table.built("portion", lambda: Ratio.of(table.portion("portion"))) if table.has("portion") else None
+    portion = _portion(table) if table.has("portion") else None
     amounts = {name: table.amount(name, unit) for name in ("fixed", "floor", "cap")}
     per = table.word("per", Scope, Scope.USE)
     cap_per = table.word("cap_per", Scope) if table.has("cap_per") else None
@@ -132,6 +141,13 @@ def _step(table: Table, parties: Mapping[str, PartyId], unit: str) -> Step:
     table.done()
     caps = (amounts["cap"], cap_per, counter, group)
     return table.built("to", lambda: Step(to, portion, amounts["fixed"], amounts["floor"], per, *caps))
+
+
+def _portion(table: Table) -> Ratio:
+    part = table.portion("portion")
+    if part > 1:
+        raise table.fail("portion", 'is more than all of what is left: forty per cent is "40 %" or 0.40')
+    return table.built("portion", lambda: Ratio.of(part))
 
 
 def _to(table: Table, parties: Mapping[str, PartyId]) -> tuple[tuple[PartyId, int], ...]:
@@ -155,5 +171,5 @@ def _to(table: Table, parties: Mapping[str, PartyId]) -> tuple[tuple[PartyId, in
 
 def _party(table: Table, key: str, name: str, parties: Mapping[str, PartyId]) -> PartyId:
     if name not in parties:
-        raise table.fail(key, f"{name!r} is not a party of this contract: add a [[party]] with this name")
+        raise table.fail(key, f"{name!r} is not a party of this contract: {hint(name, parties)}")
     return parties[name]

@@ -8,6 +8,8 @@ from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.ids import PartyId
 from tallystick_protocol.money.split import Scope, Step, dither
 
+REACHED = "reached step"  # how the counters begin that hold what came down to a step in a period
+
 
 @dataclass(frozen=True, slots=True)
 class SplitCounter:
@@ -79,7 +81,7 @@ def waterfall_of(steps: Sequence[Step], order: Sequence[PartyId]) -> Waterfall:
 
 def _taker(step: Step, index: int, beneficiaries: Sequence[PartyId], counters: list[SplitCounter]) -> _Taker:
     by_period = step.per is Scope.PERIOD and (step.fixed is not None or step.floor is not None)
-    base = _place(counters, Scope.PERIOD, f"reached step {index + 1}", None) if by_period else -1
+    base = _place(counters, Scope.PERIOD, f"{REACHED} {index + 1}", None) if by_period else -1
     cap, cap_at = 0, -1
     if step.cap is not None and step.cap_per is not None and step.counter is not None:
         cap = step.cap.nano()

@@ -167,9 +167,9 @@ def test_a_window_over_midnight_goes_on_the_next_day() -> None:
     changed = text("house-meter").replace('"Mon-Fri 08:00-19:00"', '"Sat-Sun 22:00-06:00", "24:00-24:00"')
     with pytest.raises(ContractError, match="must be such as"):
         load_contract(changed, PARTIES)
-    good = text("house-meter").replace('"Mon-Fri 08:00-19:00"', '"Sat-Sun 22:00-06:00"')
+    good = text("house-meter").replace('"Mon-Fri 08:00-19:00"', '"Sat-Sun 23:00-06:00"')
     assert load_contract(good, PARTIES).tariff.bands[0].windows == (
-        Window(0b1100000, 1320, 1440),
+        Window(0b1100000, 1380, 1440),
         Window(0b1000001, 0, 360),
     )
 

@@ -1,0 +1,118 @@
+"""Whether a contract fits the community that it is proposed to: its unit, dates, assets and meters.
+
+It never looks at money or signatures, and never judges a version that is here already.
+"""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from fractions import Fraction
+
+from sqlalchemy import Connection, select
+from tallystick_protocol.errors import BadValue
+from tallystick_protocol.money.contract import DAY_MS, AssetTerms, Contract, ContractState
+from tallystick_protocol.money.tariff import Form, Tariff
+from tallystick_protocol.money.units import counts_per
+
+from tallystick_cloud.assets.model import PlannedChannel, plan_from_json
+from tallystick_cloud.assets.store import asset_ids
+from tallystick_cloud.schema import community as communities
+from tallystick_cloud.schema import meter, site
+
+from .errors import ContractRefused
+
+ENERGY_UNITS = frozenset({"Wh", "kWh", "MWh"})  # what the law on measuring instruments wants an approved meter for
+AWAY_DAYS_MAX = 3660  # a contract that begins ten years from now, or began then, has a wrong digit in its year
+BEGINS = (ContractState.DRAFT, ContractState.SHADOW, ContractState.LIVE)
+
+
+def check_fits(conn: Connection, community: str, contract: Contract, before: Contract | None, now_ms: int) -> None:
+    """`before`: the version that it follows. Raises ContractRefused naming field, reason and next step."""
+    _check_unit(conn, community, contract)
+    if before is None and contract.state not in BEGINS:
+        raise ContractRefused("contract.state", f"is {contract.state}; a first version is shadow or live")
+    _check_dates(contract, now_ms)
+    if contract.pool is None:  # the points of a pool are the grid's meters, which are no assets of the community
+        _check_assets(conn, community, contract)
+    if contract.state is ContractState.LIVE:
+        check_meters(conn, community, contract, now_ms)
+
+
+def _check_unit(conn: Connection, community: str, contract: Contract) -> None:
+    unit = conn.execute(select(communities.c.unit).where(communities.c.id == community)).scalar_one()
+    if contract.unit != unit:
+        raise ContractRefused(
+            "contract.unit", f"is {contract.unit!r}; the books of {community} are in {unit!r}; write that"
+        )
+
+
+def _check_dates(contract: Contract, now_ms: int) -> None:
+    if abs(now_ms - contract.effective_from_ms) > AWAY_DAYS_MAX * DAY_MS:
+        raise ContractRefused("contract.effective_from", "is more than ten years away; check the year")
+    ends_ms = contract.effective_to_ms
+    if contract.state is ContractState.LIVE and ends_ms is not None and ends_ms <= now_ms:
+        raise ContractRefused("contract.effective_to", "is over already; leave it away or give a later day")
+
+
+def _check_assets(conn: Connection, community: str, contract: Contract) -> None:
+    """Assets that are here, and of those with a meter plan a channel that counts what the tariff counts."""
+    known = asset_ids(conn, community)
+    channels = _channels(conn, community)
+    for index, terms in enumerate(contract.assets):
+        at = f"contract.assets[{index}]"
+        if terms.asset not in known:
+            step = _meant(terms.asset, known, f"add it to {community} first")
+            raise ContractRefused(f"{at}.asset", f"{terms.asset!r} is no asset of {community}; {step}")
+        planned = [one for one in channels if one.asset == terms.asset]
+        if planned:
+            _check_channel(at, contract.tariff, terms, planned)
+
+
+def _channels(conn: Connection, community: str) -> list[PlannedChannel]:
+    plans = conn.execute(select(site.c.plan).where(site.c.community == community)).scalars()
+    return [one for plan in plans for one in plan_from_json(plan).channels]
+
+
+def _check_channel(at: str, tariff: Tariff, terms: AssetTerms, planned: Sequence[PlannedChannel]) -> None:
+    found = [one for one in planned if one.quantity == terms.quantity]
+    if not found:
+        step = _meant(terms.quantity, {one.quantity for one in planned}, "see the meter plan of its site")
+        raise ContractRefused(f"{at}.quantity", f"{terms.quantity!r} is not metered at {terms.asset!r}; {step}")
+    for one in found:
+        if one.form.value != tariff.form.value:
+            detail = f"is {tariff.form.value!r}; {terms.quantity} at {terms.asset!r} has {one.form.value} uses"
+            raise ContractRefused("contract.tariff.form", detail)
+        if not _counts_alike(tariff, one):
+            counts = f"10^{one.exponent} {one.unit}" if one.exponent else one.unit
+            here = f"10^{tariff.count_exponent} {tariff.count_unit}" if tariff.count_exponent else tariff.count_unit
+            detail = f"is {here!r}; the meter at {terms.asset!r} counts {counts!r}, so every fee would be wrong"
+            raise ContractRefused("contract.tariff.counts", detail)
+
+
+def _counts_alike(tariff: Tariff, planned: PlannedChannel) -> bool:
+    per_unit = Fraction(tariff.counts_per_unit.n, tariff.counts_per_unit.d)
+    try:
+        return counts_per(tariff.price_unit, planned.unit, planned.exponent) == per_unit
+    except BadValue:
+        return False
+
+
+def check_meters(conn: Connection, community: str, contract: Contract, now_ms: int) -> None:
+    """A live price per kWh needs approved and verified meters; refuse with the meter's name."""
+    if contract.tariff.form is not Form.INTERVAL or contract.tariff.count_unit not in ENERGY_UNITS:
+        return
+    assets = [terms.asset for terms in contract.assets]
+    rows = conn.execute(
+        select(meter.c.id, meter.c.type_approval, meter.c.verified_until_ms).where(
+            meter.c.community == community, meter.c.asset.in_(assets), meter.c.bound_to_ms.is_(None)
+        )
+    )
+    for name, approval, until_ms in rows:
+        if approval is None:
+            raise ContractRefused("contract.assets", f"meter {name!r} has no type approval; use state = shadow")
+        if until_ms is not None and until_ms < now_ms:
+            raise ContractRefused("contract.assets", f"meter {name!r} is past its verification; have it verified")
+
+
+def _meant(name: str, known: Iterable[str], otherwise: str) -> str:
+    close = get_close_matches(name, sorted(known), 1)
+    return f"did you mean {close[0]!r}?" if close else otherwise
