@@ -25,6 +25,7 @@ COMMANDS = {
     "settlement": "settlement",
     "statement": "settlement",
     "payout": "payout",
+    "cost": "cost",
     "mandate": "mandate",
     "debit": "debit",
     "bank": "bank",

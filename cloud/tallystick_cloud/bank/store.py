@@ -22,6 +22,8 @@ from tallystick_cloud.schema import (
 
 from .model import Claim, Standing
 
+NO_LEAF = 1 << 62  # sorts after every contract
+
 
 @dataclass(frozen=True, slots=True)
 class StoredStatement:
@@ -114,14 +116,14 @@ def _claims(community: str, holder: bytes, unit: str) -> Select[bytes, bytes, in
     )
     return (
         select(balance.c.party, balance.c.chain, balance.c.amount)
-        .join(first, first.c.chain == balance.c.chain)
+        .outerjoin(first, first.c.chain == balance.c.chain)  # a shared bill is under no contract
         .where(
             balance.c.community == community,
             balance.c.holder == holder,
             balance.c.unit == unit,
             balance.c.account == Account.RECEIVABLE.value,
         )
-        .order_by(first.c.leaf)
+        .order_by(func.coalesce(first.c.leaf, NO_LEAF), balance.c.chain)
     )
 
 

@@ -4,25 +4,23 @@ It never books: the bank's statement does, taken in with `tallystick bank in`.
 """
 
 import argparse
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, opened
-from tallystick_cloud.commands.run_words import common, day_of, numbered, put_bank_file, yes
+from tallystick_cloud.commands.common import Commands, Options, ask, command, group
+from tallystick_cloud.commands.run_words import How, answered, common, day_of, numbered, put_bank_file, yes
 from tallystick_cloud.commands.signing import party_of, signed_yes
 from tallystick_cloud.debits import report, service
 from tallystick_cloud.debits.service import Run
-from tallystick_cloud.parties.store import ids_by_name
 from tallystick_cloud.payouts import epc
 from tallystick_cloud.payouts.service import Proposal
 from tallystick_cloud.settlement.payable import unsettled_fees
 
 KEY_BYTES = 8
 
-Act = Callable[[Options, str, dict[str, bytes]], Sequence[Run]]
+HOW = How(report.as_json, report.as_text, "no debit run yet; next: tallystick debit run")
 
 
 def add(commands: Commands) -> None:
@@ -97,7 +95,7 @@ def run(parsed: argparse.Namespace) -> int:
 
         return [options.database.write_now(propose)]
 
-    return _with_runs(parsed, act)
+    return answered(parsed, act, HOW)
 
 
 def show(parsed: argparse.Namespace) -> int:
@@ -106,7 +104,7 @@ def show(parsed: argparse.Namespace) -> int:
             return options.database.read_now(service.show_all, name)
         return [options.database.read_now(service.show, name, parsed.number)]
 
-    return _with_runs(parsed, act, is_list=parsed.number is None)
+    return answered(parsed, act, HOW, is_list=parsed.number is None)
 
 
 def approve(parsed: argparse.Namespace) -> int:
@@ -119,7 +117,7 @@ def approve(parsed: argparse.Namespace) -> int:
         context, now_ms = options.aggregator.of(name), options.clock.utc_ms()
         return [options.database.write_now(service.approve_signed, context, signed, now_ms)]
 
-    return _with_runs(parsed, act)
+    return answered(parsed, act, HOW)
 
 
 def write_file(parsed: argparse.Namespace) -> int:
@@ -133,7 +131,7 @@ def write_file(parsed: argparse.Namespace) -> int:
         )
         return [options.database.read_now(service.show, name, parsed.number)]
 
-    return _with_runs(parsed, act)
+    return answered(parsed, act, HOW)
 
 
 def mark_sent(parsed: argparse.Namespace) -> int:
@@ -142,7 +140,7 @@ def mark_sent(parsed: argparse.Namespace) -> int:
         ask(parsed.yes, f"Does the bank have the file of run {parsed.number}? This cannot be undone.")
         return [options.database.write_now(service.mark_sent, name, parsed.number, party, options.clock.utc_ms())]
 
-    return _with_runs(parsed, act)
+    return answered(parsed, act, HOW)
 
 
 def reject(parsed: argparse.Namespace) -> int:
@@ -152,7 +150,7 @@ def reject(parsed: argparse.Namespace) -> int:
         now_ms = options.clock.utc_ms()
         return [options.database.write_now(service.reject, name, parsed.number, party, now_ms, parsed.debit)]
 
-    return _with_runs(parsed, act)
+    return answered(parsed, act, HOW)
 
 
 def cancel(parsed: argparse.Namespace) -> int:
@@ -161,23 +159,4 @@ def cancel(parsed: argparse.Namespace) -> int:
         ask(parsed.yes, f"End run {parsed.number}?")
         return [options.database.write_now(service.cancel, name, parsed.number, party, options.clock.utc_ms())]
 
-    return _with_runs(parsed, act)
-
-
-def _with_runs(parsed: argparse.Namespace, act: Act, *, is_list: bool = False) -> int:
-    options = opened(parsed)
-    try:
-        name = community_of(options, parsed.community)
-        ids = options.database.read_now(ids_by_name, name)
-        found = act(options, name, ids)
-    finally:
-        options.database.close()
-    names = {party: label for label, party in ids.items()}
-    if parsed.json:
-        told = [report.as_json(one, names) for one in found]
-        print(json.dumps(told if is_list else told[0], indent=1))
-    else:
-        print(
-            "\n\n".join(report.as_text(one, names) for one in found) or "no debit run yet; next: tallystick debit run"
-        )
-    return 0
+    return answered(parsed, act, HOW)

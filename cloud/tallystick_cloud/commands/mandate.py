@@ -4,17 +4,16 @@ It never invents a mandate: what is added here was signed on paper or at a bank 
 """
 
 import argparse
-import json
-from collections.abc import Callable, Sequence
 
-from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, opened
-from tallystick_cloud.commands.run_words import common, day_of, yes
+from tallystick_cloud.commands.common import Commands, Options, ask, command, group
+from tallystick_cloud.commands.run_words import How, answered, common, day_of, yes
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.debits import mandates, report
 from tallystick_cloud.debits.mandate import NOTICE_DAYS, NewMandate, SequenceType
 from tallystick_cloud.debits.mandates import Shown
-from tallystick_cloud.parties.store import ids_by_name
 from tallystick_cloud.payouts.pain import BankParty
+
+HOW = How(report.mandate_json, report.mandate_text, "no mandate yet; next: tallystick mandate add", "\n")
 
 
 def add(commands: Commands) -> None:
@@ -86,15 +85,14 @@ def add_mandate(parsed: argparse.Namespace) -> int:
         )
         return [options.database.write_now(mandates.add, name, asked, options.clock.utc_ms())]
 
-    return _with_mandates(parsed, act)
+    return answered(parsed, act, HOW)
 
 
 def list_mandates(parsed: argparse.Namespace) -> int:
-    return _with_mandates(
-        parsed,
-        lambda options, name, _: options.database.read_now(mandates.show_all, name, options.clock.utc_ms()),
-        is_list=True,
-    )
+    def act(options: Options, name: str, ids: dict[str, bytes]) -> list[Shown]:
+        return options.database.read_now(mandates.show_all, name, options.clock.utc_ms())
+
+    return answered(parsed, act, HOW, is_list=True)
 
 
 def revoke(parsed: argparse.Namespace) -> int:
@@ -102,27 +100,4 @@ def revoke(parsed: argparse.Namespace) -> int:
         ask(parsed.yes, f"End mandate {parsed.reference}? This cannot be undone.")
         return [options.database.write_now(mandates.revoke, name, parsed.reference, options.clock.utc_ms())]
 
-    return _with_mandates(parsed, act)
-
-
-def _with_mandates(
-    parsed: argparse.Namespace,
-    act: Callable[[Options, str, dict[str, bytes]], Sequence[Shown]],
-    *,
-    is_list: bool = False,
-) -> int:
-    options = opened(parsed)
-    try:
-        name = community_of(options, parsed.community)
-        ids = options.database.read_now(ids_by_name, name)
-        found = act(options, name, ids)
-    finally:
-        options.database.close()
-    names = {party: label for label, party in ids.items()}
-    if parsed.json:
-        told = [report.mandate_json(one, names) for one in found]
-        print(json.dumps(told if is_list else told[0], indent=1))
-    else:
-        lines = [report.mandate_text(one, names) for one in found]
-        print("\n".join(lines) or "no mandate yet; next: tallystick mandate add")
-    return 0
+    return answered(parsed, act, HOW)

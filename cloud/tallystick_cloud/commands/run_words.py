@@ -1,18 +1,36 @@
-"""What the commands of payout and debit runs share: words of the command line, days, and the bank file on disk.
+"""What the commands of payouts, debits, mandates and bills share: words, days, answers, and the bank file on disk.
 
 It never overwrites a file that is not the run's own.
 """
 
 import argparse
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from tallystick_protocol.ids import sha256
 
-from tallystick_cloud.commands.common import Commands, command
+from tallystick_cloud.commands.common import Commands, Options, command, community_of, opened
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.keys import write_private
+from tallystick_cloud.parties.store import ids_by_name
+
+T = TypeVar("T")
+Act = Callable[[Options, str, dict[str, bytes]], Sequence[T]]
+"""What a command does in a community, whose parties are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class How(Generic[T]):
+    """How one of the things that a command answers with is told; `empty`: when there is none."""
+
+    as_json: Callable[[T, Mapping[bytes, str]], object]
+    as_text: Callable[[T, Mapping[bytes, str]], str]
+    empty: str
+    between: str = "\n\n"
 
 
 def numbered(
@@ -39,6 +57,24 @@ def day_of(field: str, text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise BadInput(field, f"is {text!r}; write YYYY-MM-DD") from None
+
+
+def answered(parsed: argparse.Namespace, act: Act[T], how: How[T], *, is_list: bool = False) -> int:
+    """Open the folder, act, and print what came of it: as JSON (a list, or the one thing) or in words."""
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        ids = options.database.read_now(ids_by_name, name)
+        found = act(options, name, ids)
+    finally:
+        options.database.close()
+    names = {party: label for label, party in ids.items()}
+    if parsed.json:
+        told = [how.as_json(one, names) for one in found]
+        print(json.dumps(told if is_list else told[0], indent=1))
+    else:
+        print(how.between.join(how.as_text(one, names) for one in found) or how.empty)
+    return 0
 
 
 def put_bank_file(path: Path, file_hash: bytes | None, write: Callable[[], bytes]) -> None:

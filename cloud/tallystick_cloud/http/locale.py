@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from datetime import date as Day
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from functools import lru_cache
 from gettext import NullTranslations
 from pathlib import Path
@@ -67,6 +68,11 @@ class Wording:
     def cents(self, nano: int) -> str:
         """A price below a unit in hundredths with two decimals: 18.76."""
         return self._decimal(Decimal(nano).scaleb(NANO_EXPONENT + 2), 2)
+
+    def percent(self, part: Fraction) -> str:
+        """A part of a whole in hundredths with at most two decimals: 12.35."""
+        hundredths = Decimal(round(part * 10_000)).scaleb(-2)
+        return str(format_decimal(hundredths, format="#,##0.##", locale=self.locale))
 
     def when(self, ms: int) -> datetime:
         """A stamp in the city's zone."""

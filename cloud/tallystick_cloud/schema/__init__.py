@@ -20,6 +20,7 @@ from .books import (
     user_acceptance,
     user_opening,
 )
+from .costs import cost_bill, cost_share
 from .debits import debit, debit_approval, debit_run, mandate
 from .gateways import (
     alarm,
@@ -85,6 +86,8 @@ __all__ = [
     "community",
     "contract_version",
     "cosignature",
+    "cost_bill",
+    "cost_share",
     "counter",
     "debit",
     "debit_approval",

@@ -4,10 +4,13 @@ It never nets a row away: opening plus rows is closing, and closing is the next 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from enum import StrEnum
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from tallystick_protocol.codes import LineKind
+from tallystick_protocol.money.cost import By
 
 from tallystick_cloud.uses.model import SettledUse, UnsettledUse, local_day
 
@@ -23,6 +26,8 @@ class RowKind(StrEnum):
     PAYOUT = "payout"
     RETURN = "return"
     PAYMENT = "payment"
+    BILL = "bill"  # a share of a bill
+    BILL_BACK = "bill-back"  # one that was taken back
 
 
 KINDS = {
@@ -31,6 +36,28 @@ KINDS = {
     LineKind.PAYOUT: RowKind.PAYOUT,
     LineKind.PAYMENT: RowKind.PAYMENT,  # a line about a payout is one that came back
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A part of a bill's key: `own` of `total` by a measure decides over `portion` of the bill."""
+
+    portion: Fraction
+    by: By
+    own: Fraction
+    total: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a row is a share of: the bill, the days of the reader's stay, and how the share came about."""
+
+    id: str
+    name: str
+    first_day: date
+    last_day: date
+    cents: int
+    measures: tuple[Measure, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +76,13 @@ class Row:
     use_id: bytes | None
     nano: int
     balance: int = 0
+    bill: Bill | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
     """One contract's part of a statement. `settlement`: its number, the statement's hash and when it was
-    closed, where it is signed and final."""
+    closed, where it is signed and final. `decision`: what fixed the key of shared bills, under no contract."""
 
     chain: bytes
     contract: str
@@ -63,6 +91,7 @@ class Account:
     rows: tuple[Row, ...]
     closing: int
     settlement: tuple[int, bytes, int] | None
+    decision: str | None = None
 
     @property
     def is_final(self) -> bool:
@@ -81,15 +110,27 @@ class Month:
     is_final: bool
 
 
+def all_final(accounts: Iterable[Account]) -> bool:
+    """Whether every contract's account is signed; shared bills are never signed, and posted for good."""
+    contracts = [one for one in accounts if one.decision is None]
+    return bool(contracts) and all(one.is_final for one in contracts)
+
+
 def account(
-    chain: bytes, contract: str, unit: str, opening: int, rows: Iterable[Row], settlement: tuple[int, bytes, int] | None
+    chain: bytes,
+    contract: str,
+    unit: str,
+    opening: int,
+    rows: Iterable[Row],
+    settlement: tuple[int, bytes, int] | None,
+    decision: str | None = None,
 ) -> Account:
     """Rows in order of time with their running balance."""
     found, balance = [], opening
     for row in sorted(rows, key=lambda one: (one.at_ms, one.ref)):
         balance += row.nano
         found.append(replace(row, balance=balance))
-    return Account(chain, contract, unit, opening, tuple(found), balance, settlement)
+    return Account(chain, contract, unit, opening, tuple(found), balance, settlement, decision)
 
 
 def row_of_use(one: UnsettledUse | SettledUse, kind: RowKind, nano: int, at_ms: int) -> Row:

@@ -18,6 +18,7 @@ from tallystick_cloud.invoices.view import document_view
 from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.statements import service, view
+from tallystick_cloud.statements.model import all_final
 from tallystick_cloud.uses.reader import reader_of
 
 ONE = "/statements/{period:[0-9-]+}"
@@ -94,7 +95,7 @@ def statement_routes(database: Database, pages: Pages, clock: Clock) -> RouteTab
             opening=exact(sum(one.opening for one in accounts), w),
             moved=exact(sum(row.nano for one in accounts for row in one.rows), w, signed=True),
             closing=exact(sum(one.closing for one in accounts), w),
-            is_final=bool(accounts) and all(one.is_final for one in accounts),
+            is_final=all_final(accounts),
             span=span,
             month=month,
             unit=place.unit,

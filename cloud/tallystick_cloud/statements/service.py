@@ -2,12 +2,16 @@
 
 It never shows another party's statement, and where a period is settled it shows exactly the signed one."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
+from fractions import Fraction
 from typing import Any
 
 from sqlalchemy import Connection
+from tallystick_protocol.money.cost import By
 from tallystick_protocol.statement import Line
 
 from tallystick_cloud.contracts.store import book
@@ -18,10 +22,13 @@ from tallystick_cloud.statements.model import (
     KINDS,
     REF_CHARS,
     Account,
+    Bill,
+    Measure,
     Month,
     Row,
     RowKind,
     account,
+    all_final,
     joined,
     row_of_use,
 )
@@ -40,11 +47,12 @@ class _Books:
     unsettled: Mapping[bytes, Sequence[UnsettledUse]]
     payouts: Mapping[bytes, Sequence[Any]]
     payments: Mapping[bytes, Sequence[Any]]
+    bills: Mapping[bytes, Sequence[Any]]
     about: Mapping[bytes, SettledUse]
 
     @property
     def chains(self) -> list[bytes]:
-        known = {*self.signed, *self.unsettled, *self.payouts, *self.payments}
+        known = {*self.signed, *self.unsettled, *self.payouts, *self.payments, *self.bills}
         return sorted(known, key=lambda chain: (self.names.get(chain, ("", ""))[0], chain))
 
 
@@ -73,7 +81,7 @@ def _month(text: str, found: Sequence[Account]) -> Month:
     rows = [row for one in found for row in one.rows]
     paid = -sum(row.nano for row in rows if row.kind in (RowKind.PAYOUT, RowKind.RETURN, RowKind.PAYMENT))
     moved = sum(row.nano for row in rows) + paid
-    is_final = bool(found) and all(one.is_final for one in found)
+    is_final = all_final(found)
     return Month(text, sum(one.opening for one in found), moved, paid, sum(one.closing for one in found), is_final)
 
 
@@ -82,12 +90,15 @@ def _books(conn: Connection, reader: Reader, at_ms: int) -> _Books:
     signed = store.signed(conn, reader.community, party)
     refs = [bytes(line.ref) for one in signed if one.message is not None for line in one.message.lines]
     versions = book(conn, reader.community).versions
+    bills = store.bills(conn, reader.community, party)
     return _Books(
-        names={one.chain: (one.contract.name, one.contract.unit) for one in versions},
+        names={one.chain: (one.contract.name, one.contract.unit) for one in versions}
+        | {bytes(one.chain): (one.name, one.unit) for one in bills},
         signed=_by_chain(signed),
         unsettled=_by_chain(read_unsettled(conn, reader, at_ms)),
         payouts=_by_chain(store.payouts(conn, reader.community, party)),
         payments=_by_chain(store.payments(conn, reader.community, party)),
+        bills=_by_chain(bills),
         about=read_settled(conn, reader, refs),
     )
 
@@ -117,7 +128,8 @@ def _account(books: _Books, chain: bytes, span: Span) -> Account | None:
     if not rows and not opening:
         return None
     final = (signed[-1].number, signed[-1].h, signed[-1].closed_ms) if is_final else None
-    return account(chain, name, unit, opening, rows, final)
+    decided = books.bills[chain][-1].decision_ref if chain in books.bills else None
+    return account(chain, name, unit, opening, rows, final, decided)
 
 
 def _signed_rows(one: store.Signed, books: _Books) -> Iterable[Row]:
@@ -148,6 +160,29 @@ def _money_row(books: _Books, one: store.Signed, line: Line, kind: RowKind) -> R
     return _bare(f"M-{ref.hex()[:REF_CHARS]}", at_ms, kind, line.amount)
 
 
+def _bill_rows(shares: Iterable[Any]) -> Iterable[Row]:
+    """A row per share of a bill, and one for each that was taken back."""
+    for one in shares:
+        measures = tuple(
+            Measure(Fraction(portion), By(by), Fraction(own), Fraction(total))
+            for portion, by, own, total in json.loads(one.parts)
+        )
+        days = date.fromisoformat(one.first_day), date.fromisoformat(one.last_day)
+        bill = Bill(one.bill_id, one.name, *days, one.bill_cents, measures)
+        ref = f"{bytes(one.bill).hex()[:REF_CHARS]}-{one.position}"
+        charge = replace(_bare(f"B-{ref}", one.posted_ms, RowKind.BILL, -one.cents * CENT_NANO), bill=bill)
+        yield replace(charge, asset=one.asset)
+        if one.reversed_ms is not None:
+            yield replace(
+                charge,
+                ref=f"X-{ref}",
+                at_ms=one.reversed_ms,
+                kind=RowKind.BILL_BACK,
+                nano=-charge.nano,
+                asset=one.asset,
+            )
+
+
 def _open_rows(books: _Books, chain: bytes, since_ms: int) -> Iterable[Row]:
     """What no statement holds yet: uses, corrections of settled ones, payouts sent or come back, payments."""
     for use in books.unsettled.get(chain, ()):
@@ -155,6 +190,7 @@ def _open_rows(books: _Books, chain: bytes, since_ms: int) -> Iterable[Row]:
         for kind, nano in ((RowKind.SHARE, use.share), (RowKind.CHARGE, use.charge)):
             if nano:
                 yield row_of_use(use, RowKind.CORRECTION if use.is_correction else kind, nano, at_ms)
+    yield from _bill_rows(books.bills.get(chain, ()))
     for row in books.payouts.get(chain, ()):
         ref = f"P-{bytes(row.id).hex()[:REF_CHARS]}"
         if row.sent_ms >= since_ms:

@@ -9,7 +9,17 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, select
 from tallystick_protocol.statement import Statement
 
-from tallystick_cloud.schema import bank_payment, journal, payout, posting, settlement, settlement_leaf, statement
+from tallystick_cloud.schema import (
+    bank_payment,
+    cost_bill,
+    cost_share,
+    journal,
+    payout,
+    posting,
+    settlement,
+    settlement_leaf,
+    statement,
+)
 from tallystick_cloud.settlement.model import TreeKey
 
 
@@ -66,6 +76,18 @@ def payments(conn: Connection, community: str, party: bytes) -> Sequence[Any]:
         .where(bank_payment.c.community == community, bank_payment.c.party == party)
         .order_by(bank_payment.c.booked_ms, bank_payment.c.id)
     ).all()
+
+
+def bills(conn: Connection, community: str, party: bytes) -> Sequence[Any]:
+    """The party's shares of bills with the bill of each, oldest first."""
+    bill = cost_bill.c
+    return conn.execute(
+        select(cost_share, bill.chain, bill.name, bill.bill.label("bill_id"), bill.cents.label("bill_cents"),
+               bill.collector, bill.unit, bill.decision_ref, bill.posted_ms, bill.reversed_ms)
+        .join(cost_bill, bill.id == cost_share.c.bill)
+        .where(cost_share.c.community == community, cost_share.c.party == party, bill.collector != party)
+        .order_by(bill.posted_ms, bill.id, cost_share.c.position)
+    ).all()  # fmt: skip
 
 
 def first_booked_ms(conn: Connection, community: str, party: bytes) -> int | None:

@@ -7,13 +7,31 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tallystick_protocol.money.cost import By
+
 from tallystick_cloud.http.amounts import Amount, exact, harmless, plain
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.http.month import Month as Calendar
 from tallystick_cloud.settlement.statements import reference_of
-from tallystick_cloud.statements.model import Account, Month, Row, RowKind
+from tallystick_cloud.statements.model import Account, Bill, Month, Row, RowKind
 
 COLUMNS = ("contract", "reference", "time", "what", "detail", "amount", "balance", "unit")
+
+NANO_PER_CENT = 10**7
+
+
+def N_(text: str) -> str:
+    """Marks a text for translation; it is translated where it is shown."""
+    return text
+
+
+MEASURES = {
+    By.USE: N_("by use"),
+    By.PEOPLE: N_("by people"),
+    By.SHARE: N_("by shares"),
+    By.AREA: N_("by area"),
+    By.FLAT: N_("by flats"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +62,7 @@ class AccountView:
     is_final: bool
     state: str
     rows: tuple[RowView, ...]
+    is_contract: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +81,9 @@ class MonthView:
 def account_view(one: Account, w: Wording) -> AccountView:
     """Opening, rows, closing."""
     _ = w.gettext
-    if one.settlement is None:
+    if one.decision is not None:
+        state = _("bills shared by {decision}").format(decision=one.decision)
+    elif one.settlement is None:
         state = _("open, not final")
     else:
         number, h, closed_ms = one.settlement
@@ -73,7 +94,7 @@ def account_view(one: Account, w: Wording) -> AccountView:
         *(_row(one, row, w) for row in one.rows),
         _edge(one, _("Closing balance") if one.is_final else _("Balance now, not final"), one.closing, w),
     )
-    return AccountView(one.chain.hex(), one.contract, one.unit, one.is_final, state, rows)
+    return AccountView(one.chain.hex(), one.contract, one.unit, one.is_final, state, rows, one.decision is None)
 
 
 def _edge(one: Account, what: str, nano: int, w: Wording) -> RowView:
@@ -93,6 +114,8 @@ def _row(one: Account, row: Row, w: Wording) -> RowView:
 
 def _what(one: Account, row: Row, w: Wording) -> str:
     _ = w.gettext
+    if row.bill is not None:
+        return row.bill.id if row.kind is RowKind.BILL else _("{bill}, taken back").format(bill=row.bill.id)
     return {
         RowKind.PAYOUT: _("Payout to your bank account"),
         RowKind.RETURN: _("Payout that came back"),
@@ -103,6 +126,8 @@ def _what(one: Account, row: Row, w: Wording) -> str:
 def _detail(row: Row, w: Wording) -> str:
     """What the row is, beyond the asset."""
     _ = w.gettext
+    if row.bill is not None:
+        return _bill(row.asset, row.bill, w)
     if row.use_id is None:
         return ""
     words = {
@@ -113,6 +138,21 @@ def _detail(row: Row, w: Wording) -> str:
         words += ", " + _("programme {name}").format(name=row.programme)
     prefix = {RowKind.CHARGE: _("you used it"), RowKind.CORRECTION: _("correction")}.get(row.kind)
     return f"{prefix}: {words}" if prefix else words
+
+
+def _bill(asset: str, bill: Bill, w: Wording) -> str:
+    """The flat, the days, the whole bill, and what of each part of the key is this stay's."""
+    _ = w.gettext
+    whole = _("{flat}, {first} to {last}, of {amount}").format(
+        flat=asset, first=bill.first_day, last=bill.last_day, amount=exact(bill.cents * NANO_PER_CENT, w)
+    )
+    parts = [
+        _("{part} % {by}, your part {own} %").format(
+            part=w.percent(one.portion), by=_(MEASURES[one.by]), own=w.percent(one.own / one.total)
+        )
+        for one in bill.measures
+    ]
+    return f"{whole}: {'; '.join(parts)}"
 
 
 def as_csv(accounts: Sequence[AccountView]) -> str:

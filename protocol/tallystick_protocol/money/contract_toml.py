@@ -82,7 +82,7 @@ def draft_contract(
     name. `prev` and `version` place it in its chain.
     Raises ContractError (line, field, reason) for anything that is missing, wrong, unknown or does not fit together.
     """
-    table = _parsed(text)
+    table = parsed(text)
     if table.count("version", 0) != FILE_VERSION:
         raise table.fail("version", f"must be {FILE_VERSION}, the version of this file format")
     refs = tuple(_party(item, parties) for item in table.tables("party"))
@@ -138,7 +138,8 @@ def _head(table: Table, known: Mapping[str, PartyId]) -> dict[str, object]:
     }
 
 
-def _parsed(text: str) -> Table:
+def parsed(text: str) -> Table:
+    """The fields of a TOML file with their lines; raises ContractError for one that is too long or no TOML."""
     if len(text) > FILE_CHARACTERS_MAX:
         reason = f"is {len(text)} characters long, the limit is {FILE_CHARACTERS_MAX}: make two contracts of it"
         raise ContractError(0, "file", reason)

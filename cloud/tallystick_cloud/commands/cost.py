@@ -1,0 +1,128 @@
+"""`tallystick cost check | bill | show | reverse`: bills of a house, shared by the key that its owners fixed.
+
+It never posts without being told: `check` says what everybody would pay.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from sqlalchemy import Connection
+from tallystick_protocol.money.cost import Charge, Cost
+from tallystick_protocol.money.toml_cost import load_cost
+
+from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, opened
+from tallystick_cloud.commands.run_words import How, answered, common, yes
+from tallystick_cloud.commands.signing import party_of
+from tallystick_cloud.costs import report, service
+from tallystick_cloud.costs.service import Asked, Shared
+from tallystick_cloud.costs.store import bills
+from tallystick_cloud.errors import BadInput
+
+FILE_BYTES_MAX = 2**20
+HOW = How(report.as_json, report.as_text, "no bill yet; next: tallystick cost bill FILE")
+
+
+def add(commands: Commands) -> None:
+    words = group(commands, "cost", "Bills of a house: shared by use, people, shares or area, posted once.")
+    found = command(
+        words,
+        "check",
+        check,
+        "Check a cost pool's file, and say what everybody would pay of its bill. Nothing is posted.",
+        "  tallystick cost check house.toml --data D\n  tallystick cost check house.toml --json --data D\n",
+    )
+    found.add_argument("file", type=Path, metavar="FILE")
+    common(found)
+    found = command(
+        words,
+        "bill",
+        bill,
+        "Post the bill in the file: everybody owes a share. The same bill again changes nothing.",
+        "  tallystick cost bill house.toml --party 'Lindenhof eG' --data D\n",
+    )
+    found.add_argument("file", type=Path, metavar="FILE")
+    found.add_argument("--party", required=True, metavar="NAME", help="who posts it: the collector or a manager")
+    yes(found)
+    common(found)
+    found = command(
+        words,
+        "show",
+        show,
+        "Show one bill or all, with every share and how it came about.",
+        "  tallystick cost show --data D\n  tallystick cost show '2026 heating' --json --data D\n",
+    )
+    found.add_argument("bill", nargs="?", metavar="BILL")
+    common(found)
+    found = command(
+        words,
+        "reverse",
+        reverse,
+        "Take a bill back by one correction: balances are as if it had never been. Cannot be undone.",
+        "  tallystick cost reverse '2026 heating' --party 'Lindenhof eG' --why 'wrong amount' --yes --data D\n",
+    )
+    found.add_argument("bill", metavar="BILL")
+    found.add_argument("--party", required=True, metavar="NAME", help="the collector or a manager")
+    found.add_argument("--why", required=True, metavar="TEXT", help="stands beside it for ever")
+    yes(found)
+    common(found)
+
+
+def check(parsed: argparse.Namespace) -> int:
+    _, cost = _file(parsed.file)
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        charges = options.database.write_now(service.check, name, cost, None, options.clock.utc_ms())
+    finally:
+        options.database.close()
+    _say(parsed, cost, charges)
+    return 0
+
+
+def _say(parsed: argparse.Namespace, cost: Cost, charges: list[Charge]) -> None:
+    as_json = json.dumps(report.preview_json(cost, charges), indent=1)
+    print(as_json if parsed.json else report.preview_text(cost, charges))
+
+
+def bill(parsed: argparse.Namespace) -> int:
+    text, cost = _file(parsed.file)
+
+    def act(options: Options, name: str, ids: dict[str, bytes]) -> list[Shared]:
+        asked = Asked(cost, text, party_of(name, ids, parsed.party))
+        if cost.bill is not None:
+            ask(parsed.yes, f"Post bill {cost.bill.id} over {len(cost.flats)} flats?")
+        return [options.database.write_now(service.bill, name, asked, options.clock.utc_ms())]
+
+    return answered(parsed, act, HOW)
+
+
+def show(parsed: argparse.Namespace) -> int:
+    def act(options: Options, name: str, ids: dict[str, bytes]) -> list[Shared]:
+        def read(conn: Connection) -> list[Shared]:
+            wanted = [one.bill for one in bills(conn, name)] if parsed.bill is None else [parsed.bill]
+            return [service.show(conn, name, one) for one in wanted]
+
+        return options.database.read_now(read)
+
+    return answered(parsed, act, HOW, is_list=parsed.bill is None)
+
+
+def reverse(parsed: argparse.Namespace) -> int:
+    def act(options: Options, name: str, ids: dict[str, bytes]) -> list[Shared]:
+        party = party_of(name, ids, parsed.party)
+        ask(parsed.yes, f"Take bill {parsed.bill} back? This cannot be undone.")
+        now_ms = options.clock.utc_ms()
+        return [options.database.write_now(service.reverse, name, parsed.bill, party, parsed.why, now_ms)]
+
+    return answered(parsed, act, HOW)
+
+
+def _file(path: Path) -> tuple[str, Cost]:
+    if path.stat().st_size > FILE_BYTES_MAX:
+        raise BadInput(str(path), f"is larger than {FILE_BYTES_MAX} bytes")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput(str(path), f"is not UTF-8 at byte {error.start}") from None
+    return text, load_cost(text)
