@@ -23,6 +23,7 @@ from tallystick_cloud.payouts.store import StoredPayout
 from .reference import is_reference, references_in
 from .statement import AccountStatement, Entry
 
+TEXTS_BYTES_MAX = 2**20  # of the lines of one remittance together; each line has its limit where it is read
 NO_CHAIN = bytes(32)  # suspense belongs to no contract
 RETURN_FEE_CENTS_MAX = 5_000  # banks take some euro for a return; more is another amount
 PAID_BY_ENTRY = "paid by an entry"  # as against `paid`, which a person may have said
@@ -97,7 +98,7 @@ def content_of(statement: AccountStatement) -> H32:
     ]
     head = [statement.id, statement.iban, statement.currency, statement.opening_cents, statement.closing_cents]
     days = [statement.opening_day.isoformat(), statement.closing_day.isoformat()]
-    return sha256(cbor.encode([head, days, rows]))
+    return sha256(cbor.encode([head, days, rows], text_bytes_max=TEXTS_BYTES_MAX))
 
 
 def entry_id(content: H32, position: int) -> H32:

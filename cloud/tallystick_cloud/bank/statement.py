@@ -46,7 +46,10 @@ class AccountStatement:
     entries: tuple[Entry, ...]
 
     def check_closes(self) -> None:
-        """Raise BankInUnread unless opening and entries make the closing."""
+        """Raise BankInUnread unless opening and entries make the closing, and it closes after it opened."""
+        if self.closing_day < self.opening_day:
+            detail = f"closes on {self.closing_day} and opened on {self.opening_day}; ask the bank for it again"
+            raise BankInUnread(f"statement {self.id}", detail)
         moved = sum(entry.cents for entry in self.entries)
         if self.opening_cents + moved != self.closing_cents:
             off = self.closing_cents - self.opening_cents - moved

@@ -4,6 +4,7 @@ It never resolves an entity and never guesses a missing element.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -13,8 +14,10 @@ from .errors import BankInUnread
 
 FILE_BYTES_MAX = 20 * 2**20  # a statement with 20,000 entries has about 15 MB
 TEXT_CHARS_MAX = 500  # the longest text of these messages that is read: 500 characters of AddtlNtryInf
-_AMOUNT = re.compile(r"(\d{1,13})(?:\.(\d{1,5}))?")  # 18 digits, 5 of them fractions (ActiveCurrencyAndAmount)
-_DAY = re.compile(r"(\d{4}-\d{2}-\d{2})(?:Z|[+-]\d{2}:\d{2})?")
+_AMOUNT = re.compile(r"([0-9]{1,13})(?:\.([0-9]{1,5}))?")  # 18 digits, 5 of them fractions (ActiveCurrencyAndAmount)
+_DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:Z|[+-][0-9]{2}:[0-9]{2})?")
+CENTS_MAX = (2**63 - 1) // 10**7  # the books hold 64 bits of nano: 9,223,372,036.85
+YEARS = range(2000, 2100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Node:
 
     def content(self) -> str:
         """Its text without blanks around it; raises BankInUnread when there is none or too much."""
-        text = (self.element.text or "").strip()
+        text = unicodedata.normalize("NFC", (self.element.text or "").strip())
         if not text:
             raise BankInUnread(self.path, "is empty")
         if len(text) > TEXT_CHARS_MAX:
@@ -72,7 +75,10 @@ class Node:
         fraction = (found[2] or "").rstrip("0")
         if len(fraction) > 2:
             raise BankInUnread(self.path, f"is {text}; banks move whole cents")
-        return int(found[1]) * 100 + int(fraction.ljust(2, "0"))
+        cents = int(found[1]) * 100 + int(fraction.ljust(2, "0"))
+        if cents > CENTS_MAX:
+            raise BankInUnread(self.path, f"is {text}; the books hold amounts up to 9223372036.85")
+        return cents
 
     def day(self) -> date:
         """`Dt`, or the day of `DtTm`."""
@@ -82,7 +88,10 @@ class Node:
         try:
             if fits is None:
                 raise ValueError
-            return date.fromisoformat(fits[1])
+            made = date.fromisoformat(fits[1])
+            if made.year not in YEARS:
+                raise ValueError
+            return made
         except ValueError:
             raise BankInUnread(found.path, f"is {text!r}; expected a day such as 2026-11-30") from None
 
@@ -107,7 +116,9 @@ def read(data: bytes, messages: Sequence[str]) -> tuple[str, Node]:
         root = ET.fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", text, count=1))
     except ET.ParseError as error:
         line, column = error.position
-        raise BankInUnread("file", f"is not XML at line {line}, column {column + 1}") from None
+        raise BankInUnread(
+            "file", f"is not XML at line {line}, column {column + 1}; ask the bank for camt.053 or pain.002"
+        ) from None
     except RecursionError:
         raise BankInUnread("file", "is nested too deeply") from None
     return _known(root, messages)

@@ -9,9 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tallystick_protocol import cbor
 from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.contract import Contract, Mode
+from tallystick_protocol.money.errors import UsageError
+from tallystick_protocol.money.numbers import NANO
 from tallystick_protocol.money.rating import Rated, Usage
 
 _SIGN = 1 << 63  # makes signed numbers sort as unsigned bytes
@@ -128,6 +131,9 @@ def check_zero(lines: Amounts) -> None:
 
 
 def check_rated(rated: Rated) -> None:
-    """Law 2: shares sum to the fee and none is negative."""
+    """Law 2: shares sum to the fee and none is negative. Raises UsageError for a fee that no amount can hold."""
+    if rated.fee > cbor.INT_MAX:
+        reason = f"costs {rated.fee // NANO}, more than the {cbor.INT_MAX // NANO} that an amount can hold"
+        raise UsageError("use", f"{reason}: check the meter's counts and the price")
     if sum(amount for _, amount in rated.shares) != rated.fee or any(amount < 0 for _, amount in rated.shares):
         raise InvariantError(f"use {rated.usage.use_id.hex()}: shares do not make up the fee")

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, text, update
+from sqlalchemy import Connection, bindparam, case, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DataError, IntegrityError
+from tallystick_protocol import cbor
 
+from tallystick_cloud.errors import Conflict
 from tallystick_cloud.schema import balance, counter, journal, posting, posting_period, use, use_counter, use_rating
 
 from .model import Amounts
 
+BEYOND = "would leave what an account can hold (9,223,372,036 units); nothing is booked, check the amounts"
 IN_MAX = 5000  # values in one IN list: far below SQLite's 32,766 parameters
 
 
@@ -151,7 +155,9 @@ def insert_journals(conn: Connection, rows: list[dict[str, object]]) -> list[int
 
 
 def posting_rows(community: str, journal_id: int, lines: Amounts) -> list[dict[str, object]]:
-    """The rows of one journal's postings, in account order, to be written together with others."""
+    """The rows of one journal's postings, in account order, to be written together with others. Raises Conflict."""
+    if any(abs(amount) > cbor.INT_MAX for amount in lines.values()):
+        raise Conflict("posting", BEYOND)
     return [
         {
             "journal": journal_id,
@@ -174,14 +180,20 @@ def write_postings(conn: Connection, rows: list[dict[str, object]]) -> None:
 
 
 def move_balances(conn: Connection, community: str, lines: Amounts) -> None:
-    """Add amounts to balances, in account order, so that writers never wait for each other in a ring."""
+    """Add amounts to balances, in account order, so that writers never wait for each other in a ring.
+
+    Raises Conflict when an account would hold more than 64 bits; the caller's transaction is to be given up.
+    """
     if not lines:
         return
     rows: list[dict[str, object]] = []
     for line in sorted(lines, key=lambda one: one.key()):
         key = dict(zip(_BALANCE_KEY, line.key(), strict=True))
         rows.append({**key, "community": community, "amount": lines[line]})
-    conn.execute(_upserts(conn.dialect.name)[1], rows)
+    try:
+        conn.execute(_upserts(conn.dialect.name)[1], rows)
+    except (DataError, IntegrityError) as error:
+        raise Conflict("balance", BEYOND) from error
 
 
 _BALANCE_KEY = ("holder", "account", "party", "chain", "unit")
@@ -194,7 +206,10 @@ def _upserts(dialect: str) -> tuple[Any, Any]:
     counters_made: Any = make(counter)
     changes = {"value": counters_made.excluded.value, "position": counters_made.excluded.position}
     balances_made: Any = make(balance)
-    added = {"amount": balance.c.amount + balances_made.excluded.amount}
+    total: Any = balance.c.amount + balances_made.excluded.amount
+    if dialect == "sqlite":  # which makes a float of what leaves 64 bits; NULL is refused, as PostgreSQL refuses it
+        total = case((func.typeof(total) == "integer", total))
+    added = {"amount": total}
     return (
         counters_made.on_conflict_do_update(index_elements=["counter"], set_=changes),
         balances_made.on_conflict_do_update(index_elements=list(_BALANCE_KEY), set_=added),
