@@ -105,6 +105,8 @@ def _item(row: object, moments: list[Moment], serials: list[str]) -> Item:
 def encode_channel(state: ChannelState) -> bytes:
     suspect = state.suspect
     aside = suspect and [int(suspect.reason), suspect.first, suspect.last, _moment(suspect.at), suspect.count]
+    if aside and suspect and suspect.since is not None:
+        aside.append(_moment(suspect.since))
     at = None if state.at is None else _moment(state.at)
     level = [state.generation, state.base, state.value, at, state.serial]
     return cbor.encode([VERSION, state.number, level, [state.pagination, state.event], aside])
@@ -135,8 +137,8 @@ def _channel(data: bytes) -> ChannelState:
 
 def _suspect(row: object) -> Suspect | None:
     match row:
-        case [int(reason), int(first), int(last), at, int(count)]:
-            return Suspect(Reason(reason), first, last, _to_moment(at), count)
+        case [int(reason), int(first), int(last), at, int(count), *since]:
+            return Suspect(Reason(reason), first, last, _to_moment(at), count, _to_moment(since[0]) if since else None)
         case _:
             return None
 

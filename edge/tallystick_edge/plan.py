@@ -4,7 +4,7 @@ It is made once at the start; it reads profiles but no device."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tallystick_edge.config import ChannelConfig, EdgeConfig, MeterConfig, UseConfig
@@ -101,7 +101,10 @@ def _meter(meter: MeterConfig, use: UseConfig | None, own: Path | None) -> Meter
         register = _register(profile, channel.register, f"{key}.channel.register")
         if register.kind is RegisterKind.COUNTER:
             _may_be_billed(meter, profile)
-            counters.append(CounterPlan(channel.number, register.name, _rule(meter, channel, register)))
+            rule = _rule(meter, channel, register)
+            if use is not None and channel.register == use.energy:
+                rule = replace(rule, still_ms=0)
+            counters.append(CounterPlan(channel.number, register.name, rule))
         elif channel.rated_max_per_h is not None:
             raise _error(f"{key}.channel.rated_max_per_h", f"{channel.register} is a gauge", "leave it out")
         else:

@@ -12,13 +12,16 @@ from tallystick_edge.items import Moment, Reading
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """Values set aside because they do not follow the last good one; `count` of them follow each other plausibly."""
+    """Values set aside because they do not follow the last good one; `count` of them follow each other plausibly.
+
+    `since`: when this boot saw the first of them."""
 
     reason: Reason
     first: int
     last: int
     at: Moment
     count: int
+    since: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)

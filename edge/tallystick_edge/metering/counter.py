@@ -10,12 +10,15 @@ from tallystick_protocol.codes import EventCode, MeterState, Reason
 from tallystick_edge.items import Happening, Item, Moment, Reading
 from tallystick_edge.metering.channel import ChannelState, Suspect, after
 
-CONFIRM_COUNT = 5  # values that must follow each other before a new level is believed: a glitch is 1 or 2 polls long
+GLITCH_POLLS = 2  # as long as a wrong value lasts
+CONFIRM_COUNT = 5  # values that must follow each other before a new level is believed
 SLACK_MS = 5_000  # an answer is stamped when it arrives: two stamps may be this much closer than the two measurements
 SLACK_STEPS = 2  # each of two readings is rounded to a step of the register
 FLOAT32_BITS = 24  # of a significand: neighbours are 2^-23 of the power of two below them apart
 GAP_UNKNOWN_MS = 31 * 86_400_000  # when no clock says how long the gateway was off, allow a month at rated power
+STILL_MS = 900_000  # a converter that starts or hangs repeats one value for minutes, and a bill can wait for so long
 HOUR_MS = 3_600_000
+WAITS = Reason.BOOT  # why a suspect waits that is plausible, and not sure
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +26,15 @@ class CounterRule:
     """What is known of the register: where it wraps, and the most it can count per hour, in its own units.
 
     `step`: by how much it moves at once. `float_unit`: value units per unit of a float32 register, whose steps grow
-    with the reading: 7.8 Wh at 100,000 kWh."""
+    with the reading: 7.8 Wh at 100,000 kWh. `still_ms`: how long a register that does not move must repeat itself
+    before its rise over an outage of unknown length is believed; 0 where a use hangs on it and cannot wait."""
 
     modulus: int | None
     rated_max_per_h: int | None
     every_ms: int
     step: int = 1
     float_unit: int | None = None
+    still_ms: int = STILL_MS
 
     def step_at(self, value: int) -> int:
         """The step of the register around `value`, rounded up to whole value units."""
@@ -65,20 +70,43 @@ class Metered:
 
 def meter(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
     """Decide one value. Pure; the returned reading carries no use number yet."""
+    decided = _decide(state, rule, seen)
+    waiting = state.suspect
+    if waiting is None or waiting.reason is not WAITS or seen.value >= waiting.last:
+        return decided
+    # it waited for company and was contradicted: the record of it is all that stays
+    total = state.base + waiting.last
+    event = Happening(state.number, seen.at, EventCode.QUARANTINED, total=total, reason=Reason.IMPLAUSIBLE_JUMP)
+    return replace(decided, events=(event, *decided.events))
+
+
+def _decide(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
     if seen.value < 0 or (rule.modulus is not None and seen.value >= rule.modulus):
         return _set_aside(state, rule, seen, Reason.DECODE)
     if state.value is None or state.at is None:
         return _accept(state, seen, Reason.BEGIN)
     if seen.serial is not None and state.serial is not None and seen.serial != state.serial:
         return _exchange(state, seen, state.value, state.serial, seen.serial)
-    allowed = _allowed(rule, seen.at, state.at, seen.value)
-    if seen.value < state.value:
-        if rule.modulus is not None and _wrapped(state.value, seen.value, rule.modulus, allowed):
-            return _wrap(state, seen, rule.modulus)
-        return _set_aside(state, rule, seen, Reason.FELL)
-    if allowed is not None and seen.value - state.value > allowed:
+    if state.suspect is not None and _is_other_level(state.suspect, rule, seen):
         return _set_aside(state, rule, seen, Reason.IMPLAUSIBLE_JUMP)
-    return _accept(state, seen, Reason.BOOT if seen.at.boot != state.at.boot else None)
+    allowed = _allowed(rule, seen.at, state.at, seen.value)
+    risen = seen.value - state.value
+    if risen < 0:
+        if rule.modulus is None or not _wrapped(state.value, seen.value, rule.modulus, allowed):
+            return _set_aside(state, rule, seen, Reason.FELL)
+        risen += rule.modulus
+    elif allowed is not None and risen > allowed:
+        return _set_aside(state, rule, seen, Reason.IMPLAUSIBLE_JUMP)
+    if seen.at.since_ms(state.at) is None and not _is_soon(rule, seen, risen):
+        return _wait(state, rule, seen)
+    return _good(state, rule, seen)
+
+
+def _good(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
+    if rule.modulus is not None and seen.value < state.total - state.base:
+        return _wrap(state, seen, rule.modulus)
+    is_boot = state.at is not None and seen.at.boot != state.at.boot
+    return _accept(state, seen, Reason.BOOT if is_boot else None)
 
 
 def _wrapped(before: int, now: int, modulus: int, allowed: int | None) -> bool:
@@ -90,10 +118,20 @@ def _wrapped(before: int, now: int, modulus: int, allowed: int | None) -> bool:
 
 def _allowed(rule: CounterRule, now: Moment, before: Moment, value: int) -> int | None:
     """The most the register can have risen; None when nothing is known of the meter's rating."""
+    elapsed = now.since_ms(before)
+    return _at_rated(rule, GAP_UNKNOWN_MS if elapsed is None else elapsed, value)
+
+
+def _is_soon(rule: CounterRule, seen: Seen, risen: int) -> bool:
+    """Whether so much can have been used since this boot began, however short it was dark before."""
+    most = _at_rated(rule, seen.at.uptime_ms, seen.value)
+    return most is None or risen <= most
+
+
+def _at_rated(rule: CounterRule, elapsed_ms: int, value: int) -> int | None:
     if rule.rated_max_per_h is None:
         return None
-    elapsed = now.since_ms(before)
-    span = (GAP_UNKNOWN_MS if elapsed is None else elapsed) + 2 * rule.every_ms + SLACK_MS
+    span = elapsed_ms + 2 * rule.every_ms + SLACK_MS
     return rule.rated_max_per_h * span // HOUR_MS + SLACK_STEPS * rule.step_at(value)
 
 
@@ -136,10 +174,38 @@ def _set_aside(state: ChannelState, rule: CounterRule, seen: Seen, reason: Reaso
 
 
 def _follow(suspect: Suspect | None, rule: CounterRule, seen: Seen, reason: Reason) -> Suspect:
-    fresh = Suspect(reason, seen.value, seen.value, seen.at, 1)
+    fresh = Suspect(reason, seen.value, seen.value, seen.at, 1, seen.at)
     if suspect is None or suspect.reason is not reason or seen.value < suspect.last:
         return fresh
     allowed = _allowed(rule, seen.at, suspect.at, seen.value)
     if allowed is not None and seen.value - suspect.last > allowed:
         return fresh
-    return replace(suspect, last=seen.value, at=seen.at, count=suspect.count + 1)
+    since = seen.at if suspect.since is None or suspect.since.boot != seen.at.boot else suspect.since
+    return replace(suspect, last=seen.value, at=seen.at, count=suspect.count + 1, since=since)
+
+
+def _is_other_level(suspect: Suspect, rule: CounterRule, seen: Seen) -> bool:
+    """Whether a value goes on from one that cannot have been reached from the last good one: then it cannot either, and
+    no time that passes makes it so. One alone may be a glitch; across a boot it counts when little was used since."""
+    if suspect.reason is not Reason.IMPLAUSIBLE_JUMP or seen.value < suspect.last:
+        return False
+    risen = seen.value - suspect.last
+    allowed = _allowed(rule, seen.at, suspect.at, seen.value)
+    if allowed is not None and risen > allowed:
+        return False
+    return suspect.count > GLITCH_POLLS or (seen.at.boot != suspect.at.boot and _is_soon(rule, seen, risen))
+
+
+def _wait(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
+    """Nobody knows how long it was dark, so that almost any rise is possible, and a wrong one too. It is billed when
+    enough values have followed each other and the register moved, or stood still for longer than a converter that
+    hangs; a wrong one is contradicted before. Totals lose nothing by waiting."""
+    suspect = state.suspect
+    if suspect is not None and seen.at.boot != suspect.at.boot and not _is_soon(rule, seen, seen.value - suspect.last):
+        suspect = None  # it was dark once more
+    suspect = _follow(suspect, rule, seen, WAITS)
+    stood_ms = 0 if suspect.since is None else seen.at.uptime_ms - suspect.since.uptime_ms
+    is_still = suspect.last == suspect.first and stood_ms < rule.still_ms
+    if suspect.count < CONFIRM_COUNT or is_still:
+        return Metered(replace(state, suspect=suspect), None)
+    return _good(state, rule, seen)

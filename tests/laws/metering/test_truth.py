@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.edge import BOOT_2, moment
+from support.edge import moment
 from tallystick_edge.items import Moment, Reading
 from tallystick_edge.metering.channel import ChannelState
-from tallystick_edge.metering.counter import CONFIRM_COUNT, CounterRule, Seen, meter
+from tallystick_edge.metering.counter import CONFIRM_COUNT, GLITCH_POLLS, STILL_MS, CounterRule, Seen, meter
 from tallystick_protocol.codes import EventCode, TimeQuality
 
 EVERY_MS = 60_000
@@ -19,6 +19,7 @@ RATED_PER_H = 60_000
 USE_MAX = RATED_PER_H // 60  # in one poll
 YEAR_MS = 365 * 86_400_000
 MODULUS = 10_000_000
+LIES_MAX = STILL_MS // EVERY_MS  # whoever says one wrong thing for longer cannot be told from a meter at rest
 
 
 @dataclass
@@ -55,6 +56,8 @@ class Gateway:
     at: Moment = field(default_factory=lambda: moment(0))
     readings: list[Reading] = field(default_factory=list)
     events: list[EventCode] = field(default_factory=list)
+    lies: int = 0  # in a row
+    boots: int = 0
 
     def poll(self, value: int, serial: str, after_ms: int = EVERY_MS) -> bool:
         self.at = Moment(self.at.boot, self.at.uptime_ms + after_ms, self.at.utc_ms + after_ms, self.at.quality)
@@ -68,10 +71,23 @@ class Gateway:
             self.readings.append(metered.reading)
         return metered.reading is not None
 
+    def lie(self, value: int, serial: str) -> None:
+        if self.lies < LIES_MAX:
+            self.lies += 1
+            self.poll(value, serial)
+
+    def truth(self, meter_: Meter, polls: int = 1) -> None:
+        """What the meter really says; at more than one poll a little is used before each."""
+        for _ in range(polls):
+            if polls > 1:
+                meter_.use(1)
+            self.lies = 0
+            self.poll(meter_.register, meter_.serial)
+
     def reboot(self, off_ms: int, clock_ms: int, quality: TimeQuality) -> None:
         """Off for `off_ms`; the clock is wrong by `clock_ms` afterwards."""
-        boot = BOOT_2 if self.at.boot != BOOT_2 else bytes(6)
-        self.at = Moment(boot, 0, self.at.utc_ms + off_ms + clock_ms, quality)
+        self.boots += 1
+        self.at = Moment(self.boots.to_bytes(6, "big"), 0, self.at.utc_ms + off_ms + clock_ms, quality)
 
     @property
     def billed(self) -> int:
@@ -104,20 +120,22 @@ def play(truth: Meter, seen: Gateway, step: tuple[str, int]) -> None:
     kind, n = step
     if kind == "use":
         truth.use(n)
-        seen.poll(truth.register, truth.serial)
+        seen.truth(truth)
     elif kind == "silent":
         truth.use(n * USE_MAX)
+        seen.lies = 0
         seen.poll(truth.register, truth.serial, after_ms=n * EVERY_MS)
     elif kind == "low":
         for _ in range(n):  # a meter that starts says 0 for a while
-            seen.poll(0, truth.serial)
+            seen.lie(0, truth.serial)
     elif kind == "high":
         for _ in range(n):  # a converter that makes something up
-            seen.poll(MODULUS - 1, truth.serial)
+            seen.lie(MODULUS - 1, truth.serial)
     else:
         jump = {"reboot": 0, "year ahead": YEAR_MS, "year back": -YEAR_MS}[kind]
         truth.use(n * RATED_PER_H // 3_600_000)
         seen.reboot(n, jump, TimeQuality.S if n % 2 else TimeQuality.U)
+        seen.lies = 0
         seen.see(truth.register, truth.serial)
     truth.since_read = 0
 
@@ -129,8 +147,7 @@ def test_what_is_billed_is_what_was_used_whatever_came_between(start: int, steps
     seen = gateway(truth)
     for step in steps:
         play(truth, seen, step)
-    truth.use(1)
-    seen.poll(truth.register, truth.serial)
+    seen.truth(truth, CONFIRM_COUNT)
     assert seen.billed == truth.used
     totals = [reading.total for reading in seen.readings]
     assert totals == sorted(totals)
@@ -214,3 +231,84 @@ def test_a_reset_after_a_long_outage_is_no_wrap() -> None:
     seen.poll(3, "A", after_ms=31 * 86_400_000)
     assert seen.events == [EventCode.QUARANTINED]
     assert seen.billed == 0
+
+
+WRONG = st.integers(-40, 140).filter(lambda n: n not in (-1, 0)).map(lambda n: n * RATED_PER_H + RATED_PER_H // 2)
+"""By more than the half hour of use that a list of steps can bring, and never by what a dark hour brings."""
+DARK = st.lists(
+    st.one_of(
+        st.tuples(st.just("use"), USES),
+        st.tuples(st.just("dark"), st.integers(0, 40 * 86_400_000)),
+        st.tuples(st.just("wrong"), WRONG),
+        st.tuples(st.just("wrong again"), st.just(0)),
+    ),
+    max_size=30,
+)
+
+
+@given(DARK)
+@settings(max_examples=300, deadline=None)
+def test_a_wrong_value_after_an_outage_of_unknown_length_is_never_billed(steps: list[tuple[str, int]]) -> None:
+    """Wrong for up to two polls in a row, at any place: also as the first thing that a boot without a clock hears."""
+    truth = Meter(register=MODULUS // 2)
+    seen = gateway(truth)
+    wrong, dark_h = 0, 0
+    for kind, n in steps:
+        if kind == "use":
+            truth.use(n)
+            seen.truth(truth)
+        elif kind == "dark" and dark_h + n // 3_600_000 < 30 * 24:  # in all what a month at rated power allows
+            dark_h += n // 3_600_000
+            truth.use(n // 3_600_000 * RATED_PER_H)
+            seen.reboot(n, 0, TimeQuality.U)
+        elif kind.startswith("wrong"):
+            wrong = n if kind == "wrong" else wrong
+            if seen.lies < 2:
+                seen.lie(truth.register + wrong, truth.serial)
+        assert seen.readings[-1].total <= truth.register
+    seen.truth(truth, 2 * CONFIRM_COUNT)
+    assert seen.billed == truth.used
+    assert EventCode.RESET not in seen.events
+
+
+@given(WRONG, st.integers(0, 20), st.integers(0, 30 * 86_400_000), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_a_wrong_first_value_is_never_billed_whatever_outage_follows(
+    wrong: int, polls: int, dark_ms: int, is_clock_set: bool
+) -> None:
+    """The meter stands still at first, so that nothing shows yet which of the two levels counts. A power cut within the
+    two polls that a wrong value may last leaves nobody to say which of the two it was."""
+    truth = Meter(register=MODULUS // 2)
+    seen = Gateway(CounterRule(None, RATED_PER_H, EVERY_MS))
+    seen.poll(truth.register + wrong, truth.serial)
+    for _ in range(GLITCH_POLLS + 1 + polls):
+        seen.truth(truth)
+    truth.use(dark_ms // 3_600_000 * RATED_PER_H)
+    seen.reboot(dark_ms, 0, TimeQuality.S if is_clock_set else TimeQuality.U)
+    seen.truth(truth, 2 * CONFIRM_COUNT)
+    assert seen.billed <= truth.used
+    if wrong < 0:
+        assert seen.events.count(EventCode.RESET) == 1
+
+
+def test_a_rise_after_an_unknown_outage_waits_for_company_and_is_billed_whole() -> None:
+    truth = Meter(register=MODULUS // 2)
+    seen = gateway(truth)
+    truth.use(400_000)
+    seen.reboot(6 * 3_600_000, 0, TimeQuality.U)
+    seen.truth(truth, CONFIRM_COUNT - 1)
+    assert seen.billed == 0
+    seen.truth(truth, 2)
+    assert seen.billed == truth.used
+
+
+def test_a_meter_that_stands_still_after_an_unknown_outage_is_billed_after_a_quarter_of_an_hour() -> None:
+    truth = Meter(register=MODULUS // 2)
+    seen = gateway(truth)
+    truth.use(400_000)
+    seen.reboot(6 * 3_600_000, 0, TimeQuality.U)
+    for _ in range(LIES_MAX):
+        seen.truth(truth)
+    assert seen.billed == 0
+    seen.truth(truth)
+    assert seen.billed == truth.used

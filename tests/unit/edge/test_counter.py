@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 from support.edge import BOOT_2, COUNTER, moment
+from tallystick_edge.items import Moment
 from tallystick_edge.journal_rows import decode_channel, encode_channel
 from tallystick_edge.metering.channel import ChannelState
 from tallystick_edge.metering.counter import CONFIRM_COUNT, CounterRule, Metered, Seen, meter
@@ -104,11 +105,63 @@ def test_a_gateway_that_slept_for_a_day_accepts_a_day_of_use() -> None:
     assert step.reading.mark is Reason.BOOT
 
 
+def unset_clock(uptime_ms: int) -> Moment:
+    return replace(moment(uptime_ms), boot=BOOT_2, quality=TimeQuality.U)
+
+
 def test_without_a_clock_a_month_at_rated_power_is_the_limit() -> None:
     state, _ = feed([100])
-    unset = replace(moment(0), boot=BOOT_2, quality=TimeQuality.U)
-    assert meter(state, COUNTER, Seen(unset, 100 + 11_000 * 24 * 30, "A")).reading is not None
-    assert meter(state, COUNTER, Seen(unset, 100 + 11_000 * 24 * 40, "A")).reading is None
+    within = meter(state, COUNTER, Seen(unset_clock(0), 100 + 11_000 * 24 * 30, "A"))
+    beyond = meter(state, COUNTER, Seen(unset_clock(0), 100 + 11_000 * 24 * 40, "A"))
+    assert (within.reading, within.events) == (None, ())  # it waits for company
+    assert (beyond.reading, beyond.events[0].reason) == (None, Reason.IMPLAUSIBLE_JUMP)
+
+
+def test_a_small_rise_after_a_boot_without_a_clock_is_believed_at_once() -> None:
+    state, _ = feed([100])
+    step = meter(state, COUNTER, Seen(unset_clock(0), 101, "A"))
+    assert step.reading is not None
+    assert step.reading.mark is Reason.BOOT
+
+
+def after_dark(values: list[int], rule: CounterRule = COUNTER, before: int = 100) -> tuple[ChannelState, list[Metered]]:
+    state, _ = feed([before], rule=rule)
+    steps: list[Metered] = []
+    for index, value in enumerate(values):
+        steps.append(meter(state, rule, Seen(unset_clock(index * EVERY), value, "A")))
+        state = decode_channel(encode_channel(steps[-1].state))  # a restart at any place forgets nothing
+    return state, steps
+
+
+def test_a_wrong_rise_after_an_unknown_outage_is_contradicted_and_told() -> None:
+    state, steps = after_dark([50_100, 101, 102])
+    assert [each.reading is None for each in steps] == [True, False, False]
+    assert [(each.code, each.reason, each.total) for each in steps[1].events] == [
+        (EventCode.QUARANTINED, Reason.IMPLAUSIBLE_JUMP, 50_100)
+    ]
+    assert state.total == 102
+
+
+def test_a_register_that_a_use_hangs_on_needs_company_and_no_time() -> None:
+    waiting, _ = after_dark([50_100] * CONFIRM_COUNT)
+    believed, _ = after_dark([50_100] * CONFIRM_COUNT, replace(COUNTER, still_ms=0))
+    assert (waiting.total, believed.total) == (100, 50_100)
+
+
+def test_a_wrap_in_an_unknown_outage_waits_for_company_too() -> None:
+    rule = replace(COUNTER, modulus=100_000, still_ms=0)
+    state, steps = after_dark([30_000] * CONFIRM_COUNT, rule, before=90_000)
+    assert codes(steps) == [EventCode.WRAP]
+    assert (state.total, state.generation) == (130_000, 1)
+
+
+def test_a_level_that_could_not_be_reached_does_not_become_reachable_by_waiting() -> None:
+    """The first value was wrong by 50 kWh and the meter stands still over night: it is a reset, not a night's use."""
+    state, _ = feed([100, 50_100, 50_100, 50_100])
+    night = 8 * 3_600_000
+    state, steps = feed([50_100, *range(50_101, 50_101 + CONFIRM_COUNT)], state, start_ms=night)
+    assert codes(steps) == [EventCode.RESET]
+    assert state.total == 100 + CONFIRM_COUNT
 
 
 def test_a_negative_value_is_a_decoding_error_and_never_believed() -> None:
