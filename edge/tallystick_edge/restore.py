@@ -7,17 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tallystick_protocol.batch import open_upload
-from tallystick_protocol.codes import EventCode, Reason
+from tallystick_protocol.codes import EventCode, Reason, TimeQuality
 from tallystick_protocol.hello import ChannelState as BookedChannel
 from tallystick_protocol.hello import State
 from tallystick_protocol.part import Part
 
-from tallystick_edge.items import GATEWAY_CHANNEL, Happening, Item, Moment
+from tallystick_edge.items import GATEWAY_CHANNEL, Happening, Item, Moment, Reading
 from tallystick_edge.journal import Chain
 from tallystick_edge.metering.channel import ChannelState
 from tallystick_edge.parts import uncut
 from tallystick_edge.usage.wash import WashRule, WashState, close_restored
 
+BEGINS_LEVEL = frozenset((EventCode.RESET, EventCode.EXCHANGE, EventCode.WRAP))
+LONG_AGO = Moment(bytes(6), 0, 0, TimeQuality.U)  # when the books' last value was read, nobody here knows
 TAG_STEP = 4_096  # more parts than a batch can hold, so that tags of different batches never meet
 
 
@@ -49,15 +51,57 @@ def restore(card: Card, state: State, common: bytes, forked: bool, now: Moment) 
     """Join a card and the books. `common`: hash of the last batch that both sides have, prev of the new epoch."""
     booked = {each.channel: each for each in state.channels}
     sealed = [item for index, data in enumerate(card.unreceipted) for item in _unsealed(data, index)]
-    items = [*(_renumbered(item, booked.get(item.channel)) for item in sealed), *card.pending]
+    own = (*(_renumbered(item, booked.get(item.channel)) for item in sealed), *card.pending)
+    lifts = {number: _lift(each, booked.get(number), own) for number, each in card.channels.items()}
+    items = [_lifted(item, lifts.get(item.channel)) for item in own]
     machines, closing = _machines(card, booked, now)
     reason = Reason.FORK if forked else Reason.RESTORED
     told = Happening(GATEWAY_CHANNEL, now, EventCode.RESTORED, reason=reason)
-    channels = {number: _join(each, booked.get(number)) for number, each in card.channels.items()}
+    raised = {number: _raised(each, lifts[number]) for number, each in card.channels.items()}
+    channels = {number: _join(each, booked.get(number)) for number, each in raised.items()}
     for number, each in booked.items():
         channels.setdefault(number, _join(ChannelState(number), each))
     chain = Chain(state.epoch + 1, 1, common, max(card.chain.last_command, state.last_cmd_seq), card.chain.log_view)
     return Restored(chain, (*items, *closing, told), channels, machines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lift:
+    """Levels of a channel from `generation` on lie this much higher than the card believed."""
+
+    generation: int
+    by: int
+
+
+def _lift(own: ChannelState, books: BookedChannel | None, items: Sequence[Item]) -> _Lift | None:
+    """The card saw a meter begin anew and joined its values on to an older total than the card whose copy it is had
+    told the books: what was counted since then belongs on top of theirs, not below.
+
+    Books that know this register know its base. To books that do not, its first value joins on where they stand."""
+    if books is None or books.billed_to is None or own.generation < books.generation:
+        return None
+    if own.generation == books.generation:
+        is_same = own.serial is not None and own.serial == books.serial and own.base < books.base
+        return _Lift(own.generation, books.base - own.base) if is_same else None
+    events = [each for each in items if isinstance(each, Happening) and each.channel == own.number]
+    begun = [each for each in events if each.code in BEGINS_LEVEL]
+    fresh = begun[books.generation - own.generation :]  # those that the books have not heard of
+    for index, event in enumerate(fresh):
+        is_new_register = event.code is EventCode.EXCHANGE or event.reason is Reason.FELL
+        if is_new_register and event.total is not None:
+            by = books.billed_to - event.total
+            return _Lift(own.generation - len(fresh) + 1 + index, by) if by > 0 else None
+    return None
+
+
+def _raised(own: ChannelState, lift: _Lift | None) -> ChannelState:
+    return own if lift is None else replace(own, base=own.base + lift.by)
+
+
+def _lifted(item: Item, lift: _Lift | None) -> Item:
+    if lift is None or not isinstance(item, Reading) or item.generation < lift.generation:
+        return item
+    return replace(item, base=item.base + lift.by)
 
 
 def _unsealed(data: bytes, index: int) -> list[Item]:
@@ -104,7 +148,7 @@ def _join(own: ChannelState, books: BookedChannel | None) -> ChannelState:
     )
     if (own.generation, own.base) < (books.generation, books.base):
         joined = replace(joined, generation=books.generation, base=books.base, serial=books.serial)
-        joined = replace(joined, value=None, suspect=None)
+        joined = replace(joined, value=None, at=LONG_AGO, suspect=None)
     if books.billed_to is None:
         return joined
     return replace(joined, value=max(joined.value or 0, books.billed_to - joined.base, 0))

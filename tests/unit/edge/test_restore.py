@@ -1,0 +1,99 @@
+"""A card that was put back goes on from the books: also when a meter was exchanged or reset since it was copied."""
+
+from __future__ import annotations
+
+import pytest
+from support.edge import COUNTER, moment
+from tallystick_edge.items import Item, Reading
+from tallystick_edge.journal import Chain
+from tallystick_edge.metering.channel import ChannelState
+from tallystick_edge.metering.counter import CONFIRM_COUNT, Seen, meter
+from tallystick_edge.restore import Card, Restored, restore
+from tallystick_protocol.batch import LogView
+from tallystick_protocol.hello import ChannelState as BookedChannel
+from tallystick_protocol.hello import State
+from tallystick_protocol.ids import H32, Gid
+
+ZERO, EVERY = H32(bytes(32)), 5_000
+COPIED = ChannelState(1, 0, 0, 1_000, moment(0), "A", pagination=3)
+
+
+def fed(
+    state: ChannelState, values: list[int], serial: str | None, start_ms: int = EVERY
+) -> tuple[ChannelState, list[Item]]:
+    items: list[Item] = []
+    for index, value in enumerate(values):
+        metered = meter(state, COUNTER, Seen(moment(start_ms + index * EVERY), value, serial))
+        state = metered.state
+        items += metered.items
+    return state, items
+
+
+def joined(own: ChannelState, pending: list[Item], generation: int, base: int, billed_to: int, serial: str) -> Restored:
+    """What the card goes on from when the books say this of its channel."""
+    booked = BookedChannel(
+        channel=1,
+        billed_to=billed_to,
+        last_use=0,
+        last_pagination=9,
+        last_event=2,
+        generation=generation,
+        base=base,
+        serial=serial,
+    )
+    view = LogView(bytes(4), 1, ZERO)
+    state = State(Gid(bytes(16)), 1, 0, 7, ZERO, view, (1, 1), None, None, 0, (booked,))
+    card = Card(Chain(1, 4, bytes(32)), pending, (), {1: own}, {}, {})
+    return restore(card, state, bytes(32), False, moment(60_000))
+
+
+def totals(items: tuple[Item, ...]) -> list[int]:
+    return [item.total for item in items if isinstance(item, Reading)]
+
+
+@pytest.mark.parametrize(
+    ("values", "serial", "used"),
+    [([7, 57], "B", 50), ([*range(CONFIRM_COUNT), 57], "A", 57)],
+    ids=["exchange", "reset"],
+)
+def test_what_a_new_register_counted_goes_on_top_of_books_that_do_not_know_it(
+    values: list[int], serial: str, used: int
+) -> None:
+    """The lost card had told 1,500; this one joined the new register on to its own 1,000."""
+    own, pending = fed(COPIED, values, serial)
+    assert own.total == 1_000 + used
+    found = joined(own, pending, generation=0, base=0, billed_to=1_500, serial="A")
+    assert found.channels[1].total == 1_500 + used
+    assert totals(found.items)[-1] == 1_500 + used
+    assert found.channels[1].generation == 1
+
+
+def test_a_register_that_the_books_know_is_read_with_their_base() -> None:
+    """The lost card saw meter B begin with 7 at 1,500 and told 20 more; this one read it up to 57."""
+    own, pending = fed(COPIED, [30, 57], "B")
+    found = joined(own, pending, generation=1, base=1_493, billed_to=1_520, serial="B")
+    assert (found.channels[1].total, found.channels[1].value) == (1_550, 57)
+    assert totals(found.items) == [1_523, 1_550]
+
+
+def test_another_meter_than_the_books_know_is_never_read_with_their_base() -> None:
+    own, pending = fed(COPIED, [90_000, 90_010], "C")
+    found = joined(own, pending, generation=1, base=1_493, billed_to=1_520, serial="B")
+    assert found.channels[1].total == 1_520
+
+
+def test_a_jump_that_was_taken_for_a_new_level_is_not_lifted() -> None:
+    """Too much for the time that its clock says: the register is still the old one, and the books read it too."""
+    own, pending = fed(COPIED, [*range(1_400, 1_400 + CONFIRM_COUNT)], "A")
+    assert own.generation == 1
+    found = joined(own, pending, generation=0, base=0, billed_to=1_450, serial="A")
+    assert found.channels[1].total == 1_450
+
+
+def test_a_register_that_only_the_books_know_goes_on_although_their_value_is_old() -> None:
+    """It stood at 9 when the lost card told it; this card reads 5,000 for the first time, and nothing is a jump."""
+    found = joined(COPIED, [], generation=1, base=1_500, billed_to=1_509, serial="B")
+    assert found.channels[1].total == 1_509
+    own, items = fed(found.channels[1], [5_000 + step for step in range(CONFIRM_COUNT)], "B", start_ms=60_000)
+    assert own.total == 1_500 + 5_000 + CONFIRM_COUNT - 1
+    assert not [item for item in items if not isinstance(item, Reading)]
