@@ -91,7 +91,7 @@ class Core:
             journal = self._open_journal(self._path, first_prev(self._signer.spki))
             try:
                 journal.limit(self._limits.bytes_max)
-                self._take(journal.load(), journal.flush_id)
+                self._take(journal.found(), journal.flush_id)
             except JournalError:
                 journal.close()
                 raise

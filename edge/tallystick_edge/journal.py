@@ -89,7 +89,8 @@ class Journal:
         self._db = connection
         self._durable: dict[int, ChannelState] = {}
         self._flush_id = 0
-        self.load()
+        self._found: Loaded | None = None
+        self._found = self.load()
 
     @classmethod
     def open(cls, path: Path, first_prev: bytes) -> Journal:
@@ -118,6 +119,7 @@ class Journal:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         before = dict(self._durable), self._flush_id
+        self._found = None
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -137,6 +139,11 @@ class Journal:
             yield self._db
         except sqlite3.Error as error:
             raise _journal_error(error) from error
+
+    def found(self) -> Loaded:
+        """What opening read, handed out once: a start reads thousands of rows, and once is enough."""
+        found, self._found = self._found, None
+        return self.load() if found is None else found
 
     def load(self) -> Loaded:
         """All snapshots and pending items; reads only."""
