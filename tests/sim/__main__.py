@@ -1,6 +1,7 @@
 """`python3 run.py sim`: seeds one after the other, planted bugs, or one seed with its readable trace.
 
 sim SEEDS=10000 [--start SEED] [--data DIR]   seeds from SEED on; with --data it goes on where it stopped
+    [--jobs N] [--budget S]                   in so many processes (one per core), for at most so long
 sim --bugs [NAME ...]                         each planted bug until it is found, at most 200 seeds
 sim --replay SEED [--bug NAME]                one seed, every event on a line
 """
@@ -9,11 +10,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import secrets
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Generator
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
+from itertools import count, repeat
+from multiprocessing import get_context
 from pathlib import Path
 
 from sim.bugs import BUGS, planted
@@ -55,14 +61,15 @@ class Tally:
             self.failed.append(verdict.seed)
 
 
-def run_seeds(tally: Tally, count: int, keep: Path | None, budget_s: float | None = None) -> Tally:
-    """Seeds `start + done` and on, until there were `count` or the budget of real time is used up."""
+def run_seeds(tally: Tally, seeds: int, keep: Path | None, budget_s: float | None = None, jobs: int = 1) -> Tally:
+    """Seeds `start + done` and on, until there were `seeds` or the budget of real time is used up."""
     town()
     began = told = time.monotonic()
-    while tally.done < count and (budget_s is None or time.monotonic() - began < budget_s):
-        seed, cpu = tally.start + tally.done, time.process_time()
-        verdict = play(seed)
-        tally.add(verdict, time.process_time() - cpu)
+    worlds = side_by_side(tally.start + tally.done, jobs)
+    while tally.done < seeds and (budget_s is None or time.monotonic() - began < budget_s):
+        verdict, cpu_s = next(worlds)
+        seed = verdict.seed
+        tally.add(verdict, cpu_s)
         if keep is not None:
             _save(keep, tally)
         for each in verdict.amiss[:5]:
@@ -72,8 +79,30 @@ def run_seeds(tally: Tally, count: int, keep: Path | None, budget_s: float | Non
         if time.monotonic() - told > TELL_EVERY_S:
             told = time.monotonic()
             speed = tally.done / max(tally.cpu_s, 1e-9)
-            print(f"{tally.done} of {count} seeds, {len(tally.failed)} failed, {speed:.1f} per CPU second", flush=True)
+            print(f"{tally.done} of {seeds} seeds, {len(tally.failed)} failed, {speed:.1f} per CPU second", flush=True)
+    worlds.close()
     return tally
+
+
+def side_by_side(first: int, jobs: int) -> Generator[tuple[Verdict, float], None, None]:
+    """Worlds from a seed on in the order of their seeds, each with its processor time in seconds."""
+    if jobs == 1:
+        yield from map(_timed, count(first))
+    seeds, ahead = count(first), deque[Future[tuple[Verdict, float]]]()
+    with ProcessPoolExecutor(jobs, get_context("fork")) as pool:  # every process has the town already
+        try:
+            while True:
+                while len(ahead) < 2 * jobs:
+                    ahead.append(pool.submit(_timed, next(seeds)))
+                yield ahead.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _timed(seed: int) -> tuple[Verdict, float]:
+    began = time.process_time()
+    verdict = play(seed)
+    return verdict, time.process_time() - began
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +116,13 @@ class Hunt:
 
 
 def hunt(name: str, start: int, seeds_max: int = BUG_SEEDS_MAX) -> Hunt:
-    """Run seeds with the bug in the product until one is amiss."""
+    """Run seeds with the bug in the product until one is amiss that is not without it."""
     town()
     for tried in range(1, seeds_max + 1):
         seed = start + tried - 1
         with planted(name):
-            try:
-                amiss = [str(each) for each in play(seed).amiss]
-            except Exception as error:  # a border: a bug may break the world itself, which is a finding like any other
-                amiss = [f"the world broke: {error!r}"]
-        if amiss:
+            amiss = [str(each) for each in play(seed).amiss]
+        if amiss and not play(seed).amiss:  # without the bug it is clean: it is the bug that was found
             return Hunt(name, tried, seed, amiss[0])
     return Hunt(name, seeds_max, None, "")
 
@@ -153,7 +179,7 @@ def _seeds(given: argparse.Namespace) -> int:
     else:
         tally = _load(given.data, given.start)
     print(f"seeds from {tally.start}", flush=True)
-    run_seeds(tally, given.seeds, given.data, given.budget)
+    run_seeds(tally, given.seeds, given.data, given.budget, given.jobs)
     events = f"{tally.events} events, {tally.uses} uses, {tally.washes} washes"
     print(
         f"{tally.done} seeds of two virtual hours: {events}; {tally.done / max(tally.cpu_s, 1e-9):.1f} per CPU second"
@@ -166,12 +192,13 @@ def _seeds(given: argparse.Namespace) -> int:
 def _bugs(given: argparse.Namespace) -> int:
     start = _fresh() if given.start is None else given.start
     print(f"seeds from {start}", flush=True)
+    town()
     hunts = []
-    for name in given.bugs or list(BUGS):
-        found = hunt(name, start)
-        hunts.append(found)
-        where = f"seed {found.seed}, after {found.tried}: {found.sentence}" if found.seed is not None else "NOT FOUND"
-        print(f"  {name:28} {where}"[:200], flush=True)
+    with ProcessPoolExecutor(given.jobs, get_context("fork")) as pool:
+        names = given.bugs or list(BUGS)
+        for found in pool.map(hunt, names, repeat(start)):
+            hunts.append(found)
+            _tell(found)
     lost = Counter(each.seed is None for each in hunts)[True]
     most = max(each.tried for each in hunts)
     return _show(
@@ -180,6 +207,11 @@ def _bugs(given: argparse.Namespace) -> int:
             _figure("sim-bug-seeds-max", most, "seeds", BUG_SEEDS_MAX, lost == 0),
         ]
     )
+
+
+def _tell(found: Hunt) -> None:
+    where = f"seed {found.seed}, after {found.tried}: {found.sentence}" if found.seed is not None else "NOT FOUND"
+    print(f"  {found.name:28} {where}"[:200], flush=True)
 
 
 def _replay(given: argparse.Namespace) -> int:
@@ -199,6 +231,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--start", type=int, help="the first seed (fresh, and printed)")
     parser.add_argument("--data", type=Path, help="folder of the state file: go on where it stopped")
     parser.add_argument("--budget", type=float, metavar="S", help="stop after this many seconds of real time")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (one per core)")
     parser.add_argument("--bugs", nargs="*", choices=list(BUGS), metavar="NAME", help=", ".join(BUGS))
     parser.add_argument("--replay", type=int, metavar="SEED", help="run one seed and print every event")
     parser.add_argument("--bug", choices=list(BUGS), metavar="NAME", help="with this planted bug (--replay)")

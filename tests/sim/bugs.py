@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any
 
 from sim import server, store
+from sim.patches import Patches
 from sqlalchemy import Connection, select
 from tallystick_cloud import schema
 from tallystick_cloud.ingest import bench
@@ -27,25 +28,6 @@ from tallystick_edge.metering import counter
 from tallystick_edge.uplink.sync import NewEpoch, Reopen, Sync
 from tallystick_edge.uplink.worker import Uplink
 from tallystick_protocol.ids import sha256
-
-
-class Patches:
-    """Attributes replaced for a while; `undo` puts them back in reverse order."""
-
-    def __init__(self) -> None:
-        self._before: list[tuple[Any, str, Any]] = []
-
-    def put(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
-        """Replace `owner.name` by what `make` builds around the real one."""
-        real = owner.__dict__[name] if isinstance(owner, type) else getattr(owner, name)
-        plain = real.__func__ if isinstance(real, classmethod | staticmethod) else real
-        self._before.append((owner, name, real))
-        made = make(plain)
-        setattr(owner, name, type(real)(made) if isinstance(real, classmethod | staticmethod) else made)
-
-    def undo(self) -> None:
-        for owner, name, real in reversed(self._before):
-            setattr(owner, name, real)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +160,7 @@ def _failed_is_not_happened(patches: Patches) -> None:
 
 def _no_plausibility(patches: Patches) -> None:
     """Any value above the last one is believed."""
-    patches.put(counter, "_allowed", lambda real: lambda rule, now, before: None)
+    patches.put(counter, "_at_rated", lambda real: lambda rule, elapsed_ms, value: None)
 
 
 def _base_from_own_card(patches: Patches) -> None:

@@ -4,6 +4,7 @@ The only differences between use and bill that are allowed are spelled out in `d
 from __future__ import annotations
 
 import json
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -27,9 +28,11 @@ from sim.trace import Kind
 from sqlalchemy import Connection, select
 from tallystick_cloud import schema
 from tallystick_cloud.ledger.audit import audit
+from tallystick_edge.metering.counter import CONFIRM_COUNT
 from tallystick_protocol import merkle
 from tallystick_protocol.codes import LogType
 from tallystick_protocol.ids import H32, channel_hash, use_id
+from tallystick_protocol.part import Part
 from tallystick_protocol.records import log_leaf
 
 if TYPE_CHECKING:
@@ -38,6 +41,10 @@ if TYPE_CHECKING:
 
 DAY_MS = 86_400_000
 REST_MS = 10 * 60_000  # the shortest rest between two washes (meters.HABIT)
+WASH_MS = 7 * 60_000  # the shortest wash, an aborted one aside
+END_MS = 120_000  # the machine must be seen at rest for so long (meters.Cellar.plans)
+SEALED_MS = 420_000  # what was kept so long ago is sealed and sent (Rates.flush_ms, seal_every_ms)
+STEP_MS = 15_000  # rests are looked for at this distance
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,7 @@ def check(world: World) -> None:
         _receipts(conn, world.server.receipts, wrong)
         for gateway in world.gateways:
             _chain(conn, gateway, wrong)
+            _arrived(conn, gateway, world.true.elapsed_ms() - SEALED_MS, wrong)
             rows = {row.channel: row for row in _channels(conn, gateway.gid)}
             _energy(conn, gateway, rows[HOUSE], gateway.cellar.house.register, f"house-{gateway.name}", wrong)
             _energy(conn, gateway, rows[WASHER], gateway.cellar.washer.register, f"washer-{gateway.name}", wrong)
@@ -248,29 +256,48 @@ def _energy(conn: Connection, gateway: Gateway, row: Any, register: Register, me
         wrong(f"{where}: used {register.truth_wh} Wh{allowed}, billed and open {booked}, {waits} not cut", kind)
 
 
-def _seam_loss(cellar: Cellar, register: Register, seen: Seen) -> int:
-    """What was used between the last sample that is still on the disk before a seam and the first one after it.
+def _arrived(conn: Connection, gateway: Gateway, sealed_ms: int, wrong: Wrong) -> None:
+    """Every reading that the gateway promised to keep stands in a batch, once; not those on a card that was lost, and
+    not the newest, which are not sealed."""
+    cellar, found = gateway.cellar, Counter[tuple[int, bytes, int]]()
+    query = select(schema.part.c.data).where(schema.part.c.gid == gateway.gid, schema.part.c.data.is_not(None))
+    for data in conn.execute(query).scalars():
+        part = Part.decode(bytes(data))
+        for segment in part.segments:
+            found.update((part.channel, segment.at.boot, each.uptime_ms) for each in segment.readings())
+    for name, channel in ((f"house-{gateway.name}", HOUSE), (f"washer-{gateway.name}", WASHER)):
+        for t_ms, _, reading, kept_ms in cellar.seen[name].kept:
+            if reading is None or kept_ms > sealed_ms or any(made <= kept_ms <= back for made, back in cellar.restores):
+                continue
+            times = found[channel, *reading]
+            if times == 0:
+                wrong(
+                    f"{gateway.name}/{channel}: the reading at {t_ms / 1000:.0f} s was kept and never came", Kind.LOST
+                )
+                break
+            if times > 1 and not cellar.restores:
+                wrong(f"{gateway.name}/{channel}: the reading at {t_ms / 1000:.0f} s came {times} times", Kind.TWICE)
+                break
 
-    A sample on a card that an older copy replaced is gone. What of those the books had heard stands below their mark:
-    a copy that did not know of the seam counts on from its own total, and so much is hidden once more.
+
+def _seam_loss(cellar: Cellar, register: Register, seen: Seen) -> int:
+    """What was used between the last reading that is still on a disk before a seam and the first sample after it.
+
+    A reading on a card that an older copy replaced is gone, also when that card had told the books of it; a rise that
+    still waited for company (metering.counter) has no reading, and nobody can say any more whether it was right.
     """
     lost = 0
     for seam in register.seams:
-        begin, end, hidden = seam.at_ms, seam.at_ms, 0
+        begin, end = seam.at_ms, seam.at_ms
         for made_ms, back_ms in cellar.restores:
             if made_ms <= end + DAY_MS and back_ms >= begin:  # the copy may have forgotten the seam
                 begin, end = min(begin, made_ms), max(end, back_ms)
-                hidden += _at(seen, back_ms) - _at(seen, made_ms)
         gone = [span for span in cellar.restores if span[1] <= begin]
-        before = [wh for t_ms, wh in seen.kept if t_ms < begin and not any(a < t_ms < b for a, b in gone)]
-        after = [wh for t_ms, wh in seen.kept if t_ms >= end]
-        lost += (after[0] if after else register.truth_wh) - (before[-1] if before else 0) + hidden
+        kept = [one for one in seen.kept if not any(a < one.kept_ms < b for a, b in gone)]
+        before = [one.wh for one in kept if one.t_ms < begin and one.reading is not None]
+        after = [one.wh for one in seen.kept if one.t_ms >= end]
+        lost += (after[0] if after else register.truth_wh) - (before[-1] if before else 0)
     return lost
-
-
-def _at(seen: Seen, t_ms: int) -> int:
-    """The last sample kept before a time."""
-    return max((wh for at_ms, wh in seen.kept if at_ms < t_ms), default=0)
 
 
 def _washes(conn: Connection, gateway: Gateway, row: Any, sold: Sequence[Sold], wrong: Wrong) -> None:
@@ -278,19 +305,38 @@ def _washes(conn: Connection, gateway: Gateway, row: Any, sold: Sequence[Sold], 
     where, digest = f"{gateway.name}/{row.channel}", bytes(channel_hash(gateway.gid, row.channel))
     truth = sum(gateway.cellar.washer.appliance.cycles.values())
     booked = _billed(conn, digest) + sum(_open_counts(conn, digest).values())
-    missing = _untold(gateway.cellar)
+    missing = _untold(gateway.cellar, gateway.poll_ms)
     if not truth - missing <= booked <= truth:
         kind = Kind.TWICE if booked > truth else Kind.LOST
         wrong(f"{where}: {truth} washes ran ({missing} may be missing), {booked} booked", kind)
 
 
-def _untold(cellar: Cellar) -> int:
+def _untold(cellar: Cellar, poll_ms: int) -> int:
     """Washes that may be missing: one for each rest that nobody saw, and what ran while a copy was the future."""
-    kept = [t_ms for t_ms, _ in next(seen for name, seen in cellar.seen.items() if name.startswith("washer")).kept]
-    gaps = [right - left for left, right in pairwise(kept) if right - left > REST_MS]
-    blind = sum(1 + (gap - REST_MS) // (REST_MS + 7 * 60_000) for gap in gaps)  # a whole rest, then wash and rest
-    forgot = sum(2 + (back_ms - made_ms) // (REST_MS + 7 * 60_000) for made_ms, back_ms in cellar.restores)
-    return blind + forgot
+    kept = [one.t_ms for one in next(seen for name, seen in cellar.seen.items() if name.startswith("washer")).kept]
+    forgot = sum(2 + (back_ms - made_ms) // (REST_MS + WASH_MS) for made_ms, back_ms in cellar.restores)
+    return _rests_unseen(kept, max(3 * poll_ms, 60_000), END_MS + (CONFIRM_COUNT + 1) * poll_ms) + forgot
+
+
+def _rests_unseen(kept: Sequence[int], gap_ms: int, needed_ms: int) -> int:
+    """How many rests fit between these samples of which less than `needed_ms` was seen; each is as short as rests are.
+
+    Spans between samples no further apart than `gap_ms` are seen: many short lives of a gateway without a clock may
+    have samples in every minute, and none of them sees for long enough that the machine stands still."""
+    if not kept:
+        return 0
+    until = [0]  # how much was seen up to each sample
+    for left, right in pairwise(kept):
+        until.append(until[-1] + (right - left if right - left <= gap_ms else 0))
+    count, free_from, at = 0, kept[0], 0
+    while free_from + REST_MS <= kept[-1]:
+        at = bisect_left(kept, free_from)
+        end = bisect_right(kept, free_from + REST_MS) - 1
+        if until[max(end, at)] - until[at] < needed_ms:
+            count, free_from = count + 1, free_from + REST_MS + WASH_MS
+        else:
+            free_from += STEP_MS
+    return count
 
 
 def _reasons(conn: Connection, gateway: Gateway, wrong: Wrong) -> None:

@@ -4,6 +4,7 @@ It is killed, comes back, sometimes with an older copy of its card; what it must
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextvars import Context
 from pathlib import Path
 from random import Random
@@ -33,6 +34,16 @@ RESEND_MAX_MS = 900_000
 LIFE_STEPS = 400  # a death that waits for a step comes within about this many
 
 
+class _Core(Core):
+    """The real one; it only says when it promised that everything it was given is on the disk."""
+
+    on_kept: Callable[[], None] = staticmethod(lambda: None)
+
+    def flush(self) -> None:
+        super().flush()
+        self.on_kept()
+
+
 class Gateway:
     """`cellar`: its meters and the truth; `wire`: its network; both outlive every boot."""
 
@@ -56,7 +67,7 @@ class Gateway:
         self.core: Core | None = None
         self.calm = True
         self.lives = 0
-        self.glitch = rates.glitch
+        self.glitch, self.poll_ms = rates.glitch, rates.poll_ms
         answer = member.answer
         self._trust = Trust(answer.gid, answer.keys, answer.log_origin, answer.log_spki)
         self._known = Known(_descriptors(answer.descriptors), self._trust.log_for)
@@ -78,8 +89,14 @@ class Gateway:
             self.machine.die()
             await asyncio.sleep(0)
         self.disk.put_back(image)
+        if self._chance.random() < 0.5:  # whoever puts a card back often does it where nothing else works either
+            self.wire.hole = True
+            asyncio.get_running_loop().call_later(self._chance.expovariate(1 / 600), self._hole_ends)
         self.cellar.restores.append((made_ms, self._true.elapsed_ms()))
         self._trace.tell(self.name, "restored", f"the card of {made_ms / 1000:.0f} s")
+
+    def _hole_ends(self) -> None:
+        self.wire.hole = False
 
     async def _boot(self) -> None:
         self.lives += 1
@@ -109,10 +126,11 @@ class Gateway:
         rates, entropy = self._rates, self._entropy
         plans = self.cellar.plans(rates.poll_ms)
         card = self.disk
-        core = Core(card.path, self._member.signer, plans, clock, entropy, SOFTWARE, card.open, card.limits())
+        core = _Core(card.path, self._member.signer, plans, clock, entropy, SOFTWARE, card.open, card.limits())
+        core.on_kept = self._on_kept
         try:
             core.enrolled(self._known)
-            driver = CellarDriver(self.cellar, self._true, clock, rates.poll_ms, self.glitch, self._chance)
+            driver = CellarDriver(self.cellar, self._true, clock, core.desk, rates.poll_ms, self.glitch, self._chance)
             agent = Agent(
                 core, [("line", driver)], clock, Pace(rates.flush_ms, rates.seal_every_ms, rates.heartbeat_ms)
             )
@@ -165,7 +183,7 @@ class Gateway:
         return clock
 
     def _on_kept(self) -> None:
-        self.cellar.kept()
+        self.cellar.kept(self._true.elapsed_ms())
 
     def _on_final(self, epoch: int, seq: int, digest: bytes) -> None:
         """What the gateway takes for handed over must be in the books."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
+from typing import NamedTuple
 
 from sim.clocks import GatewayClock, TrueTime
+from tallystick_edge.desk import Desk
 from tallystick_edge.metering.counter import CounterRule
 from tallystick_edge.plan import CounterPlan, MeterPlan, Scale, WashPlan
 from tallystick_edge.ports import Sink
@@ -21,7 +23,7 @@ from .town import CYCLES, HOUSE, WASHER
 HOUSE_W_MAX = 9_000
 RATED_WH_PER_H = 12_000
 MODULUS = 100_000_000
-GLITCH_WH = 2_000_000_000  # more than a month at rated power
+GLITCHES_WH = (2_000_000_000, 50_000, -50_000)  # more than a month at rated power; what some hours may bring; a fall
 HABIT = Habit((WASH_30, WASH_60), (10 * MINUTE_MS, 20 * MINUTE_MS), aborted_percent=10)
 
 
@@ -105,12 +107,22 @@ class Washer:
         self.register.truth_wh = self.appliance.watt_hours
 
 
+class Kept(NamedTuple):
+    """One sample: when, the truth in Wh, (boot, uptime) of the reading that the gateway made of it, if any, and since
+    when it is on the disk."""
+
+    t_ms: int
+    wh: int
+    reading: tuple[bytes, int] | None
+    kept_ms: int = 0
+
+
 @dataclass(slots=True)
 class Seen:
-    """What the gateway was given of one meter, and what of it is surely on its disk: (time, truth in Wh)."""
+    """What the gateway was given of one meter, and what of it is surely on its disk or was promised to be."""
 
-    given: list[tuple[int, int]] = field(default_factory=list)
-    kept: list[tuple[int, int]] = field(default_factory=list)
+    given: list[Kept] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
 
 
 class Cellar:
@@ -141,10 +153,10 @@ class Cellar:
     def still(self) -> bool:
         return self.washer.appliance.still
 
-    def kept(self) -> None:
+    def kept(self, now_ms: int) -> None:
         """All that was given is on the disk now."""
         for seen in self.seen.values():
-            seen.kept += seen.given
+            seen.kept += [each._replace(kept_ms=now_ms) for each in seen.given]
             seen.given.clear()
 
     def forgotten(self) -> None:
@@ -159,7 +171,7 @@ class Cellar:
                         ((0, "30"), (160_000, "60")))  # fmt: skip
         scale = Scale(1_000, 1)
         flat = CounterRule(self.house.register.modulus, RATED_WH_PER_H, every_ms)
-        machine = CounterRule(None, RATED_WH_PER_H, every_ms)
+        machine = CounterRule(None, RATED_WH_PER_H, every_ms, still_ms=0)
         return {
             house: MeterPlan(house, every_ms, (CounterPlan(HOUSE, "energy", flat),), (), None),
             washer: MeterPlan(
@@ -176,9 +188,10 @@ class CellarDriver:
     """The Driver port: polls both meters, and now and then gives a wrong value or none, as lines do."""
 
     def __init__(
-        self, cellar: Cellar, true: TrueTime, clock: GatewayClock, every_ms: int, glitch: float, chance: Random
-    ) -> None:
-        self._cellar, self._true, self._clock = cellar, true, clock
+        self, cellar: Cellar, true: TrueTime, clock: GatewayClock, desk: Desk, every_ms: int, glitch: float,
+        chance: Random,
+    ) -> None:  # fmt: skip
+        self._cellar, self._true, self._clock, self._desk = cellar, true, clock, desk
         self._every_ms, self._glitch, self._chance = every_ms, glitch, chance
         self._glitched = False
 
@@ -195,17 +208,19 @@ class CellarDriver:
             for name in (house, washer):
                 sink.fault(Fault(name, self._clock.uptime_ms(), "timeout", "no answer"))
             return
-        self._give(sink, house, self._cellar.house.register, 0)
-        self._give(sink, washer, self._cellar.washer.register, self._cellar.washer.appliance.watts)
+        self._give(sink, house, HOUSE, self._cellar.house.register, 0)
+        self._give(sink, washer, WASHER, self._cellar.washer.register, self._cellar.washer.appliance.watts)
 
-    def _give(self, sink: Sink, name: str, register: Register, watts: int) -> None:
+    def _give(self, sink: Sink, name: str, channel: int, register: Register, watts: int) -> None:
         glitch = self._glitch and not self._glitched and self._chance.random() < self._glitch
         self._glitched = bool(glitch)  # a glitch is one poll long: two that follow each other are a new level
         value = register.shown
         if glitch:
-            value = self._chance.choice((value + GLITCH_WH, max(0, value - 50_000)))
+            value = max(0, value + self._chance.choice(GLITCHES_WH))
         values = {"energy": value, "power": watts}
         uptime_ms, utc_ms = self._clock.uptime_ms(), self._clock.utc_ms()
         sink.sample(Sample(name, uptime_ms, utc_ms, values, register.serial, MeterState.OK))
         if not glitch:
-            self._cellar.seen[name].given.append((self._true.elapsed_ms(), register.truth_wh))
+            last = self._desk.channels[channel].at if channel in self._desk.channels else None
+            reading = (last.boot, uptime_ms) if last is not None and last.uptime_ms == uptime_ms else None
+            self._cellar.seen[name].given.append(Kept(self._true.elapsed_ms(), register.truth_wh, reading))

@@ -15,7 +15,7 @@ from sim.clocks import TrueTime
 from sim.rates import Rates
 from sim.town import COMMUNITY, MIDNIGHT_MS, ORIGIN, Town
 from sim.trace import Kind, Trace
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database, engine_of
 from tallystick_cloud.errors import CloudError
@@ -23,7 +23,6 @@ from tallystick_cloud.ledger.period import close
 from tallystick_cloud.log import service as log
 from tallystick_cloud.log import store as log_store
 from tallystick_cloud.ports import NoEvents
-from tallystick_cloud.schema import batch
 from tallystick_cloud.uplink import Uplink
 from tallystick_edge.uplink.transport import Incoming
 from tallystick_edge.uplink.transport import Kind as MessageKind
@@ -145,8 +144,8 @@ class Server:
     def holds(self, gid: bytes, epoch: int, seq: int, digest: bytes) -> bool:
         """Whether the committed books hold this batch."""
         with engine().connect() as conn:
-            query = select(batch.c.gid, batch.c.epoch, batch.c.seq).where(batch.c.hash == digest)
-            return (gid, epoch, seq) in [(bytes(g), e, s) for g, e, s in conn.execute(query)]
+            found = conn.exec_driver_sql("SELECT gid, epoch, seq FROM batch WHERE hash = ?", (digest,))
+            return (gid, epoch, seq) in [(bytes(g), e, s) for g, e, s in found]
 
     async def checkpoint(self) -> None:
         """Sign the log's head; a witness keeps what it saw."""

@@ -17,7 +17,8 @@ from sim import checks
 from sim.chance import Chance
 from sim.clocks import TrueTime
 from sim.gateway import Gateway
-from sim.loop import SimLoop, run
+from sim.loop import Restless, SimLoop, run
+from sim.memory import remembering
 from sim.meters import Cellar
 from sim.rates import Rates, draw
 from sim.server import Server
@@ -98,6 +99,12 @@ class World:
             found.washes,
             self.healed_s,
         )
+
+    def ended(self, why: str) -> Verdict:
+        """The verdict on a world that did not come to its end."""
+        self.trace.wrong(why)
+        counts, amiss = dict(self.trace.counts), tuple(self.trace.amiss)
+        return Verdict(self.seed, amiss, self.trace.digest, counts, self.loop.steps, 0, 0, self.healed_s)
 
     async def _heal(self) -> None:
         """No more faults and no new use; everything that waits must arrive."""
@@ -240,12 +247,21 @@ def _listening(trace: Trace) -> Iterator[None]:
 
 
 def play(seed: int, show: Callable[[str], None] | None = None) -> Verdict:
-    """Run one seed to its verdict."""
+    """Run one seed to its verdict. A world that breaks, or never comes to rest, is a finding like any other."""
+    worlds: list[World] = []
 
     async def main(loop: SimLoop) -> Verdict:
         with tempfile.TemporaryDirectory(prefix="tallystick-sim-", dir=memory_folder()) as folder:
             world = World(loop, seed, Path(folder), show)
-            with _listening(world.trace):
+            worlds.append(world)
+            with _listening(world.trace), remembering():
                 return await world.play()
 
-    return run(main, Chance(seed).stream("order"))
+    try:
+        return run(main, Chance(seed).stream("order"))
+    except Restless as error:
+        return worlds[0].ended(str(error))
+    except Exception as error:  # a border: whatever broke it, the seed must be told
+        if show is not None or not worlds:
+            raise
+        return worlds[0].ended(f"the world broke: {error!r}")
