@@ -10,6 +10,7 @@ from tallystick_edge.cli import main
 from tallystick_edge.config import LineKind, Parity, TransportKind
 from tallystick_edge.config_toml import load_config
 from tallystick_edge.errors import ConfigError
+from tallystick_edge.metering.counter import STILL_MS
 from tallystick_edge.plan import make_plan
 from tallystick_protocol.claim import new_claim
 
@@ -127,6 +128,15 @@ def test_a_plan_that_does_not_fit_its_profile_is_refused(tmp_path: Path, right: 
     with pytest.raises(ConfigError) as caught:
         make_plan(config)
     assert says in str(caught.value)
+
+
+def test_a_register_that_a_wash_hangs_on_is_believed_without_waiting_for_time(tmp_path: Path) -> None:
+    def still_ms(text: str) -> set[int]:
+        plans = make_plan(load_config(write(tmp_path, text)))
+        return {each.rule.still_ms for plan in plans.values() for each in plan.counters}
+
+    assert still_ms(GOOD) == {0}
+    assert still_ms(GOOD[: GOOD.index("[[use]]")]) == {STILL_MS}
 
 
 def test_a_bind_key_is_never_printed(tmp_path: Path) -> None:
