@@ -16,9 +16,9 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Generator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
-from itertools import count, repeat
+from itertools import islice, repeat
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def run_seeds(tally: Tally, seeds: int, keep: Path | None, budget_s: float | Non
     """Seeds `start + done` and on, until there were `seeds` or the budget of real time is used up."""
     town()
     began = told = time.monotonic()
-    worlds = side_by_side(tally.start + tally.done, jobs)
+    worlds = side_by_side(tally.start + tally.done, seeds - tally.done, jobs)
     while tally.done < seeds and (budget_s is None or time.monotonic() - began < budget_s):
         verdict, cpu_s = next(worlds)
         seed = verdict.seed
@@ -84,17 +84,18 @@ def run_seeds(tally: Tally, seeds: int, keep: Path | None, budget_s: float | Non
     return tally
 
 
-def side_by_side(first: int, jobs: int) -> Generator[tuple[Verdict, float], None, None]:
-    """Worlds from a seed on in the order of their seeds, each with its processor time in seconds."""
+def side_by_side(first: int, number: int, jobs: int) -> Generator[tuple[Verdict, float], None, None]:
+    """Worlds in the order of their seeds, each with its processor time in seconds; `jobs` of them at a time."""
+    seeds = iter(range(first, first + number))
     if jobs == 1:
-        yield from map(_timed, count(first))
-    seeds, ahead = count(first), deque[Future[tuple[Verdict, float]]]()
+        yield from map(_timed, seeds)
+        return
     with ProcessPoolExecutor(jobs, get_context("fork")) as pool:  # every process has the town already
         try:
-            while True:
-                while len(ahead) < 2 * jobs:
-                    ahead.append(pool.submit(_timed, next(seeds)))
+            ahead = deque(pool.submit(_timed, seed) for seed in islice(seeds, 2 * jobs))
+            while ahead:
                 yield ahead.popleft().result()
+                ahead.extend(pool.submit(_timed, seed) for seed in islice(seeds, 1))
         finally:
             pool.shutdown(cancel_futures=True)
 
