@@ -5,6 +5,7 @@ It never changes while the program runs.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from .ca import Authority
 from .errors import NotFound
@@ -15,9 +16,10 @@ from .ports import Entropy
 @dataclass(frozen=True, slots=True)
 class Context:
     community: str
-    log_origin: str
-    log_id: bytes  # 4 bytes: the id of the log's key
+    log_origin: str  # of the log's first epoch
+    log_id: bytes  # 4 bytes: the id of the log's key, and of its first epoch
     keys: CommunityKeys
+    signed: Path | None = None  # the folder with the record of what the log's key signed; None: nobody keeps one
 
 
 @dataclass(frozen=True, slots=True)

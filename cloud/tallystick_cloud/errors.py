@@ -3,6 +3,7 @@
     CloudError
       NotFound        what was named does not exist here
       Conflict        it exists, with other content or in another state
+        LogSetBack    the database is older than what the log's key signed
       BadInput        a field cannot be read or has a value that is not allowed
       Forbidden       the caller may not do this
       Busy            the database could not give the locks in time; try again
@@ -30,6 +31,10 @@ class NotFound(CloudError):
 
 class Conflict(CloudError):
     code = "conflict"
+
+
+class LogSetBack(Conflict):
+    code = "log-set-back"
 
 
 class BadInput(CloudError):

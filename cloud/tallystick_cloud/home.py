@@ -69,7 +69,7 @@ class Home:
             write_private(self.keys / name / "parties" / f"{party.hex()}.pem", signer.to_pem())
 
     def context(self, name: str, log_origin: str, keys: CommunityKeys) -> Context:
-        return Context(name, log_origin, log_id(keys.log.spki), keys)
+        return Context(name, log_origin, log_id(keys.log.spki), keys, self.keys / name)
 
     def aggregator(self, database: Database, entropy: Entropy) -> Aggregator:
         """All communities in the database with their keys."""

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from tallystick_protocol import cose
 from tallystick_protocol.batch import LogView, Upload, first_prev, open_upload
+from tallystick_protocol.checkpoint import epoch_of
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.hello import LOST_MAX, Hello, LostBatches, State
 from tallystick_protocol.ids import H32, gid_from_spki
@@ -323,9 +324,10 @@ class Core:
         self.desk.server_said(server_ms)
 
     def log_seen(self, view: LogView) -> None:
-        """Remember a checkpoint larger than the last one; batches echo it."""
-        old = self._chain.log_view
-        if old is not None and LogView.decode(old).size >= view.size:
+        """Remember a checkpoint larger than the last one, or of a later epoch of the log; batches echo it."""
+        first = self._known.log_for or view.log
+        old = None if self._chain.log_view is None else LogView.decode(self._chain.log_view)
+        if old is not None and (epoch_of(old.log, first), old.size) >= (epoch_of(view.log, first), view.size):
             return
         data = view.encode()
         self._use(lambda journal: journal.save_log_view(data))

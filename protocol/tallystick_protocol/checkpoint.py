@@ -24,6 +24,8 @@ from tallystick_protocol.note import (
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
 _TIME_BYTES = 8
+_LOG_IDS = 1 << 8 * LOG_ID_BYTES
+_EPOCH = re.compile(r"/e([1-9][0-9]{0,9})\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,48 @@ def verify_cosignature(note: bytes, witness_name: str, key: PublicKey) -> int:
     return time_s
 
 
-def log_id(spki: bytes) -> bytes:
-    """Four bytes that name a log inside batches and states: the start of SHA-256 of its key's SPKI."""
-    return sha256(spki)[:LOG_ID_BYTES]
+def log_id(spki: bytes, epoch: int = 0) -> bytes:
+    """Four bytes that name a log inside batches and states: the start of SHA-256 of its key's SPKI, plus the epoch."""
+    return later_log_id(sha256(spki)[:LOG_ID_BYTES], epoch)
+
+
+def later_log_id(first: bytes, epoch: int) -> bytes:
+    """The id of an epoch of the log whose first epoch has this id."""
+    return ((int.from_bytes(first, "big") + epoch) % _LOG_IDS).to_bytes(LOG_ID_BYTES, "big")
+
+
+def epoch_of(log: bytes, first: bytes) -> int:
+    """The epoch that an id names, of the log whose first epoch has the id `first`; any other log's gives any number."""
+    return (int.from_bytes(log, "big") - int.from_bytes(first, "big")) % _LOG_IDS
+
+
+def origin_of(origin: str, epoch: int) -> str:
+    """The name of a log's epoch: its own name in the first one, a name below it in every later one."""
+    return origin if epoch == 0 else f"{origin}/e{epoch}"
+
+
+def check_origin(origin: str) -> str:
+    """A log's own name, with room for epochs after it; BadProof otherwise."""
+    check_name(origin)
+    if _EPOCH.search(origin):
+        raise BadProof("origin", f"{origin!r} ends like an epoch of another log; take another last word")
+    check_name(origin_of(origin, _LOG_IDS - 1))
+    return origin
+
+
+def epoch_in(found: str, origin: str) -> int | None:
+    """The epoch in the name of a checkpoint's log; None when it is another log's name."""
+    if found == origin:
+        return 0
+    end = _EPOCH.search(found)
+    return int(end[1]) if end is not None and found[: end.start()] == origin and int(end[1]) < _LOG_IDS else None
+
+
+def open_in_any_epoch(note: bytes, origin: str, key: PublicKey) -> tuple[Checkpoint, int]:
+    """`open_checkpoint` for a log that may have been set back, with the epoch: the caller asks how it came to that."""
+    said = Checkpoint.from_text(Note.decode(note).text)
+    epoch = epoch_in(said.origin, origin)
+    return open_checkpoint(note, origin if epoch is None else said.origin, key), epoch or 0
 
 
 def _cosigned(text: str, time_s: int) -> bytes:

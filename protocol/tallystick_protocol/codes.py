@@ -148,6 +148,7 @@ class LogType(IntEnum):
     FORK = 7  # and lost batches
     APPROVAL = 8  # and votes
     INPUT = 9
+    CONTINUATION = 10
 
 
 class StorageClass(IntEnum):

@@ -35,6 +35,7 @@ class ContentType(StrEnum):
     ENROL = "application/vnd.tallystick.enrol+cbor"
     VOTE = "application/vnd.tallystick.vote+cbor"
     INPUT = "application/vnd.tallystick.input+cbor"
+    CONTINUATION = "application/vnd.tallystick.continuation+cbor"
 
     @property
     def kind(self) -> str:

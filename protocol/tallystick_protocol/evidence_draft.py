@@ -26,6 +26,7 @@ LOG_TYPES = {
     cose.ContentType.APPROVAL: LogType.APPROVAL,
     cose.ContentType.VOTE: LogType.APPROVAL,
     cose.ContentType.INPUT: LogType.INPUT,
+    cose.ContentType.CONTINUATION: LogType.CONTINUATION,
 }
 """Under which type a signed object stands in the log."""
 

@@ -1,4 +1,5 @@
-"""The signed records that say what the numbers mean: channel descriptors, key events, approvals and resolutions.
+"""The signed records that say what the numbers mean: channel descriptors, key events, approvals, resolutions,
+continuations of a log.
 They never change: each is a link of a chain by `prev`, and its hash is a leaf of the log.
 """
 
@@ -8,7 +9,16 @@ from typing import Any, TypeAlias
 from tallystick_protocol import cbor
 from tallystick_protocol.codes import CommandType, KeyAction, LogType, ResolutionAction, StorageClass
 from tallystick_protocol.errors import BadType, BadValue
-from tallystick_protocol.ids import GID_BYTES, H32, H32_BYTES, NONCE_BYTES, PARTY_BYTES, Gid, PartyId
+from tallystick_protocol.ids import (
+    GID_BYTES,
+    H32,
+    H32_BYTES,
+    LOG_ID_BYTES,
+    NONCE_BYTES,
+    PARTY_BYTES,
+    Gid,
+    PartyId,
+)
 from tallystick_protocol.keys import SPKI_BYTES_MAX
 from tallystick_protocol.schema import (
     INT,
@@ -32,6 +42,8 @@ from tallystick_protocol.schema import (
 EXPONENT_MAX = 18  # 10^18 is the largest power of ten in 64 bits
 GRANTS_MAX = 32  # kinds and command types that one key may sign
 RECORD_BYTES_MAX = 4096
+LOST_MAX = 16  # checkpoints that one continuation names: one for each epoch that was left
+LOG_EPOCH_MAX = 2**32 - 1  # seconds UTC until the year 2106
 
 Grant: TypeAlias = str | int
 """What a key may sign: a kind (`ContentType.kind`, or `checkpoint`) or the number of a command type."""
@@ -231,6 +243,54 @@ class Resolution(MapMessage):
     def check_rules(self) -> None:
         if self.to_total < self.from_total:
             raise BadValue("resolution.to_total", "is below from_total")
+
+
+@dataclass(frozen=True, slots=True)
+class LostCheckpoint(RowMessage):
+    """A checkpoint that the log's key signed and that the log does not lead to any more."""
+
+    NAME = "lost"
+    FIELDS = (Field(0, "epoch", UINT), Field(1, "size", UINT), Field(2, "root", _H32))
+    epoch: int
+    size: int
+    root: H32
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation(MapMessage):
+    """A log that was set back goes on from its first `size` leaves, in a new epoch and so under another origin.
+
+    Signed by the community's root; its leaf is the one after those. `log` is the id of epoch 0; epochs are seconds
+    UTC, so that a backup that is restored twice never makes the same one.
+    """
+
+    NAME = "continuation"
+    VERSION = 1
+    SIZE_MAX = RECORD_BYTES_MAX
+    FIELDS = (
+        Field(1, "nonce", _NONCE),
+        Field(2, "log", Bytes(LOG_ID_BYTES)),
+        Field(3, "epoch", Int(1, LOG_EPOCH_MAX)),
+        Field(4, "from_epoch", UINT),
+        Field(5, "size", POSITIVE),
+        Field(6, "root", _H32),
+        Field(7, "lost", List(Of(LostCheckpoint), most=LOST_MAX)),
+        Field(8, "why", Text()),
+    )
+    nonce: bytes
+    log: bytes
+    epoch: int
+    from_epoch: int
+    size: int
+    root: H32
+    lost: tuple[LostCheckpoint, ...]
+    why: str
+
+    def check_rules(self) -> None:
+        if self.epoch <= self.from_epoch:
+            raise BadValue("continuation.epoch", "is not above the epoch that it follows")
+        if any(one.epoch >= self.epoch for one in self.lost):
+            raise BadValue("continuation.lost", "names a checkpoint of an epoch that had not begun")
 
 
 def log_leaf(log_type: LogType, h: H32) -> bytes:

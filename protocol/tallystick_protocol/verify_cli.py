@@ -9,10 +9,12 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tallystick_protocol.checkpoint import Checkpoint, add_cosignature, open_checkpoint
+from tallystick_protocol import cose
+from tallystick_protocol.checkpoint import Checkpoint, add_cosignature, epoch_in, open_in_any_epoch
 from tallystick_protocol.errors import BadValue, ProtocolError
 from tallystick_protocol.evidence import Evidence
 from tallystick_protocol.evidence_file import FILE_BYTES_MAX, unpack
@@ -22,12 +24,16 @@ from tallystick_protocol.merkle import HEIGHT_MAX
 from tallystick_protocol.note import NOTE_BYTES_MAX
 from tallystick_protocol.policy import POLICY_BYTES_MAX, Policy, load_policy
 from tallystick_protocol.pool_settlement import PROOF_BYTES_MAX as POOL_BYTES_MAX
+from tallystick_protocol.records import RECORD_BYTES_MAX, Continuation
 from tallystick_protocol.verify import Report, verify_evidence
 from tallystick_protocol.verify.pool import verify_pool
 from tallystick_protocol.verify.report import Misfit
-from tallystick_protocol.verify.witness import ReadTile, continues, load_seen
+from tallystick_protocol.verify.set_back import Place, gone_since
+from tallystick_protocol.verify.witness import ReadTile, Seen, continues, leaf_hashes, load_seen
 
 VALID, MISFIT, UNUSABLE = 0, 1, 2
+CONTINUATIONS = "continuations"  # beside the tiles in an exported folder
+EPOCHS_MAX = 64  # of one log: it is set back in disasters
 TILE_BYTES_MAX = 8192  # 256 hashes
 PROOF_BYTES_MAX = 64 * 1024
 EXAMPLES = """examples:
@@ -90,6 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     source = witness.add_mutually_exclusive_group()
     source.add_argument("--tiles", type=Path, help="a folder with the log's tiles (it holds tile/0/...)")
     source.add_argument("--proof", type=Path, help="a consistency proof: one hash in base 64 per line")
+    about = "the log was set back by the community: go on with it although entries that you saw are gone"
+    witness.add_argument("--accept-set-back", action="store_true", help=about)
     witness.add_argument("--sign", type=Path, help="this witness's private key (PEM, Ed25519)")
     witness.add_argument("--name", help="this witness's name on checkpoints")
     witness.add_argument("--out", type=Path, help="where to write the co-signed checkpoint")
@@ -134,7 +142,11 @@ def _witness(args: argparse.Namespace) -> int:
     proof = None if args.proof is None else _proof(_read(args.proof, PROOF_BYTES_MAX))
     if proof is None and evidence is not None and seen is not None:
         proof = next((p.path for p in evidence.proofs if p.size == seen.size < checkpoint.size), None)
-    after = continues(seen, checkpoint, proof, None if args.tiles is None else _tiles(args.tiles))
+    tiles = None if args.tiles is None else _tiles(args.tiles)
+    if seen is not None and seen.origin != checkpoint.origin:
+        after = _set_back(args, policy, seen, checkpoint)
+    else:
+        after = continues(seen, checkpoint, proof, tiles)
     signed = None
     if args.sign is not None:
         signer = load_signer(_read(args.sign, PEM_BYTES_MAX))
@@ -149,6 +161,37 @@ def _witness(args: argparse.Namespace) -> int:
     return VALID
 
 
+def _set_back(args: argparse.Namespace, policy: Policy, seen: Seen, new: Checkpoint) -> Seen:
+    """Another epoch of the log than was seen: only with its records, and with a yes when entries are gone."""
+    before, epoch = epoch_in(seen.origin, policy.log_origin), epoch_in(new.origin, policy.log_origin)
+    if before is None or epoch is None:
+        raise Unusable(f"the state is of {seen.origin}, the checkpoint of {new.origin}: one state per log")
+    if epoch < before:
+        raise Unusable(f"the log went on as {seen.origin}; checkpoints of {new.origin} are signed no more")
+    if args.tiles is None:
+        raise Unusable(f"the log was set back and goes on as {new.origin}: give --tiles, the whole exported folder")
+    records = _continuations(args.tiles / CONTINUATIONS, policy)
+    hashes = leaf_hashes(_tiles(args.tiles), new.size)
+    gone = gone_since(Place(before, seen.size, seen.root), Place(epoch, new.size, new.root), records, hashes)
+    if gone and not args.accept_set_back:
+        why = f"was set back ({records[-1][0].why}): {gone} of the {seen.size} entries that you saw are gone. Ask the "
+        why += f"community whether that is so; if it is, keep a copy of {args.state} and say --accept-set-back"
+        raise Misfit(f"log {new.origin}", why)
+    return Seen(new.origin, new.size, new.root, (*seen.before, replace(seen, before=())))
+
+
+def _continuations(folder: Path, policy: Policy) -> list[tuple[Continuation, H32]]:
+    """The records in the order of the log, each signed by a root of the policy."""
+    if policy.roots_needed > 1:
+        raise Unusable("the policy asks for several community keys, and a record in a folder carries one signature")
+    found = []
+    for path in sorted(folder.glob("*.cbor"))[:EPOCHS_MAX]:
+        roots = {key.kid: key for key in policy.roots}
+        opened = cose.open_envelope(_read(path, RECORD_BYTES_MAX), cose.ContentType.CONTINUATION, roots.get)
+        found.append((Continuation.decode(opened.payload), opened.hash))
+    return sorted(found, key=lambda one: one[0].size)
+
+
 def _say_misfit(args: argparse.Namespace, misfit: Misfit) -> None:
     if args.json:
         print(json.dumps({"verdict": str(misfit), "ok": False}, ensure_ascii=False))
@@ -159,12 +202,12 @@ def _say_misfit(args: argparse.Namespace, misfit: Misfit) -> None:
 def _checkpoint(data: bytes, policy: Policy) -> tuple[bytes, Checkpoint, Evidence | None]:
     evidence = None
     data = unpack(data)
-    if not data.startswith(policy.log_origin.encode() + b"\n") and len(data) > 0 and data[0] >= 0x80:
+    if not data.startswith(policy.log_origin.encode()) and len(data) > 0 and data[0] >= 0x80:
         evidence = Evidence.decode(data)
         data = evidence.note
     if len(data) > NOTE_BYTES_MAX:
         raise Unusable("the checkpoint is too long for a signed note")
-    return data, open_checkpoint(data, policy.log_origin, policy.log_key), evidence
+    return data, open_in_any_epoch(data, policy.log_origin, policy.log_key)[0], evidence
 
 
 def _proof(data: bytes) -> tuple[H32, ...]:

@@ -52,7 +52,7 @@ async def client(world: World) -> AsyncIterator[Client]:
     routes = (
         settlement_routes(database, aggregator, clock),
         evidence_routes(database, aggregator, clock),
-        log_routes(database, world.community),
+        log_routes(database, world.books.aggregator, world.community),
     )
     setup = Setup(database, clock, Hub(database, pages, clock), pages, domain_routes=routes)
     server = TestServer(web_application(setup, build_table(setup)))

@@ -8,7 +8,9 @@ from support import edge_online
 from support.edge import HandClock
 from support.real_aggregator import RealAggregator
 from tallystick_cloud import schema
-from tallystick_protocol.batch import SealedPart, Upload
+from tallystick_cloud.errors import LogSetBack
+from tallystick_protocol.batch import LogView, SealedPart, Upload
+from tallystick_protocol.checkpoint import epoch_of
 
 Gateway = edge_online.Gateway[RealAggregator]
 
@@ -95,6 +97,53 @@ async def goes_on(aggregator: RealAggregator, gateway: Gateway) -> None:
     await gateway.deliver()
     assert len(aggregator.washes()) > before
     assert in_balance(aggregator, gateway)
+
+
+async def test_log_goes_on_under_another_name_and_the_gateway_follows(
+    aggregator: RealAggregator, gateway: Gateway, tmp_path: Path
+) -> None:
+    """Nothing is signed under the old name; what came after the backup comes again, and both sides know which log."""
+    gateway.wash_and_seal()
+    await gateway.deliver()
+    aggregator.back_up(tmp_path / "backup.db")
+    gateway.wash_and_seal()
+    gateway.wash_and_seal()
+    await gateway.deliver()
+    newest = aggregator.sign()
+    gateway.restart("sees the newest checkpoint")
+    await gateway.meet(1)
+    gateway.wash_and_seal()
+    await gateway.deliver()
+    assert seen_by(gateway) == (0, size_of(newest))
+    washes, total = aggregator.washes(), aggregator.channel(1)["last_total"]
+    await aggregator.restore(tmp_path / "backup.db")
+    with pytest.raises(LogSetBack):
+        aggregator.sign()
+    origin = aggregator.begin_epoch()
+    gateway.restart("after the restore")
+    gateway.wash_and_seal()
+    await gateway.deliver()
+    assert aggregator.washes() == [*washes, (5, 5)]
+    assert int(str(aggregator.channel(1)["last_total"])) > int(str(total))
+    assert in_balance(aggregator, gateway)
+    note = aggregator.sign()
+    assert note.startswith(origin.encode() + b"\n")
+    gateway.restart("sees the new log")
+    gateway.wash_and_seal()
+    await gateway.deliver()
+    assert seen_by(gateway) == (int(origin.rpartition("/e")[2]), size_of(note))
+    assert in_balance(aggregator, gateway)
+
+
+def size_of(note: bytes) -> int:
+    return int(note.split(b"\n")[1])
+
+
+def seen_by(gateway: Gateway) -> tuple[int, int]:
+    """(epoch, size) of the checkpoint that the gateway echoes."""
+    assert gateway.core.chain.log_view is not None
+    view = LogView.decode(gateway.core.chain.log_view)
+    return epoch_of(view.log, gateway.aggregator.aggregator.of("lindenhof").log_id), view.size
 
 
 async def test_backup_from_two_epochs_before(aggregator: RealAggregator, gateway: Gateway, tmp_path: Path) -> None:

@@ -13,15 +13,15 @@ from typing import Any
 from sim.chance import RandomBytes
 from sim.clocks import TrueTime
 from sim.rates import Rates
-from sim.town import COMMUNITY, MIDNIGHT_MS, ORIGIN, Town
+from sim.town import COMMUNITY, MIDNIGHT_MS, Town
 from sim.trace import Kind, Trace
 from sqlalchemy import Engine
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database, engine_of
 from tallystick_cloud.errors import CloudError
 from tallystick_cloud.ledger.period import close
-from tallystick_cloud.log import service as log
 from tallystick_cloud.log import store as log_store
+from tallystick_cloud.log.signing import checkpoint
 from tallystick_cloud.ports import NoEvents
 from tallystick_cloud.uplink import Uplink
 from tallystick_edge.uplink.transport import Incoming
@@ -151,9 +151,8 @@ class Server:
         """Sign the log's head; a witness keeps what it saw."""
         if not self.up:
             return
-        now_ms, key = self._true.utc_ms(), self._context.keys.log
         try:
-            await self.database.write(log.checkpoint, COMMUNITY, ORIGIN, key, now_ms)
+            await self.database.write(checkpoint, self._context, self._true.utc_ms())
         except ServerDied:
             return
         head = self.database.read_now(log_store.read_head, COMMUNITY)

@@ -10,7 +10,7 @@ from tallystick_cloud import migrations
 from tallystick_cloud.backup import container, service
 from tallystick_cloud.backup.container import Kind
 from tallystick_cloud.clock import real_utc
-from tallystick_cloud.log.service import checkpoint
+from tallystick_cloud.log.signing import checkpoint
 
 
 def open_migrated(url: str) -> Books:
@@ -48,8 +48,7 @@ def use(books: Books, gateway: SimGateway, number: int) -> None:
 
 
 def sign(books: Books, now_ms: int) -> bytes:
-    context = books.aggregator.of(books.community)
-    note = books.run(checkpoint, books.community, context.log_origin, context.keys.log, now_ms)
+    note = books.run(checkpoint, books.aggregator.of(books.community), now_ms)
     assert isinstance(note, bytes)
     return note
 

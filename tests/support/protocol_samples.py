@@ -30,7 +30,16 @@ from tallystick_protocol.ids import H32, ZERO_H32, PartyId, channel_hash, gid_fr
 from tallystick_protocol.keys import Ed25519Signer, P256Signer, Signer
 from tallystick_protocol.part import ClockFix, Event, Exchange, Gauge, LostSpan, Part, Raw, Segment, Uptime
 from tallystick_protocol.receipt import Receipt
-from tallystick_protocol.records import Approval, Descriptor, KeyEvent, KeyGrant, Resolution, TypeApproval
+from tallystick_protocol.records import (
+    Approval,
+    Continuation,
+    Descriptor,
+    KeyEvent,
+    KeyGrant,
+    LostCheckpoint,
+    Resolution,
+    TypeApproval,
+)
 
 
 def fixed(label: str, size: int) -> bytes:
@@ -196,6 +205,10 @@ APPROVAL = Approval(fixed("a", 16), h32("contract"), PARTY, True)
 RESOLUTION = Resolution(
     fixed("r", 16), None, channel_hash(GID, 2), 5, ResolutionAction.WAIVE, 12_000, 12_056, "meter was exchanged"
 )
+CONTINUATION = Continuation(
+    fixed("c", 16), fixed("log", 4), 1_796_000_000, 0, 100, h32("base"), (LostCheckpoint(0, 120, h32("lost")),),
+    "restored from the backup of 2026-11-29",
+)  # fmt: skip
 CLAIM = new_claim(fixed("claim", 16))
 ENROL_REQUEST = EnrolRequest(
     GATEWAY.spki, b"a request", "10000000a1b2c3d4", StorageClass.FILE, "edge", fixed("e", 16), CLAIM

@@ -209,7 +209,7 @@ def log() -> list[Case]:
     leaf = log_leaf(LogType.BATCH, s.h32("batch 1"))
     cases = [
         Case("log-leaf", "a batch", leaf, gives={"leaf_hash": merkle.leaf_hash(leaf).hex()}),
-        Case("log-leaf", "type 10", cbor.encode([10, s.h32("x")]), "unsupported", "log leaf"),
+        Case("log-leaf", "type 11", cbor.encode([11, s.h32("x")]), "unsupported", "log leaf"),
         Case("log-leaf", "a hash of 31 bytes", cbor.encode([1, bytes(31)]), "bad-type", "log leaf"),
         Case("log-leaf", "three items", cbor.encode([1, bytes(32), 1]), "bad-type", "log leaf"),
     ]

@@ -197,7 +197,16 @@ def records() -> list[Case]:
     r.common("resolution")
     r.edited("action 2", [5], 2, "unsupported", "resolution.action")
     r.edited("a span that falls", [7], 11_999, "bad-value", "resolution.to_total", rule=True)
-    return d.cases + k.cases + a.cases + r.cases
+    c = Cases("continuation", s.CONTINUATION.encode())
+    c.ok("a log of 100 entries goes on", c.good)
+    c.ok("nothing is known to be lost", edit(c.good, [7], []))
+    c.common("continuation")
+    c.edited("no entries", [5], 0, "bad-value", "continuation.size")
+    c.edited("the first epoch", [3], 0, "bad-value", "continuation.epoch")
+    c.edited("an epoch after the year 2106", [3], 2**32, "bad-value", "continuation.epoch")
+    c.edited("an epoch that goes back", [4], 1_796_000_000, "bad-value", "continuation.epoch", rule=True)
+    c.edited("lost in an epoch to come", [7, 0, 0], 1_796_000_001, "bad-value", "continuation.lost", rule=True)
+    return d.cases + k.cases + a.cases + r.cases + c.cases
 
 
 def enrolments() -> list[Case]:

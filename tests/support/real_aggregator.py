@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from support.uploads import Randomness
 from tallystick_cloud import schema
 from tallystick_cloud.ca import create_authority, server_files
 from tallystick_cloud.clock import real_utc, real_utc_ms
+from tallystick_cloud.commands.witness import begun
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
 from tallystick_cloud.gateways.api import gateway_routes
@@ -27,6 +29,7 @@ from tallystick_cloud.http.route import Port
 from tallystick_cloud.http.serve import bind
 from tallystick_cloud.http.sessions import DatabaseDoorkeeper
 from tallystick_cloud.ledger.audit import audit
+from tallystick_cloud.log.signing import checkpoint
 from tallystick_cloud.town.service import found
 from tallystick_cloud.town.toml import load_town
 from tallystick_cloud.uplink import Uplink
@@ -64,7 +67,7 @@ class RealAggregator:
         self.community = loaded.id
         self._tls = folder / "ca"
         self._authority = create_authority(self._tls, ("localhost", "127.0.0.1"), datetime.now(UTC))
-        context = context_for(loaded.id, loaded.log_origin)
+        context = replace(context_for(loaded.id, loaded.log_origin), signed=folder)
         entropy = Randomness("aggregator")
         self.aggregator = Aggregator({loaded.id: context}, self._authority, entropy)
         self.database = Database(f"sqlite:///{self.file}")
@@ -116,6 +119,15 @@ class RealAggregator:
         with closing(sqlite3.connect(backup)) as source, closing(sqlite3.connect(self.file)) as copy:
             source.backup(copy)
         self.database = Database(f"sqlite:///{self.file}")
+
+    def sign(self) -> bytes:
+        """The checkpoint that everybody may see."""
+        return self.database.write_now(checkpoint, self.aggregator.of(self.community), self.clock.utc_ms())
+
+    def begin_epoch(self) -> str:
+        """What `tallystick restore` does, and `tallystick log begin-epoch`."""
+        context, now_ms = self.aggregator.of(self.community), self.clock.utc_ms()
+        return self.database.write_now(begun, context, self.aggregator.entropy, now_ms, "a test")
 
     def rows(self, table: Table) -> list[dict[str, object]]:
         def read(conn: Connection) -> list[dict[str, object]]:

@@ -9,7 +9,7 @@ from support.uploads import SimGateway, money, segment, wash
 from tallystick_cloud.evidence.model import Made, Wanted
 from tallystick_cloud.evidence.policy import policy_of
 from tallystick_cloud.evidence.service import evidence
-from tallystick_cloud.log import service as log
+from tallystick_cloud.log.signing import checkpoint
 from tallystick_cloud.parties.store import ids_by_name
 from tallystick_cloud.settlement.model import Closed
 from tallystick_cloud.settlement.service import Office, close
@@ -61,10 +61,7 @@ class World:
         return self.books.database.write_now(close, self.office, at_ms, now_ms)
 
     def sign(self, now_ms: int) -> bytes:
-        context = self.books.aggregator.of(self.community)
-        return self.books.database.write_now(
-            log.checkpoint, self.community, context.log_origin, context.keys.log, now_ms
-        )
+        return self.books.database.write_now(checkpoint, self.books.aggregator.of(self.community), now_ms)
 
     def evidence(
         self,

@@ -93,7 +93,7 @@ def evidence() -> list[Case]:
     c.common("evidence")
     c.edited("no objects", [3], [], "bad-value", "evidence.objects")
     c.edited("scope 2", [6], 2, "unsupported", "evidence.scope")
-    c.edited("log type 10", [3, 0, 0], 10, "unsupported", "evidence.objects[0].type")
+    c.edited("log type 11", [3, 0, 0], 11, "unsupported", "evidence.objects[0].type")
     c.edited("a path with 31 bytes", [3, 0, 3], [bytes(31)], "bad-value", "evidence.objects[0].path[0]")
     c.edited("a path of 64 hashes", [3, 0, 3], [bytes(32)] * 64, "too-large", "evidence.objects[0].path")
     c.edited("a salt of 15 bytes", [4, 0, 3], bytes(15), "bad-value", "evidence.pieces[0].salt")

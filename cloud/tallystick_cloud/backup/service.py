@@ -29,6 +29,7 @@ from .tables import Progress
 class Restored:
     manifest: Manifest
     communities: tuple[Measured, ...]  # as measured in the restored database
+    origins: tuple[str, ...] = ()  # under which names the logs go on
 
 
 def write(conn: Connection, out: BinaryIO, keys: Callable[[], bytes | None], now: datetime, say: Progress) -> Manifest:

@@ -4,6 +4,7 @@ It never takes a passphrase from the command line's words, and never writes over
 """
 
 import argparse
+import dataclasses
 import getpass
 import json
 import os
@@ -16,11 +17,15 @@ from sqlalchemy import Connection
 
 from tallystick_cloud.backup import sealed_keys, service
 from tallystick_cloud.backup.manifest import Manifest, Measured
-from tallystick_cloud.clock import real_utc
+from tallystick_cloud.clock import SystemEntropy, clock_of, real_utc
 from tallystick_cloud.commands.common import Commands, ask, command, home_of
+from tallystick_cloud.commands.witness import begun
+from tallystick_cloud.context import Context
 from tallystick_cloud.db import Database, sqlite_url
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.home import Home
+from tallystick_cloud.log import epochs
+from tallystick_cloud.log import store as log_store
 
 CHECK = "check"
 PASSPHRASE_BYTES_MAX = 1024
@@ -183,13 +188,22 @@ def _restored(
         progress.end()
     made = sealed_keys.store(keys, home.keys)
     try:
-        home.contexts(conn)
         home.authority()
+        return dataclasses.replace(
+            done, origins=tuple(_goes_on(conn, one, done.manifest) for one in home.contexts(conn).values())
+        )
     except BaseException:
         for path in made:
             path.unlink()
         raise
-    return done
+
+
+def _goes_on(conn: Connection, context: Context, found: Manifest) -> str:
+    """The name of a restored log. It stays only where all that its key ever signed is known to be in it."""
+    if epochs.continues(conn, context):
+        head = log_store.read_head(conn, context.community)
+        return context.log_origin if head is None else epochs.origin(context, head)
+    return begun(conn, context, SystemEntropy(), clock_of(os.environ).utc_ms(), f"restored, backup of {found.made}")
 
 
 def _check_keys(found: Manifest, keys: sealed_keys.KeyFiles, home: Home) -> None:
@@ -203,7 +217,12 @@ def _check_keys(found: Manifest, keys: sealed_keys.KeyFiles, home: Home) -> None
 def _say_restored(parsed: argparse.Namespace, done: service.Restored) -> None:
     if parsed.json:
         facts = [{"backup": _facts(a), "restored": _facts(b)} for a, b in _pairs(done)]
-        print(json.dumps({"file": str(parsed.file), "made": done.manifest.made, "communities": facts}, indent=1))
+        print(
+            json.dumps(
+                {"file": str(parsed.file), "made": done.manifest.made, "communities": facts, "origins": done.origins},
+                indent=1,
+            )
+        )
         return
     for before, after in _pairs(done):
         print(f"{after.community}")
@@ -211,6 +230,8 @@ def _say_restored(parsed: argparse.Namespace, done: service.Restored) -> None:
         print(f"            restored {after.size} entries, root {after.root}")
         print(f"  balances  backup   {before.accounts} accounts, {before.balances}")
         print(f"            restored {after.accounts} accounts, {after.balances}")
+    for origin in done.origins:
+        print(f"the log goes on as {origin}")
     print(f"restored as of {done.manifest.made}; next: tallystick serve --data {parsed.data}")
 
 

@@ -27,6 +27,7 @@ from tallystick_cloud.http.listeners import gateway_tls
 from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.http.route import RouteTable
 from tallystick_cloud.ledger.api import ledger_routes
+from tallystick_cloud.log import epochs
 from tallystick_cloud.log.api import log_routes
 from tallystick_cloud.migrations import upgrade
 from tallystick_cloud.mqtt import MqttFront, TlsFiles, broker_at
@@ -62,6 +63,7 @@ def serve(parsed: argparse.Namespace) -> int:
     options = opened(parsed)
     try:
         options.database.write_now(upgrade)
+        options.database.read_now(epochs.check_all, list(options.aggregator.contexts.values()))
         quarantine.retry_at_start(options)
         asyncio.run(_serve(parsed, options))
     finally:
@@ -100,7 +102,7 @@ def domain_routes(
     return (
         gateway_routes(uplink),
         office_routes(database, aggregator, clock),
-        log_routes(database, first_community),
+        log_routes(database, aggregator, first_community),
         ledger_routes(database, clock),
         payout_routes(database, clock),
         bank_routes(database, clock),

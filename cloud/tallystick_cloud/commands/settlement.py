@@ -17,7 +17,7 @@ from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.contracts.store import versions_of
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.keys import write_private
-from tallystick_cloud.log import service as log
+from tallystick_cloud.log.signing import checkpoint
 from tallystick_cloud.parties.store import ids_by_name
 from tallystick_cloud.settlement import report, statements, store
 from tallystick_cloud.settlement.decisions import Decision, decide
@@ -198,9 +198,7 @@ def show_statement(parsed: argparse.Namespace) -> int:
 
 def sign_checkpoint(options: Options, name: str) -> None:
     """What was just logged stands under a checkpoint from now on."""
-    context = options.aggregator.of(name)
-    now_ms = options.clock.utc_ms()
-    options.database.write_now(log.checkpoint, name, context.log_origin, context.keys.log, now_ms)
+    options.database.write_now(checkpoint, options.aggregator.of(name), options.clock.utc_ms())
 
 
 def _office(options: Options, name: str) -> Office:

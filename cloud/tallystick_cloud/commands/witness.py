@@ -1,4 +1,4 @@
-"""`tallystick witness add | remove | need | accept` and `tallystick log export`: what witnesses read and hand in.
+"""`tallystick witness add | remove | need | accept`, `tallystick log export | begin-epoch`: what witnesses see.
 
 It never signs for a witness: a witness signs on its own computer with tallystick-verify.
 """
@@ -12,13 +12,17 @@ from tallystick_protocol.checkpoint import Checkpoint
 from tallystick_protocol.ids import H32
 from tallystick_protocol.note import NOTE_BYTES_MAX, Note
 
-from tallystick_cloud.commands.common import Commands, command, community_of, group, opened
+from tallystick_cloud.commands.common import Commands, ask, command, community_of, group, opened
 from tallystick_cloud.commands.settlement import sign_checkpoint
+from tallystick_cloud.context import Context
 from tallystick_cloud.errors import BadInput
-from tallystick_cloud.log import cosign, service, store
+from tallystick_cloud.log import cosign, epochs, service, store
+from tallystick_cloud.log.signing import checkpoint
+from tallystick_cloud.ports import Entropy
 from tallystick_cloud.town.service import read_public_key
 
 CHECKPOINT = "checkpoint.txt"
+CONTINUATIONS = "continuations"  # tallystick-verify looks there
 
 
 def add(commands: Commands) -> None:
@@ -75,6 +79,18 @@ def _add_export(commands: Commands) -> None:
     )
     found.add_argument("--out", type=Path, required=True, metavar="DIR")
     found.add_argument("--community", metavar="ID")
+    found = command(
+        words,
+        "begin-epoch",
+        begin_epoch,
+        "Let the log of a database that was set back go on under a new name, so that it is never two logs of one name.",
+        "  tallystick log begin-epoch --why 'restored from the image of Monday' --data D\n"
+        "\n`tallystick restore` does it by itself. It is for a database that came back in another way: a file copied\n"
+        "back, an image of the machine. What was signed since is lost, and every evidence file will say so.\n",
+    )
+    found.add_argument("--why", default="the database was set back", metavar="TEXT", help="at most 64 bytes")
+    found.add_argument("--community", metavar="ID")
+    found.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def add_witness(parsed: argparse.Namespace) -> int:
@@ -120,11 +136,34 @@ def accept(parsed: argparse.Namespace) -> int:
     options = opened(parsed)
     try:
         name = community_of(options, parsed.community)
-        kept = options.database.write_now(cosign.accept, name, note)
+        kept = options.database.write_now(cosign.accept, options.aggregator.of(name), note)
     finally:
         options.database.close()
     print(f"kept the signatures of {', '.join(kept)}")
     return 0
+
+
+def begin_epoch(parsed: argparse.Namespace) -> int:
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        context = options.aggregator.of(name)
+        text = "the log goes on under another name, and witnesses must say yes to it"
+        if options.database.read_now(epochs.continues, context):
+            text = f"this database leads to everything that was signed, so nothing needs it; {text}"
+        ask(parsed.yes, f"Begin a new epoch of the log of {name}? It cannot be undone: {text}.")
+        origin = options.database.write_now(begun, context, options.entropy, options.clock.utc_ms(), parsed.why)
+    finally:
+        options.database.close()
+    print(f"{name}: the log goes on as {origin}; next: tallystick log export --out DIR, for the witnesses")
+    return 0
+
+
+def begun(conn: Connection, context: Context, entropy: Entropy, now_ms: int, why: str) -> str:
+    """Begin an epoch and sign its first checkpoint; the name of its log."""
+    head = epochs.begin(conn, context, entropy, now_ms, why)
+    checkpoint(conn, context, now_ms)
+    return epochs.origin(context, head)
 
 
 def export(parsed: argparse.Namespace) -> int:
@@ -133,11 +172,15 @@ def export(parsed: argparse.Namespace) -> int:
         name = community_of(options, parsed.community)
         sign_checkpoint(options, name)
         note, leaves = options.database.read_now(_log, name)
+        records = options.database.read_now(epochs.continuations, name)
     finally:
         options.database.close()
     _write(parsed.out / CHECKPOINT, note)
     for tile in tiles.tiles_of(len(leaves)):
         _write(parsed.out / tile.path, tiles.tile_of(tile, leaves))
+    for envelope, leaf in records:
+        if leaf < len(leaves):
+            _write(parsed.out / CONTINUATIONS / f"{leaf}.cbor", envelope)
     print(f"{parsed.out}: checkpoint of {len(leaves)} entries and their tiles")
     return 0
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 from tallystick_protocol import cose
 from tallystick_protocol.batch import Batch
+from tallystick_protocol.checkpoint import epoch_of
 from tallystick_protocol.codes import EventCode, Scope, Sensitivity
 from tallystick_protocol.cover import Cover
 from tallystick_protocol.errors import InvariantError
@@ -17,12 +18,15 @@ from tallystick_protocol.evidence_draft import EvidenceDraft
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.rating import UsageForm, counters_of
 from tallystick_protocol.part import Part
+from tallystick_protocol.records import Continuation
 from tallystick_protocol.salted_tree import Leaf
 from tallystick_protocol.settled_use import Use
 
+from tallystick_cloud.context import Context
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.ledger.model import Kind
 from tallystick_cloud.ledger.rows import usage_of
+from tallystick_cloud.log import epochs
 from tallystick_cloud.log.prover import Prover
 from tallystick_cloud.settlement import sources
 from tallystick_cloud.settlement import store as settlements
@@ -46,15 +50,16 @@ class _Own:
 class Gathering:
     """One file in the making; `chain` for each contract, then `echoes` for the proofs."""
 
-    def __init__(self, conn: Connection, community: str, party: PartyId, scope: Scope) -> None:
-        self._conn, self._community, self._party, self._scope = conn, community, party, scope
+    def __init__(self, conn: Connection, context: Context, party: PartyId, scope: Scope) -> None:
+        self._conn, self._community, self._party, self._scope = conn, context.community, party, scope
+        self._log = context.log_id
         self.draft = EvidenceDraft(party, scope)
-        self.echoes: set[int] = set()
+        self.echoes: set[tuple[int, int]] = set()  # (epoch, size) of the log
         self.top = 0  # one above the highest leaf of the log in the file
         self._batches: dict[bytes, int] = {}
         self._gids: set[bytes] = set()
         for role in OFFICE:
-            self._add_all(store.key_events(conn, community, role))
+            self._add_all(store.key_events(conn, self._community, role))
 
     @property
     def is_own(self) -> bool:
@@ -66,6 +71,20 @@ class Gathering:
         own = self._own(chain) if self.is_own else None
         for stored in chain.settlements:
             self._settlement(stored, own, is_base=stored is chain.base)
+
+    def finish(self, note: bytes, prover: Prover) -> bytes:
+        """The file under a checkpoint, with the records that say how the log came to it, and what is to be proved."""
+        kept: list[Continuation] = []
+        for envelope, leaf in epochs.continuations(self._conn, self._community):
+            if leaf < prover.size:
+                self._add(envelope, leaf)
+                kept.append(Continuation.decode(cose.parse(envelope).payload))
+        proved = {record.size for record in kept}
+        for epoch, size in self.echoes:
+            limit = min((record.size for record in kept if record.epoch > epoch), default=prover.size)
+            if size <= limit:  # above it are entries that were set back, of which nothing can be proved any more
+                proved.add(size)
+        return self.draft.finish(note, prover.inclusion, sorted(proved), prover.consistency)
 
     # -------------------------------------------------------- signed objects
 
@@ -123,7 +142,7 @@ class Gathering:
             self._batches[h] = self._add(envelope, row.leaf)
             view = Batch.decode(cose.parse(envelope).payload).log
             if view is not None:
-                self.echoes.add(view.size)
+                self.echoes.add((epoch_of(view.log, self._log), view.size))
         return self._batches[h]
 
     # -------------------------------------------------------- leaves

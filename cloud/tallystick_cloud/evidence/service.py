@@ -33,7 +33,7 @@ def evidence(conn: Connection, context: Context, wanted: Wanted) -> Made:
     if not mine:
         kind = f"of scope {scope.name.lower()}"
         raise NoEvidence("evidence", f"{kind}: nothing settled then concerns this party, or it was erased")
-    gathering = Gathering(conn, context.community, wanted.party, scope)
+    gathering = Gathering(conn, context, wanted.party, scope)
     for chain in mine:
         gathering.chain(chain)
     found = cosign.witnessed_note(conn, context.community, gathering.top)
@@ -41,7 +41,7 @@ def evidence(conn: Connection, context: Context, wanted: Wanted) -> Made:
         raise NoEvidence("checkpoint", "none covers the settlement yet; the next one is signed within a minute")
     size, note = found
     prover = Prover([H32(h) for h in log_store.leaf_hashes(conn, context.community, 0, size)])
-    message = gathering.draft.finish(note, prover.inclusion, sorted(gathering.echoes), prover.consistency)
+    message = gathering.finish(note, prover)
     names = tuple(sorted({list(chain.contracts.values())[-1].name for chain in mine}))
     shown = [chain.shown[-1] for chain in mine]
     span = min(one.from_ms for one in shown), max(one.to_ms for one in shown)

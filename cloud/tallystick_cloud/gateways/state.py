@@ -15,6 +15,7 @@ from tallystick_cloud.context import Context
 from tallystick_cloud.errors import NotFound
 from tallystick_cloud.ingest.held import reach_of
 from tallystick_cloud.log import store as log_store
+from tallystick_cloud.log.epochs import view_id
 from tallystick_cloud.schema import channel
 
 from .model import Head
@@ -32,7 +33,7 @@ def log_view(conn: Connection, context: Context) -> LogView:
 
 def view_of(context: Context, head: log_store.Head) -> LogView:
     """A head as gateways see it."""
-    return LogView(context.log_id, head.size, H32(head.root))
+    return LogView(view_id(context, head), head.size, H32(head.root))
 
 
 def signed_state(conn: Connection, context: Context, head: Head, hello_nonce: bytes | None, now_ms: int) -> bytes:

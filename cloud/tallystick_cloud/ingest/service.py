@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 from tallystick_protocol.batch import BatchHeader, LogView, OpenedUpload, first_prev, open_upload
+from tallystick_protocol.checkpoint import epoch_of
 from tallystick_protocol.codes import LogType, Reason, ReceiptStatus
 from tallystick_protocol.errors import BadSignature
 from tallystick_protocol.ids import H32, Gid
@@ -15,6 +16,7 @@ from tallystick_protocol.receipt import Receipt
 
 from tallystick_cloud.alarms import Alarm, Severity, raise_alarm
 from tallystick_cloud.context import Aggregator, Context
+from tallystick_cloud.errors import LogSetBack
 from tallystick_cloud.gateways import store as gateways
 from tallystick_cloud.gateways.errors import GatewayUnknown
 from tallystick_cloud.gateways.model import FORK_WINDOW_MS, Head
@@ -151,8 +153,30 @@ def _accept(conn: Connection, arrival: _Arrival, after: Head, status: ReceiptSta
     (leaf,), shown = log.append_and_show(conn, after.community, [log.Entry(kind, arrival.h)], now_ms)
     store.insert_batch(conn, {**_batch_row(arrival, standing, posted.readings), "leaf": leaf})
     store.insert_parts(conn, posted.parts)
-    receipt = _receipt(arrival, after, status, leaf, posted.quarantined, view_of(arrival.context, shown))
+    view = view_of(arrival.context, shown)
+    _tell_set_back(conn, arrival, view)
+    receipt = _receipt(arrival, after, status, leaf, posted.quarantined, view)
     return Outcome(after.community, receipt, _live(arrival, posted))
+
+
+def _tell_set_back(conn: Connection, arrival: _Arrival, mine: LogView) -> None:
+    """The gateway checked a checkpoint of a log larger than this one, or of a later epoch: say so aloud.
+
+    It may lie, so nothing else comes of it; a checkpoint with the log's own signature stops the signing.
+    """
+    seen = None if arrival.opened.batch is None else arrival.opened.batch.log
+    if seen is None:
+        return
+    first = arrival.context.log_id
+    if (epoch_of(seen.log, first), seen.size) <= (epoch_of(mine.log, first), mine.size):
+        return
+    name = arrival.head.gid.hex()
+    text = f"Gateway {name} was shown a log of {seen.size} entries, and this database has {mine.size}. If it came back "
+    text += (
+        "from a copy, stop the server and run `tallystick log begin-epoch`. If not, the gateway says what is not so."
+    )
+    alarm = Alarm(LogSetBack.code, Severity.CRITICAL, text, f"{LogSetBack.code}:{name}", gid=arrival.head.gid)
+    raise_alarm(conn, arrival.head.community, alarm, arrival.now_ms)
 
 
 def _post(conn: Connection, arrival: _Arrival, twice: bool) -> Posted:

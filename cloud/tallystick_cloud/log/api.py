@@ -10,6 +10,7 @@ from tallystick_protocol import tiles
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.note import NOTE_BYTES_MAX
 
+from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput, NotFound
 from tallystick_cloud.http.authz import Role
@@ -36,7 +37,7 @@ class InclusionAnswer(BaseModel):
     path: list[str]
 
 
-def log_routes(database: Database, first_community: str | None) -> RouteTable:
+def log_routes(database: Database, aggregator: Aggregator, first_community: str | None) -> RouteTable:
     """Per community under /v1/communities/{c}/log/; /log/ is that of the server's first community."""
     table = RouteTable()
 
@@ -78,7 +79,7 @@ def log_routes(database: Database, first_community: str | None) -> RouteTable:
         if community is None:
             raise NotFound("log", "this server has no community yet")
         try:
-            return Accepted(witnesses=await database.write(cosign.accept, community, note))
+            return Accepted(witnesses=await database.write(cosign.accept, aggregator.of(community), note))
         except ProtocolError as error:
             raise BadInput(error.field, error.reason) from None
 

@@ -11,9 +11,12 @@ from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.keys import Alg, PublicKey
 from tallystick_protocol.note import SIGNATURES_MAX, Note, SignatureType, check_name, key_id
 
+from tallystick_cloud.context import Context
 from tallystick_cloud.errors import BadInput, Conflict, NotFound
 from tallystick_cloud.schema import checkpoint, cosignature, witness
 from tallystick_cloud.schema import community as communities
+
+from . import epochs
 
 WITNESSES_MAX = SIGNATURES_MAX - 1  # a note carries the log's own signature too
 
@@ -64,15 +67,17 @@ def needed(conn: Connection, community: str) -> int:
     return conn.execute(select(communities.c.witnesses_needed).where(communities.c.id == community)).scalar_one() or 0
 
 
-def accept(conn: Connection, community: str, note: bytes) -> list[str]:
+def accept(conn: Connection, context: Context, note: bytes) -> list[str]:
     """Keep the signatures of listed witnesses on a checkpoint that was signed here; their names.
 
     Raises ProtocolError, NotFound for an unknown size, Conflict for another checkpoint of that size: then somebody
-    showed the witness another log. BadInput when no listed witness signed it.
+    showed the witness another log. LogSetBack for one that the log's key signed and this database is too old for;
+    from then on nothing is signed. BadInput when no listed witness signed it.
     """
     opened = Note.decode(note)
     said = Checkpoint.from_text(opened.text)
-    _check_is_ours(conn, community, opened, said)
+    community = context.community
+    _check_is_ours(conn, context, note, said)
     kept = []
     for name, spki in listed(conn, community):
         key = PublicKey.from_spki(spki)
@@ -87,14 +92,17 @@ def accept(conn: Connection, community: str, note: bytes) -> list[str]:
     return kept
 
 
-def _check_is_ours(conn: Connection, community: str, opened: Note, said: Checkpoint) -> None:
+def _check_is_ours(conn: Connection, context: Context, note: bytes, said: Checkpoint) -> None:
     ours = conn.execute(
-        select(checkpoint.c.note).where(checkpoint.c.community == community, checkpoint.c.size == said.size)
+        select(checkpoint.c.note).where(checkpoint.c.community == context.community, checkpoint.c.size == said.size)
     ).scalar_one_or_none()
+    if ours is not None and Note.decode(bytes(ours)).text == said.text():
+        return
+    if epochs.is_signed(context, note):
+        epochs.saw(conn, context, said)
     if ours is None:
         raise NotFound("checkpoint", f"of size {said.size} was never signed here; fetch /log/checkpoint and sign that")
-    if Note.decode(bytes(ours)).text != opened.text:
-        raise Conflict("checkpoint", f"of size {said.size} is another one here: you were shown another log; keep it")
+    raise Conflict("checkpoint", f"of size {said.size} is another one here: you were shown another log; keep it")
 
 
 def _store(conn: Connection, community: str, size: int, name: str, line: str, signed_s: int) -> None:

@@ -1,6 +1,6 @@
-"""What the log does: append leaves densely in commit order, sign checkpoints, prove inclusion, serve tiles.
+"""What the log does: append leaves densely in commit order, prove inclusion, serve tiles.
 
-It never takes a lock after the head's, and it never signs a head that it did not build.
+It never takes a lock after the head's.
 """
 
 from collections.abc import Sequence
@@ -8,11 +8,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 from tallystick_protocol import merkle, tiles
-from tallystick_protocol.checkpoint import Checkpoint, sign_checkpoint
 from tallystick_protocol.codes import LogType
 from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.ids import H32
-from tallystick_protocol.keys import Signer
 from tallystick_protocol.records import log_leaf
 
 from tallystick_cloud.errors import Conflict, NotFound
@@ -20,7 +18,6 @@ from tallystick_cloud.errors import Conflict, NotFound
 from . import store
 from .prover import Prover
 
-CHECKPOINT_IDLE_MS = 24 * 3600 * 1000  # protocol.md, Log: daily when idle
 LEAVES_PROVABLE_MAX = 1 << 22  # a proof reads all leaf hashes below it; larger logs go through tiles
 
 
@@ -66,7 +63,7 @@ def append_and_show(
         rows.append(_row(community, head.size + offset, entry, leaf_hash, now_ms))
     after = head
     if rows:
-        after = store.Head(tree.size, tree.encode(), tree.root(), now_ms)
+        after = store.Head(tree.size, tree.encode(), tree.root(), now_ms, head.epoch)
         store.insert_leaves(conn, rows)
         store.move_head(conn, community, after)
     return [head.size + offset for offset in range(len(rows))], after
@@ -81,24 +78,6 @@ def _row(community: str, leaf: int, entry: Entry, leaf_hash: bytes, now_ms: int)
         "leaf_hash": leaf_hash,
         "appended_ms": now_ms,
     }
-
-
-def checkpoint(conn: Connection, community: str, origin: str, signer: Signer, now_ms: int) -> bytes:
-    """The signed note of the present head: a new one after any append, and daily when idle."""
-    head = store.lock_head(conn, community)
-    if head is None:
-        raise NotFound("community", f"{community!r} has no log")
-    newest = store.newest_checkpoint(conn, community)
-    if newest is not None and newest[0] == head.size and now_ms - newest[2] < CHECKPOINT_IDLE_MS:
-        return newest[1]
-    if newest is not None and newest[0] > head.size:
-        raise InvariantError(f"log of {community} shrank from {newest[0]} to {head.size}")
-    note = sign_checkpoint(Checkpoint(origin, head.size, H32(head.root)), origin, signer)
-    if newest is not None and newest[0] == head.size:
-        store.refresh_checkpoint(conn, community, head.size, note, now_ms)
-    else:
-        store.insert_checkpoint(conn, community, head.size, head.root, note, now_ms)
-    return note
 
 
 def newest_note(conn: Connection, community: str) -> bytes:

@@ -17,9 +17,10 @@ class Head:
     range: bytes
     root: bytes
     appended_ms: int
+    epoch: int = 0  # 0, or seconds UTC since the log goes on after it was set back
 
 
-_HEAD = select(log_head.c.size, log_head.c.range, log_head.c.root, log_head.c.appended_ms).where(
+_HEAD = select(log_head.c.size, log_head.c.range, log_head.c.root, log_head.c.appended_ms, log_head.c.epoch).where(
     log_head.c.community == bindparam("c")
 )
 _HEAD_LOCKED = _HEAD.with_for_update()
@@ -39,6 +40,7 @@ def insert_head(conn: Connection, community: str, head: Head) -> None:
             "range": head.range,
             "root": head.root,
             "appended_ms": head.appended_ms,
+            "epoch": head.epoch,
         },
     )
 
@@ -55,6 +57,18 @@ def read_head(conn: Connection, community: str) -> Head | None:
 
 def move_head(conn: Connection, community: str, head: Head) -> None:
     conn.execute(_MOVE, {"c": community, "n": head.size, "r": head.range, "h": head.root, "t": head.appended_ms})
+
+
+def enter_epoch(conn: Connection, community: str, epoch: int) -> None:
+    conn.execute(update(log_head).where(log_head.c.community == community).values(epoch=epoch))
+
+
+def checkpoint_root(conn: Connection, community: str, size: int) -> bytes | None:
+    """The root that was signed for a size here, if one was."""
+    found = conn.execute(
+        select(checkpoint.c.root).where(checkpoint.c.community == community, checkpoint.c.size == size)
+    ).scalar_one_or_none()
+    return None if found is None else bytes(found)
 
 
 def insert_leaves(conn: Connection, rows: Sequence[dict[str, object]]) -> None:

@@ -39,7 +39,7 @@ from .gateways import (
     part,
 )
 from .invoices import invoice, invoice_carry, invoice_setup, invoice_statement
-from .loglines import checkpoint, key_event, log_head, log_leaf
+from .loglines import checkpoint, key_event, log_epoch, log_head, log_leaf
 from .payouts import payout, payout_approval, payout_run
 from .people import (
     access,
@@ -108,6 +108,7 @@ __all__ = [
     "invoice_statement",
     "journal",
     "key_event",
+    "log_epoch",
     "log_head",
     "log_leaf",
     "mandate",

@@ -3,7 +3,7 @@
 Leaves are dense and in commit order; a row here is never changed but for the head.
 """
 
-from sqlalchemy import Table, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Table, UniqueConstraint
 
 from .base import community, index, metadata, number, octets, text
 
@@ -15,6 +15,18 @@ log_head = Table(
     octets("range"),  # compact range of the tree
     octets("root"),
     number("appended_ms"),
+    Column("epoch", BigInteger, nullable=False, server_default="0"),  # seconds UTC since it goes on from a backup
+)
+
+log_epoch = Table(  # the log was set back and goes on: the first leaf of each epoch but the first
+    "log_epoch",
+    metadata,
+    text("community", key=True),
+    number("epoch", key=True),
+    octets("h"),
+    octets("envelope"),
+    number("leaf"),  # as many leaves as were kept
+    number("begun_ms"),
 )
 
 log_leaf = Table(

@@ -5,6 +5,7 @@ It never writes anything.
 
 from pathlib import Path
 
+from tallystick_protocol.checkpoint import check_origin
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.ocmf import check_meter_key
 
@@ -33,7 +34,7 @@ def load_town(path: Path) -> Town:
         name=head.text("name"),
         zone=head.text("zone"),
         unit=head.text("unit"),
-        log_origin=head.text("log"),
+        log_origin=_origin(head),
         latitude_e7=head.degrees_e7("latitude", 90),
         longitude_e7=head.degrees_e7("longitude", 180),
         parties=tuple(_party(table, path.parent) for table in root.many("party")),
@@ -45,6 +46,14 @@ def load_town(path: Path) -> Town:
     root.done()
     check_names(town)
     return town
+
+
+def _origin(head: Table) -> str:
+    try:
+        return check_origin(head.text("log"))
+    except ProtocolError as error:
+        where = head.path("log")
+        raise BadInput(where, f"{error.reason}; write a name that the community owns, as in tally.example/us") from None
 
 
 def load_site(path: Path) -> TownSite:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 from tallystick_protocol import cose, merkle
-from tallystick_protocol.checkpoint import Checkpoint, open_checkpoint
+from tallystick_protocol.checkpoint import Checkpoint, open_in_any_epoch
 from tallystick_protocol.codes import LogType
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.ids import H32
@@ -60,7 +60,7 @@ def _checkpoint(work: Work) -> Facts:
     """The newest checkpoint is signed by the community's log key."""
     origin, spki = store.log_key(work.conn, work.community)
     key = PublicKey.from_spki(spki)
-    checkpoint = open_checkpoint(log.newest_note(work.conn, work.community), origin, key)
+    checkpoint, _ = open_in_any_epoch(log.newest_note(work.conn, work.community), origin, key)
     work.checkpoint = checkpoint
     return [
         Fact("Log", checkpoint.origin),

@@ -52,8 +52,8 @@ class Trust:
 
     def log_view(self, note: bytes) -> LogView:
         """What a checkpoint note says after its log signature was checked; raises ProtocolError."""
-        seen = checkpoint.open_checkpoint(note, self._log_origin, self._log_key)
-        return LogView(checkpoint.log_id(self._log_key.spki), seen.size, seen.root)
+        seen, epoch = checkpoint.open_in_any_epoch(note, self._log_origin, self._log_key)
+        return LogView(checkpoint.log_id(self._log_key.spki, epoch), seen.size, seen.root)
 
     @property
     def log_for(self) -> bytes:

@@ -20,14 +20,14 @@ from tallystick_protocol.money.settle import Version
 from tallystick_protocol.money.usage import LAST_BYTES
 from tallystick_protocol.part import Event, Part
 from tallystick_protocol.policy import Policy
-from tallystick_protocol.records import Approval, Descriptor, KeyEvent, Resolution
+from tallystick_protocol.records import Approval, Continuation, Descriptor, KeyEvent, Resolution
 from tallystick_protocol.settled_use import Slice, Use
 from tallystick_protocol.settlement import Settlement
 from tallystick_protocol.statement import Statement
 from tallystick_protocol.verify import words
 from tallystick_protocol.verify.report import Misfit
 
-Body: TypeAlias = Batch | Contract | KeyEvent | Descriptor | Settlement | Resolution | Approval
+Body: TypeAlias = Batch | Contract | KeyEvent | Descriptor | Settlement | Resolution | Approval | Continuation
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,8 @@ class Item:
                 return f"decision about open span {resolution.open_id}"
             case Approval() as approval:
                 return f"answer of party {words.short(approval.party)}"
+            case Continuation() as continuation:
+                return f"record of {words.day(continuation.epoch * 1000)} that the log was set back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ class Case:
     policy: Policy
     items: tuple[Item, ...]
     checkpoint: Checkpoint | None = None
+    epoch: int = 0  # of the log, as the checkpoint's origin names it
     ring: Ring = field(default_factory=Ring)
     parts: list[OpenPart] = field(default_factory=list)
     leaves: dict[H32, Leaves] = field(default_factory=dict)

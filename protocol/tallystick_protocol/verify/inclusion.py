@@ -3,7 +3,7 @@ It never goes to the network: the file brings every proof.
 """
 
 from tallystick_protocol import merkle
-from tallystick_protocol.checkpoint import open_checkpoint, verify_cosignature
+from tallystick_protocol.checkpoint import Checkpoint, open_in_any_epoch, verify_cosignature
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.note import Note, SignatureType, key_id
 from tallystick_protocol.policy import Policy
@@ -17,7 +17,7 @@ def check_log(case: Case) -> Check:
     """The checkpoint is the policy's log's, and holds every object at the place the file says; raises Misfit."""
     policy = case.policy
     try:
-        case.checkpoint = open_checkpoint(case.evidence.note, policy.log_origin, policy.log_key)
+        case.checkpoint, case.epoch = open_in_any_epoch(case.evidence.note, policy.log_origin, policy.log_key)
     except ProtocolError as error:
         raise Misfit("checkpoint of the log", f"is not one that your policy's log signed ({error})") from None
     size, root = case.checkpoint.size, case.checkpoint.root
@@ -27,7 +27,7 @@ def check_log(case: Case) -> Check:
             merkle.verify_inclusion(item.leaf, size, leaf, item.logged.path, root)
         except ProtocolError as error:
             raise Misfit(item.name, f"is not in the log at place {item.leaf} ({error.reason})") from None
-    text = f"all of them stand in the log {policy.log_origin} of {words.count(size, 'entry', 'entries')}"
+    text = f"all of them stand in the log {case.checkpoint.origin} of {words.count(size, 'entry', 'entries')}"
     return Check("log", True, text, {"size": size, "proofs": len(case.items)})
 
 
@@ -40,7 +40,8 @@ def witnesses_of(policy: Policy, signed: bytes) -> Check:
     """The same of any file's checkpoint; raises Misfit."""
     note = Note.decode(signed)
     known = {(w.name, key_id(w.name, SignatureType.COSIGNATURE_V1, w.key.raw)): w for w in policy.witnesses}
-    log = (policy.log_origin, key_id(policy.log_origin, SignatureType.ED25519, policy.log_key.raw))
+    origin = Checkpoint.from_text(note.text).origin  # the policy's log in any epoch: the step before looked
+    log = (origin, key_id(origin, SignatureType.ED25519, policy.log_key.raw))
     seen = 0
     for signature in note.signatures:
         who = (signature.name, signature.key_id)

@@ -136,7 +136,23 @@ def _check_signature(case: Case, item: Item) -> None:
         ensure(len(span.subject) == GID_BYTES, item.name, "is not signed by a party")
         _verify(item, span.key)
         return
+    if item.kind is ContentType.CONTINUATION:
+        _check_root_alone(case, item)
+        return
     _verify(item, _office_key(case, item))
+
+
+def _check_root_alone(case: Case, item: Item) -> None:
+    """What no host's key may sign, and no role's: as many roots as the policy needs have signed the same record."""
+    same = [one for one in case.of(item.kind) if one.unverified.payload == item.unverified.payload]
+    roots = {key.kid: key for key in case.policy.roots}
+    for one in same:
+        key = roots.get(one.unverified.kid)
+        if key is None:
+            raise Misfit(one.name, f"is signed by key {one.unverified.kid.hex()}, which is no community key")
+        _verify(one, key)
+    signed, needed = len({one.unverified.kid for one in same}), case.policy.roots_needed
+    ensure(signed >= needed, item.name, f"is signed by {signed} of {needed} community keys")
 
 
 def _office_key(case: Case, item: Item) -> PublicKey:

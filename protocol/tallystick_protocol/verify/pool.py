@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tallystick_protocol import cose, merkle
-from tallystick_protocol.checkpoint import open_checkpoint
+from tallystick_protocol.checkpoint import open_in_any_epoch
 from tallystick_protocol.codes import LogType
 from tallystick_protocol.errors import InvariantError, ProtocolError
 from tallystick_protocol.evidence import LoggedObject
@@ -83,7 +83,7 @@ def _ensure(fits: bool, where: str, why: str) -> None:
 def _logged(proof: PoolProof, policy: Policy) -> tuple[PoolSettlement, list[Contract]]:
     """The settlement by a key that may sign it, and the contract versions that it names, all of them in the log."""
     try:
-        checkpoint = open_checkpoint(proof.note, policy.log_origin, policy.log_key)
+        checkpoint, _ = open_in_any_epoch(proof.note, policy.log_origin, policy.log_key)
     except ProtocolError as error:
         raise Misfit("checkpoint of the log", f"is not one that your policy's log signed ({error})") from None
 

@@ -4,7 +4,8 @@ It remembers the largest checkpoint it accepted and never signs one that does no
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from tallystick_protocol import merkle, tiles
 from tallystick_protocol.checkpoint import Checkpoint
@@ -14,7 +15,8 @@ from tallystick_protocol.verify import words
 from tallystick_protocol.verify.report import Misfit
 
 LEAVES_MAX = 1 << 24  # 512 MiB of leaf hashes; a larger log needs a proof instead of all its tiles
-STATE_BYTES_MAX = 4096
+STATE_BYTES_MAX = 8192
+BEFORE_MAX = 16
 ReadTile = Callable[[str], bytes | None]
 
 
@@ -25,10 +27,16 @@ class Seen:
     origin: str
     size: int
     root: H32
+    before: tuple["Seen", ...] = ()  # what was seen last of each epoch that the log left
 
     def to_json(self) -> str:
         """The state file's text; `load_seen` reads it back."""
-        return json.dumps({"version": 1, "origin": self.origin, "size": self.size, "root": self.root.hex()}) + "\n"
+        left = [one.as_json() for one in self.before[-BEFORE_MAX:]]
+        return json.dumps({"version": 1, **self.as_json(), **({"before": left} if left else {})}) + "\n"
+
+    def as_json(self) -> dict[str, str | int]:
+        """Its own place, without those before it."""
+        return {"origin": self.origin, "size": self.size, "root": self.root.hex()}
 
 
 def load_seen(data: bytes) -> Seen:
@@ -38,12 +46,17 @@ def load_seen(data: bytes) -> Seen:
         raise wrong
     try:
         value = json.loads(data)
-        origin, size, root = value["origin"], value["size"], bytes.fromhex(value["root"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+        before = tuple(_seen(one) for one in value.get("before", []))
+        return replace(_seen(value), before=before)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise wrong from None
+
+
+def _seen(value: dict[str, Any]) -> Seen:
+    origin, size, root = value["origin"], value["size"], bytes.fromhex(value["root"])
     whole = isinstance(size, int) and not isinstance(size, bool) and size >= 0
     if not isinstance(origin, str) or not whole or len(root) != H32_BYTES:
-        raise wrong
+        raise ValueError(value)
     return Seen(origin, size, H32(root))
 
 
@@ -64,7 +77,7 @@ def continues(seen: Seen | None, new: Checkpoint, proof: Sequence[H32] | None, r
     new_size, new_root = max((seen.size, seen.root), (new.size, new.root))
     if old_size > 0:
         _check(seen, new, (old_size, old_root), (new_size, new_root), proof, read)
-    return seen if seen.size > new.size else Seen(new.origin, new.size, new.root)
+    return seen if seen.size > new.size else replace(seen, size=new.size, root=new.root)
 
 
 def leaf_hashes(read: ReadTile, size: int) -> list[H32]:

@@ -32,6 +32,7 @@ COMMANDS = [
     ["ocmf", "export"],
     ["backup"],
     ["restore"],
+    ["log", "begin-epoch"],
 ]
 GROUPS = ["community", "contract", "site", "gateway", "period", "settlement", "payout"]
 GROUPS += ["pool", "policy", "witness", "log", "token", "ocmf"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from support.books import T0, Books, open_books
 from tallystick_cloud.errors import NotFound
-from tallystick_cloud.log import service
+from tallystick_cloud.log import service, signing
 from tallystick_protocol import merkle
 from tallystick_protocol.checkpoint import open_checkpoint
 from tallystick_protocol.codes import LogType
@@ -30,8 +30,7 @@ def fill(books: Books, count: int, first: int = 0) -> list[int]:
 
 
 def checkpoint(books: Books, now_ms: int = T0) -> bytes:
-    context = books.aggregator.of(NAME)
-    return books.database.write_now(service.checkpoint, NAME, context.log_origin, context.keys.log, now_ms)
+    return books.database.write_now(signing.checkpoint, books.aggregator.of(NAME), now_ms)
 
 
 def test_every_leaf_is_proven_in_the_signed_tree(books: Books) -> None:

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 from support.edge import CountedEntropy, HandClock, plans, sample
 from tallystick_edge import desk as desk_module
-from tallystick_edge.core import Core, lost_spans
+from tallystick_edge.core import Core, Known, lost_spans
 from tallystick_edge.errors import JournalError, JournalFull
 from tallystick_edge.identity import load_identity
 from tallystick_edge.journal import StoredBatch
 from tallystick_edge.sample import Fault
-from tallystick_protocol.batch import open_upload
+from tallystick_protocol.batch import LogView, open_upload
+from tallystick_protocol.checkpoint import later_log_id
 from tallystick_protocol.codes import EventCode, Reason, TimeQuality
+from tallystick_protocol.ids import H32
 from tallystick_protocol.part import Event, Part
 
 
@@ -185,3 +187,14 @@ def test_lost_batches_are_declared_in_spans() -> None:
     batches = [StoredBatch(1, seq, seq.to_bytes(32, "big")) for seq in (2, 3, 5)]
     spans = [(each.from_seq, each.to_seq, each.hash[-1]) for each in lost_spans(batches)]
     assert spans == [(2, 3, 3), (5, 5, 5)]
+
+
+def test_a_later_epoch_of_the_log_counts_more_than_a_larger_size(gateway: Gateway) -> None:
+    """After the log was set back the gateway echoes the smaller one, and never again the one that was left."""
+    first = b"\xff\xff\xff\xf0"
+    gateway.core.enrolled(Known({}, first))
+    for epoch, size, kept in [(0, 100, True), (0, 90, False), (1_796_000_000, 50, True), (0, 200, False)]:
+        view = LogView(later_log_id(first, epoch), size, H32(bytes([size]) * 32))
+        before = gateway.core.chain.log_view
+        gateway.core.log_seen(view)
+        assert gateway.core.chain.log_view == (view.encode() if kept else before)

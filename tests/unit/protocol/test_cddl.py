@@ -56,6 +56,7 @@ MAPS: list[tuple[str, type[MapMessage]]] = [
     ("KeyEvent", records.KeyEvent),
     ("Approval", records.Approval),
     ("Resolution", records.Resolution),
+    ("Continuation", records.Continuation),
     ("Contract", Contract),
     ("Tariff", Tariff),
     ("Band", Band),

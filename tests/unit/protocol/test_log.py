@@ -10,7 +10,13 @@ from tallystick_protocol import merkle, tiles
 from tallystick_protocol.checkpoint import (
     Checkpoint,
     add_cosignature,
+    check_origin,
+    epoch_in,
+    epoch_of,
+    log_id,
     open_checkpoint,
+    open_in_any_epoch,
+    origin_of,
     sign_checkpoint,
     verify_cosignature,
 )
@@ -156,3 +162,47 @@ def test_a_key_of_the_other_kind_is_refused() -> None:
         P256Signer.from_pem(s.LOG.to_pem())
     with pytest.raises(UnknownKey, match="Ed25519"):
         Ed25519Signer.from_pem(s.GATEWAY.to_pem())
+
+
+# ---------------------------------------------------------------- epochs of a log
+
+EPOCHS = st.integers(0, 2**32 - 1)
+
+
+@given(EPOCHS, st.binary(min_size=1, max_size=40))
+def test_an_epoch_is_read_back_from_name_and_id(epoch: int, spki: bytes) -> None:
+    assert epoch_in(origin_of("log.example/us", epoch), "log.example/us") == epoch
+    assert epoch_of(log_id(spki, epoch), log_id(spki)) == epoch
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["log.example/us/e0", "log.example/us/e01", "log.example/us/e4294967296", "log.example/us/e", "log.example/us/x",
+     "log.example/use1", "log.example/other/e1", "log.example/us/e1/e2", "log.example/us/e\u0661"],
+)  # fmt: skip
+def test_a_name_that_only_looks_like_an_epoch_is_another_log(name: str) -> None:
+    assert epoch_in(name, "log.example/us") is None
+    signer = Ed25519Signer.from_seed(bytes(32))
+    if not name.endswith("\u0661"):
+        note = sign_checkpoint(Checkpoint(name, 1, LEAVES[0]), name, signer)
+        with pytest.raises(BadProof, match="another log"):
+            open_in_any_epoch(note, "log.example/us", public_key_of(signer))
+
+
+def test_an_epoch_is_opened_under_its_own_name_and_key_alone() -> None:
+    mine, other = Ed25519Signer.from_seed(bytes(32)), Ed25519Signer.from_seed(bytes(31) + b"1")
+    name = origin_of("log.example/us", 7)
+    said = Checkpoint(name, 1, LEAVES[0])
+    note = sign_checkpoint(said, name, mine)
+    assert open_in_any_epoch(note, "log.example/us", public_key_of(mine)) == (said, 7)
+    with pytest.raises(UnknownKey):
+        open_in_any_epoch(note, "log.example/us", public_key_of(other))
+    with pytest.raises(UnknownKey):  # signed as the first epoch's
+        open_in_any_epoch(sign_checkpoint(said, "log.example/us", mine), "log.example/us", public_key_of(mine))
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a+b", "x/e12", "x" * 53, "x" * 65])
+def test_a_name_without_room_for_epochs_is_no_origin(name: str) -> None:
+    with pytest.raises(BadProof):
+        check_origin(name)
+    assert check_origin("x" * 52) == "x" * 52

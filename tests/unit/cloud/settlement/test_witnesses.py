@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from support.books import T0
 from support.settled import AFTER_DECEMBER, DECEMBER, World, two_months
-from tallystick_cloud.errors import BadInput, Conflict, NotFound
+from tallystick_cloud.errors import BadInput, Conflict, LogSetBack, NotFound
 from tallystick_cloud.evidence.policy import policy_of
 from tallystick_cloud.log import cosign
 from tallystick_cloud.log.store import leaf_hashes
@@ -39,7 +39,7 @@ def signers(world: World) -> dict[str, Ed25519Signer]:
 
 
 def accept(world: World, note: bytes) -> list[str]:
-    return world.books.database.write_now(cosign.accept, world.community, note)
+    return world.books.database.write_now(cosign.accept, world.books.aggregator.of(world.community), note)
 
 
 def test_two_witnesses_make_a_file_that_one_alone_does_not(world: World, signers: dict[str, Ed25519Signer]) -> None:
@@ -85,7 +85,7 @@ def test_what_no_listed_witness_signed_is_refused(world: World, signers: dict[st
     other = sign_checkpoint(
         Checkpoint(context.log_origin, 10_000, H32(bytes(32))), context.log_origin, context.keys.log
     )
-    with pytest.raises(NotFound, match="never signed here"):
+    with pytest.raises(LogSetBack, match="older than what was signed"):
         accept(world, add_cosignature(other, NAMES[0], signers[NAMES[0]], 1))
     size = Checkpoint.from_text(note.decode().split("\n\n")[0] + "\n").size
     fork = sign_checkpoint(Checkpoint(context.log_origin, size, H32(bytes(32))), context.log_origin, context.keys.log)
