@@ -1,11 +1,18 @@
-"""The migrations make exactly the tables that the code speaks of, on both databases."""
+"""The migrations make exactly the tables that the code speaks of, on both databases, and lose nothing on the way."""
+
+from pathlib import Path
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, select
+from support import old_books
 from tallystick_cloud import schema
+from tallystick_cloud.backup import service
+from tallystick_cloud.backup.measure import measure
+from tallystick_cloud.clock import real_utc
 from tallystick_cloud.db import Database
-from tallystick_cloud.migrations import upgrade
+from tallystick_cloud.ledger.audit import audit
+from tallystick_cloud.migrations import revision_of, revisions, upgrade
 
 
 def differences(conn: Connection) -> list[object]:
@@ -38,3 +45,59 @@ def test_primary_keys_equal_the_metadata(empty: Database) -> None:
 def test_every_row_states_its_community() -> None:
     for name, table in schema.metadata.tables.items():
         assert name == "community" or not table.c.community.nullable
+
+
+# ---------------------------------------------------------------- books of every release
+
+
+def test_books_of_every_release_migrate(tmp_path: Path) -> None:
+    """Real books of the first release, and at every migration a row in each new table: nothing is lost on the way.
+
+    Every step meets what all releases before it may have left, so this walks the way of a database of each of them.
+    """
+    first, *later = revisions()
+    walked = Database(f"sqlite:///{tmp_path / 'cloud.db'}")
+    books = old_books.load()
+    walked.write_now(upgrade, first)
+    walked.write_now(old_books.put, books)
+    counts = walked.write_now(old_books.fill_empty, {})
+    (before,) = walked.read_now(measure)
+    for revision in later:
+        walked.write_now(upgrade, revision)
+        assert walked.read_now(measure) == (before,), revision
+        assert walked.read_now(old_books.counts, counts).items() >= counts.items(), revision
+        counts = walked.write_now(old_books.fill_empty, counts)
+    assert walked.read_now(differences) == []
+    assert walked.read_now(audit) == []
+    assert (before.size, before.accounts) == (len(books["log_leaf"]), len(books["balance"]))
+    assert walked.read_now(_kept, books) == []
+    serials = walked.read_now(lambda conn: list(conn.execute(select(schema.gateway_certificate.c.serial)).scalars()))
+    assert serials == [books["gateway"][0]["certificate_serial"]]  # moved by a migration
+    walked.close()
+
+
+def _kept(conn: Connection, books: old_books.Rows) -> list[str]:
+    """Rows of the first release that are not there any more, or otherwise, in the columns that are still there."""
+    lost = []
+    for name, rows in books.items():
+        table = schema.metadata.tables[name]
+        columns = [column for column in table.columns if column.name in rows[0]]
+        there = {tuple(row) for row in conn.execute(select(*columns))}
+        lost += [f"{name}: {row}" for row in rows if tuple(row[column.name] for column in columns) not in there]
+    return lost
+
+
+def test_backup_of_the_first_release_is_restored_by_this_one(empty: Database, tmp_path: Path) -> None:
+    """Also from one database to the other."""
+    old = Database(f"sqlite:///{tmp_path / 'old.db'}")
+    old.write_now(upgrade, revisions()[0])
+    old.write_now(old_books.put, old_books.load())
+    with (tmp_path / "old.tally").open("wb") as out:
+        made = old.read_now(service.write, out, lambda: None, real_utc(), lambda *_: None)
+    old.close()
+    assert made.schema == revisions()[0]
+    done = empty.write_now(service.restore, service.check(tmp_path / "old.tally"), False, lambda *_: None)
+    assert done.communities == made.communities
+    assert empty.read_now(revision_of) == revisions()[-1]
+    assert empty.read_now(audit) == []
+    assert empty.read_now(_kept, old_books.load()) == []
