@@ -101,7 +101,13 @@ def check(path: Path, say: Progress = lambda what, done, total: None) -> Checked
 
 
 def check_target(conn: Connection, replace: bool) -> None:
-    """Raises Conflict for a database with a community in it, unless it is to be replaced."""
+    """Raises Conflict for a database with a community in it, unless it is to be replaced, or with tables of others.
+
+    A restore begins by dropping every table.
+    """
+    strangers = tables.strangers(conn)
+    if strangers:
+        raise Conflict("--db", f"holds tables that are not ours: {', '.join(strangers)}; name a database of its own")
     names = held(conn)
     if names and not replace:
         raise Conflict("--db", f"holds {', '.join(names)} already; name an empty database, or add --replace")

@@ -108,6 +108,11 @@ def count_on(conn: Connection, tables: dict[str, Table]) -> None:
             conn.execute(text(f"SELECT setval({sequence}, coalesce({highest}, 1), {highest} IS NOT NULL)"))
 
 
+def strangers(conn: Connection) -> list[str]:
+    """Tables of the database that no version of this program makes."""
+    return sorted(set(inspect(conn).get_table_names()) - set(schema.metadata.tables) - {VERSIONS})
+
+
 def drop_all(conn: Connection) -> None:
     """Every table of the database, inside the caller's transaction; no table refers to another one."""
     for name in inspect(conn).get_table_names():

@@ -177,6 +177,16 @@ def test_backup_of_a_newer_program_is_refused(file: Path, tmp_path: Path) -> Non
     target.close()
 
 
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_database_with_tables_of_somebody_else_is_left_alone(file: Path, tmp_path: Path, replace: bool) -> None:
+    target = Database(f"sqlite:///{tmp_path / 'shared.db'}")
+    target.write_now(lambda conn: conn.exec_driver_sql("CREATE TABLE wiki (page TEXT)"))
+    with pytest.raises(Conflict, match="tables that are not ours: wiki"):
+        target.write_now(service.restore, service.check(file), replace, SILENT)
+    assert target.read_now(lambda conn: inspect(conn).get_table_names()) == ["wiki"]
+    target.close()
+
+
 # ---------------------------------------------------------------- commands
 
 
