@@ -1,7 +1,9 @@
-"""Fuzz targets of the files that people write or carry: contract, policy, evidence, a witness's
+"""Fuzz targets of the files that people write or carry: contract, cost pool, policy, evidence, a witness's
 state, edge.toml, profile, claim file, town. Each border has its own error, and it alone may come out."""
 
 from __future__ import annotations
+
+from fractions import Fraction
 
 from fuzz import seeds
 from fuzz.target import Target, as_file, as_text
@@ -18,6 +20,8 @@ from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.evidence_file import unpack
 from tallystick_protocol.ids import PartyId, sha256
 from tallystick_protocol.money.contract_toml import load_contract
+from tallystick_protocol.money.cost import charges_of
+from tallystick_protocol.money.toml_cost import load_cost
 from tallystick_protocol.policy import load_policy
 from tallystick_protocol.verify import verify_evidence
 from tallystick_protocol.verify.witness import load_seen
@@ -91,6 +95,20 @@ def _town_seeds() -> list[bytes]:
     return [TOWN.encode()]
 
 
+def _house_seeds() -> list[bytes]:
+    from support.shared_house import BILL, HEAD, flat_text, readings
+
+    return [(HEAD + flat_text(0) + flat_text(1) + readings(0) + readings(1) + BILL).encode()]
+
+
+def _shared(text: str) -> None:
+    """Read, and where there is a bill, share it: nothing but its own error may come out, and shares sum to it."""
+    cost = load_cost(text)
+    if cost.bill is not None:
+        charges = charges_of(cost, cost.bill, lambda stay, _: Fraction(stay.days))
+        assert sum(one.cents for one in charges) == cost.bill.cents
+
+
 FILES = (
     Target(
         "contract-toml",
@@ -100,6 +118,7 @@ FILES = (
         bytes_max=8192,
         ci=1_500,
     ),
+    Target("cost-toml", as_text(_shared), (ProtocolError,), _house_seeds, bytes_max=8192, ci=500),
     Target("policy", load_policy, (ProtocolError,), seeds.policy),
     Target("evidence-file", unpack, (ProtocolError,), lambda: [b"tallystick evidence 1\n" + bytes(40)]),
     Target("verify-evidence", _verify, (), seeds.evidence, bytes_max=65_536, ci=250),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support.books import NOTICE, PARTIES, T0, WASHES, Books, open_books
-from support.payouts import party
+from support.payouts import IBANS, party
 from tallystick_cloud.costs import service
 from tallystick_cloud.costs.service import Asked, Shared
 from tallystick_cloud.parties.store import ids_by_name
@@ -36,7 +36,8 @@ log = "log.example/lindenhof"
 """
     + party("Coop", "organisation", '"community_manager", "owner"', IBAN)
     + party("Maria", "person", '"community_manager"', None)
-    + "".join(party(name, "person", '"servicer"', None) for name in ("Repairer", "Bank"))
+    + party("Repairer", "organisation", '"servicer"', IBANS["Repairer"])
+    + party("Bank", "person", '"servicer"', None)
     + party("Fund", "fund", "", None)
     + "".join(party(name, "person", '"user"', None) for name in PEOPLE)
     + """\

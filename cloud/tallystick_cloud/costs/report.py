@@ -57,6 +57,7 @@ def as_json(one: Shared, names: Names) -> dict[str, object]:
         "why": stored.reversed_why,
         "decision_ref": stored.decision_ref,
         "collector": names[stored.collector],
+        "supplier": None if stored.supplier is None else names[stored.supplier],
         "cents": str(stored.cents),
         "first_day": stored.first_day.isoformat(),
         "last_day": stored.last_day.isoformat(),
@@ -70,9 +71,11 @@ def as_text(one: Shared, names: Names) -> str:
     stored = one.stored
     state = "posted" if stored.reversed_ms is None else f"taken back: {stored.reversed_why}"
     again = "; known before, nothing is changed" if one.again else ""
+    due = f"due to {names[stored.collector]}"
+    due += "" if stored.supplier is None else f", owed to {names[stored.supplier]}"
     lines = [
         f"bill {stored.bill} of {stored.name}: {state}{again}",
-        f"{epc.decimal(stored.cents)} EUR, {stored.first_day} to {stored.last_day}, due to {names[stored.collector]}; "
+        f"{epc.decimal(stored.cents)} EUR, {stored.first_day} to {stored.last_day}, {due}",
         f"decided by {stored.decision_ref}",
     ]
     for each in one.shares:

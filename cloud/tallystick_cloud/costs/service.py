@@ -76,10 +76,11 @@ def bill(conn: Connection, community: str, asked: Asked, now_ms: int) -> Shared:
     charges = _charges(conn, community, cost, cost.bill, asked.party, now_ms)
     key = bill_key(community, cost.bill.id)
     ids = ids_by_name(conn, community)
-    lines = _lines(charges, ids, collector, cost.chain)
-    if lines:  # a bill that is all the collector's own moves nothing
+    supplier = None if cost.supplier is None else ids[cost.supplier]
+    lines = _lines(charges, ids, collector, supplier, cost.chain)
+    if lines:  # a bill that is all the collector's own, and paid, moves nothing
         journals.post(conn, community, [journals.Entry(f"cost:{key.hex()}", "cost-bill", key, lines)], now_ms)
-    row = _bill_row(community, asked, cost.bill, key, content, collector, now_ms)
+    row = _bill_row(community, asked, cost.bill, key, content, (collector, supplier), now_ms)
     store.insert_bill(conn, row, [_share_row(community, key, at, one, ids) for at, one in enumerate(charges)])
     return show(conn, community, cost.bill.id)
 
@@ -138,6 +139,8 @@ def _check_names(conn: Connection, community: str, cost: Cost) -> None:
         raise CostRefused("cost.community", f"is {cost.community!r}; this is {community}")
     known, assets = ids_by_name(conn, community), store.assets(conn, community)
     named = {cost.collector: "cost.collector"}
+    if cost.supplier is not None:
+        named |= {cost.supplier: "cost.supplier"}
     for flat in cost.flats:
         if flat.asset not in assets:
             raise CostRefused(f"flat {flat.asset}", f"is no asset of {community}; add it, or write its id")
@@ -169,16 +172,24 @@ def _charges(conn: Connection, community: str, cost: Cost, one: Bill, party: byt
     return charges
 
 
-def _lines(charges: Sequence[Charge], ids: Mapping[str, bytes], collector: bytes, chain: H32) -> Amounts:
-    """Each share is due to the collector; what it recovers stands on its own account, beside what it paid."""
+def _lines(
+    charges: Sequence[Charge], ids: Mapping[str, bytes], collector: bytes, supplier: bytes | None, chain: H32
+) -> Amounts:
+    """Each share is due to the collector. What it recovers stands on its own account, beside what it paid; with a
+    supplier the whole bill is owed to that one, and the collector's own part is its cost.
+    """
     lines: dict[Line, int] = {}
     for one in charges:
         payer = ids[one.stay.payer]
         if payer != collector and one.cents:
             due = Line(collector, Account.RECEIVABLE, payer, chain, CURRENCY)
             lines[due] = lines.get(due, 0) + one.cents * CENT_NANO
-    if lines:
-        lines[Line(collector, Account.OWN, collector, chain, CURRENCY)] = -sum(lines.values())
+    if supplier is not None:
+        whole = sum(one.cents for one in charges) * CENT_NANO
+        lines[Line(collector, Account.PAYABLE, supplier, chain, CURRENCY)] = -whole
+    own = -sum(lines.values())
+    if own:
+        lines[Line(collector, Account.OWN, collector, chain, CURRENCY)] = own
     return lines
 
 
@@ -188,7 +199,13 @@ def _content(document: str) -> H32:
 
 
 def _bill_row(
-    community: str, asked: Asked, one: Bill, key: H32, content: H32, collector: bytes, now_ms: int
+    community: str,
+    asked: Asked,
+    one: Bill,
+    key: H32,
+    content: H32,
+    sides: tuple[bytes, bytes | None],
+    now_ms: int,
 ) -> dict[str, object]:
     return {
         "id": key,
@@ -199,7 +216,8 @@ def _bill_row(
         "name": asked.cost.name,
         "document": asked.document,
         "decision_ref": asked.cost.decision_ref,
-        "collector": collector,
+        "collector": sides[0],
+        "supplier": sides[1],
         "unit": CURRENCY,
         "cents": one.cents,
         "first_day": one.first_day.isoformat(),

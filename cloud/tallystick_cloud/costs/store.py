@@ -25,6 +25,7 @@ class StoredBill:
     name: str
     decision_ref: str
     collector: bytes
+    supplier: bytes | None
     cents: int
     first_day: date
     last_day: date
@@ -78,6 +79,14 @@ def shares(conn: Connection, bill: bytes) -> list[StoredShare]:
     ]  # fmt: skip
 
 
+def supplied_chains(conn: Connection, community: str) -> set[bytes]:
+    """Cost pools with a bill that is owed to a supplier."""
+    rows = conn.execute(
+        select(cost_bill.c.chain).where(cost_bill.c.community == community, cost_bill.c.supplier.is_not(None))
+    )
+    return {bytes(chain) for chain in rows.scalars()}
+
+
 def zone_of(conn: Connection, community: str) -> str:
     return str(conn.execute(select(communities.c.zone).where(communities.c.id == community)).scalar_one())
 
@@ -88,7 +97,19 @@ def assets(conn: Connection, community: str) -> set[str]:
 
 def _bill(row: Any) -> StoredBill:
     return StoredBill(
-        bytes(row.id), row.bill, bytes(row.content), bytes(row.chain), row.name, row.decision_ref,
-        bytes(row.collector), row.cents, date.fromisoformat(row.first_day), date.fromisoformat(row.last_day),
-        bytes(row.posted_by), row.posted_ms, row.reversed_ms, row.reversed_why,
-    )  # fmt: skip
+        id=bytes(row.id),
+        bill=row.bill,
+        content=bytes(row.content),
+        chain=bytes(row.chain),
+        name=row.name,
+        decision_ref=row.decision_ref,
+        collector=bytes(row.collector),
+        supplier=None if row.supplier is None else bytes(row.supplier),
+        cents=row.cents,
+        first_day=date.fromisoformat(row.first_day),
+        last_day=date.fromisoformat(row.last_day),
+        posted_by=bytes(row.posted_by),
+        posted_ms=row.posted_ms,
+        reversed_ms=row.reversed_ms,
+        reversed_why=row.reversed_why,
+    )

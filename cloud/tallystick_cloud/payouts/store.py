@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, text, update
+from tallystick_protocol.money.contract import ContractState, Mode, PayoutApproval
 
 from tallystick_cloud.contracts.store import book
 from tallystick_cloud.ledger.model import Account
-from tallystick_cloud.schema import balance, party_account, payout, payout_approval, payout_run, role_grant
+from tallystick_cloud.schema import balance, cost_bill, party_account, payout, payout_approval, payout_run, role_grant
 
 from .model import OPEN_STATES, ChainTerms, Owed, RunState, end_to_end
 from .pain import BankParty
@@ -88,6 +89,22 @@ def terms(conn: Connection, community: str) -> dict[bytes, ChainTerms]:
             contract.terms.payout_approval,
             frozenset(bytes(party.id) for party in contract.parties),
         )
+    return found | _terms_of_bills(conn, community)
+
+
+def _terms_of_bills(conn: Connection, community: str) -> dict[bytes, ChainTerms]:
+    """A bill that is owed to a supplier is paid as it stands."""
+    rows = conn.execute(
+        select(cost_bill.c.chain, cost_bill.c.name, cost_bill.c.collector, cost_bill.c.supplier).where(
+            cost_bill.c.community == community, cost_bill.c.supplier.is_not(None)
+        )
+    )
+    found: dict[bytes, ChainTerms] = {}
+    for chain, name, *sides in rows:
+        before = found[bytes(chain)].parties if bytes(chain) in found else frozenset()
+        parties = before | {bytes(side) for side in sides}
+        approval = PayoutApproval.SECOND_PERSON
+        found[bytes(chain)] = ChainTerms(name, Mode.PRINCIPAL, ContractState.LIVE, 0, approval, parties)
     return found
 
 

@@ -19,6 +19,7 @@ cost_bill = Table(
     text("document"),  # the file
     text("decision_ref"),  # what fixed the key
     octets("collector"),
+    octets("supplier", null=True),  # who is owed the bill; null: the collector has paid it
     text("unit"),
     number("cents"),
     text("first_day"),  # YYYY-MM-DD, both included

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection
 
 from tallystick_cloud.contracts.store import book
+from tallystick_cloud.costs.store import supplied_chains
 from tallystick_cloud.ledger.model import Kind, Line, shares_of
 from tallystick_cloud.payouts.store import owed
 from tallystick_cloud.pools.store import chains_closed
@@ -23,6 +24,7 @@ def settled_lines(conn: Connection, community: str) -> Mapping[Line, int] | None
     settled |= chains_closed(conn, community)  # a pool posts nothing before it closes a period
     if not settled:
         return None
+    settled |= supplied_chains(conn, community)  # a bill is owed as it stands
     fresh: dict[bytes, dict[bytes, int]] = {chain: _fresh_shares(conn, chain) for chain in settled}
     return {
         one.line: one.nano - fresh[one.chain].get(one.party, 0) for one in owed(conn, community) if one.chain in settled

@@ -47,12 +47,13 @@ class _Books:
     unsettled: Mapping[bytes, Sequence[UnsettledUse]]
     payouts: Mapping[bytes, Sequence[Any]]
     payments: Mapping[bytes, Sequence[Any]]
-    bills: Mapping[bytes, Sequence[Any]]
+    bills: Mapping[bytes, Sequence[Any]]  # shares that the party pays
+    supplied: Mapping[bytes, Sequence[Any]]  # bills that are owed to it
     about: Mapping[bytes, SettledUse]
 
     @property
     def chains(self) -> list[bytes]:
-        known = {*self.signed, *self.unsettled, *self.payouts, *self.payments, *self.bills}
+        known = {*self.signed, *self.unsettled, *self.payouts, *self.payments, *self.bills, *self.supplied}
         return sorted(known, key=lambda chain: (self.names.get(chain, ("", ""))[0], chain))
 
 
@@ -90,15 +91,16 @@ def _books(conn: Connection, reader: Reader, at_ms: int) -> _Books:
     signed = store.signed(conn, reader.community, party)
     refs = [bytes(line.ref) for one in signed if one.message is not None for line in one.message.lines]
     versions = book(conn, reader.community).versions
-    bills = store.bills(conn, reader.community, party)
+    bills, supplied = store.bills(conn, reader.community, party), store.supplied(conn, reader.community, party)
     return _Books(
         names={one.chain: (one.contract.name, one.contract.unit) for one in versions}
-        | {bytes(one.chain): (one.name, one.unit) for one in bills},
+        | {bytes(one.chain): (one.name, one.unit) for one in (*bills, *supplied)},
         signed=_by_chain(signed),
         unsettled=_by_chain(read_unsettled(conn, reader, at_ms)),
         payouts=_by_chain(store.payouts(conn, reader.community, party)),
         payments=_by_chain(store.payments(conn, reader.community, party)),
         bills=_by_chain(bills),
+        supplied=_by_chain(supplied),
         about=read_settled(conn, reader, refs),
     )
 
@@ -128,7 +130,8 @@ def _account(books: _Books, chain: bytes, span: Span) -> Account | None:
     if not rows and not opening:
         return None
     final = (signed[-1].number, signed[-1].h, signed[-1].closed_ms) if is_final else None
-    decided = books.bills[chain][-1].decision_ref if chain in books.bills else None
+    shared = (*books.bills.get(chain, ()), *books.supplied.get(chain, ()))
+    decided = shared[-1].decision_ref if shared else None
     return account(chain, name, unit, opening, rows, final, decided)
 
 
@@ -170,17 +173,27 @@ def _bill_rows(shares: Iterable[Any]) -> Iterable[Row]:
         days = date.fromisoformat(one.first_day), date.fromisoformat(one.last_day)
         bill = Bill(one.bill_id, one.name, *days, one.bill_cents, measures)
         ref = f"{bytes(one.bill).hex()[:REF_CHARS]}-{one.position}"
-        charge = replace(_bare(f"B-{ref}", one.posted_ms, RowKind.BILL, -one.cents * CENT_NANO), bill=bill)
-        yield replace(charge, asset=one.asset)
-        if one.reversed_ms is not None:
-            yield replace(
-                charge,
-                ref=f"X-{ref}",
-                at_ms=one.reversed_ms,
-                kind=RowKind.BILL_BACK,
-                nano=-charge.nano,
-                asset=one.asset,
-            )
+        charge = _bare(f"B-{ref}", one.posted_ms, RowKind.BILL, -one.cents * CENT_NANO)
+        yield from _both_ways(replace(charge, asset=one.asset), bill, one.reversed_ms)
+
+
+def _supplied_rows(bills: Iterable[Any]) -> Iterable[Row]:
+    """The whole bill, for whoever is owed it."""
+    for one in bills:
+        days = date.fromisoformat(one.first_day), date.fromisoformat(one.last_day)
+        bill = Bill(one.bill, one.name, *days, one.cents, ())
+        ref = bytes(one.id).hex()[:REF_CHARS]
+        yield from _both_ways(
+            _bare(f"B-{ref}", one.posted_ms, RowKind.BILL, one.cents * CENT_NANO), bill, one.reversed_ms
+        )
+
+
+def _both_ways(row: Row, bill: Bill, reversed_ms: int | None) -> Iterable[Row]:
+    """A row about a bill, and its opposite where the bill was taken back."""
+    yield replace(row, bill=bill)
+    if reversed_ms is not None:
+        ref = f"X{row.ref[1:]}"
+        yield replace(row, ref=ref, at_ms=reversed_ms, kind=RowKind.BILL_BACK, nano=-row.nano, bill=bill)
 
 
 def _open_rows(books: _Books, chain: bytes, since_ms: int) -> Iterable[Row]:
@@ -191,6 +204,7 @@ def _open_rows(books: _Books, chain: bytes, since_ms: int) -> Iterable[Row]:
             if nano:
                 yield row_of_use(use, RowKind.CORRECTION if use.is_correction else kind, nano, at_ms)
     yield from _bill_rows(books.bills.get(chain, ()))
+    yield from _supplied_rows(books.supplied.get(chain, ()))
     for row in books.payouts.get(chain, ()):
         ref = f"P-{bytes(row.id).hex()[:REF_CHARS]}"
         if row.sent_ms >= since_ms:

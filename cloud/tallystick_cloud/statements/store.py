@@ -90,6 +90,15 @@ def bills(conn: Connection, community: str, party: bytes) -> Sequence[Any]:
     ).all()  # fmt: skip
 
 
+def supplied(conn: Connection, community: str, party: bytes) -> Sequence[Any]:
+    """Bills that are owed to the party, oldest first."""
+    return conn.execute(
+        select(cost_bill)
+        .where(cost_bill.c.community == community, cost_bill.c.supplier == party)
+        .order_by(cost_bill.c.posted_ms, cost_bill.c.id)
+    ).all()
+
+
 def first_booked_ms(conn: Connection, community: str, party: bytes) -> int | None:
     """When anything was first booked for the party."""
     found = conn.execute(

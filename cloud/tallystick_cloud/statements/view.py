@@ -82,7 +82,7 @@ def account_view(one: Account, w: Wording) -> AccountView:
     """Opening, rows, closing."""
     _ = w.gettext
     if one.decision is not None:
-        state = _("bills shared by {decision}").format(decision=one.decision)
+        state = _("decided by {decision}").format(decision=one.decision)
     elif one.settlement is None:
         state = _("open, not final")
     else:
@@ -92,9 +92,16 @@ def account_view(one: Account, w: Wording) -> AccountView:
     rows = (
         _edge(one, _("Opening balance"), one.opening, w),
         *(_row(one, row, w) for row in one.rows),
-        _edge(one, _("Closing balance") if one.is_final else _("Balance now, not final"), one.closing, w),
+        _edge(one, _closing(one, w), one.closing, w),
     )
     return AccountView(one.chain.hex(), one.contract, one.unit, one.is_final, state, rows, one.decision is None)
+
+
+def _closing(one: Account, w: Wording) -> str:
+    _ = w.gettext
+    if one.decision is not None:
+        return _("Balance now")
+    return _("Closing balance") if one.is_final else _("Balance now, not final")
 
 
 def _edge(one: Account, what: str, nano: int, w: Wording) -> RowView:
@@ -143,9 +150,10 @@ def _detail(row: Row, w: Wording) -> str:
 def _bill(asset: str, bill: Bill, w: Wording) -> str:
     """The flat, the days, the whole bill, and what of each part of the key is this stay's."""
     _ = w.gettext
-    whole = _("{flat}, {first} to {last}, of {amount}").format(
-        flat=asset, first=bill.first_day, last=bill.last_day, amount=exact(bill.cents * NANO_PER_CENT, w)
-    )
+    days = _("{first} to {last}").format(first=bill.first_day, last=bill.last_day)
+    if not bill.measures:
+        return days
+    whole = _("{flat}, {days}, of {amount}").format(flat=asset, days=days, amount=exact(bill.cents * NANO_PER_CENT, w))
     parts = [
         _("{part} % {by}, your part {own} %").format(
             part=w.percent(one.portion), by=_(MEASURES[one.by]), own=w.percent(one.own / one.total)

@@ -17,6 +17,8 @@ from tallystick_protocol.money.split import share
 
 CENTS_MAX = 99_999_999_999  # 999,999,999.99, what a bank file can carry
 PER_MILLE = 1000
+DAYS_MAX = 3_660  # ten years: longer is a wrong year
+YEAR_MAX = 2199
 DAY = timedelta(days=1)
 
 
@@ -85,11 +87,18 @@ class Bill:
             raise BadValue("bill.amount", "must be 0.01 to 999999999.99; a credit is a reversal and a new bill")
         if self.last_day < self.first_day:
             raise BadValue("bill.last_day", f"is {self.last_day}, before the first day {self.first_day}")
+        if self.last_day.year > YEAR_MAX or (self.last_day - self.first_day).days >= DAYS_MAX:
+            raise BadValue(
+                "bill.last_day", f"is {self.last_day}; a bill is over at most {DAYS_MAX} days before {YEAR_MAX}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A cost pool: who collects, which decision fixed the key, the key, the flats, and (maybe) a bill."""
+    """A cost pool: who collects, which decision fixed the key, the key, the flats, and (maybe) a bill.
+
+    `supplier`: a party that is owed the bill; None: the collector has paid it.
+    """
 
     name: str
     community: str
@@ -99,9 +108,12 @@ class Cost:
     flats: tuple[Flat, ...]
     readings: tuple[Reading, ...] = ()
     bill: Bill | None = None
+    supplier: str | None = None
 
     def check_rules(self) -> None:
         """Raise BadValue naming what does not fit together."""
+        if self.supplier == self.collector:
+            raise BadValue("cost.supplier", f"is {self.collector}, the collector itself: leave it out")
         total = sum(part.portion for part in self.key)
         if total != 1:
             raise BadValue("cost.key", f"has portions that make {total}, not 1: they must make the whole bill")

@@ -23,6 +23,7 @@ def load_cost(text: str) -> Cost:
     head = table.table("cost")
     name, community, collector = head.text("name"), head.text("community"), head.text("collector")
     decision = head.text("decision_ref")
+    supplier = head.text("supplier") if head.has("supplier") else None
     key = tuple(_part(one) for one in head.tables("key"))
     head.done()
     flats = tuple(_flat(one) for one in table.tables("flat"))
@@ -30,7 +31,7 @@ def load_cost(text: str) -> Cost:
         raise table.fail("flat", f"stands {len(flats)} times; the limit is {FLATS_MAX}")
     cost = Cost(
         name, community, collector, decision, key, flats, _readings(table, key, flats),
-        _bill(table.table("bill")) if table.has("bill") else None,
+        _bill(table.table("bill")) if table.has("bill") else None, supplier,
     )  # fmt: skip
     table.done()
     table.built("cost", cost.check_rules)

@@ -6,7 +6,7 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select
 from support.books import DAY as DAY_MS
 from support.books import T0
 from support.debits import CREDITOR_ID
@@ -34,8 +34,11 @@ from tallystick_cloud.debits.mandate import NewMandate
 from tallystick_cloud.errors import CloudError, Forbidden, NotFound
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.http.month import Span
+from tallystick_cloud.payouts import service as payouts
+from tallystick_cloud.payouts.checks import Run
 from tallystick_cloud.payouts.pain import BankParty
 from tallystick_cloud.payouts.service import Proposal
+from tallystick_cloud.settlement.payable import settled_lines
 from tallystick_cloud.statements import service as statements
 from tallystick_cloud.statements import view
 from tallystick_cloud.uses.model import Reader
@@ -225,7 +228,7 @@ def test_from_bill_to_statement_to_debit_and_back(home: House) -> None:
     due = owed(home)
     (account,) = statement(home, "Anna")
     assert (account.contract, account.is_contract) == ("Heating of the house", False)
-    assert account.state == "bills shared by owners' meeting of 2025-11-14, item 3"
+    assert account.state == "decided by owners' meeting of 2025-11-14, item 3"
     row = account.rows[1]
     assert row.what == "heating 2025"
     assert row.nano == -due["Anna"] * NANO
@@ -262,3 +265,44 @@ def test_from_bill_to_statement_to_debit_and_back(home: House) -> None:
 
 def names(home: House) -> dict[bytes, str]:
     return {party: name for name, party in home.ids.items()}
+
+
+def test_a_supplier_is_owed_the_bill_and_paid_by_a_payout_run(home: House) -> None:
+    supplied = house(
+        HEAD.replace('collector = "Coop"', 'collector = "Coop"\nsupplier = "Repairer"'), flats={0: flat_text(0, "")}
+    )
+    before = balances(home)
+    shared = home.post(supplied)
+    (own,) = [one.cents for one in shared.shares if one.asset == "flat-01"]
+    accounts = {
+        row["account"]: row["amount"] for row in home.books.rows(schema.balance) if row["account"] != "receivable"
+    }
+    assert accounts == {"payable": -CENTS * NANO, "own": own * NANO}
+    (account,) = statement(home, "Repairer")
+    assert [(row.what, row.detail, row.nano) for row in account.rows[1:-1]] == [
+        ("heating 2025", "2025-01-01 to 2025-12-31", CENTS * NANO)
+    ]
+    assert account.rows[-1].what == "Balance now"
+    asked = Proposal("k", home.ids["Coop"], None, date(2026, 11, 20))
+    settle_something(home)
+
+    def pay(conn: Connection) -> Run:
+        return payouts.propose(conn, home.books.community, asked, T0, settled_lines(conn, home.books.community))
+
+    run = home.books.database.write_now(pay)
+    assert [(one.creditor.name, one.contract, one.cents) for one in run.payouts] == [
+        ("Repairer", "Heating of the house", CENTS)
+    ]
+    released = home.books.database.write_now(payouts.approve, home.books.community, 1, home.ids["Maria"], T0)
+    assert released.missing == ()
+    home.reverse()
+    assert balances(home) == before
+    (account,) = statement(home, "Repairer")
+    assert [row.nano for row in account.rows[1:-1]] == [CENTS * NANO, -CENTS * NANO]
+
+
+def settle_something(home: House) -> None:
+    """Once anything is settled, only what is settled is paid; a bill is owed as it stands."""
+    row = {"h": bytes(32), "community": home.books.community, "chain": bytes(32), "number": 1, "unit": "EUR"}
+    row |= {"from_ms": 0, "to_ms": 1, "envelope": b"", "leaf": 0, "closed_ms": 1}
+    home.books.database.write_now(lambda conn: conn.execute(insert(schema.settlement), row))

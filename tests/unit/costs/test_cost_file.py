@@ -49,6 +49,8 @@ def test_it_is_read_exactly() -> None:
         ("amount = 1234.56", "amount = 1000000000.00", r"0.01 to 999999999.99"),
         ("amount = 1234.56", "amount = 1e300", r"amount"),
         ("last_day = 2025-12-31", "last_day = 2024-12-31", r"before the first day"),
+        ("last_day = 2025-12-31", "last_day = 9999-12-31", r"at most 3660 days"),
+        ("first_day = 2025-01-01", "first_day = 1925-01-01", r"at most 3660 days"),
         ("last_day = 2025-12-31", "last_day = 2025-12-31T00:00:00Z", r"has a time"),
         ('id = "heating 2025"\n', "", r"bill.id: is missing"),
         ('[[reading]]\nasset = "flat-01"', '[[reading]]\nasset = "flat-99"', r"is no \[\[flat\]\]"),
