@@ -39,7 +39,7 @@ class ClaimFiles:
 def claim_files(folder: Path, server: str, mqtt: str | None, sites: Sequence[str]) -> ClaimFiles:
     """Where claims of `sites` will go. Raises BadInput for an address no gateway can use, a folder that cannot be
     written, or a file that is there already."""
-    files = ClaimFiles(folder, _server(server), None if mqtt is None else _broker(mqtt))
+    files = ClaimFiles(folder, server_url(server), None if mqtt is None else _broker(mqtt))
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -52,7 +52,8 @@ def claim_files(folder: Path, server: str, mqtt: str | None, sites: Sequence[str
     return files
 
 
-def _server(text: str) -> str:
+def server_url(text: str) -> str:
+    """The address as it is; raises BadInput for one that no gateway can use."""
     step = "write https://HOST:PORT of the gateway port"
     try:
         url = urlsplit(text)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from tallystick_cloud.commands.claim_files import claim_files
+from tallystick_cloud.commands.claim_files import ClaimFiles, claim_files
 from tallystick_cloud.commands.common import Commands, Options, command, group, opened
 from tallystick_cloud.context import Context
 from tallystick_cloud.home import create_community_keys
@@ -88,14 +88,20 @@ def import_town(parsed: argparse.Namespace) -> int:
     files = claim_files(parsed.claims, parsed.server, parsed.mqtt, [site.id for site in town.sites])
     options = opened(parsed)
     try:
-        context = options.home.context(town.id, town.log_origin, create_community_keys(options.home, town.id))
-        made = options.database.write_now(_found, options, context, town)
+        made = import_into(options, town, files)
     finally:
         options.database.close()
-    for site, claim in made.claims.items():
-        files.write(site, claim, options.aggregator.authority.pem.decode())
     print(f"{town.id}: {len(town.parties)} parties, {len(town.assets)} assets, {len(made.claims)} claims")
     return 0
+
+
+def import_into(options: Options, town: Town, files: ClaimFiles) -> Founded:
+    """Found it in one transaction, then write its claims."""
+    context = options.home.context(town.id, town.log_origin, create_community_keys(options.home, town.id))
+    made = options.database.write_now(_found, options, context, town)
+    for site, claim in made.claims.items():
+        files.write(site, claim, options.aggregator.authority.pem.decode())
+    return made
 
 
 def _found(conn: Connection, options: Options, context: Context, town: Town) -> Founded:

@@ -187,6 +187,13 @@ def read_contract_file(
     return Draft(replace(draft.contract, state=state), draft.openings)
 
 
+def check_contracts(town: Town, entropy: Entropy) -> None:
+    """What an import would refuse of the contract files; raises BadInput naming file and line."""
+    ids = {party.new.name: PartyId(entropy.bytes(PARTY_BYTES)) for party in town.parties}
+    for entry in town.contracts:
+        read_contract_file(entry, ids, entropy)
+
+
 def agree(
     conn: Connection,
     context: Context,

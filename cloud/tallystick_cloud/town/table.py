@@ -6,6 +6,7 @@ It never ignores a key: one that nobody asked for is an error.
 import re
 import tomllib
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,16 @@ class Table:
 
     def text_or(self, name: str, default: str | None) -> str | None:
         return self.text(name) if self.has(name) else default
+
+    def day_or_text(self, name: str) -> str:
+        """A text, or a date as YYYY-MM-DD."""
+        self._read.add(name)
+        if isinstance(value := self._values.get(name), date):
+            return value.isoformat()[:10]
+        return "" if value == "" else self.text(name)
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._values)
 
     def slug(self, name: str) -> str:
         value = self.text(name)
