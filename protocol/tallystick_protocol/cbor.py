@@ -90,7 +90,7 @@ def _walk(value: object, field: str, depth: int, text_bytes_max: int) -> None:
     if kind is int:
         _check_int(value, field)  # type: ignore[arg-type]
     elif kind is str:
-        _check_text(value, field, text_bytes_max)  # type: ignore[arg-type]
+        check_text(value, field, text_bytes_max)  # type: ignore[arg-type]
     elif kind is list or kind is tuple:
         _deeper(field, depth)
         for item in value:  # type: ignore[attr-defined]
@@ -116,7 +116,10 @@ def _check_int(value: int, field: str) -> None:
         raise BadValue(field, "holds an integer outside -2^63..2^63-1")
 
 
-def _check_text(value: str, field: str, bytes_max: int) -> None:
+def check_text(value: str, field: str, bytes_max: int = TEXT_BYTES_MAX) -> None:
+    """Raise BadValue for text that no payload may hold."""
+    if value.isascii() and len(value) <= bytes_max:
+        return
     try:
         size = len(value.encode())
     except UnicodeEncodeError:

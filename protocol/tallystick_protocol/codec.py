@@ -15,7 +15,10 @@ LIST_MAX = 4096  # any other list, so that no message makes a reader allocate wi
 
 
 class Codec(Protocol):
-    """One wire type: checks a Python value, reads it from a CBOR value, writes it back. All raise ProtocolError."""
+    """One wire type: checks a Python value, reads it from a CBOR value, writes it back. All raise ProtocolError.
+
+    What `read` gives back passes `check`; nobody checks it again.
+    """
 
     def check(self, value: Any, at: str) -> None:
         """Raise unless `value` is a legal value of this type; `at` is the field's dotted path."""
@@ -97,7 +100,7 @@ class Text(_Plain):
     def check(self, value: Any, at: str) -> None:
         if not isinstance(value, str):
             raise BadType(at, "must be text")
-        cbor.encode(value, field=at)
+        cbor.check_text(value, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +223,9 @@ class Column:
     def read(self, value: Any, at: str) -> Any:
         if not isinstance(value, list):
             raise BadType(at, "must be an array of integers")
-        return tuple(value)
+        column = tuple(value)
+        self.check(column, at)
+        return column
 
     def write(self, value: Any) -> Any:
         return list(value)
@@ -257,7 +262,9 @@ class RunLengths:
     def read(self, value: Any, at: str) -> Any:
         if not isinstance(value, list):
             return self.inner.read(value, at)
-        return tuple(_RUN.read(run, f"{at}[{index}]") for index, run in enumerate(value))
+        runs = tuple(_RUN.read(run, f"{at}[{index}]") for index, run in enumerate(value))
+        self.check(runs, at)
+        return runs
 
     def write(self, value: Any) -> Any:
         if not isinstance(value, tuple):

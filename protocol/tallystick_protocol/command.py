@@ -32,7 +32,9 @@ class _Args:
     def read(self, value: Any, at: str) -> Any:
         if not isinstance(value, list):
             raise BadType(at, "must be an array")
-        return _frozen(value)
+        args = _frozen(value)
+        self.check(args, at)
+        return args
 
     def write(self, value: Any) -> Any:
         return value

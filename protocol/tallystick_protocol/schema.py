@@ -115,9 +115,17 @@ class _Message:
 
     @classmethod
     def _build(cls, values: dict[str, Any], where: str) -> Self:
-        """Construct, and name a broken rule by the place in the outer message instead of by this message's own name."""
+        """A message of fields that their codecs have read, which is as strict as the check at construction.
+
+        A broken rule is named by the place in the outer message instead of by this message's own name.
+        """
+        message = object.__new__(cls)
+        put = object.__setattr__
+        for name, value in values.items():
+            put(message, name, value)
         try:
-            return cls(**values)
+            message.check_rules()
+            return message
         except ProtocolError as error:
             if error.field.partition(".")[0] != cls.NAME:
                 raise

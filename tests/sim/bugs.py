@@ -14,11 +14,10 @@ from sim import server, store
 from sim.patches import Patches
 from sqlalchemy import Connection, select
 from tallystick_cloud import schema
-from tallystick_cloud.ingest import bench
+from tallystick_cloud.ingest import group
 from tallystick_cloud.ingest import service as ingest
 from tallystick_cloud.ingest.work import ChannelWork
 from tallystick_cloud.ledger import service as ledger
-from tallystick_cloud.ledger import store as ledger_store
 from tallystick_cloud.log import service as log
 from tallystick_edge import core as edge_core
 from tallystick_edge import journal as edge_journal
@@ -265,7 +264,7 @@ def _clock_in_the_key(patches: Patches) -> None:
             if usage.programme is None and usage.number == usage.from_total:
                 minute = usage.start_ms // 60_000
                 use = sha256(usage.channel_hash + minute.to_bytes(8, "big"))
-                usage = replace(usage, use_id=use, number=minute)
+                usage = usage._replace(use_id=use, number=minute)
             real(self, usage, found, subject)
 
         return keep
@@ -277,9 +276,8 @@ def _arrival_order(patches: Patches) -> None:
     """Uses are rated as they come: a late one never moves those that were rated before it."""
 
     def make(real: Any) -> Any:
-        def later(self: Any, keys: set[bytes], first: bytes) -> Any:
-            rows = ledger_store.counters(self._conn, keys)
-            return {key: row.value for key, row in rows.items()}, {}
+        def later(self: Any, now: Mapping[bytes, Any], first: bytes) -> Any:
+            return {key: now[key].value for key in self.keys if key in now}, {}
 
         return later
 
@@ -292,31 +290,36 @@ def _correction_twice(patches: Patches) -> None:
     def make(real: Any) -> Any:
         numbers = count()
 
-        def post(self: Any, jobs: Sequence[Any]) -> list[int]:
-            ids: list[int] = real(self, jobs)
+        def post(conn: Connection, community: str, jobs: Sequence[Any]) -> dict[str, int]:
+            ids: dict[str, int] = real(conn, community, jobs)
             extra = [replace(job, key=f"{job.key}:{next(numbers)}") for job in jobs if job.cause == "correction"]
-            if extra:
-                real(self, extra)
+            real(conn, community, extra)
             return ids
 
         return post
 
-    patches.put(ledger._Chain, "_post", make)
+    patches.put(ledger, "_post", make)
 
 
 def _use_forgotten_at_close(patches: Patches) -> None:
     """Uses that end before the last closed period are dropped instead of being posted in the open one."""
 
     def make(real: Any) -> Any:
-        def book(conn: Connection, community: str, fresh: Any, versions: Mapping[bytes, Any], cause: Any) -> Any:
+        def book(conn: Connection, community: str, lots: Sequence[Any], versions: Mapping[bytes, Any]) -> Any:
             closed = conn.execute(select(schema.period_close.c.to_ms)).scalars().all()
             last = max(closed, default=0)
-            kept = [one for one in fresh if cause.name == "period-close" or one.usage.end_ms > last]
-            return real(conn, community, kept, versions, cause)
+            kept = [
+                lot
+                if lot.cause.name == "period-close"
+                else replace(lot, uses=[one for one in lot.uses if one.usage.end_ms > last])
+                for lot in lots
+            ]
+            return real(conn, community, kept, versions)
 
         return book
 
-    patches.put(bench, "book", make)
+    for owner in (ledger, group):
+        patches.put(owner, "book_lots", make)
 
 
 def _log_without_lock(patches: Patches) -> None:

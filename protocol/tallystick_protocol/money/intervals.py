@@ -2,30 +2,27 @@
 It never prices a slice and never invents consumption: between readings it interpolates, over a hole it does not."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from tallystick_protocol.errors import BadValue
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """A reading of one channel: UTC ms and total (base + register) in counts; totals never fall."""
 
     t_ms: int
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(NamedTuple):
     """How far a channel is cut: the last edge and the total there."""
 
     t_ms: int
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class IntervalSlice:
+class IntervalSlice(NamedTuple):
     """Counts from_total..to_total used in [start_ms, end_ms]; `gap`: spans a hole, priced by the gap rule.
 
     The number of the interval use is `from_total`.

@@ -3,6 +3,7 @@ It never loses or makes a nano: what no step takes is taken by the last."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.ids import PartyId
@@ -25,7 +26,7 @@ class _Taker:
     """A step in integers. `base` and `cap_at` are indices into the counters, -1 for none."""
 
     places: tuple[int, ...]  # of its parties among the beneficiaries
-    weights: tuple[int, ...]
+    bounds: tuple[tuple[int, int], ...]  # place and running sum of the weights
     weight_sum: int
     numerator: int
     denominator: int  # 0: not a portion
@@ -86,11 +87,12 @@ def _taker(step: Step, index: int, beneficiaries: Sequence[PartyId], counters: l
     if step.cap is not None and step.cap_per is not None and step.counter is not None:
         cap = step.cap.nano()
         cap_at = _place(counters, step.cap_per, step.counter, cap)
-    weights = tuple(weight for _, weight in step.to)
+    places = tuple(beneficiaries.index(party) for party, _ in step.to)
+    running = tuple(accumulate(weight for _, weight in step.to))
     return _Taker(
-        tuple(beneficiaries.index(party) for party, _ in step.to),
-        weights,
-        sum(weights),
+        places,
+        tuple(zip(places, running, strict=True)),
+        running[-1],
         step.portion.n if step.portion else 0,
         step.portion.d if step.portion else 0,
         step.fixed.nano() if step.fixed else -1,
@@ -146,9 +148,8 @@ def _spread(taker: _Taker, amount: int, use_id: bytes, shares: list[int]) -> Non
     """The stateless dithered floor (see split.share) into the beneficiaries' places."""
     total = taker.weight_sum
     r = dither(use_id, total)
-    running = before = 0
-    for place, weight in zip(taker.places, taker.weights, strict=True):
-        running += weight
+    before = 0
+    for place, running in taker.bounds:
         after = (amount * running + r) // total
         shares[place] += after - before
         before = after

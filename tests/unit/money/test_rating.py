@@ -1,7 +1,5 @@
 """What a use costs and who gets it, case by case."""
 
-from dataclasses import replace
-
 import pytest
 from support.money import (
     BANK,
@@ -266,7 +264,7 @@ def test_a_new_version_does_not_bill_what_an_old_cap_forgave() -> None:
 
 
 def test_uses_count_in_the_order_of_their_metered_ends() -> None:
-    long = replace(event(0), end_ms=T0 + 9 * HOUR)
+    long = event(0)._replace(end_ms=T0 + 9 * HOUR)
     short = event(1, payer=HADDAD)
     assert canonical([long, short]) == [short, long]
     assert short.position[0] < long.position[0]

@@ -150,7 +150,7 @@ def test_an_energy_communitys_hour_is_split_over_fund_and_members() -> None:
         collector=ids[0],
         assets=(replace(contract().assets[0], user=ids[1]),),
     )
-    use = replace(interval(0, shared_wh), payer=ids[0])
+    use = interval(0, shared_wh)._replace(payer=ids[0])
     [rated] = rate([version], CHAIN, [use], {})
     assert rated.fee == 1_105_000_000
     assert [amount for _, amount in rated.shares] == [497_250_000, 331_500_000, 221_000_000, 33_150_000, 22_100_000]
