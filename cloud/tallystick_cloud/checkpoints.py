@@ -6,10 +6,12 @@ It never blocks ingest: it takes the log's lock for one row.
 import asyncio
 import logging
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from tallystick_cloud.alarms import Alarm, Severity, raise_alarm
-from tallystick_cloud.context import Aggregator
+from tallystick_cloud.context import Aggregator, Context
 from tallystick_cloud.db import Database
-from tallystick_cloud.errors import CloudError, LogSetBack
+from tallystick_cloud.errors import Busy, CloudError, LogSetBack
 from tallystick_cloud.log.signing import checkpoint
 from tallystick_cloud.ports import Clock
 
@@ -26,17 +28,37 @@ class CheckpointKeeper:
         self._clock = clock
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled; a database that is away is asked again at each beat, and that is said once."""
+        away = False
         while True:
-            for context in self._aggregator.contexts.values():
-                try:
-                    await self._database.write(checkpoint, context, self._clock.utc_ms())
-                except LogSetBack as error:
-                    _log.error("%s", error)
-                    await self._database.write(raise_alarm, context.community, _alarm(error), self._clock.utc_ms())
-                except CloudError as error:
-                    _log.warning("no checkpoint for %s: %s", context.community, error)
+            try:
+                for context in self._aggregator.contexts.values():
+                    await self._sign(context)
+            except (SQLAlchemyError, OSError, Busy) as error:
+                if not away:
+                    _log.error(
+                        "the database does not answer: %s. Gateways keep what they measure and send it again; "
+                        "tried again every %s s.",
+                        str(error).partition("\n")[0],
+                        EVERY_S,
+                    )
+                away = True
+            else:
+                if away:
+                    _log.warning("the database answers again")
+                away = False
             await asyncio.sleep(EVERY_S)
+
+    async def _sign(self, context: Context) -> None:
+        try:
+            await self._database.write(checkpoint, context, self._clock.utc_ms())
+        except LogSetBack as error:
+            _log.error("%s", error)
+            await self._database.write(raise_alarm, context.community, _alarm(error), self._clock.utc_ms())
+        except Busy:
+            raise
+        except CloudError as error:
+            _log.warning("no checkpoint for %s: %s", context.community, error)
 
 
 def _alarm(error: LogSetBack) -> Alarm:

@@ -48,7 +48,7 @@ class Town:
     """`data` must be a folder of our own; `web_port` is wished for, the next free one is taken.
 
     `rest_minutes`: the shortest rest between two washes of a machine, in domain time. `by_plan`: each machine washes
-    once in each slot of the laundry's plan; else again and again."""
+    once in each slot of the laundry's plan; else again and again. `database`: the books' URL, else SQLite."""
 
     def __init__(
         self,
@@ -59,8 +59,10 @@ class Town:
         rest_minutes: int = 8,
         *,
         by_plan: bool = True,
+        database: str | None = None,
     ) -> None:
         self.data = data
+        self._database = () if database is None else ("--db", database)
         self.clock = clock
         self.wished_port = web_port
         self.web_port = next_free(web_port)
@@ -176,7 +178,15 @@ class Town:
         return self._child("aggregator", (*self._tallystick("serve"), *ports, "--demo"))
 
     def _tallystick(self, *words: str) -> tuple[str, ...]:
-        return (sys.executable, "-m", "tallystick_cloud", *words, "--data", str(self.data / "aggregator"))
+        return (
+            sys.executable,
+            "-m",
+            "tallystick_cloud",
+            *words,
+            "--data",
+            str(self.data / "aggregator"),
+            *self._database,
+        )
 
     def _child(self, name: str, command: tuple[str, ...], more: Mapping[str, str] | None = None) -> Child:
         environment = {VARIABLE: self.clock.setting(), "PYTHONUNBUFFERED": "1", **(more or {})}

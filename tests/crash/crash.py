@@ -1,7 +1,8 @@
 """Kills either side of a running town with -9 at random moments, then demands that ledger and truth agree.
 The seed is printed; the same seed draws the same victims and waits (what the machine does in between is its own).
+With `postgres` among the victims the books are on a PostgreSQL server of this run, which is killed with all it started.
 
-    python tests/crash/crash.py --cycles 100 [--seed SEED] [--data DIR]
+    python tests/crash/crash.py --cycles 100 [--kill postgres,aggregator] [--seed SEED] [--data DIR]
 """
 
 from __future__ import annotations
@@ -14,10 +15,16 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from support import postgres
+from tallystick_cloud.db import Database
+from tallystick_cloud.ledger.audit import audit
 from tallystick_sim.clock import ScaledClock, real_ms
 from tallystick_sim.compare import mismatches
 from tallystick_sim.plan import Gateway
@@ -35,7 +42,8 @@ READY_TIMEOUT_S = 60.0
 # second of real time without samples is a minute, so the rests are longer than the outages that these kills make.
 REST_MINUTES = 20
 LIVE_AFTER_RESTORE_S = 4.0
-AGGREGATOR = "aggregator"
+AGGREGATOR, POSTGRES = "aggregator", "postgres"
+VICTIMS = (AGGREGATOR, *(g.value for g in Gateway))
 
 
 @dataclass(slots=True)
@@ -53,11 +61,15 @@ class Outcome:
 class CrashRun:
     """One town and what is done to it."""
 
-    def __init__(self, data: Path, seed: str) -> None:
+    def __init__(
+        self, data: Path, seed: str, victims: Sequence[str] = VICTIMS, server: postgres.Cluster | None = None
+    ) -> None:
         now = real_ms()
         self.random = Random(seed)
         clock = ScaledClock(FACTOR, now, now // DAY_MS * DAY_MS + MORNING_MS)
-        self.town = Town(data, clock, seed, web_port=any_free(), rest_minutes=REST_MINUTES, by_plan=False)
+        self._victims, self._server = tuple(victims), server
+        self._books = None if server is None else f"{server.url}/postgres"
+        self.town = Town(data, clock, seed, any_free(), REST_MINUTES, by_plan=False, database=self._books)
         self.outcome = Outcome(0)
 
     async def open(self) -> None:
@@ -76,17 +88,38 @@ class CrashRun:
 
     async def kill_one(self) -> None:
         """One cycle: a random victim, a random moment, a random pause before it starts again."""
-        victim = self.random.choice([AGGREGATOR, *(g.value for g in Gateway)])
+        victim = self.random.choice(self._victims)
         await asyncio.sleep(self.random.uniform(*ALIVE_S))
         self.town.check()
-        child = self.town.aggregator if victim == AGGREGATOR else self.town.gateways[Gateway(victim)].child
-        await child.kill()
-        await asyncio.sleep(self.random.uniform(*DEAD_S))
-        await child.start()
+        if victim == POSTGRES:
+            await self._kill_database()
+        else:
+            child = self.town.aggregator if victim == AGGREGATOR else self.town.gateways[Gateway(victim)].child
+            await child.kill()
+            await asyncio.sleep(self.random.uniform(*DEAD_S))
+            await child.start()
         if victim == AGGREGATOR:
             await self.town.wait_for_aggregator()
         self.outcome.cycles += 1
         self.outcome.kills[victim] += 1
+
+    async def _kill_database(self) -> None:
+        """The aggregator is left alone: it has to come back by itself."""
+        assert self._server is not None
+        await asyncio.to_thread(self._server.kill)
+        await asyncio.sleep(self.random.uniform(*DEAD_S))
+        self.town.check()
+        await asyncio.to_thread(self._server.start)
+
+    def audit(self) -> list[str]:
+        """What the laws of the books say of a PostgreSQL database; the summary speaks for SQLite."""
+        if self._books is None:
+            return []
+        database = Database(self._books)
+        try:
+            return database.read_now(audit)
+        finally:
+            database.close()
 
     async def restore_older_copy(self, gateway: Gateway) -> None:
         """A gateway's store is put back to how it was some seconds ago, as from a backup of its card."""
@@ -117,14 +150,23 @@ class CrashRun:
             self.outcome.amiss.append(f"the books do not balance: {settled.snapshot.imbalance_nano} nano")
         if settled.held.receipts != settled.held.batches and not restored:
             self.outcome.amiss.append(f"{settled.held.batches} batches, {settled.held.receipts} receipts")
+        self.outcome.amiss += await asyncio.to_thread(self.audit)
         if not settled.snapshot.figures.uses:
             self.outcome.amiss.append("nothing was used: the run showed nothing")
 
 
-async def crash(cycles: int, seed: str, data: Path, restore: Gateway | None = None) -> Outcome:
+async def crash(
+    cycles: int, seed: str, data: Path, restore: Gateway | None = None, victims: Sequence[str] = VICTIMS
+) -> Outcome:
     """Run `cycles` kills; with `restore`, put an older copy of that gateway's store back in the middle."""
+    if POSTGRES not in victims:
+        return await _crash(CrashRun(data, seed, victims), cycles, restore)
+    with postgres.running() as server:
+        return await _crash(CrashRun(data, seed, victims, server), cycles, restore)
+
+
+async def _crash(run: CrashRun, cycles: int, restore: Gateway | None) -> Outcome:
     started = time.monotonic()
-    run = CrashRun(data, seed)
     try:
         await run.open()
         for number in range(cycles):
@@ -159,11 +201,15 @@ def main() -> int:
     parser.add_argument("--seed", default=secrets.token_hex(4))
     parser.add_argument("--data", type=Path, help="keep everything in this new folder")
     parser.add_argument("--restore", choices=[g.value for g in Gateway], help="also restore an older store of it")
+    parser.add_argument("--kill", default=",".join(VICTIMS), help=f"of {', '.join((*VICTIMS, POSTGRES))}")
     given = parser.parse_args()
+    victims = given.kill.split(",")
+    if not set(victims) <= {*VICTIMS, POSTGRES}:
+        parser.error(f"--kill takes names of {', '.join((*VICTIMS, POSTGRES))}, with commas between them")
     print(f"seed {given.seed}", flush=True)
     restore = None if given.restore is None else Gateway(given.restore)
     with tempfile.TemporaryDirectory(prefix="tallystick-crash-") as temporary:
-        outcome = asyncio.run(crash(given.cycles, given.seed, given.data or Path(temporary), restore))
+        outcome = asyncio.run(crash(given.cycles, given.seed, given.data or Path(temporary), restore, victims))
         if outcome.amiss and given.data is None:
             kept = Path(tempfile.mkdtemp(prefix="tallystick-crash-kept-"))
             shutil.copytree(temporary, kept, dirs_exist_ok=True)

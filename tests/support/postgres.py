@@ -8,11 +8,13 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 import psycopg
 
 REQUIRED = "TALLYSTICK_REQUIRE_SERVICES"
@@ -47,29 +49,78 @@ def _run(command: list[str], folder: Path) -> None:
         raise RuntimeError(f"{command[-1]}: {done.stdout}{done.stderr}")
 
 
+class Cluster:
+    """One server of our own; fsync stays on, as in production."""
+
+    def __init__(self, home: Path) -> None:
+        folder = binaries()
+        if folder is None:
+            raise RuntimeError("no PostgreSQL server under /usr/lib/postgresql")
+        self._folder, self._home, self._data, self._port = folder, home, home / "data", _free_port()
+        if os.geteuid() == 0:
+            shutil.chown(home, "postgres", "postgres")
+        self._do("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8")
+
+    @property
+    def url(self) -> str:
+        """postgresql://postgres@127.0.0.1:PORT"""
+        return f"postgresql://postgres@127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Until it answers; what a kill left of its shared memory may take a moment to go."""
+        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._home}"
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            try:
+                self._do("pg_ctl", "-w", "-l", str(self._home / "log"), "-o", options, "start")
+                return
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        self._do("pg_ctl", "-m", "immediate", "stop")
+
+    def kill(self) -> None:
+        """SIGKILL to the postmaster and all that it started: no farewell, no flush."""
+        postmaster = psutil.Process(self.pid)
+        killed = [postmaster, *postmaster.children()]
+        for process in killed:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(killed, timeout=START_TIMEOUT_S)
+
+    @property
+    def pid(self) -> int:
+        """The postmaster's."""
+        return int((self._data / "postmaster.pid").read_text().split()[0])
+
+    def _do(self, program: str, *words: str) -> None:
+        _run(_as_postgres([str(self._folder / program), "-D", str(self._data), *words]), self._home)
+
+
 @contextmanager
-def cluster() -> Iterator[str]:
-    """Yields postgresql://postgres@127.0.0.1:PORT ; fsync stays on, as in production."""
-    folder = binaries()
-    if folder is None:
-        raise RuntimeError("no PostgreSQL server under /usr/lib/postgresql")
+def running() -> Iterator[Cluster]:
+    """A cluster that is gone afterwards."""
     home = Path(tempfile.mkdtemp(prefix="tallystick-pg-"))
-    if os.geteuid() == 0:
-        shutil.chown(home, "postgres", "postgres")
-    data, port = home / "data", _free_port()
     try:
-        _run(
-            _as_postgres([str(folder / "initdb"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "-D", str(data)]), home
-        )
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={home}"
-        log = str(home / "log")
-        _run(_as_postgres([str(folder / "pg_ctl"), "-w", "-D", str(data), "-l", log, "-o", options, "start"]), home)
+        found = Cluster(home)
+        found.start()
         try:
-            yield f"postgresql://postgres@127.0.0.1:{port}"
+            yield found
         finally:
-            _run(_as_postgres([str(folder / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop"]), home)
+            with suppress(RuntimeError):  # killed, and not started again
+                found.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def cluster() -> Iterator[str]:
+    """Yields the URL of one."""
+    with running() as found:
+        yield found.url
 
 
 @contextmanager

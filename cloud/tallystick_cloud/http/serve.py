@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import BodyPartReader, hdrs, web
 from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.exc import OperationalError
 
 from tallystick_cloud import errors as domain
 from tallystick_cloud.http import csrf
@@ -269,6 +270,9 @@ def _problem_of(error: Exception) -> Problem:
             return NotAllowed(f"takes {', '.join(sorted(error.allowed_methods))}")
         case web.HTTPException():
             return BadRequest(error.reason)
+        case OperationalError():
+            _log.error("the database does not answer: %s", str(error.orig).partition("\n")[0])
+            return Busy("the database does not answer now; nothing was changed")
         case _:
             reference = f"{id(error):x}"[-8:]
             _log.exception("request failed, reference %s", reference)
