@@ -22,9 +22,11 @@ from .gateways import store as gateways
 from .gateways.enrol import enrol, open_request
 from .gateways.hello import hello
 from .gateways.renew import renew
+from .ingest.commit import GROUP_MAX, Commits
+from .ingest.group import Sent
 from .ingest.outcome import Outcome
 from .ingest.rate import Rate
-from .ingest.service import busy, ingest
+from .ingest.service import busy
 from .ports import Clock, Events
 
 RETRY_AFTER_MS = 2000  # a window of eight is worked off long before
@@ -48,12 +50,14 @@ class Uplink:
         real_now: Callable[[], datetime],
         events: Events,
         rate: Rate | None = None,
+        group_max: int = GROUP_MAX,
     ) -> None:
         self._db = db
         self._aggregator = aggregator
         self._clock = clock
         self._real_now = real_now
         self._events = events
+        self._commits = Commits(db, aggregator, group_max)
         self._in_flight: Counter[bytes] = Counter()
         self._rate = Rate() if rate is None else rate
         self._closing = asyncio.Event()
@@ -83,6 +87,8 @@ class Uplink:
             done = await self._db.write(hello, self._aggregator, gid, envelope, transport, self._clock.utc_ms())
         except ProtocolError as error:
             raise BadInput(error.field, error.reason) from error
+        except (SQLAlchemyError, OSError) as error:
+            raise Busy("database", "cannot be written or read now; say hello again later") from error
         self._events.publish("hello", {"community": done.community, "gid": gid.hex(), "transport": transport})
         return done.state
 
@@ -98,7 +104,7 @@ class Uplink:
         self._in_flight[gid] += 1
         try:
             now_ms = self._clock.utc_ms()
-            outcome = await self._db.write(ingest, self._aggregator, gid, upload, now_ms, path)
+            outcome = await self._commits.take(Sent(gid, upload, now_ms, path))
         except ProtocolError as error:
             raise BadInput(error.field, error.reason) from error
         except (SQLAlchemyError, OSError, Busy) as error:

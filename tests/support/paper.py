@@ -102,7 +102,7 @@ class Paper:
                 self._counters.update(one.after)
                 contract = self._versions[of[one.usage.use_id].contract].contract
                 lines.append(amounts(contract, chain, one.usage.payer, one.fee, one.shares))
-                use_row("load", of[one.usage.use_id], LATER)
+                use_row("load", of[one.usage.use_id], position_of(one.usage), LATER)
                 rating_row("load", one, 1, None, 1, LATER)
             summed = total(lines)
             check_zero(summed)

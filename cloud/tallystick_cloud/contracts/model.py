@@ -3,10 +3,12 @@
 It never asks who signed: a version that is not in force is not handed in.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tallystick_protocol.ids import PartyId
+from tallystick_protocol.money.calendar import edges
 from tallystick_protocol.money.contract import AssetTerms, Contract, ContractState, version_at
 from tallystick_protocol.money.user import UserOpening
 
@@ -57,23 +59,28 @@ class Found:
 
     version: Version
     terms: AssetTerms
-
-    @property
-    def payer(self) -> PartyId | None:
-        return self.version.payer(self.terms)
+    payer: PartyId | None
 
 
-@dataclass(frozen=True, slots=True)
 class Book:
-    """All versions in force of a community."""
+    """All versions in force of a community; what is asked twice is computed once."""
 
-    versions: tuple[Version, ...]
+    def __init__(self, versions: tuple[Version, ...]) -> None:
+        self.versions = versions
+        self._by_h = {version.h: version for version in versions}
+        self._by_channel: dict[tuple[str, str], ChannelContracts] = {}
 
-    def by_h(self) -> dict[bytes, Version]:
-        return {version.h: version for version in self.versions}
+    def by_h(self) -> Mapping[bytes, Version]:
+        return self._by_h
 
     def of_channel(self, asset: str, quantity: str) -> "ChannelContracts":
         """A contract with a pool prices no channel: it counts the same energy once more, to share its worth."""
+        found = self._by_channel.get((asset, quantity))
+        if found is None:
+            found = self._by_channel[asset, quantity] = self._channel(asset, quantity)
+        return found
+
+    def _channel(self, asset: str, quantity: str) -> "ChannelContracts":
         chains: dict[bytes, list[Version]] = {}
         for version in self.versions:
             if version.contract.pool is None and version.contract.asset_terms(asset, quantity) is not None:
@@ -84,21 +91,38 @@ class Book:
         return ChannelContracts(asset, quantity, tuple(tuple(found) for _, found in sorted(chains.items())))
 
 
-@dataclass(frozen=True, slots=True)
 class ChannelContracts:
-    """The chains that ever priced one channel."""
+    """The chains that ever priced one channel. Between two moments at which a version begins or ends nothing changes,
+    so that each stretch is looked for once."""
 
-    asset: str
-    quantity: str
-    chains: tuple[tuple[Version, ...], ...]
+    def __init__(self, asset: str, quantity: str, chains: tuple[tuple[Version, ...], ...]) -> None:
+        self.asset, self.quantity, self.chains = asset, quantity, chains
+        contracts = [version.contract for chain in chains for version in chain]
+        bounds = {one.effective_from_ms for one in contracts} | {one.effective_to_ms for one in contracts}
+        self._contracts = tuple(contracts)
+        self._versions = tuple(version.h for chain in chains for version in chain)
+        self._bounds = sorted(bound for bound in bounds if bound is not None)
+        self._stretches: dict[int, Found | None] = {}
 
     def at(self, t_ms: int) -> Found | None:
         """The version for a use that starts then: live before shadow, then the younger contract."""
-        found = [one for chain in self.chains if (one := self._in_chain(chain, t_ms)) is not None]
-        return max(found, key=_precedence, default=None)
+        stretch = bisect_right(self._bounds, t_ms)
+        if stretch not in self._stretches:
+            found = [one for chain in self.chains if (one := self._in_chain(chain, t_ms)) is not None]
+            self._stretches[stretch] = max(found, key=_precedence, default=None)
+        return self._stretches[stretch]
 
-    def versions(self) -> Sequence[Contract]:
-        return [version.contract for chain in self.chains for version in chain]
+    def edges(self, from_ms: int, to_ms: int) -> list[int]:
+        """Where intervals are cut between two moments; none where no contract ever priced the channel."""
+        if not self._contracts:
+            return []
+        key = self._versions, from_ms, to_ms
+        found = _EDGES.get(key)
+        if found is None:
+            if len(_EDGES) >= EDGES_MAX:
+                _EDGES.clear()
+            found = _EDGES[key] = edges(self._contracts, from_ms, to_ms)
+        return found
 
     def max_gap_ms(self, t_ms: int) -> int:
         found = self.at(t_ms)
@@ -110,7 +134,11 @@ class ChannelContracts:
             return None
         version = next(version for version in chain if version.contract is contract)
         terms = contract.asset_terms(self.asset, self.quantity)
-        return Found(version, terms) if terms is not None and version.prices else None
+        return Found(version, terms, version.payer(terms)) if terms is not None and version.prices else None
+
+
+EDGES_MAX = 1024  # the channels of one gateway are read at the same moments and mostly priced by the same contracts
+_EDGES: dict[tuple[tuple[bytes, ...], int, int], list[int]] = {}
 
 
 def _precedence(found: Found) -> tuple[bool, int, bytes]:

@@ -6,22 +6,37 @@ It never changes a version's bytes; only its standing moves.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from tallystick_protocol.ids import PartyId
 from tallystick_protocol.money.contract import read_contract
 from tallystick_protocol.money.user import UserOpening
 
+from tallystick_cloud import bulk
 from tallystick_cloud.schema import approval, contract_version, user_acceptance, user_opening
 
 from .model import Book, Version
 
 _IN_FORCE = (
-    select(contract_version.c.h, contract_version.c.chain, contract_version.c.payload)
+    select(contract_version.c.h, contract_version.c.chain)
     .where(contract_version.c.community == bindparam("c"), contract_version.c.in_force_ms.is_not(None))
     .order_by(contract_version.c.chain, contract_version.c.version)
 )
-_OPENINGS = select(user_opening).where(user_opening.c.community == bindparam("c")).order_by(user_opening.c.contract)
+_OPENED = (
+    select(
+        user_opening.c.contract,
+        user_opening.c.asset,
+        user_opening.c.quantity,
+        user_opening.c.salt,
+        user_opening.c.party,
+    )
+    .where(user_opening.c.community == bindparam("c"))
+    .order_by(user_opening.c.contract, user_opening.c.asset, user_opening.c.quantity)
+)
+_Opened = tuple[bytes, str, str, bytes, bytes]
+BOOKS_MAX = 16  # communities of one server, and what each of them was a moment ago
+_BOOKS: dict[tuple[object, object], Book] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +49,25 @@ class Stored:
 
 
 def book(conn: Connection, community: str) -> Book:
-    """All versions in force."""
-    rows = conn.execute(_IN_FORCE, {"c": community}).all()
-    openings = openings_of(conn, community)
-    return Book(tuple(_version(h, chain, payload, openings) for h, chain, payload in rows))
+    """All versions in force. The same rows give the same object, for whoever computes once per version."""
+    versions = tuple((bytes(h), bytes(chain)) for h, chain in conn.execute(_IN_FORCE, {"c": community}))
+    openings = tuple(
+        (bytes(contract), asset, quantity, bytes(salt), bytes(party))
+        for contract, asset, quantity, salt, party in conn.execute(_OPENED, {"c": community})
+    )
+    found = _BOOKS.get((versions, openings))
+    if found is None:
+        if len(_BOOKS) >= BOOKS_MAX:
+            _BOOKS.clear()
+        found = _BOOKS[versions, openings] = _read_book(conn, versions, openings)
+    return found
+
+
+def _read_book(conn: Connection, versions: tuple[tuple[bytes, bytes], ...], openings: tuple[_Opened, ...]) -> Book:
+    rows = bulk.rows_where(conn, "SELECT h, payload FROM contract_version WHERE h", [h for h, _ in versions])
+    payloads = {bytes(h): bytes(payload) for h, payload in rows}
+    opened = _by_version(openings)
+    return Book(tuple(_version(h, chain, payloads[h], opened) for h, chain in versions))
 
 
 def versions_of(conn: Connection, chain: bytes) -> dict[bytes, Version]:
@@ -57,10 +87,13 @@ def _version(h: bytes, chain: bytes, payload: bytes, openings: Mapping[bytes, tu
 
 def openings_of(conn: Connection, community: str) -> dict[bytes, tuple[UserOpening, ...]]:
     """h of a version -> what opens its users, as far as nobody was erased."""
+    return _by_version(conn.execute(_OPENED, {"c": community}))
+
+
+def _by_version(rows: Iterable[Any]) -> dict[bytes, tuple[UserOpening, ...]]:
     found: dict[bytes, list[UserOpening]] = defaultdict(list)
-    for row in conn.execute(_OPENINGS, {"c": community}):
-        opening = UserOpening(row.asset, row.quantity, bytes(row.salt), PartyId(bytes(row.party)))
-        found[bytes(row.contract)].append(opening)
+    for contract, asset, quantity, salt, party in rows:
+        found[bytes(contract)].append(UserOpening(asset, quantity, bytes(salt), PartyId(bytes(party))))
     return {h: tuple(openings) for h, openings in found.items()}
 
 

@@ -3,12 +3,12 @@
 It never changes an envelope; a head moves only under its lock, the first of every transaction.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
+from tallystick_cloud import bulk
 from tallystick_cloud.schema import (
     channel,
     claim,
@@ -24,66 +24,68 @@ from tallystick_cloud.schema import (
 
 from .model import Head, Key
 
-_HEAD = (
-    select(
-        gateway_head.c.gid,
-        gateway_head.c.community,
-        gateway_head.c.epoch,
-        gateway_head.c.next_seq,
-        gateway_head.c.head,
-        gateway_head.c.last_command,
-        gateway_head.c.hello_nonce,
-        gateway_head.c.forks,
-        gateway_head.c.fork_ms,
-        gateway.c.storage_class,
-        gateway.c.state,
-    )
-    .join(gateway, gateway.c.gid == gateway_head.c.gid)
-    .where(gateway_head.c.gid == bindparam("g"))
+_HEADS = select(
+    gateway_head.c.gid,
+    gateway_head.c.community,
+    gateway_head.c.epoch,
+    gateway_head.c.next_seq,
+    gateway_head.c.head,
+    gateway_head.c.last_command,
+    gateway_head.c.hello_nonce,
+    gateway_head.c.forks,
+    gateway_head.c.fork_ms,
+    gateway.c.storage_class,
+    gateway.c.state,
+).join(gateway, gateway.c.gid == gateway_head.c.gid)
+_HEAD = _HEADS.where(gateway_head.c.gid == bindparam("g"))
+_HEADS_LOCKED = (
+    _HEADS.where(gateway_head.c.gid.in_(bindparam("gids", expanding=True)))
+    .order_by(gateway_head.c.gid)
+    .with_for_update(of=gateway_head)
 )
-_HEAD_LOCKED = _HEAD.with_for_update(of=gateway_head)
 ACTIVE = "active"  # the other state is "revoked"
 _LEVELS = {"file": 1, "hardware": 2}  # protocol.md, Principles: evidence level per use
-_KEYS = select(gateway_key).where(gateway_key.c.gid == bindparam("g"))
+_KEYS = select(gateway_key).where(gateway_key.c.gid.in_(bindparam("gids", expanding=True)))
 
-_COUNT = (
-    update(gateway_contact)
-    .where(gateway_contact.c.gid == bindparam("g"))
-    .values(
-        last_seen_ms=bindparam("t"),
-        last_batch_ms=bindparam("t"),
-        batches=gateway_contact.c.batches + 1,
-        readings=gateway_contact.c.readings + bindparam("n"),
-        clock_error_ms=bindparam("e"),
-    )
-)
 _DESCRIPTORS = select(descriptor.c.channel, descriptor.c.h).where(descriptor.c.gid == bindparam("g"))
 
-_MOVE = (
-    update(gateway_head)
-    .where(gateway_head.c.gid == bindparam("g"))
-    .values(epoch=bindparam("e"), next_seq=bindparam("n"), head=bindparam("h"), hello_nonce=bindparam("b"))
-)
+Moved = tuple[bytes, int, int, bytes, bytes | None]
+"""gid, epoch, next seq, head, the nonce of the boot that may start the next epoch."""
+Counted = tuple[bytes, int, int, int, int, int | None]
+"""gid, last seen, last batch, batches more, readings more, clock error."""
 
 
 def move_head(conn: Connection, head: Head) -> None:
-    values = {"g": head.gid, "e": head.epoch, "n": head.next_seq, "h": head.head, "b": head.hello_nonce}
-    conn.execute(_MOVE, values)
+    move_heads(conn, [moved(head)])
+
+
+def moved(head: Head) -> Moved:
+    return head.gid, head.epoch, head.next_seq, head.head, head.hello_nonce
+
+
+def move_heads(conn: Connection, rows: Sequence[Moved]) -> None:
+    bulk.update_rows(conn, gateway_head, "gid", ("epoch", "next_seq", "head", "hello_nonce"), rows)
 
 
 def lock_head(conn: Connection, gid: bytes) -> Head | None:
-    return _head(conn.execute(_HEAD_LOCKED, {"g": gid}).one_or_none())
+    return lock_heads(conn, [gid]).get(gid)
+
+
+def lock_heads(conn: Connection, gids: Sequence[bytes]) -> dict[bytes, Head]:
+    """The heads of these gateways, locked in the order of their ids; unknown ones are left out."""
+    rows = conn.execute(_HEADS_LOCKED, {"gids": list(gids)})
+    return {bytes(row[0]): _head(row) for row in rows}
 
 
 def read_head(conn: Connection, gid: bytes) -> Head | None:
-    return _head(conn.execute(_HEAD, {"g": gid}).one_or_none())
+    row = conn.execute(_HEAD, {"g": gid}).one_or_none()
+    return None if row is None else _head(row)
 
 
-def _head(row: Any) -> Head | None:
-    if row is None:
-        return None
-    *values, storage, state = row
-    return replace(Head(*values), level=_LEVELS[storage], is_active=state == ACTIVE)
+def _head(row: Any) -> Head:
+    gid, community, epoch, next_seq, head, command, nonce, forks, fork_ms, storage, state = row
+    level, is_active = _LEVELS[storage], state == ACTIVE
+    return Head(gid, community, epoch, next_seq, head, command, nonce, forks, fork_ms, level, is_active)
 
 
 def update_head(conn: Connection, gid: bytes, values: Mapping[str, object]) -> None:
@@ -91,15 +93,16 @@ def update_head(conn: Connection, gid: bytes, values: Mapping[str, object]) -> N
 
 
 def keys_of(conn: Connection, gid: bytes) -> list[Key]:
-    return [
-        Key(
-            bytes(row.kid),
-            bytes(row.spki),
-            (row.valid_from_epoch, row.valid_from_seq),
-            None if row.revoked_from_epoch is None else (row.revoked_from_epoch, row.revoked_from_seq),
-        )
-        for row in conn.execute(_KEYS, {"g": gid})
-    ]
+    return keys_of_all(conn, [gid])[gid]
+
+
+def keys_of_all(conn: Connection, gids: Sequence[bytes]) -> dict[bytes, list[Key]]:
+    found: dict[bytes, list[Key]] = {gid: [] for gid in gids}
+    for row in conn.execute(_KEYS, {"gids": list(gids)}):
+        until = None if row.revoked_from_epoch is None else (row.revoked_from_epoch, row.revoked_from_seq)
+        since = row.valid_from_epoch, row.valid_from_seq
+        found[bytes(row.gid)].append(Key(bytes(row.kid), bytes(row.spki), since, until))
+    return found
 
 
 def gateway_row(conn: Connection, gid: bytes) -> Any:
@@ -252,9 +255,10 @@ def command_result(conn: Connection, gid: bytes, h: bytes, result: str, now_ms: 
     conn.execute(update(command).where(where).values(result=result, result_ms=now_ms))
 
 
-def count(conn: Connection, gid: bytes, now_ms: int, readings: int, clock_error_ms: int | None) -> None:
-    """A batch came: when, and how many readings in it."""
-    conn.execute(_COUNT, {"g": gid, "t": now_ms, "n": readings, "e": clock_error_ms})
+def count_all(conn: Connection, rows: Sequence[Counted]) -> None:
+    """Batches came: when, and how many readings in each."""
+    names = ("last_seen_ms", "last_batch_ms", "batches", "readings", "clock_error_ms")
+    bulk.update_rows(conn, gateway_contact, "gid", names, rows, added=frozenset({"batches", "readings"}))
 
 
 def descriptor_in_force(conn: Connection, gid: bytes, channel: int) -> bytes | None:

@@ -16,6 +16,7 @@ from tallystick_protocol.part import Event, Part
 from tallystick_protocol.records import Descriptor
 
 from tallystick_cloud.contracts import store as contracts
+from tallystick_cloud.contracts.model import Book
 from tallystick_cloud.gateways import commands
 from tallystick_cloud.gateways.model import Head
 from tallystick_cloud.gateways.store import descriptor_hashes, descriptor_in_force
@@ -25,7 +26,8 @@ from tallystick_cloud.ledger.service import Booked, Cause, book
 from . import notices, reuse, store
 from .channel_row import values_of, work_of
 from .late import Missed, take_late, take_late_segment
-from .model import Origin, Trouble
+from .model import OpenUse, Origin, Trouble
+from .pending import Pending
 from .signed import MeterSigned
 from .work import EXPLAINS_GENERATION, ChannelWork
 
@@ -59,6 +61,15 @@ class Piece:
         self.readings += other.readings
 
 
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """What a batch's parts became, before its uses are booked."""
+
+    troubles: dict[int, Trouble]
+    uses: list[FreshUse]
+    readings: int
+
+
 def clocks_of(parts: Numbered) -> dict[bytes, int]:
     """boot -> UTC minus uptime in ms, as the gateway's own events say."""
     return {
@@ -86,30 +97,45 @@ class Bench:
     `late`: the parts come after later ones of their channels; what is open of them is billed.
     """
 
-    def __init__(self, conn: Connection, sheet: Sheet, only: int | None = None, late: bool = False) -> None:
+    def __init__(
+        self,
+        conn: Connection,
+        sheet: Sheet,
+        only: int | None = None,
+        late: bool = False,
+        stock: store.Stock | None = None,
+        book: Book | None = None,
+    ) -> None:
         self._conn = conn
         self._sheet = sheet
         self._only = only
         self._late = late
         self._offsets: Mapping[bytes, int] = {}
         self._channel_of: dict[int, bytes] = {}
-        self._rows = store.channels_of(conn, sheet.head.gid)
-        self._book = contracts.book(conn, sheet.head.community)
+        stock = store.stocks(conn, [sheet.head.gid])[sheet.head.gid] if stock is None else stock
+        self._rows, self._open = stock.rows, stock.open_uses
+        self.contracts = contracts.book(conn, sheet.head.community) if book is None else book
         self._works: dict[int, ChannelWork] = {}
         self._missed: dict[int, Missed] = {}
-        self._open = store.open_uses(conn, [bytes(row.channel_hash) for row in self._rows.values()])
         self._descriptors: dict[int, set[bytes]] | None = None
         self._notes: list[notices.Note] = []
         self._records: Mapping[int, Mapping[bytes, bytes]] = {}
 
     def work_in(self, parts: Numbered, offsets: Mapping[bytes, int], key: str) -> Piece:
         """Read, cut, write and book them. `key`: idempotency key of the journals; `offsets`: see `clocks_of`."""
+        pending = Pending()
+        worked = self.work(parts, offsets, pending)
+        pending.write_work(self._conn)
+        cause = Cause(key, "batch", self._sheet.h, self._sheet.now_ms)
+        booked = book(self._conn, self._sheet.head.community, worked.uses, self.contracts.by_h(), cause)
+        return Piece(worked.troubles, booked, worked.readings)
+
+    def work(self, parts: Numbered, offsets: Mapping[bytes, int], pending: Pending) -> "Worked":
+        """Read and cut them; what is to be written is left in `pending`, what is to be booked is returned."""
         self._offsets = offsets
         troubles = self._take(parts)
-        uses = self._write(troubles)
-        cause = Cause(key, "batch", self._sheet.h, self._sheet.now_ms)
-        booked = book(self._conn, self._sheet.head.community, uses, self._book.by_h(), cause)
-        return Piece(troubles, booked, sum(work.readings for work in self._works.values()))
+        uses = self._write(troubles, pending)
+        return Worked(troubles, uses, sum(work.readings for work in self._works.values()))
 
     def _take(self, parts: Numbered) -> dict[int, Trouble]:
         troubles: dict[int, Trouble] = {}
@@ -162,8 +188,8 @@ class Bench:
         found = self._works.get(number)
         if found is None:
             row = self._rows[number]
-            begun = [use for (h, _), use in self._open.items() if h == row.channel_hash]
-            terms = self._book.of_channel(row.asset, row.quantity)
+            begun = self._open.get(bytes(row.channel_hash), ())
+            terms = self.contracts.of_channel(row.asset, row.quantity)
             origin = Origin(self._sheet.h, self._sheet.head.level, self._sheet.came_ms)
             found = self._works[number] = work_of(row, terms, begun, origin)
             found.signed = self._signed_by_meter(number, row)
@@ -231,38 +257,40 @@ class Bench:
             self._missed[work.number] = store.missed(self._conn, work.channel_hash)
         return self._missed[work.number]
 
-    def _write(self, troubles: Mapping[int, Trouble]) -> list[FreshUse]:
+    def _write(self, troubles: Mapping[int, Trouble], pending: Pending) -> list[FreshUse]:
         """Channels, open uses, exceptions and alarms; returns the uses to be booked."""
-        rows = []
         uses: list[FreshUse] = []
         for number in sorted(self._works):
             work = self._works[number]
             uses += work.uses
-            rows += [self._exception(trouble, work.channel_hash, None, "open") for trouble in work.exceptions]
-            self._write_open(work)
-        store.update_channels(self._conn, [values_of(work) for work in self._works.values() if work.changed])
+            for trouble in work.exceptions:
+                pending.exceptions.append(self._exception(trouble, work.channel_hash, None, "open"))
+            self._write_open(work, pending)
+            if work.changed:
+                pending.channels.append(values_of(work))
         for missed in self._missed.values():
             store.shrink(self._conn, missed.filled, missed.gaps, self._sheet.now_ms)
         for position, trouble in sorted(troubles.items()):
-            rows.append(self._exception(trouble, self._channel_of.get(position), position, "quarantined"))
-        store.insert_exceptions(self._conn, rows)
+            h = self._channel_of.get(position)
+            pending.exceptions.append(self._exception(trouble, h, position, "quarantined"))
         for note in self._notes:
             if note.channel == GATEWAY_CHANNEL:
                 commands.answered(self._conn, self._sheet.head.gid, note.event, self._sheet.now_ms)
         notices.tell(self._conn, self._sheet.head, self._rows, self._notes, troubles, self._sheet.now_ms)
         return uses
 
-    def _write_open(self, work: ChannelWork) -> None:
+    def _write_open(self, work: ChannelWork, pending: Pending) -> None:
         for use in work.open_uses.values():
             if use.is_done and not use.is_new:
-                store.delete_open_use(self._conn, work.channel_hash, use.number)
+                pending.ended.append((work.channel_hash, use.number))
             elif use.is_new and not use.is_done:
-                row = {"channel_hash": work.channel_hash, "number": use.number, "community": self._sheet.head.community}
-                began = {"start_ms": use.start_ms, "boot": use.boot, "start_uptime_ms": use.uptime_ms}
-                more = {"state": use.state, "from_total": use.from_total, "subject": use.subject}
-                store.insert_open_use(self._conn, {**row, **began, **more, "batch": self._sheet.h})
-            elif not use.is_new:
-                store.update_open_use(self._conn, work.channel_hash, use.number, {"state": use.state})
+                pending.opened.append(self._open_row(work.channel_hash, use))
+            elif not use.is_new and use.state != use.stored:
+                pending.moved.append((work.channel_hash, use.number, use.state))
+
+    def _open_row(self, channel_hash: bytes, use: OpenUse) -> tuple[object, ...]:
+        began = use.start_ms, use.boot, use.uptime_ms, use.from_total, use.subject
+        return (channel_hash, use.number, self._sheet.head.community, use.state, *began, None, None, self._sheet.h)
 
     def _exception(
         self, trouble: Trouble, channel_hash: bytes | None, position: int | None, state: str

@@ -14,6 +14,20 @@ from tallystick_cloud.contracts.model import ChannelContracts
 from tallystick_cloud.ingest.model import OpenUse, Origin, Timeless
 from tallystick_cloud.ingest.work import ChannelWork
 
+CHANNEL_STATE = (
+    "first_total",
+    "billed_total",
+    "last_use",
+    "last_total",
+    "last_reading_ms",
+    "last_pagination",
+    "last_event",
+    "generation",
+    "base",
+    "serial",
+    "last_edge_ms",
+    "tail",
+)
 _TIMED = 2  # numbers of a tail's entry that has a time
 
 
@@ -28,6 +42,7 @@ def work_of(row: Any, contracts: ChannelContracts, open_rows: Iterable[Any], ori
             None if one.subject is None else bytes(one.subject),
             one.state,
             one.from_total,
+            stored=one.state,
         )
         for one in open_rows
     }
@@ -61,23 +76,23 @@ def work_of(row: Any, contracts: ChannelContracts, open_rows: Iterable[Any], ori
     )
 
 
-def values_of(work: ChannelWork) -> dict[str, object]:
-    """The row's new values, as `store.update_channels` takes them."""
-    return {
-        "h": work.channel_hash,
-        "_first_total": work.first_total,
-        "_billed_total": work.billed_total,
-        "_last_use": work.last_use,
-        "_last_total": work.last_total,
-        "_last_reading_ms": work.last_reading_ms,
-        "_last_pagination": work.last_pagination,
-        "_last_event": work.last_event,
-        "_generation": work.generation,
-        "_base": work.base,
-        "_serial": work.serial,
-        "_last_edge_ms": work.last_edge_ms,
-        "_tail": json.dumps(_tail(work)),
-    }
+def values_of(work: ChannelWork) -> tuple[object, ...]:
+    """The channel's hash and its new values, in the order of CHANNEL_STATE."""
+    return (
+        work.channel_hash,
+        work.first_total,
+        work.billed_total,
+        work.last_use,
+        work.last_total,
+        work.last_reading_ms,
+        work.last_pagination,
+        work.last_event,
+        work.generation,
+        work.base,
+        work.serial,
+        work.last_edge_ms,
+        json.dumps(_tail(work)),
+    )
 
 
 def _tail(work: ChannelWork) -> list[list[object]]:

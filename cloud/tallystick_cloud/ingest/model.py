@@ -34,6 +34,7 @@ class OpenUse:
     from_total: int | None = None
     is_new: bool = False
     is_done: bool = False
+    stored: str | None = None  # its state in the books
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 class Posted:
     """What the parts of a batch became: rows to store, uses booked, what the receipt names."""
 
-    parts: list[dict[str, object]] = field(default_factory=list)
+    parts: list[tuple[object, ...]] = field(default_factory=list)
     booked: Sequence[Booked] = ()
     quarantined: list[tuple[int, int, int]] = field(default_factory=list)
     readings: int = 0
@@ -40,7 +40,7 @@ class Posted:
 def quarantine_all(head: Head, opened: OpenedUpload, h: bytes, reason: Reason) -> Posted:
     """Store every part unread."""
     trouble = Trouble(reason, "both branches of a fork grow")
-    return _posted(head, opened, h, Piece(dict.fromkeys(range(len(opened.parts)), trouble)))
+    return posted(head, opened, h, Piece(dict.fromkeys(range(len(opened.parts)), trouble)))
 
 
 def post_parts(conn: Connection, sheet: Sheet, opened: OpenedUpload) -> Posted:
@@ -50,7 +50,7 @@ def post_parts(conn: Connection, sheet: Sheet, opened: OpenedUpload) -> Posted:
     if parts:
         found = attempt(conn, sheet, parts, f"batch:{sheet.h.hex()}")
         piece = found if isinstance(found, Piece) else _by_channel(conn, sheet, parts)
-    return _posted(sheet.head, opened, sheet.h, piece)
+    return posted(sheet.head, opened, sheet.h, piece)
 
 
 def attempt(
@@ -166,29 +166,22 @@ def _set_aside(
     return troubles
 
 
-def _posted(head: Head, opened: OpenedUpload, h: bytes, piece: Piece) -> Posted:
-    posted = Posted(booked=piece.booked, readings=piece.readings)
+def posted(head: Head, opened: OpenedUpload, h: bytes, piece: Piece) -> Posted:
+    found = Posted(booked=piece.booked, readings=piece.readings)
     for position in range(len(opened.parts)):
         trouble = piece.troubles.get(position)
-        posted.parts.append(part_row(head, opened, h, position, trouble))
+        found.parts.append(part_row(head, opened, h, position, trouble))
         if trouble is not None:
-            posted.quarantined.append((opened.header.seq, position, int(trouble.reason)))
-    return posted
+            found.quarantined.append((opened.header.seq, position, int(trouble.reason)))
+    return found
 
 
-def part_row(head: Head, opened: OpenedUpload, h: bytes, position: int, trouble: Trouble | None) -> dict[str, object]:
-    """A part as it is kept, byte for byte."""
+def part_row(head: Head, opened: OpenedUpload, h: bytes, position: int, trouble: Trouble | None) -> tuple[object, ...]:
+    """A part as it is kept, byte for byte; in the order of the table's columns."""
     sealed, part = opened.sealed[position], opened.parts[position]
-    is_read = isinstance(part, Part) and trouble is None
-    return {
-        "batch": h,
-        "position": position,
-        "community": head.community,
-        "gid": head.gid,
-        "channel": part.channel if isinstance(part, Part) else None,
-        "sensitivity": int(part.sensitivity) if isinstance(part, Part) else None,
-        "salt": None if sealed is None else sealed.salt,
-        "data": None if sealed is None else sealed.data,
-        "standing": "read" if is_read else "quarantined",
-        "reason": None if trouble is None else trouble.reason.name,
-    }
+    channel, sensitivity = (part.channel, int(part.sensitivity)) if isinstance(part, Part) else (None, None)
+    salt, data = (None, None) if sealed is None else (sealed.salt, sealed.data)
+    where = h, position, head.community, head.gid, channel, sensitivity, salt, data
+    if trouble is not None:
+        return *where, "quarantined", trouble.reason.name
+    return *where, "read" if isinstance(part, Part) else "quarantined", None

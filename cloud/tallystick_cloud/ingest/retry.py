@@ -62,9 +62,9 @@ def take_missing(conn: Connection, head: Head, opened: OpenedUpload, h: bytes, n
             continue
         row = part_row(head, opened, h, position, Trouble(Reason[reason], "its bytes came later"))
         if position in known:
-            store.fill_part(conn, h, position, row)
+            store.fill_part(conn, row)
         else:
-            store.insert_parts(conn, [row])
+            store.insert_part(conn, row)
         found = True
     if found:
         retry(conn, head, now_ms)
@@ -130,7 +130,7 @@ class _Retry:
         quarantine.readable(self._conn, sheet.h, opened.batch is not None)
         for position, _ in parts:
             row = part_row(self._head, opened, sheet.h, position, piece.troubles.get(position))
-            store.fill_part(self._conn, sheet.h, position, row)
+            store.fill_part(self._conn, row)
         store.add_readings(self._conn, sheet.h, self._head.gid, piece.readings)
         taken = len(parts) - len(piece.troubles)
         self._done = self._done.plus(Retried(taken=taken, uses=_fresh(piece)))

@@ -19,20 +19,22 @@ from tallystick_cloud.context import Aggregator, Context
 from tallystick_cloud.errors import LogSetBack
 from tallystick_cloud.gateways import store as gateways
 from tallystick_cloud.gateways.errors import GatewayUnknown
-from tallystick_cloud.gateways.model import FORK_WINDOW_MS, Head
+from tallystick_cloud.gateways.model import FORK_WINDOW_MS, Head, Key
 from tallystick_cloud.gateways.state import log_view, view_of
 from tallystick_cloud.log import service as log
+from tallystick_cloud.log import store as log_store
 
 from . import keyring, store
 from .bench import Sheet
 from .order import Known, Place, place_of
 from .outcome import LiveEvent, Outcome
 from .parts import Posted, post_parts, quarantine_all
+from .pending import Pending
 from .retry import take_missing
 
 
 @dataclass(frozen=True, slots=True)
-class _Arrival:
+class Arrival:
     """One upload at the books' door, its signature checked."""
 
     context: Context
@@ -59,12 +61,14 @@ def ingest(
     head = gateways.lock_head(conn, gid)
     if head is None:
         raise GatewayUnknown("gateway", f"{gid.hex()} is not enrolled here; enrol it with a new claim")
-    arrival = _Arrival(aggregator.of(head.community), head, opened, opened.unverified.hash, now_ms)
-    refusal = _refusal(conn, arrival, gid, path)
+    arrival = Arrival(aggregator.of(head.community), head, opened, opened.unverified.hash, now_ms)
+    keys = gateways.keys_of(conn, gid)
+    refusal = refusal_of(arrival, gid, path, keys)
     if refusal is not None:
         return _refused(conn, arrival, *refusal)
-    known = _known(conn, arrival)
     header = opened.header
+    rows = store.neighbours(conn, gid, [arrival.h, header.prev], header.epoch, header.seq)
+    known = known_of(arrival, rows, keys)
     match place_of(header.epoch, header.seq, header.prev, head, known):
         case Place.DUPLICATE:
             return _duplicate(conn, arrival)
@@ -92,13 +96,13 @@ def busy(
     head = gateways.read_head(conn, gid)
     if head is None:
         raise GatewayUnknown("gateway", f"{gid.hex()} is not enrolled here; enrol it with a new claim")
-    arrival = _Arrival(aggregator.of(head.community), head, opened, opened.unverified.hash, now_ms)
+    arrival = Arrival(aggregator.of(head.community), head, opened, opened.unverified.hash, now_ms)
     refused = _refused(conn, arrival, ReceiptStatus.BUSY, None)
     return replace(refused, receipt=replace(refused.receipt, retry_after_ms=retry_after_ms))
 
 
-def _refusal(
-    conn: Connection, arrival: _Arrival, gid: bytes, path: tuple[int, int] | None
+def refusal_of(
+    arrival: Arrival, gid: bytes, path: tuple[int, int] | None, keys: Sequence[Key]
 ) -> tuple[ReceiptStatus, Reason] | None:
     """Why this is not the gateway's own batch at the address it names, or None. Consumes nothing."""
     header = arrival.header
@@ -108,7 +112,7 @@ def _refusal(
         return ReceiptStatus.REFUSED, Reason.WRONG_PATH
     if not arrival.head.is_active:
         return ReceiptStatus.KEY_UNKNOWN, Reason.KEY_REVOKED
-    key = keyring.find(gateways.keys_of(conn, gid), arrival.opened.unverified.kid)
+    key = keyring.find(keys, arrival.opened.unverified.kid)
     if key is None:
         return ReceiptStatus.KEY_UNKNOWN, Reason.BAD_SIGNATURE
     if not key.may_sign(header.epoch, header.seq):
@@ -123,43 +127,70 @@ def _refusal(
     return None
 
 
-def _known(conn: Connection, arrival: _Arrival) -> Known:
+def known_of(arrival: Arrival, rows: Sequence[store.Neighbour], keys: Sequence[Key]) -> Known:
+    """`rows`: stored batches of the gateway with this batch's hash, its prev's, or its number."""
     header, head = arrival.header, arrival.head
-    rows = store.neighbours(conn, head.gid, [arrival.h, header.prev], header.epoch, header.seq)
     prev = [row for row in rows if row.hash == header.prev]
     return Known(
         same_hash=any(row.hash == arrival.h for row in rows),
         same_number=any((row.epoch, row.seq) == (header.epoch, header.seq) for row in rows),
-        prev_stored=bool(prev) or header.prev == head.head or _is_first_prev(conn, head.gid, header.prev),
+        prev_stored=bool(prev) or header.prev == head.head or _is_first_prev(keys, header.prev),
         prev_is_sibling=any((row.epoch, row.seq) == (head.epoch, head.next_seq - 1) for row in prev),
     )
 
 
-def _is_first_prev(conn: Connection, gid: bytes, prev: bytes) -> bool:
+def _is_first_prev(keys: Sequence[Key], prev: bytes) -> bool:
     """What a gateway's first epoch began with: an empty card begins its epoch there again."""
-    return any(key.valid_from == (1, 1) and first_prev(key.spki) == prev for key in gateways.keys_of(conn, gid))
+    return any(key.valid_from == (1, 1) and first_prev(key.spki) == prev for key in keys)
 
 
-def _accept(conn: Connection, arrival: _Arrival, after: Head, status: ReceiptStatus, twice: bool = False) -> Outcome:
+def _accept(conn: Connection, arrival: Arrival, after: Head, status: ReceiptStatus, twice: bool = False) -> Outcome:
     """Store, post and log the batch; `twice`: both branches of a fork grow, so its parts wait for a person."""
-    opened, now_ms = arrival.opened, arrival.now_ms
-    fork = status is ReceiptStatus.FORK
     posted = _post(conn, arrival, twice)
-    standing = "fork" if fork else "posted" if opened.batch is not None else "unsupported"
-    batch = opened.batch
-    gateways.move_head(conn, after)
-    gateways.count(conn, after.gid, now_ms, posted.readings, None if batch is None else batch.error_ms)
-    kind = LogType.FORK if fork else LogType.BATCH
-    (leaf,), shown = log.append_and_show(conn, after.community, [log.Entry(kind, arrival.h)], now_ms)
-    store.insert_batch(conn, {**_batch_row(arrival, standing, posted.readings), "leaf": leaf})
-    store.insert_parts(conn, posted.parts)
+    pending = Pending()
+    keep_head(pending, arrival, after, posted.readings)
+    pending.write_heads(conn)
+    kind = LogType.FORK if status is ReceiptStatus.FORK else LogType.BATCH
+    (leaf,), shown = log.append_and_show(conn, after.community, [log.Entry(kind, arrival.h)], arrival.now_ms)
+    keep_batch(pending, arrival, status, posted, leaf)
+    pending.write_batches(conn)
+    return accepted(conn, arrival, after, status, posted, leaf, shown)
+
+
+def keep_head(pending: Pending, arrival: Arrival, after: Head, readings: int) -> None:
+    """Where the gateway's chain stands after the batch, and that it was heard."""
+    batch, now_ms = arrival.opened.batch, arrival.now_ms
+    error_ms = None if batch is None else batch.error_ms
+    pending.heads.append(gateways.moved(after))
+    pending.contacts.append((after.gid, now_ms, now_ms, 1, readings, error_ms))
+
+
+def keep_batch(pending: Pending, arrival: Arrival, status: ReceiptStatus, posted: Posted, leaf: int) -> None:
+    """The batch and its parts, byte for byte."""
+    fork = status is ReceiptStatus.FORK
+    standing = "fork" if fork else "posted" if arrival.opened.batch is not None else "unsupported"
+    pending.batches.append(_batch_row(arrival, standing, posted.readings, leaf))
+    pending.parts += posted.parts
+
+
+def accepted(
+    conn: Connection,
+    arrival: Arrival,
+    after: Head,
+    status: ReceiptStatus,
+    posted: Posted,
+    leaf: int,
+    shown: log_store.Head,
+) -> Outcome:
+    """What the gateway and live pages hear of it."""
     view = view_of(arrival.context, shown)
     _tell_set_back(conn, arrival, view)
-    receipt = _receipt(arrival, after, status, leaf, posted.quarantined, view)
-    return Outcome(after.community, receipt, _live(arrival, posted))
+    return Outcome(
+        after.community, _receipt(arrival, after, status, leaf, posted.quarantined, view), _live(arrival, posted)
+    )
 
 
-def _tell_set_back(conn: Connection, arrival: _Arrival, mine: LogView) -> None:
+def _tell_set_back(conn: Connection, arrival: Arrival, mine: LogView) -> None:
     """The gateway checked a checkpoint of a log larger than this one, or of a later epoch: say so aloud.
 
     It may lie, so nothing else comes of it; a checkpoint with the log's own signature stops the signing.
@@ -179,13 +210,13 @@ def _tell_set_back(conn: Connection, arrival: _Arrival, mine: LogView) -> None:
     raise_alarm(conn, arrival.head.community, alarm, arrival.now_ms)
 
 
-def _post(conn: Connection, arrival: _Arrival, twice: bool) -> Posted:
+def _post(conn: Connection, arrival: Arrival, twice: bool) -> Posted:
     if twice:
         return quarantine_all(arrival.head, arrival.opened, arrival.h, Reason.FORK)
     return post_parts(conn, Sheet(arrival.head, arrival.h, arrival.now_ms, arrival.now_ms), arrival.opened)
 
 
-def _fork(conn: Connection, arrival: _Arrival) -> Outcome:
+def _fork(conn: Connection, arrival: Arrival) -> Outcome:
     """Another batch for a number that is taken: keep both, post from the mark on, say so aloud."""
     head, header, now_ms = arrival.head, arrival.header, arrival.now_ms
     again = head.fork_ms is not None and now_ms - head.fork_ms < FORK_WINDOW_MS
@@ -203,7 +234,7 @@ def _fork(conn: Connection, arrival: _Arrival) -> Outcome:
     return _accept(conn, arrival, head, ReceiptStatus.FORK, twice=again)
 
 
-def _duplicate(conn: Connection, arrival: _Arrival) -> Outcome:
+def _duplicate(conn: Connection, arrival: Arrival) -> Outcome:
     """The batch is here already: only parts that were missing or spoilt are taken, then the same answer as before."""
     take_missing(conn, arrival.head, arrival.opened, arrival.h, arrival.now_ms)
     leaf = store.batch_leaf(conn, arrival.h)
@@ -217,14 +248,14 @@ def _duplicate(conn: Connection, arrival: _Arrival) -> Outcome:
     return Outcome(arrival.head.community, receipt)
 
 
-def _refused(conn: Connection, arrival: _Arrival, status: ReceiptStatus, reason: Reason | None) -> Outcome:
+def _refused(conn: Connection, arrival: Arrival, status: ReceiptStatus, reason: Reason | None) -> Outcome:
     view = log_view(conn, arrival.context)
     receipt = _receipt(arrival, arrival.head, status, None, (), view, reason)
     return Outcome(arrival.head.community, receipt)
 
 
 def _receipt(
-    arrival: _Arrival,
+    arrival: Arrival,
     head: Head,
     status: ReceiptStatus,
     leaf: int | None,
@@ -250,25 +281,14 @@ def _receipt(
     )
 
 
-def _batch_row(arrival: _Arrival, standing: str, readings: int) -> dict[str, object]:
-    header, batch = arrival.header, arrival.opened.batch
-    return {
-        "hash": arrival.h,
-        "community": arrival.head.community,
-        "gid": header.gid,
-        "epoch": header.epoch,
-        "seq": header.seq,
-        "prev": header.prev,
-        "nonce": b"" if batch is None else batch.nonce,
-        "created_ms": arrival.now_ms if batch is None else batch.created,
-        "received_ms": arrival.now_ms,
-        "software": "" if batch is None else batch.software,
-        "envelope": arrival.opened.envelope,
-        "standing": standing,
-        "readings": readings,
-    }
+def _batch_row(arrival: Arrival, standing: str, readings: int, leaf: int) -> tuple[object, ...]:
+    """In the order of the table's columns."""
+    header, batch, now_ms = arrival.header, arrival.opened.batch, arrival.now_ms
+    place = arrival.h, arrival.head.community, header.gid, header.epoch, header.seq, header.prev
+    nonce, created_ms, software = (b"", now_ms, "") if batch is None else (batch.nonce, batch.created, batch.software)
+    return *place, nonce, created_ms, now_ms, software, arrival.opened.envelope, standing, readings, leaf
 
 
-def _live(arrival: _Arrival, posted: Posted) -> tuple[LiveEvent, ...]:
+def _live(arrival: Arrival, posted: Posted) -> tuple[LiveEvent, ...]:
     data = {"community": arrival.head.community, "gid": arrival.head.gid.hex(), "readings": posted.readings}
     return (LiveEvent("batch", {**data, "seq": arrival.header.seq, "uses": len(posted.booked)}),)

@@ -4,11 +4,13 @@ It writes only inside the transaction that holds the gateway's head.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, tuple_, update
 from tallystick_protocol.money.usage import UsageForm
 
+from tallystick_cloud import bulk
 from tallystick_cloud.ledger.store import lock_chains
 from tallystick_cloud.schema import (
     batch,
@@ -28,50 +30,47 @@ from .late import Gap, Missed
 
 Values = Mapping[str, object]
 
-_NEIGHBOURS = select(batch.c.hash, batch.c.epoch, batch.c.seq, batch.c.standing).where(
+_NEIGHBOURS = select(batch.c.gid, batch.c.hash, batch.c.epoch, batch.c.seq).where(
     batch.c.gid == bindparam("g"),
     (batch.c.hash.in_(bindparam("hashes", expanding=True)))
     | ((batch.c.epoch == bindparam("e")) & (batch.c.seq == bindparam("s"))),
 )
-_BATCH = insert(batch)
-_PART = insert(part)
-_CHANNELS = select(channel).where(channel.c.gid == bindparam("g"))
-CHANNEL_STATE = (
-    "first_total",
-    "billed_total",
-    "last_use",
-    "last_total",
-    "last_reading_ms",
-    "last_pagination",
-    "last_event",
-    "generation",
-    "base",
-    "serial",
-    "last_edge_ms",
-    "tail",
+_PLACES = select(batch.c.gid, batch.c.hash, batch.c.epoch, batch.c.seq).where(
+    tuple_(batch.c.gid, batch.c.epoch, batch.c.seq).in_(bindparam("places", expanding=True))
 )
-_CHANNEL = (
-    update(channel)
-    .where(channel.c.channel_hash == bindparam("h"))
-    .values({name: bindparam(f"_{name}") for name in CHANNEL_STATE})
-)
+_CHANNELS = select(channel).where(channel.c.gid.in_(bindparam("gids", expanding=True)))
 _CHAINS = select(contract_version.c.chain).where(contract_version.c.community == bindparam("c")).distinct()
 _OPEN_USES = select(open_use).where(open_use.c.channel_hash.in_(bindparam("hashes", expanding=True)))
+_MOVE_OPEN = (
+    update(open_use)
+    .where(open_use.c.channel_hash == bindparam("h"), open_use.c.number == bindparam("n"))
+    .values(state=bindparam("s"))
+)
+_END_OPEN = delete(open_use).where(open_use.c.channel_hash == bindparam("h"), open_use.c.number == bindparam("n"))
 
 
-def neighbours(conn: Connection, gid: bytes, hashes: Sequence[bytes], epoch: int, seq: int) -> list[Row[Any]]:
+class Neighbour(NamedTuple):
+    """A stored batch."""
+
+    gid: bytes
+    hash: bytes
+    epoch: int
+    seq: int
+
+
+def neighbours(conn: Connection, gid: bytes, hashes: Sequence[bytes], epoch: int, seq: int) -> list[Neighbour]:
     """Stored batches with one of the hashes or with this number."""
-    return list(conn.execute(_NEIGHBOURS, {"g": gid, "hashes": list(hashes), "e": epoch, "s": seq}))
+    rows = conn.execute(_NEIGHBOURS, {"g": gid, "hashes": list(hashes), "e": epoch, "s": seq})
+    return [Neighbour(bytes(gid), bytes(h), epoch, seq) for gid, h, epoch, seq in rows]
 
 
-def insert_batch(conn: Connection, row: Values) -> None:
-    conn.execute(_BATCH, dict(row))
-
-
-def insert_parts(conn: Connection, rows: Iterable[Values]) -> None:
-    found = [dict(row) for row in rows]
-    if found:
-        conn.execute(_PART, found)
+def neighbours_of(
+    conn: Connection, places: Sequence[tuple[bytes, int, int]], hashes: Sequence[bytes]
+) -> list[Neighbour]:
+    """Stored batches with one of the hashes or at one of the places (gid, epoch, seq)."""
+    by_hash = bulk.rows_where(conn, "SELECT gid, hash, epoch, seq FROM batch WHERE hash", hashes)
+    by_place = conn.execute(_PLACES, {"places": list(places)}).all()
+    return [Neighbour(bytes(gid), bytes(h), epoch, seq) for gid, h, epoch, seq in (*by_hash, *by_place)]
 
 
 def parts_of(conn: Connection, batch_hash: bytes) -> dict[int, tuple[str, str | None]]:
@@ -80,8 +79,16 @@ def parts_of(conn: Connection, batch_hash: bytes) -> dict[int, tuple[str, str | 
     return {position: (standing, reason) for position, standing, reason in rows}
 
 
-def fill_part(conn: Connection, batch_hash: bytes, position: int, values: Values) -> None:
-    conn.execute(update(part).where(part.c.batch == batch_hash, part.c.position == position).values(**values))
+def insert_part(conn: Connection, row: tuple[object, ...]) -> None:
+    """row: in the order of the table's columns."""
+    bulk.insert_rows(conn, part, [row])
+
+
+def fill_part(conn: Connection, row: tuple[object, ...]) -> None:
+    """The part of that batch and position as `row` says, in the order of the table's columns."""
+    values = dict(zip(part.c.keys(), row, strict=True))
+    where = (part.c.batch == values["batch"]) & (part.c.position == values["position"])
+    conn.execute(update(part).where(where).values(**values))
 
 
 def parts_of_channel(conn: Connection, gid: bytes, number: int, limit: int, read_only: bool) -> list[bytes]:
@@ -104,33 +111,41 @@ def batch_leaf(conn: Connection, batch_hash: bytes) -> int | None:
 
 
 def channels_of(conn: Connection, gid: bytes) -> dict[int, Row[Any]]:
-    return {row.channel: row for row in conn.execute(_CHANNELS, {"g": gid})}
+    return stocks(conn, [gid])[gid].rows
 
 
-def update_channels(conn: Connection, rows: Sequence[Values]) -> None:
-    """rows: `h` = channel hash, and every name of CHANNEL_STATE."""
+@dataclass(slots=True)
+class Stock:
+    """What the books hold of one gateway: its channels by number, their uses that are open by channel hash."""
+
+    rows: dict[int, Row[Any]]
+    open_uses: dict[bytes, list[Row[Any]]]
+
+
+def stocks(conn: Connection, gids: Sequence[bytes]) -> dict[bytes, Stock]:
+    """Of all these gateways, in two statements."""
+    found = {gid: Stock({}, {}) for gid in gids}
+    owner: dict[bytes, Stock] = {}
+    for row in conn.execute(_CHANNELS, {"gids": list(gids)}):
+        mine = owner[bytes(row.channel_hash)] = found[bytes(row.gid)]
+        mine.rows[row.channel] = row
+    if owner:
+        for row in conn.execute(_OPEN_USES, {"hashes": list(owner)}):
+            h = bytes(row.channel_hash)
+            owner[h].open_uses.setdefault(h, []).append(row)
+    return found
+
+
+def move_open_uses(conn: Connection, rows: Sequence[tuple[bytes, int, str]]) -> None:
+    """rows: channel hash, number, state."""
     if rows:
-        conn.execute(_CHANNEL, [dict(row) for row in rows])
+        conn.execute(_MOVE_OPEN, [{"h": h, "n": number, "s": state} for h, number, state in rows])
 
 
-def open_uses(conn: Connection, hashes: Sequence[bytes]) -> dict[tuple[bytes, int], Row[Any]]:
-    if not hashes:
-        return {}
-    rows = conn.execute(_OPEN_USES, {"hashes": list(hashes)})
-    return {(bytes(row.channel_hash), row.number): row for row in rows}
-
-
-def insert_open_use(conn: Connection, row: Values) -> None:
-    conn.execute(insert(open_use), dict(row))
-
-
-def update_open_use(conn: Connection, channel_hash: bytes, number: int, values: Values) -> None:
-    where = (open_use.c.channel_hash == channel_hash) & (open_use.c.number == number)
-    conn.execute(update(open_use).where(where).values(**values))
-
-
-def delete_open_use(conn: Connection, channel_hash: bytes, number: int) -> None:
-    conn.execute(delete(open_use).where(open_use.c.channel_hash == channel_hash, open_use.c.number == number))
+def end_open_uses(conn: Connection, rows: Sequence[tuple[bytes, int]]) -> None:
+    """rows: channel hash, number."""
+    if rows:
+        conn.execute(_END_OPEN, [{"h": h, "n": number} for h, number in rows])
 
 
 def insert_exceptions(conn: Connection, rows: Sequence[Values]) -> None:

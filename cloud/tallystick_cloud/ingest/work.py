@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from tallystick_protocol.codes import EventCode, EvidenceLevel, MeterState, Reason, TimeQuality
 from tallystick_protocol.ids import H32, use_id
-from tallystick_protocol.money.calendar import edges
 from tallystick_protocol.money.intervals import Cut, IntervalSlice, Point, cut
 from tallystick_protocol.money.plan import problem
 from tallystick_protocol.money.rating import Usage, UsageForm
@@ -271,8 +270,7 @@ class ChannelWork:
         if self.is_event or self.last_edge_ms is None or self.billed_total is None or len(self.tail) < 2:
             return
         last = Cut(self.last_edge_ms, self.billed_total)
-        versions = self.contracts.versions()
-        marks = edges(versions, last.t_ms, self.tail[-1].t_ms) if versions else []
+        marks = self.contracts.edges(last.t_ms, self.tail[-1].t_ms)
         slices, after = cut(self.tail, last, marks, self.contracts.max_gap_ms(last.t_ms))
         for one in slices:
             self._slice(one)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
+from tallystick_cloud import bulk
 from tallystick_cloud.schema import journal, posting
 
 from . import store
@@ -36,10 +37,10 @@ def post(conn: Connection, community: str, entries: Sequence[Entry], now_ms: int
         return []
     period = store.open_period(conn, community, now_ms)
     ids = store.insert_journals(conn, [_row(community, entry, period, now_ms) for entry in entries])
-    rows: list[dict[str, object]] = []
+    rows: list[tuple[object, ...]] = []
     for number, entry in zip(ids, entries, strict=True):
         rows += store.posting_rows(community, number, entry.lines)
-    store.write_postings(conn, rows)
+    bulk.insert_rows(conn, posting, rows)
     store.move_balances(conn, community, total(entry.lines for entry in entries))
     return ids
 

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from tallystick_protocol import cbor
 from tallystick_protocol.errors import InvariantError
@@ -38,8 +39,7 @@ class Account(StrEnum):
     OWN = "own"  # the holder's own income and costs at the bank, outside of any contract: fees, interest
 
 
-@dataclass(frozen=True, slots=True)
-class FreshUse:
+class FreshUse(NamedTuple):
     """A use that is new in the books."""
 
     usage: Usage
@@ -76,7 +76,7 @@ def position_of(usage: Usage) -> bytes:
 
 def shares_json(shares: Iterable[tuple[bytes, int]]) -> str:
     """Amounts are strings in JSON, for no reader may round them."""
-    return json.dumps([[party.hex(), str(amount)] for party, amount in shares])
+    return "[" + ", ".join([f'["{party.hex()}", "{amount}"]' for party, amount in shares]) + "]"
 
 
 def shares_of(text: str) -> tuple[tuple[PartyId, int], ...]:
@@ -84,7 +84,7 @@ def shares_of(text: str) -> tuple[tuple[PartyId, int], ...]:
 
 
 def counters_json(before: Iterable[tuple[bytes, int]]) -> str:
-    return json.dumps([[counter.hex(), str(value)] for counter, value in before])
+    return shares_json(before)
 
 
 def amounts(contract: Contract, chain: bytes, payer: bytes, fee: int, shares: Iterable[tuple[bytes, int]]) -> Amounts:
@@ -135,5 +135,12 @@ def check_rated(rated: Rated) -> None:
     if rated.fee > cbor.INT_MAX:
         reason = f"costs {rated.fee // NANO}, more than the {cbor.INT_MAX // NANO} that an amount can hold"
         raise UsageError("use", f"{reason}: check the meter's counts and the price")
-    if sum(amount for _, amount in rated.shares) != rated.fee or any(amount < 0 for _, amount in rated.shares):
-        raise InvariantError(f"use {rated.usage.use_id.hex()}: shares do not make up the fee")
+    left = rated.fee
+    for _, amount in rated.shares:
+        left -= amount
+        if amount < 0:
+            break
+    else:
+        if not left:
+            return
+    raise InvariantError(f"use {rated.usage.use_id.hex()}: shares do not make up the fee")

@@ -8,52 +8,44 @@ from typing import Any
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.rating import Rated, Usage, UsageForm
 
-from tallystick_cloud.ledger.model import FreshUse, counters_json, position_of, shares_json
+from tallystick_cloud.ledger.model import FreshUse, counters_json, shares_json
+
+Row = tuple[object, ...]
+"""In the order of the table's columns, as `bulk.insert_rows` takes it."""
 
 
-def use_row(community: str, fresh: FreshUse, now_ms: int) -> dict[str, object]:
+def use_row(community: str, fresh: FreshUse, position: bytes, now_ms: int) -> Row:
     usage = fresh.usage
-    return {
-        "use_id": usage.use_id,
-        "community": community,
-        "channel_hash": usage.channel_hash,
-        "gid": fresh.gid,
-        "number": usage.number,
-        "form": usage.form.value,
-        "kind": fresh.kind.value,
-        "asset": usage.asset,
-        "start_ms": usage.start_ms,
-        "end_ms": usage.end_ms,
-        "from_total": usage.from_total,
-        "to_total": usage.to_total,
-        "position": position_of(usage),
-        "contract": fresh.contract,
-        "chain": fresh.chain,
-        "payer": usage.payer,
-        "subject": fresh.subject,
-        "programme": usage.programme,
-        "aborted": usage.aborted,
-        "gap": usage.gap,
-        "level": fresh.level,
-        "recorded_ms": now_ms,
-        "batch": fresh.batch,
-    }
+    return (
+        usage.use_id,
+        community,
+        usage.channel_hash,
+        fresh.gid,
+        usage.number,
+        usage.form.value,
+        fresh.kind.value,
+        usage.asset,
+        usage.start_ms,
+        usage.end_ms,
+        usage.from_total,
+        usage.to_total,
+        position,
+        fresh.contract,
+        fresh.chain,
+        usage.payer,
+        fresh.subject,
+        usage.programme,
+        usage.aborted,
+        usage.gap,
+        fresh.level,
+        now_ms,
+        fresh.batch,
+    )
 
 
-def rating_row(
-    community: str, one: Rated, revision: int, cause: bytes | None, journal: int | None, now_ms: int
-) -> dict[str, object]:
-    return {
-        "use_id": one.usage.use_id,
-        "revision": revision,
-        "community": community,
-        "fee": one.fee,
-        "shares": shares_json(one.shares),
-        "counters": counters_json(one.before),
-        "cause": cause,
-        "journal": journal,
-        "rated_ms": now_ms,
-    }
+def rating_row(community: str, one: Rated, revision: int, cause: bytes | None, journal: int | None, now_ms: int) -> Row:
+    shares, counters = shares_json(one.shares), counters_json(one.before)
+    return one.usage.use_id, revision, community, one.fee, shares, counters, cause, journal, now_ms
 
 
 def usage_of(row: Any) -> Usage:

@@ -5,16 +5,16 @@ It only adds; balance, counter and use_counter, which are running sums, are what
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, insert, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 from tallystick_protocol import cbor
 
+from tallystick_cloud import bulk
+from tallystick_cloud.bulk import Rows
 from tallystick_cloud.errors import Conflict
-from tallystick_cloud.schema import balance, counter, journal, posting, posting_period, use, use_counter, use_rating
+from tallystick_cloud.schema import balance, counter, journal, posting_period, use, use_counter, use_rating
 
 from .model import Amounts
 
@@ -28,9 +28,6 @@ class CounterRow:
     position: bytes
 
 
-_COUNTERS = select(counter.c.counter, counter.c.value, counter.c.position).where(
-    counter.c.counter.in_(bindparam("keys", expanding=True))
-)
 _LATER = (
     select(use_counter.c.counter, use_counter.c.use_id, use_counter.c.before, use_counter.c.after)
     .where(use_counter.c.counter.in_(bindparam("keys", expanding=True)), use_counter.c.position > bindparam("p"))
@@ -43,17 +40,12 @@ _RATED = (
     .where(use.c.use_id.in_(bindparam("uses", expanding=True)))
     .order_by(use_rating.c.revision)
 )
-_KNOWN = select(use.c.use_id).where(use.c.use_id.in_(bindparam("uses", expanding=True)))
-_USE = insert(use)
-_RATING = insert(use_rating)
-_USE_COUNTER = insert(use_counter)
 _MOVE_COUNTER = (
     update(use_counter)
     .where(use_counter.c.counter == bindparam("k"), use_counter.c.position == bindparam("p"))
     .values(before=bindparam("b"), after=bindparam("a"))
 )
 _JOURNAL = insert(journal).returning(journal.c.id, sort_by_parameter_order=True)
-_POSTING = insert(posting)
 _PERIOD = (
     select(posting_period.c.id)
     .where(posting_period.c.community == bindparam("c"), posting_period.c.closed_ms.is_(None))
@@ -66,20 +58,17 @@ def lock_chains(conn: Connection, chains: Iterable[bytes]) -> None:
     """The counters' lock: one per contract chain, in order. On SQLite the one writer holds it already."""
     if conn.dialect.name != "postgresql":
         return
-    for chain in sorted(chains):
-        number = int.from_bytes(chain[:8], "big", signed=True)
-        conn.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": number})
+    numbers = [int.from_bytes(chain[:8], "big", signed=True) for chain in sorted(chains)]
+    conn.exec_driver_sql("SELECT pg_advisory_xact_lock(n) FROM unnest(%s::bigint[]) AS n", (numbers,))
 
 
 def known_uses(conn: Connection, ids: Sequence[bytes]) -> set[bytes]:
-    return {bytes(found) for found in conn.execute(_KNOWN, {"uses": list(ids)}).scalars()}
+    return {bytes(found) for (found,) in bulk.rows_where(conn, 'SELECT use_id FROM "use" WHERE use_id', ids)}
 
 
 def counters(conn: Connection, keys: Iterable[bytes]) -> dict[bytes, CounterRow]:
-    wanted = list(keys)
-    if not wanted:
-        return {}
-    return {bytes(k): CounterRow(v, bytes(p)) for k, v, p in conn.execute(_COUNTERS, {"keys": wanted})}
+    rows = bulk.rows_where(conn, "SELECT counter, value, position FROM counter WHERE counter", keys)
+    return {bytes(key): CounterRow(value, bytes(position)) for key, value, position in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,30 +103,15 @@ def rated_uses(conn: Connection, ids: Iterable[bytes]) -> dict[bytes, Any]:
     return {bytes(row.use_id): row for chunk in _chunks(list(ids)) for row in conn.execute(_RATED, {"uses": chunk})}
 
 
-def insert_uses(conn: Connection, rows: list[dict[str, object]]) -> None:
-    if rows:
-        conn.execute(_USE, rows)
-
-
-def insert_ratings(conn: Connection, rows: list[dict[str, object]]) -> None:
-    if rows:
-        conn.execute(_RATING, rows)
-
-
-def insert_use_counters(conn: Connection, rows: list[dict[str, object]]) -> None:
-    if rows:
-        conn.execute(_USE_COUNTER, rows)
-
-
 def move_use_counters(conn: Connection, rows: list[dict[str, object]]) -> None:
     """rows: k, p, b, a = counter, position, before, after."""
     if rows:
         conn.execute(_MOVE_COUNTER, rows)
 
 
-def upsert_counters(conn: Connection, rows: list[dict[str, object]]) -> None:
-    if rows:
-        conn.execute(_upserts(conn.dialect.name)[0], rows)
+def upsert_counters(conn: Connection, rows: Rows) -> None:
+    """rows: of `counter`, by key."""
+    bulk.upsert_rows(conn, counter, rows, ("position", "value"))
 
 
 def open_period(conn: Connection, community: str, now_ms: int) -> int:
@@ -154,29 +128,14 @@ def insert_journals(conn: Connection, rows: list[dict[str, object]]) -> list[int
     return [int(found) for found in conn.execute(_JOURNAL, rows).scalars()] if rows else []
 
 
-def posting_rows(community: str, journal_id: int, lines: Amounts) -> list[dict[str, object]]:
+def posting_rows(community: str, journal_id: int, lines: Amounts) -> list[tuple[object, ...]]:
     """The rows of one journal's postings, in account order, to be written together with others. Raises Conflict."""
     if any(abs(amount) > cbor.INT_MAX for amount in lines.values()):
         raise Conflict("posting", BEYOND)
     return [
-        {
-            "journal": journal_id,
-            "position": position,
-            "community": community,
-            "holder": line.holder,
-            "account": line.account.value,
-            "party": line.party,
-            "chain": line.chain,
-            "unit": line.unit,
-            "amount": lines[line],
-        }
+        (journal_id, position, community, *line.key(), lines[line])
         for position, line in enumerate(sorted(lines, key=lambda one: one.key()))
     ]
-
-
-def write_postings(conn: Connection, rows: list[dict[str, object]]) -> None:
-    if rows:
-        conn.execute(_POSTING, rows)
 
 
 def move_balances(conn: Connection, community: str, lines: Amounts) -> None:
@@ -184,36 +143,11 @@ def move_balances(conn: Connection, community: str, lines: Amounts) -> None:
 
     Raises Conflict when an account would hold more than 64 bits; the caller's transaction is to be given up.
     """
-    if not lines:
-        return
-    rows: list[dict[str, object]] = []
-    for line in sorted(lines, key=lambda one: one.key()):
-        key = dict(zip(_BALANCE_KEY, line.key(), strict=True))
-        rows.append({**key, "community": community, "amount": lines[line]})
+    rows = [(*line.key(), community, lines[line]) for line in sorted(lines, key=lambda one: one.key())]
     try:
-        conn.execute(_upserts(conn.dialect.name)[1], rows)
+        bulk.upsert_rows(conn, balance, rows, ("amount",), adds=True)
     except (DataError, IntegrityError) as error:
         raise Conflict("balance", BEYOND) from error
-
-
-_BALANCE_KEY = ("holder", "account", "party", "chain", "unit")
-
-
-@cache
-def _upserts(dialect: str) -> tuple[Any, Any]:
-    """The two statements of running sums, per database: set a counter, add to a balance."""
-    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    counters_made: Any = make(counter)
-    changes = {"value": counters_made.excluded.value, "position": counters_made.excluded.position}
-    balances_made: Any = make(balance)
-    total: Any = balance.c.amount + balances_made.excluded.amount
-    if dialect == "sqlite":  # which makes a float of what leaves 64 bits; NULL is refused, as PostgreSQL refuses it
-        total = case((func.typeof(total) == "integer", total))
-    added = {"amount": total}
-    return (
-        counters_made.on_conflict_do_update(index_elements=["counter"], set_=changes),
-        balances_made.on_conflict_do_update(index_elements=list(_BALANCE_KEY), set_=added),
-    )
 
 
 def _chunks(values: list[bytes]) -> Iterable[list[bytes]]:

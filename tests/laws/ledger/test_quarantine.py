@@ -11,6 +11,7 @@ from support.uploads import BOOT, SimGateway, event, money, personal, segment, w
 from tallystick_cloud import schema
 from tallystick_cloud.gateways import store as gateways
 from tallystick_cloud.ingest import bench
+from tallystick_cloud.ingest.pending import Pending
 from tallystick_cloud.ingest.retry import Retried, retry
 from tallystick_cloud.ingest.work import ChannelWork
 from tallystick_cloud.ledger.model import FreshUse
@@ -117,14 +118,13 @@ def in_the_books(patch: pytest.MonkeyPatch) -> None:
 
 def in_the_database(patch: pytest.MonkeyPatch) -> None:
     """A row is there already: the failure of a crash run that stopped a chain for ever."""
-    real = bench.store.insert_open_use
+    real = Pending.write_work
 
-    def broken(conn: Connection, row: dict[str, object]) -> None:
-        real(conn, row)
-        if row["number"] == 2:
-            real(conn, row)
+    def broken(self: Pending, conn: Connection) -> None:
+        self.opened += [row for row in self.opened if row[1] == 2]
+        real(self, conn)
 
-    patch.setattr(bench.store, "insert_open_use", broken)
+    patch.setattr(Pending, "write_work", broken)
 
 
 @pytest.mark.parametrize("bug", [in_a_segment, in_an_event, in_the_books])

@@ -13,6 +13,7 @@ from support.uploads import SimGateway
 from tallystick_cloud import uplink as front
 from tallystick_cloud.db import Database
 from tallystick_cloud.errors import Busy
+from tallystick_cloud.ingest import commit
 from tallystick_cloud.ingest.faults import is_of_content
 from tallystick_protocol import cose
 from tallystick_protocol.codes import ReceiptStatus
@@ -75,7 +76,7 @@ async def test_full_disk_is_answered_with_a_signed_busy_and_the_batch_may_come_a
         raise OperationalError("INSERT", {}, Exception("database or disk is full"))
 
     with monkeypatch.context() as patch:
-        patch.setattr(front, "ingest", full)
+        patch.setattr(commit, "ingest_group", full)
         receipt = Receipt.decode(cose.parse(await uplink.batch(gateway.gid, upload)).payload)
         assert (receipt.status, receipt.retry_after_ms) == (ReceiptStatus.BUSY, front.FAULT_RETRY_AFTER_MS)
         patch.setattr(Database, "read", lambda *_: asyncio.to_thread(full))

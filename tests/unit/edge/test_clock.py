@@ -33,4 +33,3 @@ def test_a_demos_clock_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock_module, "is_kernel_synchronised", lambda: False)
     monkeypatch.setenv(clock_module.VARIABLE, "60,1,1")
     assert system_clock().quality() is TimeQuality.S
-

@@ -1,0 +1,198 @@
+"""Uploads that share a transaction: the books are those of one by one, and none of them can harm another."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Connection, event, select
+from sqlalchemy.exc import OperationalError
+from support.books import Books
+from support.load import LATER, House, in_turn, open_load
+from support.uploads import SimGateway
+from tallystick_cloud import schema
+from tallystick_cloud.db import Database
+from tallystick_cloud.errors import CloudError
+from tallystick_cloud.ingest.commit import Commits
+from tallystick_cloud.ingest.group import Sent, ingest_group
+from tallystick_cloud.ingest.work import ChannelWork
+from tallystick_protocol.batch import Upload
+from tallystick_protocol.codes import ReceiptStatus
+from tallystick_protocol.errors import ProtocolError
+
+HOUSES = 3
+
+
+@pytest.fixture
+def town() -> Iterator[tuple[Books, list[House]]]:
+    """On SQLite in memory."""
+    yield from begun("sqlite://")
+
+
+@pytest.fixture
+def either_town(either_url: str) -> Iterator[tuple[Books, list[House]]]:
+    yield from begun(either_url)
+
+
+def begun(url: str) -> Iterator[tuple[Books, list[House]]]:
+    books, houses = open_load(url, HOUSES)
+    together(books, [(house, house.begin()) for house in houses])
+    yield books, houses
+    books.database.close()
+
+
+def sent(house: House, upload: bytes) -> Sent:
+    return Sent(house.gateway.gid, upload, LATER)
+
+
+def together(books: Books, uploads: list[tuple[House, bytes]]) -> list[ReceiptStatus | None]:
+    """In one transaction; what became of each."""
+    group = [sent(*one) for one in uploads]
+    found = books.database.write_now(ingest_group, books.aggregator, group)
+    return [None if one is None else one.receipt.status for one in found]
+
+
+def money(conn: Connection) -> dict[str, list[tuple[object, ...]]]:
+    """What an upload leaves, without moments and journal numbers."""
+    columns = {
+        schema.use: ("use_id", "end_ms", "from_total", "to_total", "contract", "payer", "position", "batch", "level"),
+        schema.use_rating: ("use_id", "revision", "fee", "shares", "counters"),
+        schema.use_counter: ("counter", "position", "use_id", "before", "after"),
+        schema.counter: ("counter", "position", "value"),
+        schema.channel: ("channel_hash", "billed_total", "last_use", "last_pagination", "last_event", "tail"),
+        schema.balance: ("holder", "account", "party", "chain", "amount"),
+        schema.journal: ("key", "cause", "cause_ref", "metered_from_ms", "metered_to_ms"),
+        schema.open_use: ("channel_hash", "number", "state"),
+        schema.gateway_head: ("gid", "epoch", "next_seq", "head"),
+        schema.gateway_contact: ("gid", "batches", "readings"),
+        schema.batch: ("hash", "seq", "prev", "envelope", "standing", "readings", "leaf"),
+        schema.part: ("batch", "position", "channel", "salt", "data", "standing", "reason"),
+        schema.log_leaf: ("leaf", "h", "leaf_hash"),
+        schema.log_head: ("size", "root"),
+    }
+    return {
+        table.name: sorted(tuple(row) for row in conn.execute(select(*(table.c[name] for name in names))))
+        for table, names in columns.items()
+    }
+
+
+def test_together_and_one_by_one_give_the_same_books(either_town: tuple[Books, list[House]]) -> None:
+    books, houses = either_town
+    rounds = [list(in_turn(houses, kind, HOUSES)) for kind in ("intervals", "events", "single", "events")]
+    with books.database.engine.connect() as conn, conn.begin() as transaction:
+        for uploads in rounds:
+            outcomes = ingest_group(conn, books.aggregator, [sent(*one) for one in uploads])
+            assert [one is not None for one in outcomes] == [True] * HOUSES
+        as_groups = money(conn)
+        transaction.rollback()
+    for uploads in rounds:
+        for house, upload in uploads:
+            assert books.send(house.gateway, upload, LATER).receipt.status is ReceiptStatus.ACCEPTED
+    assert as_groups == books.database.read_now(money)
+    assert len(as_groups["use"]) == HOUSES * (60 + 20 + 1 + 20)
+    assert books.audit() == []
+
+
+def test_what_is_not_the_next_batch_is_left_alone_and_changes_nothing(town: tuple[Books, list[House]]) -> None:
+    books, (one, two, three) = town
+    first, second = one.intervals(), one.intervals()
+    opened = Upload.decode(three.intervals())
+    unsigned = Upload(opened.envelope[:-1] + bytes([opened.envelope[-1] ^ 1]), opened.parts).encode()
+    before = books.dump()
+    assert together(books, [(one, second)]) == [None]
+    assert together(books, [(two, b"no upload")]) == [None]
+    assert together(books, [(House("stranger", SimGateway("stranger")), first), (three, unsigned)]) == [None, None]
+    assert books.dump() == before
+    assert together(books, [(one, first)]) == [ReceiptStatus.ACCEPTED]
+    after = books.dump()
+    assert together(books, [(one, first)]) == [None]
+    assert books.dump() == after
+
+
+def fails_for(monkeypatch: pytest.MonkeyPatch, gid: bytes) -> None:
+    """A program that cannot cut what this gateway reads."""
+    cut = ChannelWork.cut_intervals
+
+    def cut_or_fail(work: ChannelWork) -> None:
+        if work.gid == gid:
+            raise ZeroDivisionError("a bug")
+        cut(work)
+
+    monkeypatch.setattr(ChannelWork, "cut_intervals", cut_or_fail)
+
+
+async def all_of(commits: Commits, uploads: list[tuple[House, bytes]]) -> list[object]:
+    return await asyncio.gather(*(commits.take(sent(*one)) for one in uploads), return_exceptions=True)
+
+
+async def test_one_upload_that_the_program_fails_on_costs_the_others_nothing(
+    town: tuple[Books, list[House]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books, houses = town
+    fails_for(monkeypatch, houses[1].gateway.gid)
+    found = await all_of(Commits(books.database, books.aggregator), list(in_turn(houses, "intervals", HOUSES)))
+    assert [one.receipt.status for one in found] == [ReceiptStatus.ACCEPTED] * HOUSES  # type: ignore[attr-defined]
+    assert [len(one.receipt.quarantined) for one in found] == [0, 4, 0]  # type: ignore[attr-defined]
+    assert len(books.rows(schema.use)) == 2 * 60
+    assert books.audit() == []
+
+
+async def test_lost_commit_of_a_group_tells_everybody_and_all_may_come_again(
+    either_town: tuple[Books, list[House]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books, houses = either_town
+    uploads = list(in_turn(houses, "events", HOUSES))
+    before = books.dump()
+
+    def gone(*_: object) -> None:
+        raise OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(books.database.engine.dialect, "do_commit", gone)
+        found = await all_of(Commits(books.database, books.aggregator), uploads)
+    assert [type(one) for one in found] == [OperationalError] * HOUSES
+    assert books.dump() == before
+    again = await all_of(Commits(books.database, books.aggregator), uploads)
+    assert [one.receipt.status for one in again] == [ReceiptStatus.ACCEPTED] * HOUSES  # type: ignore[attr-defined]
+
+
+async def test_a_gateway_with_several_uploads_under_way_is_taken_in_its_order(
+    town: tuple[Books, list[House]],
+) -> None:
+    books, houses = town
+    uploads = [one for _ in range(3) for one in in_turn(houses, "intervals", HOUSES)]
+    found = await all_of(Commits(books.database, books.aggregator), uploads)
+    assert [one.receipt.status for one in found] == [ReceiptStatus.ACCEPTED] * len(uploads)  # type: ignore[attr-defined]
+    assert [one.receipt.from_seq for one in found[::HOUSES]] == [2, 3, 4]  # type: ignore[attr-defined]
+    assert books.audit() == []
+
+
+async def test_refusals_come_through_the_group_as_they_are(town: tuple[Books, list[House]]) -> None:
+    books, (one, two, three) = town
+    first, second = one.intervals(), one.intervals()
+    stranger = House("stranger", SimGateway("stranger"))
+    commits = Commits(books.database, books.aggregator)
+    found = await all_of(commits, [(two, two.events()), (stranger, first), (three, b"no upload"), (one, second)])
+    assert found[0].receipt.status is ReceiptStatus.ACCEPTED  # type: ignore[attr-defined]
+    assert isinstance(found[1], CloudError)
+    assert isinstance(found[2], ProtocolError)
+    assert found[3].receipt.status is ReceiptStatus.OUT_OF_ORDER  # type: ignore[attr-defined]
+
+
+def statements(database: Database) -> list[str]:
+    found: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *args: found.append(args[2]))
+    return found
+
+
+def test_statements_of_a_group_do_not_grow_with_it(town: tuple[Books, list[House]]) -> None:
+    books, houses = town
+    found = statements(books.database)
+    counts = []
+    for number in (1, HOUSES):
+        uploads = list(in_turn(houses, "intervals", HOUSES))
+        found.clear()
+        together(books, uploads[:number])
+        counts.append(len(found))
+        together(books, uploads[number:])
+    assert counts[0] <= 26
+    assert counts[1] <= counts[0] + HOUSES - 1  # on SQLite each journal is asked for its number
