@@ -1,6 +1,7 @@
 """The house bill of EUR 1,234.56 over twelve flats: posted once, in statements, collected, taken back once."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
@@ -41,6 +42,7 @@ from tallystick_cloud.payouts.service import Proposal
 from tallystick_cloud.settlement.payable import settled_lines
 from tallystick_cloud.statements import service as statements
 from tallystick_cloud.statements import view
+from tallystick_cloud.statements.model import all_final
 from tallystick_cloud.uses.model import Reader
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.money.toml_cost import load_cost
@@ -197,6 +199,7 @@ def test_the_owners_part_is_nobodys_debt(home: House) -> None:
     shared = home.books.database.read_now(service.show, home.books.community, "heating 2025")
     (own,) = [one.cents for one in shared.shares if one.asset == "flat-01"]
     assert sum(owed(home).values()) == CENTS - own
+    assert statement(home, "Coop") == []
     recovered = [row["amount"] for row in home.books.rows(schema.balance) if row["account"] == "own"]
     assert recovered == [-(CENTS - own) * NANO]
 
@@ -265,6 +268,14 @@ def test_from_bill_to_statement_to_debit_and_back(home: House) -> None:
 
 def names(home: House) -> dict[bytes, str]:
     return {party: name for name, party in home.ids.items()}
+
+
+def test_a_month_is_final_when_its_contracts_are_and_a_bill_does_not_change_that() -> None:
+    signed = statements.Account(b"c", "Washes", "EUR", 0, (), 0, (1, bytes(32), T0))
+    bills = replace(signed, contract="Heating", settlement=None, decision="a meeting")
+    assert all_final([signed, bills])
+    assert not all_final([bills])
+    assert not all_final([replace(signed, settlement=None), bills])
 
 
 def test_a_supplier_is_owed_the_bill_and_paid_by_a_payout_run(home: House) -> None:
