@@ -49,7 +49,7 @@ class Due:
 
 def dues(conn: Connection, community: str, party: bytes, now_ms: int) -> tuple[Due, ...]:
     """What one party is to pay, by collector; what it owes itself is left out."""
-    return _dues(conn, community, now_ms, balance.c.party == party)
+    return _dues(conn, community, now_ms, balance.c.party == party, party)
 
 
 def all_dues(conn: Connection, community: str, now_ms: int) -> tuple[Due, ...]:
@@ -57,7 +57,9 @@ def all_dues(conn: Connection, community: str, now_ms: int) -> tuple[Due, ...]:
     return _dues(conn, community, now_ms, true())
 
 
-def _dues(conn: Connection, community: str, now_ms: int, which: ColumnElement[bool]) -> tuple[Due, ...]:
+def _dues(
+    conn: Connection, community: str, now_ms: int, which: ColumnElement[bool], payer: bytes | None = None
+) -> tuple[Due, ...]:
     rows = conn.execute(
         select(balance.c.holder, balance.c.party, func.sum(balance.c.amount))
         .where(
@@ -70,7 +72,7 @@ def _dues(conn: Connection, community: str, now_ms: int, which: ColumnElement[bo
         .group_by(balance.c.holder, balance.c.party)
     )
     names, known = names_by_id(conn, community), accounts(conn, community, now_ms)
-    collected = by_debit(conn, community, now_ms)
+    collected = by_debit(conn, community, now_ms, payer)
     found = []
     for holder, party, nano in rows:
         cents = whole_cents(int(nano))
@@ -83,11 +85,13 @@ def _dues(conn: Connection, community: str, now_ms: int, which: ColumnElement[bo
     return tuple(sorted(found, key=lambda one: (one.holder, one.payer)))
 
 
-def by_debit(conn: Connection, community: str, now_ms: int) -> dict[tuple[bytes, bytes], ByDebit]:
+def by_debit(
+    conn: Connection, community: str, now_ms: int, payer: bytes | None = None
+) -> dict[tuple[bytes, bytes], ByDebit]:
     """(collector, payer) -> how it is collected; a dormant mandate collects nothing."""
-    announced = store.announced(conn, community)
+    announced = store.announced(conn, community, payer)
     found = {}
-    for one in mandates.show_all(conn, community, now_ms):
+    for one in mandates.show_all(conn, community, now_ms, payer):
         about = one.mandate.about
         key = about.collector, about.payer
         cents, day = announced.get(key, (None, None))

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from tallystick_protocol import cbor
 from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.ids import H32, sha256
-from tallystick_protocol.money.cost import Bill, Charge, Cost, Stay, charges_of
+from tallystick_protocol.money.cost import DAY, Bill, Charge, Cost, Stay, charges_of
 
 from tallystick_cloud.errors import Forbidden, NotFound
 from tallystick_cloud.ledger import journals
@@ -153,9 +153,9 @@ def _check_names(conn: Connection, community: str, cost: Cost) -> None:
 
 def _charges(conn: Connection, community: str, cost: Cost, one: Bill, party: bytes | None, now_ms: int) -> list[Charge]:
     zone = store.zone_of(conn, community)
-    if totals.midnight_ms(one.last_day, zone) > now_ms:
-        raise CostRefused("bill.last_day", f"is {one.last_day}, which is yet to come; share it when it is over")
-    counted = totals.channels(conn, community, cost) if cost.quantities else {}
+    if totals.midnight_ms(one.last_day + DAY, zone) > now_ms:
+        raise CostRefused("bill.last_day", f"is {one.last_day}, which is not over yet; share it afterwards")
+    counted = totals.channels(conn, community, cost, one, zone) if cost.quantities else {}
     totals.check_units(counted)
 
     def use_of(stay: Stay, quantity: str) -> Fraction:

@@ -3,6 +3,7 @@
 It never estimates: where a reading is missing it says for which flat and from when to when.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -10,7 +11,7 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
-from tallystick_protocol.money.cost import DAY, Cost, Stay
+from tallystick_protocol.money.cost import DAY, Bill, Cost, Stay, stays_of
 from tallystick_protocol.money.usage import UsageForm
 
 from tallystick_cloud.ledger.model import Kind
@@ -18,10 +19,12 @@ from tallystick_cloud.schema import channel, meter, use
 
 from .errors import CostRefused
 
+ROWS_AT_A_TIME = 10_000  # a year of a house has some 400,000 uses; they are never all in memory
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A use of a channel: from when to when, and the totals there."""
+    """Uses of a channel that follow each other without a jump: from when to when, and the totals there."""
 
     start_ms: int
     end_ms: int
@@ -39,6 +42,7 @@ class Counted:
     from_ms: int | None  # the meter hangs there since
     over_ms: int | None  # and until then, where it was taken away
     read_ms: int  # read up to there
+    uses: int = 0  # how many there are in the books
 
 
 def midnight_ms(day: date, zone: str) -> int:
@@ -46,7 +50,9 @@ def midnight_ms(day: date, zone: str) -> int:
     return int(datetime.combine(day, time(), ZoneInfo(zone)).timestamp()) * 1000
 
 
-def channels(conn: Connection, community: str, cost: Cost) -> dict[tuple[str, str], list[Counted]]:
+def channels(
+    conn: Connection, community: str, cost: Cost, bill: Bill, zone: str
+) -> dict[tuple[str, str], list[Counted]]:
     """(flat, quantity) -> its channels, more than one where a meter was changed."""
     assets, quantities = [flat.asset for flat in cost.flats], cost.quantities
     rows = conn.execute(
@@ -54,37 +60,59 @@ def channels(conn: Connection, community: str, cost: Cost) -> dict[tuple[str, st
         .outerjoin(meter, (meter.c.community == channel.c.community) & (meter.c.id == channel.c.meter))
         .where(channel.c.community == community, channel.c.asset.in_(assets), channel.c.quantity.in_(quantities))
     ).all()
-    spans = _spans(conn, [bytes(row.channel_hash) for row in rows])
+    edges = _edges(cost, bill, zone)
+    spans = _spans(conn, {bytes(row.channel_hash): edges[row.asset] for row in rows})
     found: dict[tuple[str, str], list[Counted]] = {}
     for row in rows:
-        mine = spans.get(bytes(row.channel_hash), [])
+        mine, uses = spans.get(bytes(row.channel_hash), ([], 0))
         edge = row.last_edge_ms if row.form == "interval" else row.last_reading_ms
         read_ms = max([edge or 0, *(one.end_ms for one in mine)])
         unit = row.unit, row.exponent
-        one = Counted(tuple(mine), unit, row.first_total, row.bound_from_ms, row.bound_to_ms, read_ms)
+        one = Counted(tuple(mine), unit, row.first_total, row.bound_from_ms, row.bound_to_ms, read_ms, uses)
         found.setdefault((row.asset, row.quantity), []).append(one)
     return found
 
 
-def _spans(conn: Connection, hashes: Sequence[bytes]) -> dict[bytes, list[Span]]:
-    rows = conn.execute(
+def _edges(cost: Cost, bill: Bill, zone: str) -> dict[str, list[int]]:
+    """Flat -> the moments at which one of its stays begins or ends."""
+    found: dict[str, set[int]] = {}
+    for stay in stays_of(cost, bill):
+        mine = {midnight_ms(stay.first_day, zone), midnight_ms(stay.last_day + DAY, zone)}
+        found.setdefault(stay.flat.asset, set()).update(mine)
+    return {asset: sorted(mine) for asset, mine in found.items()}
+
+
+def _spans(conn: Connection, edges: Mapping[bytes, Sequence[int]]) -> dict[bytes, tuple[list[Span], int]]:
+    """Of each channel, and how many uses they were: a year of quarter hours is joined, cut where a stay begins."""
+    rows = conn.execution_options(yield_per=ROWS_AT_A_TIME).execute(
         select(use.c.channel_hash, use.c.start_ms, use.c.end_ms, use.c.from_total, use.c.to_total)
         .where(
-            use.c.channel_hash.in_(list(hashes)),
+            use.c.channel_hash.in_(list(edges)),
             use.c.kind != Kind.TEST.value,
             use.c.form != UsageForm.MINIMUM.value,
         )
-        .order_by(use.c.from_total, use.c.start_ms)
+        .order_by(use.c.channel_hash, use.c.from_total, use.c.start_ms)
     )
-    found: dict[bytes, list[Span]] = {}
+    found: dict[bytes, tuple[list[Span], int]] = {}
     for h, *span in rows:
-        found.setdefault(bytes(h), []).append(Span(*span))
+        (mine, count), one = found.get(bytes(h), ([], 0)), Span(*span)
+        if mine and mine[-1].end == one.start and not _cuts(edges[bytes(h)], mine[-1].end_ms, one.start_ms):
+            mine[-1] = Span(mine[-1].start_ms, one.end_ms, mine[-1].start, one.end)
+        else:
+            mine.append(one)
+        found[bytes(h)] = mine, count + 1
     return found
+
+
+def _cuts(edges: Sequence[int], from_ms: int, to_ms: int) -> bool:
+    """Whether an edge lies in [from, to]."""
+    at = bisect_left(edges, from_ms)
+    return at < len(edges) and edges[at] <= to_ms
 
 
 def uses_read(found: Mapping[tuple[str, str], Sequence[Counted]]) -> int:
     """How many uses were looked at, for the access row."""
-    return sum(len(one.spans) for each in found.values() for one in each)
+    return sum(one.uses for each in found.values() for one in each)
 
 
 def check_units(found: Mapping[tuple[str, str], Sequence[Counted]]) -> None:

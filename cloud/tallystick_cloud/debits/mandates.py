@@ -66,10 +66,10 @@ def revoke(conn: Connection, community: str, reference: str, now_ms: int) -> Sho
     return _shown(conn, community, found, now_ms)
 
 
-def show_all(conn: Connection, community: str, now_ms: int) -> list[Shown]:
-    """All, by reference."""
-    history = store.history(conn, community)
-    return [_view(one, history, now_ms) for one in store.mandates(conn, community)]
+def show_all(conn: Connection, community: str, now_ms: int, payer: bytes | None = None) -> list[Shown]:
+    """All (or those of one payer), by reference."""
+    history = store.history(conn, community, payer)
+    return [_view(one, history, now_ms) for one in store.mandates(conn, community, payer)]
 
 
 def standing(conn: Connection, community: str) -> dict[tuple[bytes, bytes], Mandate]:

@@ -5,11 +5,12 @@ It books nothing: money moves in the books when the bank's statement shows it.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import Connection
 from tallystick_protocol.codes import LogType
 from tallystick_protocol.errors import InvariantError
-from tallystick_protocol.ids import sha256
+from tallystick_protocol.ids import H32, sha256
 
 from tallystick_cloud.context import Context
 from tallystick_cloud.errors import BadInput, NotFound
@@ -137,9 +138,9 @@ def _in_words(held: Sequence[Held]) -> str:
 
 def show(conn: Connection, community: str, number: int) -> Run:
     """Raises NotFound."""
-    for one in store.runs(conn, community):
-        if one.number == number:
-            return _view(conn, one)
+    found = store.find_number(conn, community, number)
+    if found is not None:
+        return _view(conn, found)
     raise NotFound("debit run", f"{number} does not exist in {community}; list them with `tallystick debit show`")
 
 
@@ -165,6 +166,7 @@ def approve(
     if run.stored.state is not RunState.PROPOSED:
         raise DebitRefused(f"debit run {number}", f"is {run.stored.state.value}; only a proposed one is released")
     _check_still_true(conn, community, run, now_ms)
+    _check_notice(conn, community, run, now_ms)
     row: dict[str, object] = {"run": run.stored.id, "party": party, "community": community, "at_ms": now_ms}
     if signed is not None:
         (leaf,) = log.append(conn, community, [log.Entry(LogType.APPROVAL, signed.h)], now_ms)
@@ -187,7 +189,8 @@ def _check_still_true(conn: Connection, community: str, run: Run, now_ms: int) -
     """Everything is still due, every mandate stands, and there is still time to tell."""
     number, day = run.stored.number, run.stored.collection_day
     owing = store.owing(conn, community).get(run.stored.collector, {})
-    kept = {one.id: one for one in mandates.standing(conn, community).values()}
+    under_way = store.under_way(conn, community, run.stored.collector)
+    kept = {one.id for one in mandates.standing(conn, community).values()}
     if day <= mandates.day_of(now_ms):
         raise DebitRefused(f"debit run {number}", f"was to be collected on {day}; cancel it and propose again")
     account = payout_store.accounts(conn, community, now_ms).get(run.stored.collector)
@@ -197,9 +200,19 @@ def _check_still_true(conn: Connection, community: str, run: Run, now_ms: int) -
         if one.mandate not in kept:
             detail = f"mandate {one.reference} was revoked since run {number} was proposed; cancel it, propose again"
             raise DebitRefused(one.debtor.name, detail)
-        if whole_cents(sum(owing.get(one.party, {}).values())) < one.cents:
-            detail = f"owes less now than run {number} collects; cancel it and propose again"
+        if whole_cents(sum(owing.get(one.party, {}).values())) < under_way.get(one.party, 0):
+            detail = f"owes less now than is under way with run {number}; cancel it and propose again"
             raise DebitRefused(one.debtor.name, detail)
+
+
+def _check_notice(conn: Connection, community: str, run: Run, now_ms: int) -> None:
+    """Payers are told when a run is released: that is early enough before the day, by every mandate in it."""
+    number, day = run.stored.number, run.stored.collection_day
+    kept = {one.id: one.about.notice_days for one in mandates.standing(conn, community).values()}
+    days = max(kept[H32(one.mandate)] for one in run.debits)
+    if day < mandates.day_of(now_ms) + timedelta(days=days):
+        detail = f"collects on {day}, and {days} days of notice are agreed; cancel it and propose a later day"
+        raise DebitRefused(f"debit run {number}", detail)
 
 
 def bank_file(conn: Connection, community: str, number: int, now_ms: int) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, case, func, insert, select, update
 from tallystick_protocol.ids import H32
 
 from tallystick_cloud.ledger.model import Account
@@ -80,25 +80,24 @@ def revoke_mandate(conn: Connection, one: bytes, now_ms: int) -> None:
     conn.execute(update(mandate).where(mandate.c.id == one).values(revoked_ms=now_ms))
 
 
-def mandates(conn: Connection, community: str) -> list[Mandate]:
-    """All, also revoked ones, by reference."""
-    rows = conn.execute(select(mandate).where(mandate.c.community == community).order_by(mandate.c.reference))
+def mandates(conn: Connection, community: str, payer: bytes | None = None) -> list[Mandate]:
+    """All (or those of one payer), also revoked ones, by reference."""
+    query = select(mandate).where(mandate.c.community == community).order_by(mandate.c.reference)
+    rows = conn.execute(query if payer is None else query.where(mandate.c.payer == payer))
     return [_mandate(row) for row in rows]
 
 
-def history(conn: Connection, community: str) -> dict[bytes, History]:
-    """mandate -> what was collected under it."""
-    rows = conn.execute(
-        select(debit.c.mandate, debit_run.c.collection_day, debit.c.outcome)
+def history(conn: Connection, community: str, payer: bytes | None = None) -> dict[bytes, History]:
+    """mandate -> what was collected under it; `payer`: of one payer's mandates alone."""
+    stood = case((debit.c.outcome == Outcome.REJECTED.value, 0), else_=1)
+    query = (
+        select(debit.c.mandate, func.max(debit_run.c.collection_day), func.max(stood))
         .join(debit_run, debit_run.c.id == debit.c.run)
         .where(debit.c.community == community, debit_run.c.state.in_([state.value for state in HANDED_IN]))
+        .group_by(debit.c.mandate)
     )
-    found: dict[bytes, History] = {}
-    for one, text, outcome in rows:
-        before, day = found.get(bytes(one), History()), date.fromisoformat(text)
-        last = day if before.last_day is None else max(day, before.last_day)
-        found[bytes(one)] = History(last, before.has_stood or outcome != Outcome.REJECTED.value)
-    return found
+    rows = conn.execute(query if payer is None else query.where(debit.c.party == payer))
+    return {bytes(one): History(date.fromisoformat(day), bool(has_stood)) for one, day, has_stood in rows}
 
 
 def under_way(conn: Connection, community: str, collector: bytes) -> dict[bytes, int]:
@@ -117,9 +116,11 @@ def under_way(conn: Connection, community: str, collector: bytes) -> dict[bytes,
     return {bytes(payer): int(cents) for payer, cents in rows}
 
 
-def announced(conn: Connection, community: str) -> dict[tuple[bytes, bytes], tuple[int, date]]:
+def announced(
+    conn: Connection, community: str, payer: bytes | None = None
+) -> dict[tuple[bytes, bytes], tuple[int, date]]:
     """(collector, payer) -> cents and day of a debit that a second person has released."""
-    rows = conn.execute(
+    query = (
         select(debit_run.c.collector, debit.c.party, debit.c.cents, debit_run.c.collection_day)
         .join(debit_run, debit_run.c.id == debit.c.run)
         .where(
@@ -129,7 +130,8 @@ def announced(conn: Connection, community: str) -> dict[tuple[bytes, bytes], tup
         )
         .order_by(debit_run.c.number)
     )
-    return {(bytes(who), bytes(payer)): (cents, date.fromisoformat(day)) for who, payer, cents, day in rows}
+    rows = conn.execute(query if payer is None else query.where(debit.c.party == payer))
+    return {(bytes(who), bytes(whose)): (cents, date.fromisoformat(day)) for who, whose, cents, day in rows}
 
 
 def owing(conn: Connection, community: str) -> dict[bytes, dict[bytes, dict[bytes, int]]]:
@@ -182,6 +184,13 @@ def runs(conn: Connection, community: str) -> list[StoredRun]:
 def debits_of(conn: Connection, run: bytes) -> list[StoredDebit]:
     rows = conn.execute(select(debit).where(debit.c.run == run).order_by(debit.c.position))
     return [_debit(row) for row in rows]
+
+
+def find_number(conn: Connection, community: str, number: int) -> StoredRun | None:
+    row = conn.execute(
+        select(debit_run).where(debit_run.c.community == community, debit_run.c.number == number)
+    ).one_or_none()
+    return None if row is None else _run(row)
 
 
 def insert_approval(conn: Connection, row: Mapping[str, object]) -> None:

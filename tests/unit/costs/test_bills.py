@@ -145,7 +145,7 @@ def test_who_may_not_and_what_does_not_exist_is_refused(still: House) -> None:
     refused(still, CostRefused, "flat-99: is no asset", lambda: still.post(text.replace("flat-01", "flat-99")))
     refused(still, CostRefused, "this is lindenhof", lambda: still.post(text.replace('"lindenhof"', '"other"')))
     refused(still, CostRefused, "bill: is missing", lambda: still.post(house(bill="")))
-    refused(still, CostRefused, "yet to come", lambda: still.post(text.replace("2025-12-31", "2026-12-31")))
+    refused(still, CostRefused, "not over yet", lambda: still.post(text.replace("2025-12-31", "2026-11-01")))
     refused(still, NotFound, "was not posted", still.reverse)
     assert still.check(house(bill="")) == []
 

@@ -82,7 +82,9 @@ def test_what_changes_after_the_proposal_stops_it(town: DebitTown) -> None:
     books, ids = town.payouts.books, town.payouts.ids
     town.collect()
     refused(town, DebitRefused, "was to be collected on", lambda: town.approve(now_ms=T0 + 20 * DAY_MS))
+    refused(town, DebitRefused, "14 days of notice are agreed", lambda: town.approve(now_ms=T0 + DAY_MS))
     town.approve()
+    refused(town, DebitRefused, "was to be collected on", lambda: town.debit_file(now_ms=T0 + 14 * DAY_MS))
     books.database.write_now(mandates.revoke, books.community, "M-Ben", T0)
     refused(town, DebitRefused, "M-Ben was revoked", town.debit_file)
     books.database.write_now(service.cancel, books.community, 1, ids["Coop"], T0)
@@ -176,6 +178,8 @@ def test_what_is_under_way_is_not_collected_twice(town: DebitTown) -> None:
     town.owe("Anna", 100 * CENT)
     run = town.collect("two")
     assert [(one.debtor.name, one.cents) for one in run.debits] == [("Anna", 100)]
+    town.owe("Anna", -150 * CENT)  # 11.84 are left: less than both runs together, more than each
+    refused(town, DebitRefused, "owes less now than is under way", lambda: town.approve(number=2))
     books, ids = town.payouts.books, town.payouts.ids
     with pytest.raises(NotFound):
         books.database.write_now(service.reject, books.community, 1, ids["Coop"], T0, "ffff")
