@@ -1,5 +1,5 @@
 # Thin over run.py, which explains itself: make help
-.PHONY: help demo cheat test check bench orders crash sim powercut install lock
+.PHONY: help demo cheat test check bench orders million crash sim powercut install lock
 .DEFAULT_GOAL := help
 
 help demo cheat test check install lock:
@@ -14,6 +14,10 @@ bench-%:
 # make orders COUNT=2000
 orders:
 	@python3 run.py orders COUNT=$(or $(COUNT),2000)
+
+# make million COUNT=1000000 ARGS="--data DIR --seconds 300"
+million:
+	@python3 run.py million COUNT=$(or $(COUNT),1000000) $(ARGS)
 
 # make crash CYCLES=100
 crash:

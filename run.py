@@ -45,6 +45,8 @@ python3 run.py COMMAND [...]      (or: make COMMAND)
   check     style, types, layers, message definitions
   bench     measurements, with their figures printed (run.py bench NAME; without a name: all)
   orders    COUNT=N arrival orders of the same uploads give one balance sheet
+  million   COUNT=N uses with duplicates, other orders and kill -9 must be priced and booked with 0 nano off
+            --data DIR goes on where it stopped; --seconds N stops after so long; --db URL uses PostgreSQL
   crash     CYCLES=N times kill -9 at random moments, then the ledger must equal the truth
   sim       SEEDS=N worlds of two virtual hours each: real gateways and aggregator, every fault drawn from the seed
             --data DIR goes on where it stopped; BUGS=1 finds bugs planted on purpose; --replay SEED shows one run
@@ -262,6 +264,13 @@ def orders(arguments: list[str]) -> int:
     return become(str(PYTHON), "tests/laws/ledger/orders.py", count)
 
 
+def million(arguments: list[str]) -> int:
+    install(with_tests=True)
+    count = value_of("COUNT", arguments, default="1000000")
+    given = (a for a in arguments if not a.startswith("COUNT="))
+    return become(str(PYTHON), "tests/laws/ledger/million.py", "--count", count, *given)
+
+
 def crash(arguments: list[str]) -> int:
     install(with_tests=True)
     cycles = value_of("CYCLES", arguments, default="100")
@@ -339,6 +348,7 @@ COMMANDS = {
     "check": check,
     "bench": bench,
     "orders": orders,
+    "million": million,
     "crash": crash,
     "fuzz": fuzz,
     "powercut": powercut,

@@ -81,6 +81,8 @@ def check(world: World) -> None:
         _double_entry(conn, sold, wrong)
         _identity(sold, wrong)
         _prices(sold, wrong)
+        _shares(sold, wrong)
+        _as_of(conn, wrong)
         _log(conn, world.server.notes, wrong)
         _receipts(conn, world.server.receipts, wrong)
         for gateway in world.gateways:
@@ -169,6 +171,25 @@ def _prices(sold: Sequence[Sold], wrong: Wrong) -> None:
             fee = max(0, MINIMUM - raised[day])
         if one.fee != fee:
             wrong(f"{row.form} use {row.number} of {row.asset} costs {one.fee}, in canonical order {fee}")
+
+
+def _shares(sold: Sequence[Sold], wrong: Wrong) -> None:
+    """Law 3: inside a step everybody gets the floor or the ceiling of an exact part. Parties are in contract order."""
+    for one in sold:
+        if len(one.shares) == 4:  # a wash: Coop, Repairer, Bank, Fund; Coop and Fund share the rest as 4 to 1
+            got, whole, part = one.shares[0], one.shares[0] + one.shares[3], Fraction(4, 5)
+        else:  # energy: Coop, Bank, Fund; Bank and Fund share what their step took as 1 to 2
+            got, whole, part = one.shares[1], one.shares[1] + one.shares[2], Fraction(1, 3)
+        if abs(got - whole * part) >= 1:
+            wrong(f"use {one.row.number} of {one.row.asset}: {got} of {whole} is no rounding of {part}")
+
+
+def _as_of(conn: Connection, wrong: Wrong) -> None:
+    """Law 10: no journal is written into the past, so that what was published as of a moment stays."""
+    rows = conn.execute(select(schema.journal.c.id, schema.journal.c.recorded_ms).order_by(schema.journal.c.id)).all()
+    for left, right in pairwise(rows):
+        if right.recorded_ms < left.recorded_ms:
+            wrong(f"journal {right.id} is recorded before journal {left.id}", Kind.UNBALANCED)
 
 
 def _tiers(wh: int) -> int:
