@@ -1,6 +1,8 @@
 """Documents on pages: everybody their own, the office all of them, nobody another's."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiohttp import DummyCookieJar, web
@@ -11,10 +13,12 @@ from tallystick_cloud.app import Setup, build_table, web_application
 from tallystick_cloud.city.live import Hub
 from tallystick_cloud.clock import real_utc_ms
 from tallystick_cloud.http.authz import Role
+from tallystick_cloud.http.csrf import HEADER
 from tallystick_cloud.http.identity import COOKIE, store_session
 from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.http.sessions import new_session
 from tallystick_cloud.invoices import ubl
+from tallystick_cloud.invoices.api import document_routes
 
 Client = TestClient[web.Request, web.Application]
 
@@ -37,6 +41,7 @@ async def client(office: Office) -> AsyncIterator[Client]:
     clock = StillClock()
     pages = Pages(clock, is_demo=False)
     setup = Setup(office.database, clock, Hub(office.database, pages, clock), pages)
+    setup = replace(setup, domain_routes=(document_routes(office.database, clock),))
     server = TestServer(web_application(setup, build_table(setup)))
     async with TestClient(server, cookie_jar=DummyCookieJar()) as client:
         yield client
@@ -45,7 +50,7 @@ async def client(office: Office) -> AsyncIterator[Client]:
 def signed_in(office: Office, name: str, role: Role) -> dict[str, str]:
     row = new_session(office.community, office.world.ids[name], role, real_utc_ms())
     office.database.write_now(store_session, row)
-    return {"Cookie": f"{COOKIE}={row.secret.hex()}"}
+    return {"Cookie": f"{COOKIE}={row.secret.hex()}", HEADER: row.csrf.hex()}
 
 
 async def get(client: Client, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
@@ -89,3 +94,36 @@ async def test_the_office_sees_all_of_them(office: Office, client: Client) -> No
         for one in office.documents():
             assert f"/documents/{one.number}.xml" in page.decode()
         assert (await get(client, f"/documents/{office.documents()[0].number}.pdf", person))[0] == 200
+
+
+async def test_a_program_issues_a_month_and_reads_documents(office: Office, client: Client) -> None:
+    base = f"/v1/communities/{office.community}"
+    maria, anna = signed_in(office, "Maria", Role.COMMUNITY_MANAGER), signed_in(office, "Anna", Role.USER)
+    repairer = signed_in(office, "Repairer", Role.SERVICER)
+
+    async def send(path: str, headers: dict[str, str], body: dict[str, Any]) -> tuple[int, Any]:
+        async with client.post(base + path, headers=headers, json=body) as answer:
+            return answer.status, await answer.json()
+
+    async def read(path: str, headers: dict[str, str]) -> tuple[int, Any]:
+        async with client.get(base + path, headers=headers) as answer:
+            return answer.status, await answer.json()
+
+    before = len(office.documents())
+    status, trial = await send("/documents", maria, {"period": "2026-12", "dry_run": True})
+    assert (status, trial["issued"], len(office.documents())) == (200, 2, before)
+    assert await send("/documents", maria, {"period": "2026-12"}) == (200, trial)
+    assert (await send("/documents", maria, {"period": "2026-12"}))[1]["issued"] == 0
+    assert (await send("/documents", maria, {"period": "2026-13"}))[0] == 422
+    assert (await send("/documents", repairer, {"period": "2026-12"}))[0] == 403
+    assert (await send("/documents", maria, {"period": "2026-12", "issuer": "Nobody"}))[0] == 422
+    assert (await send("/payout-runs/2/documents", maria, {}))[1]["issued"] > 0
+    status, listed = await read("/documents", maria)
+    assert (status, len(listed)) == (200, len(office.documents()))
+    mine = next(one for one in listed if one["buyer"] == "Anna")
+    other = next(one for one in listed if one["buyer"] == "Ben")
+    assert await read(f"/documents/{mine['number']}", anna) == (200, mine)
+    assert (await read(f"/documents/{other['number']}", anna))[0] == 404
+    found = next(one for one in office.documents() if one.number == mine["number"])
+    xml = f"{base}/documents/{mine['number']}/xml"
+    assert await get(client, xml, anna) == (200, ubl.write(found.document))

@@ -36,6 +36,7 @@ PAGES = {
     "claims": ("installer", "/claims"),
     "payouts": ("manager", "/payouts"),
     "payouts for an auditor": ("auditor", "/payouts"),
+    "documents": ("auditor", "/documents"),
 }
 FIRST = {
     "first use": ("/statements/2026-11", ".account a[href^='/uses/']"),

@@ -26,6 +26,7 @@ from tallystick_cloud.gateways.pages import ClaimDesk
 from tallystick_cloud.http.listeners import gateway_tls
 from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.http.route import RouteTable
+from tallystick_cloud.invoices.api import document_routes
 from tallystick_cloud.ledger.api import ledger_routes
 from tallystick_cloud.log import epochs
 from tallystick_cloud.log.api import log_routes
@@ -105,6 +106,7 @@ def domain_routes(
         log_routes(database, aggregator, first_community),
         ledger_routes(database, clock),
         payout_routes(database, clock),
+        document_routes(database, clock),
         bank_routes(database, clock),
         settlement_routes(database, aggregator, clock),
         evidence_routes(database, aggregator, clock),

@@ -16,7 +16,7 @@ from tallystick_cloud.parties.store import names_by_id
 
 from . import service, store, ubl
 from .store import Stored
-from .view import document_view
+from .view import ALL_SHOWN, document_view
 
 Number = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9-]{1,40}$")]
 ONE = "/documents/{number:[A-Z0-9-]+}"
@@ -48,17 +48,18 @@ def document_pages(database: Database, pages: Pages) -> RouteTable:
 
     @table.route("GET", "/documents", roles=TREASURY, gives="text/html", tag="money")
     async def document_list(call: Call) -> web.StreamResponse:
-        """All documents of the community, the newest first."""
+        """The documents of the community, the newest first."""
         place = await here(database, call)
         w = pages.wording(call.request, place.zone)
-        known = await database.read(store.documents, place.id)
+        known = await database.read(store.documents, place.id, ALL_SHOWN + 1)
         names = await database.read(names_by_id, place.id)
         return pages.page(
             call,
             "documents.html",
             look_of(place),
             title=w.gettext("Invoices"),
-            documents=[document_view(one, names, w) for one in known],
+            documents=[document_view(one, names, w) for one in known[:ALL_SHOWN]],
+            is_cut=len(known) > ALL_SHOWN,
         )
 
     return table

@@ -7,7 +7,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from babel import Locale
+
 from tallystick_cloud.errors import BadInput
+from tallystick_cloud.http.locale import DEFAULT
 from tallystick_cloud.town.table import Table, read_text
 
 from .model import Address, Identity
@@ -20,6 +23,7 @@ NOT_SAID = "No tax is charged: the issuer has stated no tax rate."
 NOT_SAID_BY_PAYEE = "No tax is charged: the payee has stated no tax rate."
 _PERCENT = re.compile(r"([0-9]{1,2})(?:\.([0-9]{1,2}))? ?%")
 _COUNTRY = re.compile(r"[A-Z]{2}")
+_NO_COUNTRIES = frozenset({"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"})  # of CLDR's two-letter territories
 _VAT_ID = re.compile(r"[A-Z]{2}[0-9A-Z+*]{2,13}")
 _PREFIX = re.compile(r"[A-Z0-9]{1,12}")
 
@@ -103,7 +107,7 @@ def parse(text: str, where: str) -> Setup:
             raise BadInput(one.path("name"), f"{name!r} has two entries; keep one")
         taxes[name] = _tax(one, identity, done=True)
     buyers = root.one("buyers") if root.has("buyers") else None
-    country = identity["country"] if buyers is None else _match(buyers, "country", _COUNTRY, "two capital letters")
+    country = identity["country"] if buyers is None else _country(buyers)
     if buyers is not None:
         buyers.done()
     parties, payee_taxes = _parties(root)
@@ -128,7 +132,7 @@ def _parties(root: Table) -> tuple[dict[str, Mapping[str, str]], dict[str, Treat
 
 
 def _identity_words(table: Table) -> dict[str, str]:
-    found = {"country": _match(table, "country", _COUNTRY, "two capital letters, as in DE")}
+    found = {"country": _country(table)}
     for name in ("legal_name", "street", "postcode", "city", "tax_number"):
         if table.has(name):
             found[name] = table.text(name)
@@ -171,6 +175,13 @@ def _rate(table: Table) -> int:
 def _none_category(identity: Mapping[str, str]) -> Category:
     """Exempt for a seller that is registered for tax; outside of it for one that states no registration."""
     return Category.EXEMPT if identity.get("vat_id") or identity.get("tax_number") else Category.OUTSIDE
+
+
+def _country(table: Table) -> str:
+    found = _match(table, "country", _COUNTRY, "two capital letters, as in DE")
+    if found not in Locale(DEFAULT).territories or found in _NO_COUNTRIES:
+        raise BadInput(table.path("country"), f"{found!r} is no country's code (ISO 3166)")
+    return found
 
 
 def _match(table: Table, name: str, shape: re.Pattern[str], allowed: str) -> str:

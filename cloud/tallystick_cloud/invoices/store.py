@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, or_, select, text, update
 from tallystick_protocol.ids import sha256
 
 from tallystick_cloud.schema import (
@@ -123,15 +123,15 @@ def find(conn: Connection, community: str, number: str) -> Stored | None:
     return None if row is None else _stored(row)
 
 
-def documents(conn: Connection, community: str) -> list[Stored]:
-    """All, the newest first."""
-    return _documents(conn, invoice.c.community == community)
+def documents(conn: Connection, community: str, newest: int | None = None) -> list[Stored]:
+    """All or so many, the newest first."""
+    return _documents(conn, invoice.c.community == community, newest)
 
 
-def of_party(conn: Connection, community: str, party: bytes) -> list[Stored]:
-    """What was issued to a party or in its name, and what it issued; the newest first."""
+def of_party(conn: Connection, community: str, party: bytes, newest: int) -> list[Stored]:
+    """What was issued to a party or in its name, and what it sells; the newest first."""
     mine = or_(invoice.c.buyer == party, invoice.c.seller == party)
-    return _documents(conn, and_(invoice.c.community == community, mine))
+    return _documents(conn, and_(invoice.c.community == community, mine), newest)
 
 
 def of_period(conn: Connection, community: str, issuer: bytes, period: str) -> list[Stored]:
@@ -145,9 +145,9 @@ def citing(conn: Connection, community: str, number: str) -> list[Stored]:
     return list(reversed(_documents(conn, and_(invoice.c.community == community, invoice.c.cites == number))))
 
 
-def _documents(conn: Connection, where: Any) -> list[Stored]:
+def _documents(conn: Connection, where: ColumnElement[bool], newest: int | None = None) -> list[Stored]:
     order = (invoice.c.issued_ms.desc(), invoice.c.series.desc(), invoice.c.position.desc())
-    return [_stored(row) for row in conn.execute(select(invoice).where(where).order_by(*order))]
+    return [_stored(row) for row in conn.execute(select(invoice).where(where).order_by(*order).limit(newest))]
 
 
 def _stored(row: Any) -> Stored:

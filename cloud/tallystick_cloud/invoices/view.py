@@ -13,6 +13,9 @@ from . import words
 from .store import Stored
 from .tax import CENT_NANO
 
+OWN_SHOWN = 60  # five years of months: older ones are in the files that their reader kept
+ALL_SHOWN = 200  # of a page; the command line lists all
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentView:

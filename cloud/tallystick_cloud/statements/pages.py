@@ -14,7 +14,7 @@ from tallystick_cloud.http.place import here, look_of
 from tallystick_cloud.http.rail import HOLDERS
 from tallystick_cloud.http.route import Call, RouteTable
 from tallystick_cloud.invoices.store import of_party
-from tallystick_cloud.invoices.view import document_view
+from tallystick_cloud.invoices.view import OWN_SHOWN, document_view
 from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.statements import service, view
@@ -37,7 +37,7 @@ def statement_routes(database: Database, pages: Pages, clock: Clock) -> RouteTab
         w = pages.wording(call.request, place.zone)
         party = call.principal.party or b""
         owed = await database.read(dues, place.id, party, clock.utc_ms())
-        documents = await database.read(of_party, place.id, party)
+        documents = await database.read(of_party, place.id, party, OWN_SHOWN)
         names = await database.read(names_by_id, place.id)
         return pages.page(
             call,

@@ -4,14 +4,18 @@ from collections.abc import Callable
 from datetime import date
 
 import pytest
+from support.books import DAY, HOUR, T0
 from support.invoices import SETUP, Office, open_late, open_office
 from support.money_world import NOW
-from support.settled import AFTER_NOVEMBER
+from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER
 from tallystick_cloud import schema
+from tallystick_cloud.contracts.store import book
 from tallystick_cloud.errors import CloudError
 from tallystick_cloud.invoices.model import Kind
 from tallystick_cloud.payouts import service as payouts
 from tallystick_cloud.payouts.model import Outcome
+from tallystick_cloud.settlement.erase import erase_payer
+from tallystick_cloud.settlement.service import close
 
 
 @pytest.fixture
@@ -121,6 +125,20 @@ def test_what_became_less_after_issue_is_a_credit_note_and_the_sum_stays_that_of
     assert office.issue("2026-12").fresh == 0
 
 
+def test_a_use_that_is_corrected_twice_cites_the_invoice_that_charged_it_first() -> None:
+    office = open_late()
+    first = next(one for one in office.issue("2026-11", AFTER_NOVEMBER).documents if one.cents == 500)
+    for late, now, month, at in (
+        (T0 + DAY, T0 + 33 * DAY, "2026-12", AFTER_DECEMBER),
+        (T0 + HOUR, T0 + 63 * DAY, "2027-01", T0 + 93 * DAY),
+    ):
+        office.world.wash(late, "60", now_ms=now)  # before the others: under the cap they cost less, it costs its price
+        office.world.close(now - 2 * DAY, at)
+        made = [one for one in office.issue(month, at).documents if one.buyer == office.world.ids["Anna"]]
+        assert [(one.cents, one.cites) for one in made] == [(-185, first.number), (185, None)]
+    assert office.billed("Anna") == office.due("Anna") == 500
+
+
 def test_a_correction_of_a_replaced_invoice_cites_what_stands_in_its_place() -> None:
     office = open_late()
     flat = next(one for one in office.issue("2026-11", AFTER_NOVEMBER).documents if one.cents == 2000)
@@ -144,6 +162,31 @@ def test_a_replacement_says_what_the_setup_says_now_and_the_old_document_stays(o
     assert [tax.treatment.rate for tax in said.taxes] in ([700], [0])
     assert [one.number for one in (*back.document.cites, *said.cites)] == [old.number, old.number]
     assert back.document.note == said.note == "The address was missing."
+
+
+def test_what_is_settled_late_is_issued_by_the_next_run_of_the_same_month() -> None:
+    office = open_late()
+    office.late_november()
+    office.world.wash(T0 + 62 * DAY, "30", now_ms=T0 + 62 * DAY + HOUR)
+    chains = {one.contract.name: one.chain for one in office.database.read_now(book, office.community).versions}
+    january = (office.world.office, T0 + 70 * DAY, T0 + 93 * DAY)
+    for month in ("2026-11", "2026-12"):
+        office.issue(month)
+    office.database.write_now(close, *january, chains["Energy"])
+    first = office.issue("2027-01", T0 + 93 * DAY)
+    office.database.write_now(close, *january, chains["Washes"])
+    again = office.issue("2027-01", T0 + 93 * DAY)
+    assert (first.fresh, again.fresh) == (1, 1)
+    assert [one.document.lines[0].contract for one in again.documents] == ["Energy", "Washes"]
+    assert office.billed("Anna") == office.due("Anna")
+
+
+def test_an_erased_statement_makes_no_document_and_the_run_says_so(office: Office) -> None:
+    office.database.write_now(erase_payer, office.community, office.world.ids["Anna"])
+    found = office.issue("2026-11")
+    assert {one.buyer for one in found.documents} == {office.world.ids["Ben"]}
+    assert [(one.buyer, one.reason) for one in found.left] == [(office.world.ids["Anna"], "the statement was erased")]
+    assert office.issue("2026-12").fresh == 1
 
 
 def test_a_payee_gets_a_document_per_payout_over_what_was_paid(office: Office) -> None:

@@ -34,6 +34,8 @@ WRONG = [
     ('prefix = "LH"', 'prefix = "lh"', "issuer.prefix"),
     ('prefix = "LH"', "", "issuer.prefix"),
     ('country = "DE"', 'country = "Germany"', "issuer.country"),
+    ('country = "DE"', 'country = "UK"', "issuer.country"),
+    ('country = "DE"', 'country = "EU"', "issuer.country"),
     ('vat_id = "DE136695976"', 'vat_id = "136695976"', "issuer.vat_id"),
     ("due_days = 14", "due_days = -1", "issuer.due_days"),
     ("due_days = 14", 'lines = "both"', "issuer.lines"),
