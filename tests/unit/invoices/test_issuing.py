@@ -5,13 +5,14 @@ from datetime import date
 
 import pytest
 from support.books import DAY, HOUR, T0
-from support.invoices import SETUP, Office, open_late, open_office
+from support.invoices import SETUP, Office, open_late, open_odd, open_office
 from support.money_world import NOW
 from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER
 from tallystick_cloud import schema
 from tallystick_cloud.contracts.store import book
 from tallystick_cloud.errors import CloudError
 from tallystick_cloud.invoices.model import Kind
+from tallystick_cloud.invoices.tax import CENT_NANO
 from tallystick_cloud.payouts import service as payouts
 from tallystick_cloud.payouts.model import Outcome
 from tallystick_cloud.settlement.erase import erase_payer
@@ -162,6 +163,28 @@ def test_a_replacement_says_what_the_setup_says_now_and_the_old_document_stays(o
     assert [tax.treatment.rate for tax in said.taxes] in ([700], [0])
     assert [one.number for one in (*back.document.cites, *said.cites)] == [old.number, old.number]
     assert back.document.note == said.note == "The address was missing."
+
+
+def test_what_is_below_a_cent_is_carried_from_month_to_month() -> None:
+    office = open_odd()
+    office.issue("2026-11", AFTER_NOVEMBER)
+    office.world.wash(T0 + 33 * DAY, "60")
+    office.late_november()
+    office.issue("2026-12")
+    for buyer in ("Anna", "Ben"):
+        owed = sum(
+            int(str(row["amount"]))
+            for row in office.world.books.rows(schema.balance)
+            if row["account"] == "receivable" and row["party"] == office.world.ids[buyer]
+        )
+        (carry,) = [
+            row["nano"]
+            for row in office.world.books.rows(schema.invoice_carry)
+            if row["buyer"] == office.world.ids[buyer]
+        ]
+        assert owed % CENT_NANO != 0
+        assert office.billed(buyer) * CENT_NANO + int(str(carry)) == owed
+        assert office.billed(buyer) == office.due(buyer)
 
 
 def test_what_is_settled_late_is_issued_by_the_next_run_of_the_same_month() -> None:
