@@ -168,9 +168,13 @@ class Host:
 
 
 def copy_host(data: Path, folder: Path) -> None:
-    """The aggregator's database and keys in a new folder; the original may be running."""
+    """The aggregator's database and keys in a new folder; the original may be running.
+
+    Not the record of what the log's key signed: it keeps an honest server from a fork, and a host that lies removes it.
+    """
     target = folder / DATABASE
     target.parent.mkdir(parents=True)
-    shutil.copytree(data / "aggregator" / "keys", target.parent / "keys")
+    without_record = shutil.ignore_patterns("signed.json")
+    shutil.copytree(data / "aggregator" / "keys", target.parent / "keys", ignore=without_record)
     with closing(sqlite3.connect(data / DATABASE)) as source, closing(sqlite3.connect(target)) as copy:
         source.backup(copy)

@@ -1,15 +1,18 @@
 """Fuzz targets of the files that people write or carry: contract, cost pool, policy, evidence, a witness's
-state, edge.toml, profile, claim file, town. Each border has its own error, and it alone may come out."""
+state, edge.toml, profile, claim file, town, answers, backup. Each border has its own error, and it alone comes out."""
 
 from __future__ import annotations
 
+import zlib
 from fractions import Fraction
 
 from fuzz import seeds
 from fuzz.target import Target, as_file, as_text
 from support.evidence_world import ANNA
 from support.evidence_world import policy as policy_of
+from tallystick_cloud.backup import container, manifest
 from tallystick_cloud.errors import CloudError
+from tallystick_cloud.founding.answers import read_answers
 from tallystick_cloud.town.toml import load_site, load_town
 from tallystick_edge.claim_file import load_claim
 from tallystick_edge.config_toml import load_config
@@ -95,6 +98,21 @@ def _town_seeds() -> list[bytes]:
     return [TOWN.encode()]
 
 
+def _answers_seeds() -> list[bytes]:
+    return [b'version = 1\n[community]\nname = "Us"\n[contract]\nfrom = 2026-12-01\n[names]\n"Lender" = "A bank"\n']
+
+
+def _backup_seeds() -> list[bytes]:
+    text = b'{"table": "t", "columns": ["a", "b"], "octets": ["b"], "rows": [[1, "AAA="], [null, null]]}'
+    return [zlib.compress(text)]
+
+
+def _manifest_seeds() -> list[bytes]:
+    stands = manifest.Measured("us", "log.example", 3, "00", "00", 2)
+    made = manifest.Manifest("0.1.0", "0001", "2026-11-29", "sqlite", "sealed", (stands,), {"t": 2}, "00")
+    return [made.encode()]
+
+
 def _house_seeds() -> list[bytes]:
     from support.shared_house import BILL, HEAD, flat_text, readings
 
@@ -134,6 +152,9 @@ FILES = (
     ),
     Target("claim-file", lambda data: load_claim(as_file(data)), (ConfigError,), seeds.texts(_CLAIM), ci=5_000),
     Target("town-toml", lambda data: load_town(as_file(data)), (CloudError,), _town_seeds, bytes_max=8192, ci=2_000),
+    Target("answers-toml", lambda data: read_answers(as_file(data)), (CloudError,), _answers_seeds, ci=1_000),
+    Target("backup-rows", container.rows_of, (CloudError,), _backup_seeds, ci=2_000),
+    Target("backup-manifest", manifest.decode, (CloudError,), _manifest_seeds, ci=2_000),
     Target("site-toml", lambda data: load_site(as_file(data)), (CloudError,), _town_seeds, bytes_max=8192, ci=2_000),
 )
 

@@ -230,6 +230,7 @@ def _say_restored(parsed: argparse.Namespace, done: service.Restored) -> None:
         print(f"            restored {after.size} entries, root {after.root}")
         print(f"  balances  backup   {before.accounts} accounts, {before.balances}")
         print(f"            restored {after.accounts} accounts, {after.balances}")
+        print("  equal")
     for origin in done.origins:
         print(f"the log goes on as {origin}")
     print(f"restored as of {done.manifest.made}; next: tallystick serve --data {parsed.data}")
