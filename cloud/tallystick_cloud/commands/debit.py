@@ -5,66 +5,48 @@ It never books: the bank's statement does, taken in with `tallystick bank in`.
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from sqlalchemy import Connection
 
-from tallystick_cloud.commands.common import Commands, Options, ask, command, group
-from tallystick_cloud.commands.run_words import How, answered, common, day_of, numbered, put_bank_file, yes
+from tallystick_cloud.commands.common import Commands, Options, ask, group
+from tallystick_cloud.commands.run_words import (
+    How,
+    add_proposal,
+    add_release,
+    add_show,
+    answered,
+    numbered,
+    proposal_of,
+    put_bank_file,
+    yes,
+)
 from tallystick_cloud.commands.signing import party_of, signed_yes
 from tallystick_cloud.debits import report, service
 from tallystick_cloud.debits.service import Run
 from tallystick_cloud.payouts import epc
-from tallystick_cloud.payouts.service import Proposal
 from tallystick_cloud.settlement.payable import unsettled_fees
-
-KEY_BYTES = 8
 
 HOW = How(report.as_json, report.as_text, "no debit run yet; next: tallystick debit run")
 
 
 def add(commands: Commands) -> None:
     words = group(commands, "debit", "Direct debits: propose a run, release it, write its bank file.")
-    found = command(
+    add_proposal(
         words,
-        "run",
         run,
         "Propose to collect what is due, from everybody with a mandate; lists what is held back and why.",
         "  tallystick debit run --party 'Lindenhof eG' --on 2026-12-17 --data D\n"
         "  tallystick debit run --party 'Lindenhof eG' --on 2026-12-17 --idempotency-key november --json --data D\n",
+        on="when the bank is to collect",
+        collector="who collects (default: the only one anything is due to)",
     )
-    found.add_argument("--party", required=True, metavar="NAME", help="who proposes: the collector or a manager")
-    found.add_argument("--on", required=True, metavar="YYYY-MM-DD", help="when the bank is to collect")
-    found.add_argument("--collector", metavar="NAME", help="who collects (default: the only one anything is due to)")
-    found.add_argument("--idempotency-key", metavar="TEXT", help="the same again is the same run")
-    common(found)
-    found = command(
+    add_show(
         words,
-        "show",
         show,
         "Show one run or all: what is collected, what is held back, what became of it.",
         "  tallystick debit show --data D\n  tallystick debit show 1 --json --data D\n",
     )
-    found.add_argument("number", type=int, nargs="?", metavar="RUN")
-    common(found)
-    found = numbered(
-        words,
-        "approve",
-        approve,
-        "Release a run as its second person; the proposer can never do that.",
-        "  tallystick debit approve 1 --party 'Anna Rossi' --data D\n",
-    )
-    found.add_argument("--party", required=True, metavar="NAME", help="who says yes: a manager or the collector")
-    found.add_argument("--key", type=Path, metavar="FILE", help="private key in PEM (default: the hosted one)")
-    yes(found)
-    found = numbered(
-        words,
-        "file",
-        write_file,
-        "Write the bank file of a released run (pain.008.001.08); again gives the same bytes.",
-        "  tallystick debit file 1 --out debit-1.xml --data D\n",
-    )
-    found.add_argument("--out", type=Path, required=True, metavar="FILE")
+    add_release(words, approve, write_file, "debit", "pain.008.001.08")
     _add_bank(words)
 
 
@@ -85,9 +67,7 @@ def _add_bank(words: Commands) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     def act(options: Options, name: str, ids: dict[str, bytes]) -> Sequence[Run]:
-        collector = None if parsed.collector is None else party_of(name, ids, parsed.collector)
-        key = parsed.idempotency_key or options.entropy.bytes(KEY_BYTES).hex()
-        asked = Proposal(key, party_of(name, ids, parsed.party), collector, day_of("--on", parsed.on))
+        asked = proposal_of(parsed, options, name, ids)
         now_ms = options.clock.utc_ms()
 
         def propose(conn: Connection) -> Run:

@@ -4,77 +4,50 @@ It never moves money by itself: the bank does, from the file; what cannot be und
 """
 
 import argparse
-import json
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, opened
-from tallystick_cloud.commands.run_words import common, day_of, numbered, put_bank_file, yes
+from tallystick_cloud.commands.common import Commands, Options, ask, group
+from tallystick_cloud.commands.run_words import (
+    How,
+    add_proposal,
+    add_release,
+    add_show,
+    answered,
+    numbered,
+    proposal_of,
+    put_bank_file,
+    yes,
+)
 from tallystick_cloud.commands.signing import party_of, signed_yes
 from tallystick_cloud.errors import BadInput
-from tallystick_cloud.parties.store import ids_by_name, names_by_id
 from tallystick_cloud.payouts import epc, report, service
 from tallystick_cloud.payouts.checks import Run
 from tallystick_cloud.payouts.model import Outcome
-from tallystick_cloud.payouts.service import Proposal
 from tallystick_cloud.payouts.signed import approve_signed
 from tallystick_cloud.settlement.payable import settled_lines
 
-KEY_BYTES = 8
+HOW = How(report.as_json, report.as_text, "no payout run yet; next: tallystick payout run")
 
 
 def add(commands: Commands) -> None:
     words = group(commands, "payout", "Payouts: propose a run, release it, write its bank file, say what became of it.")
-    _add_run(words)
-    _add_show(words)
-    approved = numbered(
+    add_proposal(
         words,
-        "approve",
-        approve,
-        "Release a run as its second person; the proposer can never do that.",
-        "  tallystick payout approve 1 --party 'Anna Rossi' --data D\n"
-        "  tallystick payout approve 1 --party 'Anna Rossi' --key anna.pem --yes --data D\n",
-    )
-    approved.add_argument("--party", required=True, metavar="NAME", help="who says yes")
-    approved.add_argument("--key", type=Path, metavar="FILE", help="private key in PEM (default: the hosted one)")
-    yes(approved)
-    written = numbered(
-        words,
-        "file",
-        write_file,
-        "Write the bank file of a released run (pain.001.001.09); again gives the same bytes.",
-        "  tallystick payout file 1 --out payout-1.xml --data D\n",
-    )
-    written.add_argument("--out", type=Path, required=True, metavar="FILE")
-    _add_bank(words)
-
-
-def _add_run(words: Commands) -> None:
-    found = command(
-        words,
-        "run",
         run,
         "Propose to pay what a collector owes, in whole cents; lists what is held back and why.",
         "  tallystick payout run --party 'Lindenhof eG' --on 2026-12-03 --data D\n"
         "  tallystick payout run --party 'Lindenhof eG' --on 2026-12-03 --idempotency-key november --json --data D\n",
+        on="when the bank is to execute it",
+        collector="who pays (default: the only one that owes anything)",
     )
-    found.add_argument("--party", required=True, metavar="NAME", help="who proposes: the collector or a manager")
-    found.add_argument("--on", required=True, metavar="YYYY-MM-DD", help="when the bank is to execute it")
-    found.add_argument("--collector", metavar="NAME", help="who pays (default: the only one that owes anything)")
-    found.add_argument("--idempotency-key", metavar="TEXT", help="the same again is the same run")
-    common(found)
-
-
-def _add_show(words: Commands) -> None:
-    found = command(
+    add_show(
         words,
-        "show",
         show,
         "Show one run or all: what is paid, what is held back, what is missing.",
         "  tallystick payout show --data D\n  tallystick payout show 1 --json --data D\n",
     )
-    found.add_argument("number", type=int, nargs="?", metavar="RUN")
-    common(found)
+    add_release(words, approve, write_file, "payout", "pain.001.001.09")
+    _add_bank(words)
 
 
 def _add_bank(words: Commands) -> None:
@@ -110,9 +83,7 @@ def _add_bank(words: Commands) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     def act(options: Options, name: str, ids: dict[str, bytes]) -> Run:
-        collector = None if parsed.collector is None else party_of(name, ids, parsed.collector)
-        key = parsed.idempotency_key or options.entropy.bytes(KEY_BYTES).hex()
-        asked = Proposal(key, party_of(name, ids, parsed.party), collector, day_of("--on", parsed.on))
+        asked = proposal_of(parsed, options, name, ids)
         now_ms = options.clock.utc_ms()
         return options.database.write_now(
             lambda conn: service.propose(conn, name, asked, now_ms, settled_lines(conn, name))
@@ -122,22 +93,12 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def show(parsed: argparse.Namespace) -> int:
-    options = opened(parsed)
-    try:
-        name = community_of(options, parsed.community)
-        names = options.database.read_now(names_by_id, name)
+    def act(options: Options, name: str, ids: dict[str, bytes]) -> Sequence[Run]:
         if parsed.number is None:
-            found = options.database.read_now(service.show_all, name)
-        else:
-            found = [options.database.read_now(service.show, name, parsed.number)]
-    finally:
-        options.database.close()
-    if parsed.json:
-        answers = [report.as_json(one, names) for one in found]
-        print(json.dumps(answers if parsed.number is None else answers[0], indent=1))
-        return 0
-    print("\n\n".join(report.as_text(one, names) for one in found) or "no payout run yet; next: tallystick payout run")
-    return 0
+            return options.database.read_now(service.show_all, name)
+        return [options.database.read_now(service.show, name, parsed.number)]
+
+    return answered(parsed, act, HOW, is_list=parsed.number is None)
 
 
 def approve(parsed: argparse.Namespace) -> int:
@@ -196,16 +157,7 @@ def cancel(parsed: argparse.Namespace) -> int:
 
 
 def _with_run(parsed: argparse.Namespace, act: Callable[[Options, str, dict[str, bytes]], Run]) -> int:
-    options = opened(parsed)
-    try:
-        name = community_of(options, parsed.community)
-        ids = options.database.read_now(ids_by_name, name)
-        found = act(options, name, ids)
-        names = {party: label for label, party in ids.items()}
-    finally:
-        options.database.close()
-    print(json.dumps(report.as_json(found, names), indent=1) if parsed.json else report.as_text(found, names))
-    return 0
+    return answered(parsed, lambda options, name, ids: [act(options, name, ids)], HOW)
 
 
 def _payout_id(options: Options, name: str, parsed: argparse.Namespace) -> bytes:

@@ -14,13 +14,18 @@ from typing import Generic, TypeVar
 from tallystick_protocol.ids import sha256
 
 from tallystick_cloud.commands.common import Commands, Options, command, community_of, opened
+from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.keys import write_private
 from tallystick_cloud.parties.store import ids_by_name
+from tallystick_cloud.payouts.service import Proposal
 
 T = TypeVar("T")
 Act = Callable[[Options, str, dict[str, bytes]], Sequence[T]]
 """What a command does in a community, whose parties are named."""
+
+Run = Callable[[argparse.Namespace], int]
+KEY_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +38,59 @@ class How(Generic[T]):
     between: str = "\n\n"
 
 
-def numbered(
-    words: Commands, name: str, act: Callable[[argparse.Namespace], int], about: str, examples: str
-) -> argparse.ArgumentParser:
+def numbered(words: Commands, name: str, act: Run, about: str, examples: str) -> argparse.ArgumentParser:
     """A subcommand about one run."""
     found = command(words, name, act, about, examples)
     found.add_argument("number", type=int, metavar="RUN")
     common(found)
     return found
+
+
+def add_proposal(words: Commands, act: Run, about: str, examples: str, on: str, collector: str) -> None:
+    """`run`; `on` and `collector` say what these two mean here."""
+    found = command(words, "run", act, about, examples)
+    found.add_argument("--party", required=True, metavar="NAME", help="who proposes: the collector or a manager")
+    found.add_argument("--on", required=True, metavar="YYYY-MM-DD", help=on)
+    found.add_argument("--collector", metavar="NAME", help=collector)
+    found.add_argument("--idempotency-key", metavar="TEXT", help="the same again is the same run")
+    common(found)
+
+
+def proposal_of(parsed: argparse.Namespace, options: Options, name: str, ids: Mapping[str, bytes]) -> Proposal:
+    """What `run` asks for."""
+    collector = None if parsed.collector is None else party_of(name, ids, parsed.collector)
+    key = parsed.idempotency_key or options.entropy.bytes(KEY_BYTES).hex()
+    return Proposal(key, party_of(name, ids, parsed.party), collector, day_of("--on", parsed.on))
+
+
+def add_show(words: Commands, act: Run, about: str, examples: str) -> None:
+    """`show`, of one run or all."""
+    found = command(words, "show", act, about, examples)
+    found.add_argument("number", type=int, nargs="?", metavar="RUN")
+    common(found)
+
+
+def add_release(words: Commands, approve: Run, write: Run, word: str, message: str) -> None:
+    """`approve` and `file`; `word`: of the group, such as payout."""
+    found = numbered(
+        words,
+        "approve",
+        approve,
+        "Release a run as its second person; the proposer can never do that.",
+        f"  tallystick {word} approve 1 --party 'Anna Rossi' --data D\n"
+        f"  tallystick {word} approve 1 --party 'Anna Rossi' --key anna.pem --yes --data D\n",
+    )
+    found.add_argument("--party", required=True, metavar="NAME", help="who says yes")
+    found.add_argument("--key", type=Path, metavar="FILE", help="private key in PEM (default: the hosted one)")
+    yes(found)
+    found = numbered(
+        words,
+        "file",
+        write,
+        f"Write the bank file of a released run ({message}); again gives the same bytes.",
+        f"  tallystick {word} file 1 --out {word}-1.xml --data D\n",
+    )
+    found.add_argument("--out", type=Path, required=True, metavar="FILE")
 
 
 def common(found: argparse.ArgumentParser) -> None:

@@ -6,7 +6,8 @@ It never rounds; amounts leave as strings.
 from collections.abc import Mapping
 
 from tallystick_cloud.payouts import epc
-from tallystick_cloud.payouts.model import RunState, money
+from tallystick_cloud.payouts.model import money
+from tallystick_cloud.payouts.report import next_step
 
 from .mandate import State, dormant_on
 from .mandates import Shown
@@ -94,20 +95,6 @@ def as_text(run: Run, names: Names) -> str:
         lines.append(f"  held back {money(held.nano)} EUR  {held.payer}")
         lines.append(f"      {held.reason.value}: {held.next_step}")
     lines += [f"missing: {one}" for one in run.missing]
-    lines.append(f"next: {_next_step(run)}")
+    at_bank = "take in what the bank says: tallystick bank in FILE"
+    lines.append(f"next: {next_step('debit', stored.number, stored.state, at_bank)}")
     return "\n".join(lines)
-
-
-def _next_step(run: Run) -> str:
-    number = run.stored.number
-    match run.stored.state:
-        case RunState.PROPOSED:
-            return f"tallystick debit approve {number}, by somebody other than the proposer"
-        case RunState.APPROVED:
-            return f"tallystick debit file {number} --out FILE"
-        case RunState.WRITTEN:
-            return f"give the file to the bank, then tallystick debit sent {number}"
-        case RunState.SENT:
-            return "take in what the bank says: tallystick bank in FILE"
-        case RunState.SETTLED | RunState.CANCELLED:
-            return "nothing"

@@ -68,20 +68,21 @@ def as_text(run: Run, names: Names) -> str:
         lines.append(f"  held back {model.money(held.nano)} {held.unit}  {held.party}  ({held.contract})")
         lines.append(f"      {held.reason.value}: {held.next_step}")
     lines += [f"missing: {one}" for one in run.missing]
-    lines.append(f"next: {_next_step(run)}")
+    at_bank = f"when the bank has executed it, tallystick payout paid {stored.number}"
+    lines.append(f"next: {next_step('payout', stored.number, stored.state, at_bank)}")
     return "\n".join(lines)
 
 
-def _next_step(run: Run) -> str:
-    number = run.stored.number
-    match run.stored.state:
+def next_step(word: str, number: int, state: model.RunState, at_bank: str) -> str:
+    """What comes next for a run; `word`: its group of commands, `at_bank`: the step when the bank has the file."""
+    match state:
         case model.RunState.PROPOSED:
-            return f"tallystick payout approve {number}, by somebody other than the proposer"
+            return f"tallystick {word} approve {number}, by somebody other than the proposer"
         case model.RunState.APPROVED:
-            return f"tallystick payout file {number} --out FILE"
+            return f"tallystick {word} file {number} --out FILE"
         case model.RunState.WRITTEN:
-            return f"give the file to the bank, then tallystick payout sent {number}"
+            return f"give the file to the bank, then tallystick {word} sent {number}"
         case model.RunState.SENT:
-            return f"when the bank has executed it, tallystick payout paid {number}"
+            return at_bank
         case model.RunState.SETTLED | model.RunState.CANCELLED:
             return "nothing"
