@@ -40,9 +40,9 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A statement of which no document is made, and why."""
+    """What no document is made of, and why: a buyer's statement, or a payout."""
 
-    buyer: bytes
+    party: bytes
     contract: str
     reason: str
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from sqlalchemy import Connection
 
+from tallystick_cloud.costs.store import supplied_chains
 from tallystick_cloud.payouts import service as payouts
 from tallystick_cloud.payouts.checks import Run
 from tallystick_cloud.payouts.model import Outcome, RunState
@@ -16,6 +17,7 @@ from tallystick_cloud.uses.model import local_day
 from . import store
 from .desk import About, Asked, Desk, Parties, desk_of
 from .errors import InvoiceRefused
+from .gather import Left
 from .model import SHARE, Cited, Document, Kind, Line, Transfer, taxed
 from .service import Issued
 from .store import Stored
@@ -23,7 +25,10 @@ from .store import Stored
 
 def self_bill(conn: Connection, community: str, number: int, party: bytes, now_ms: int) -> Issued:
     """A self-billed invoice per payout of a run that the bank has, and a credit note for each that came back since;
-    again it issues nothing twice. Raises InvoiceRefused for a run that no bank has."""
+    again it issues nothing twice. What pays a supplier's bill gets none: the supplier wrote it.
+
+    Raises InvoiceRefused for a run that no bank has.
+    """
     store.lock(conn, community)
     run = payouts.show(conn, community, number)
     desk = desk_of(conn, community, Asked(party, run.stored.collector), now_ms)
@@ -31,8 +36,12 @@ def self_bill(conn: Connection, community: str, number: int, party: bytes, now_m
         detail = f"is {run.stored.state.value}; its documents are issued when the bank has its file"
         raise InvoiceRefused(f"payout run {number}", detail)
     known = {(one.payout, one.kind): one for one in store.of_period(conn, community, desk.issuer, _period(run))}
-    fresh = 0
+    suppliers = supplied_chains(conn, community)
+    left, fresh = [], 0
     for one in run.payouts:
+        if one.owed.chain in suppliers:
+            left.append(Left(one.owed.party, one.contract, "a supplier has billed it"))
+            continue
         made = known.get((one.id, Kind.SELF_BILLED))
         if made is None:
             made = _keep(conn, desk, run, one, Kind.SELF_BILLED, None)
@@ -40,7 +49,7 @@ def self_bill(conn: Connection, community: str, number: int, party: bytes, now_m
         if one.outcome == Outcome.RETURNED.value and (one.id, Kind.SELF_CREDIT) not in known:
             _keep(conn, desk, run, one, Kind.SELF_CREDIT, made)
             fresh += 1
-    return Issued(tuple(store.of_period(conn, community, desk.issuer, _period(run))), fresh)
+    return Issued(tuple(store.of_period(conn, community, desk.issuer, _period(run))), fresh, tuple(left))
 
 
 def _period(run: Run) -> str:

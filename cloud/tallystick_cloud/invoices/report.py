@@ -67,7 +67,7 @@ def issued_json(issued: Issued, names: Names) -> dict[str, object]:
         "issued": issued.fresh,
         "documents": [as_json(one, names) for one in issued.documents],
         "left": [
-            {"buyer": names.get(one.buyer, one.buyer.hex()), "contract": one.contract, "reason": one.reason}
+            {"party": names.get(one.party, one.party.hex()), "contract": one.contract, "reason": one.reason}
             for one in issued.left
         ],
     }
@@ -100,7 +100,7 @@ def issued_text(issued: Issued, names: Names, *, is_trial: bool) -> str:
     word = "would be issued" if is_trial else "issued"
     rows = [line_of(one, names) for one in issued.documents]
     rows += [
-        f"no document for {names.get(one.buyer, one.buyer.hex())} ({one.contract}): {one.reason}" for one in issued.left
+        f"no document for {names.get(one.party, one.party.hex())} ({one.contract}): {one.reason}" for one in issued.left
     ]
     rows.append(f"{issued.fresh} {word}, {len(issued.documents) - issued.fresh} were issued before")
     if issued.carried:

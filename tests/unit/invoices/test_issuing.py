@@ -8,9 +8,11 @@ from support.books import DAY, HOUR, T0
 from support.invoices import SETUP, Office, open_late, open_odd, open_office
 from support.money_world import NOW
 from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER
+from support.shared_house import HEAD, house, open_house
 from tallystick_cloud import schema
 from tallystick_cloud.contracts.store import book
 from tallystick_cloud.errors import CloudError
+from tallystick_cloud.invoices import payees, service
 from tallystick_cloud.invoices.model import Kind
 from tallystick_cloud.invoices.tax import CENT_NANO
 from tallystick_cloud.payouts import service as payouts
@@ -208,7 +210,7 @@ def test_an_erased_statement_makes_no_document_and_the_run_says_so(office: Offic
     office.database.write_now(erase_payer, office.community, office.world.ids["Anna"])
     found = office.issue("2026-11")
     assert {one.buyer for one in found.documents} == {office.world.ids["Ben"]}
-    assert [(one.buyer, one.reason) for one in found.left] == [(office.world.ids["Anna"], "the statement was erased")]
+    assert [(one.party, one.reason) for one in found.left] == [(office.world.ids["Anna"], "the statement was erased")]
     assert office.issue("2026-12").fresh == 1
 
 
@@ -234,3 +236,19 @@ def test_a_payout_that_came_back_is_taken_back(office: Office) -> None:
     assert sorted(one.cites or "" for one in credits) == sorted(one.number for one in made)
     assert sum(one.cents for one in after.documents) == 0
     assert office.self_bill(2).fresh == 0
+
+
+def test_a_supplier_that_is_paid_gets_no_document_in_its_name() -> None:
+    home = open_house()
+    home.post(house(HEAD.replace('collector = "Coop"', 'collector = "Coop"\nsupplier = "Repairer"')))
+    database, community, coop = home.books.database, home.books.community, home.ids["Coop"]
+    asked = payouts.Proposal("k", coop, None, date(2026, 11, 20))
+    database.write_now(payouts.propose, community, asked, T0)
+    database.write_now(payouts.approve, community, 1, home.ids["Maria"], T0)
+    database.write_now(payouts.bank_file, community, 1, T0)
+    database.write_now(payouts.mark_sent, community, 1, coop, T0)
+    bare = SETUP.replace('[[contract]]\nname = "Energy"\nnone = "Power of the own roof: no tax is charged."\n', "")
+    database.write_now(service.set_up, community, bare, "f", coop, T0)
+    found = database.write_now(payees.self_bill, community, 1, coop, T0)
+    assert found.documents == ()
+    assert [(one.party, one.reason) for one in found.left] == [(home.ids["Repairer"], "a supplier has billed it")]
