@@ -218,7 +218,7 @@ def span_of(contract: Contract, text: str) -> Span:
     """YYYY, YYYY-MM or YYYY-MM-DD as local days of the contract's zone. Raises BadInput."""
     numbers = text.split("-")
     try:
-        year, month, day = (*(int(one) for one in numbers), 1, 1)[:3]
+        year, month, day = (*(int(one) for one in numbers), *(1,) * (3 - len(numbers)))
         first = date(year, month, day)
     except (ValueError, TypeError):
         raise BadInput("PERIOD", f"is {text!r}; write YYYY, YYYY-MM or YYYY-MM-DD") from None

@@ -279,6 +279,10 @@ class Contract(MapMessage):
         check_pool(self.pool, self.tariff, self.split, len(self.assets))
         if self.pool is None:
             return
+        ways = [(a.asset, p.direction) for a, p in zip(self.assets, self.pool.points, strict=True)]
+        if len(set(ways)) != len(ways):
+            asset = next(asset for (asset, way) in ways if ways.count((asset, way)) > 1)
+            raise BadValue("contract.assets", f"count one direction of {asset} twice")
         named = {"payer": self.pool.payer, "above.to": self.pool.above.to if self.pool.above else None}
         for field, party in named.items():
             if party is not None and party not in {one.id for one in self.parties}:

@@ -89,7 +89,7 @@ class PoolPlan:
         if fee == 0:
             return Divided((), (), (), 0)
         key = interval_id(self.chain, start_ms)
-        above = fee * above_wh // sharing.shared
+        above = fee * above_wh // sharing.shared if self.pool.above is not None else 0
         groups = _Groups(self.contract, self.pool, sharing, worth, owner, key)
         parts: list[Part] = []
         if above and self.pool.above is not None:

@@ -62,14 +62,15 @@ def pool_of(table: Table, assets: list[Table], parties: Mapping[str, PartyId], m
 
 
 def _built(table: Table, assets: list[Table], make: Callable[[], Pool]) -> Pool:
-    """The pool, with the refusal of a point said at the asset that it is about."""
+    """The pool, with a refusal said at the field that it is about, of [pool] or of an [[asset]]."""
     try:
         return make()
     except ProtocolError as error:
         found = _OF_POINT.fullmatch(error.field)
-        if found is None:
-            return table.built("plants", make)  # says it again, at the field of [pool]
-        raise assets[int(found[1])].fail(found[2], error.reason) from error
+        if found is not None:
+            raise assets[int(found[1])].fail(found[2], error.reason) from error
+        field = error.field.removeprefix("pool.")
+        raise table.fail({"points": "consumers", "classes": "class"}.get(field, field), error.reason) from error
 
 
 def _payer(table: Table, parties: Mapping[str, PartyId]) -> PartyId | None:
@@ -140,6 +141,11 @@ def _point(table: Table, classes: list[str], moment: Moment) -> Point:
     since = moment(table, "commissioned") if table.has("commissioned") else None
     part = _ratio(table, "part") if table.has("part") else None
     silent = table.flag("silent", False)
+    if begin is not None and end is not None and end <= begin:
+        raise table.fail("to", "is not after from")
+    for key in ("commissioned", "class"):
+        if direction is Direction.WITHDRAWN and table.has(key):
+            raise table.fail(key, "belongs to what injects, and this meter withdraws")
     return table.built("direction", lambda: Point(direction, kind, begin, end, price_class, since, part, silent))
 
 
