@@ -29,7 +29,7 @@ from tallystick_protocol.schema import (
     RowMessage,
     Text,
 )
-from tallystick_protocol.sum_tree import SumNode
+from tallystick_protocol.sum_tree import WIDTH, SumNode
 
 PIECES = 2  # leaves of one meter in one interval: a neighbour in the tree sees a part of somebody's numbers, never all
 INTERVALS_MAX = 3_000  # a month of quarters of an hour
@@ -51,8 +51,9 @@ class CloseKind(StrEnum):
 class MeterPiece(RowMessage):
     """A leaf of an interval's tree: one of the `PIECES` parts of what one meter of a member counted, in Wh.
 
-    `member` stands in the contract at the meter's place (`point`): a party, or the commitment to a user. Of the sums,
-    given is what was shared of a plant's energy, used what a consumer got.
+    `member` stands in the contract at the meter's place (`point`): a party, or the commitment to a user. `sums` are
+    injected, withdrawn, given (what was shared of a plant's energy) and used (what a consumer got), then the meter's
+    weight in each group: producers (nano), consumers (Wh), households (Wh), members (1 for the first of a member).
     """
 
     NAME = "piece"
@@ -61,18 +62,18 @@ class MeterPiece(RowMessage):
         Field(1, "point", UINT),
         Field(2, "piece", Int(0, PIECES - 1)),
         Field(3, "member", UserField()),
-        Field(4, "sums", List(UINT, 4, 4)),
+        Field(4, "sums", List(UINT, WIDTH, WIDTH)),
     )
     start_ms: int
     point: int
     piece: int
     member: bytes
-    sums: tuple[int, ...]  # injected, withdrawn, given, used
+    sums: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class GroupLine(RowMessage):
-    """What came to a group, and the sum of the weights it is divided by; `weight` 0: nobody is in it."""
+    """What came to a group, and the sum of the weights it is divided by, which is that of the tree."""
 
     NAME = "group"
     FIELDS = (Field(0, "group", Word(Group)), Field(1, "amount", UINT), Field(2, "weight", UINT))

@@ -16,7 +16,7 @@ from tallystick_protocol.merkle import HEIGHT_MAX
 from tallystick_protocol.salted_tree import SALT_BYTES
 from tallystick_protocol.schema import UINT, UINT_MAX, Bytes, Field, List, RowMessage
 
-WIDTH = 4  # injected, withdrawn, given, used
+WIDTH = 8  # energy: injected, withdrawn, given, used; weights: of producers, consumers, households, members
 _SUM_BYTES = 8
 _LEAF, _NODE = b"\x02", b"\x03"
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from tallystick_protocol import cose
 from tallystick_protocol.codes import LogType
 from tallystick_protocol.ids import H32, NONCE_BYTES, sha256
-from tallystick_protocol.money.pool_money import Part
+from tallystick_protocol.money.pool_money import Part, weights_of
 from tallystick_protocol.pool_settlement import CloseKind, GroupLine, IntervalRecord, PoolSettlement
 from tallystick_protocol.pool_tree import SECRET_BYTES, interval_tree
 from tallystick_protocol.salted_tree import SALT_BYTES, Leaf, SaltedTree
@@ -21,7 +21,7 @@ from tallystick_cloud.log import service as log
 from tallystick_cloud.settlement.service import Office
 
 from . import store
-from .model import Interval, Worked
+from .model import Interval, Worked, owner_of, pool_of
 
 _Json = int | str | None
 
@@ -99,7 +99,8 @@ def _record(one: Interval, place: int, secrets: dict[tuple[bytes, int], bytes], 
             secrets[key] = office.entropy.bytes(SECRET_BYTES)
         return secrets[key]
 
-    tree = interval_tree(one.version.contract, one.start_ms, one.sharing, secret)
+    weights = weights_of(pool_of(one.version), one.sharing, one.worth, owner_of(one.version))
+    tree = interval_tree(one.version.contract, one.start_ms, one.sharing, weights, secret)
     return IntervalRecord(
         start_ms=one.start_ms,
         contract=place,
@@ -125,6 +126,7 @@ def _row(community: str, close_id: int, position: int, one: Interval, leaf: Leaf
         "record": leaf.data,
         "meters": json.dumps(_meters(one)),
         "money": json.dumps(_money(one)),
+        "worth": json.dumps([str(nano) for nano in one.worth.plants]),
     }
 
 

@@ -113,7 +113,7 @@ def work_out(
     for one, above_wh in zip(shared, above, strict=True):
         plan = plans.setdefault(one.version.h, PoolPlan(one.version.contract, H32(chain)))
         worth = plan.worth(one.sharing, None if one.series is None else one.series.fraction(), is_final=is_final)
-        divided = plan.divide(one.sharing, worth, above_wh, one.start_ms, _owner(one.version), counters)
+        divided = plan.divide(one.sharing, worth, above_wh, one.start_ms, owner_of(one.version), counters)
         intervals.append(
             Interval(one.start_ms, one.version, one.sharing, worth, divided, one.series, above_wh, one.level)
         )
@@ -193,7 +193,8 @@ def _above(shared: Sequence[_Shared]) -> list[int]:
     return found
 
 
-def _owner(version: Version) -> Callable[[int], PartyId]:
+def owner_of(version: Version) -> Callable[[int], PartyId]:
+    """Who stands behind each meter of a version."""
     owners = [version.payer(asset) or NOBODY for asset in version.contract.assets]
     return lambda index: owners[index]
 

@@ -13,6 +13,7 @@ from tallystick_protocol.evidence import LoggedObject
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.calendar import Period
 from tallystick_protocol.money.pool_energy import Row, Sharing
+from tallystick_protocol.money.pool_money import Worth, weights_of
 from tallystick_protocol.money.split import Group
 from tallystick_protocol.pool_settlement import (
     INTERVALS_MAX,
@@ -33,7 +34,7 @@ from tallystick_cloud.log.prover import Prover
 
 from . import store
 from .errors import PoolRefused
-from .model import pool_of
+from .model import owner_of, pool_of
 
 
 def prove(conn: Connection, context: Context, versions: Sequence[Version], party: PartyId, period: Period) -> PoolProof:
@@ -99,7 +100,7 @@ class _Records:
         own = {point for point, *_ in meters if version.payer(version.contract.assets[point]) == party}
         if not own:
             return None
-        tree = self._rebuilt(version, row.start_ms, meters)
+        tree = self._rebuilt(version, row, meters)
         pieces = tuple(opened for point in sorted(own) for opened in tree.opened(point))
         claims = tuple(
             Claim(point, None if group is None else Group(group), int(amount))
@@ -110,10 +111,13 @@ class _Records:
         record = IntervalRecord.decode(leaf.data)
         return IntervalProof(position, leaf.salt, record, self._tree.path(position), pieces, claims)
 
-    def _rebuilt(self, version: Version, start_ms: int, meters: Sequence[Sequence[int]]) -> IntervalTree:
+    def _rebuilt(self, version: Version, row: Any, meters: Sequence[Sequence[int]]) -> IntervalTree:
         points = pool_of(version).points
         rows = [Row(*meter) for meter in meters]
-        plants = tuple(row for row in rows if points[row.point].is_plant)
-        consumers = tuple(row for row in rows if not points[row.point].is_plant)
-        sharing = Sharing(plants, consumers, sum(row.allocated for row in consumers))
-        return interval_tree(version.contract, start_ms, sharing, lambda point: self._secrets[version.h, point])
+        plants = tuple(one for one in rows if points[one.point].is_plant)
+        consumers = tuple(one for one in rows if not points[one.point].is_plant)
+        sharing = Sharing(plants, consumers, sum(one.allocated for one in consumers))
+        worth = Worth(tuple(int(nano) for nano in json.loads(row.worth)))
+        weights = weights_of(pool_of(version), sharing, worth, owner_of(version))
+        contract = version.contract
+        return interval_tree(contract, row.start_ms, sharing, weights, lambda point: self._secrets[version.h, point])

@@ -89,6 +89,7 @@ pool_interval = Table(  # one interval of a close: a leaf of its tree, and what 
     octets("salt"),
     octets("record"),  # IntervalRecord
     text("meters"),  # JSON [[point, injected, withdrawn, allocated], ...] in Wh
+    text("worth"),  # JSON ["nano", ...] of the plants, in the order of `meters`
     text("money"),  # JSON [[point, group / null, "nano"], ...]; null: above the threshold, or negative: owed
     index("close", "start_ms"),
 )

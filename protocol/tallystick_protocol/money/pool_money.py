@@ -18,6 +18,9 @@ from tallystick_protocol.money.waterfall import Waterfall, waterfall_of
 Owner = Callable[[int], PartyId]
 """Who stands behind a point."""
 
+Weights = Mapping[Group, Sequence[tuple[int, int]]]
+"""What each group is divided by: (point, weight), whole numbers."""
+
 _NOTHING = Exact(0, 0)
 _PLACES = {group: PartyId(f"pool {group.value}".encode().ljust(PARTY_BYTES, b"\0")) for group in Group}
 """Where a group stands among the parties of a split while it is divided; never stored, never paid."""
@@ -128,27 +131,28 @@ class PoolPlan:
         ]
 
 
+def weights_of(pool: Pool, sharing: Sharing, worth: Worth, owner: Owner) -> Weights:
+    """The weight of each meter in each group: nano of worth, Wh used, Wh used by households, 1 for each member."""
+    points = pool.points
+    plants = zip((row.point for row in sharing.plants), worth.plants, strict=True)
+    used = [(row.point, row.allocated) for row in sharing.consumers if not points[row.point].silent]
+    here = sorted((row.point for row in (*sharing.plants, *sharing.consumers)), reverse=True)
+    first = {owner(point): point for point in here if not points[point].silent}
+    return {
+        Group.PRODUCERS: [(point, nano) for point, nano in plants if not points[point].silent],
+        Group.CONSUMERS: used,
+        Group.HOUSEHOLDS: [(point, wh) for point, wh in used if points[point].kind is MemberKind.HOUSEHOLD],
+        Group.MEMBERS: [(point, 1) for point in sorted(first.values())],
+    }
+
+
 class _Groups:
     """The members of an interval with their weights in each group."""
 
     def __init__(self, contract: Contract, pool: Pool, sharing: Sharing, worth: Worth, owner: Owner, key: H32) -> None:
         self._contract, self._owner, self._key = contract, owner, key
-        points = pool.points
-        plants = zip((row.point for row in sharing.plants), worth.plants, strict=True)
-        used = [(row.point, row.allocated) for row in sharing.consumers]
-        here = sorted((row.point for row in (*sharing.plants, *sharing.consumers)), reverse=True)
-        first = {owner(point): point for point in here if not points[point].silent}
-        self._used = used
-        self._weights: Mapping[Group, Sequence[tuple[int, int]]] = {
-            Group.PRODUCERS: [(point, nano) for point, nano in plants if not points[point].silent],
-            Group.CONSUMERS: [(point, wh) for point, wh in used if not points[point].silent],
-            Group.HOUSEHOLDS: [
-                (point, wh)
-                for point, wh in used
-                if points[point].kind is MemberKind.HOUSEHOLD and not points[point].silent
-            ],
-            Group.MEMBERS: [(point, 1) for point in sorted(first.values())],
-        }
+        self._used = [(row.point, row.allocated) for row in sharing.consumers]
+        self._weights = weights_of(pool, sharing, worth, owner)
 
     def present(self) -> frozenset[Group]:
         """Groups that somebody with a weight is in."""

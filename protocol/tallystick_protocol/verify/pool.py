@@ -34,6 +34,8 @@ from tallystick_protocol.sum_tree import WIDTH, verify_path
 from tallystick_protocol.verify.inclusion import witnesses_of
 from tallystick_protocol.verify.report import VALID, Check, Misfit, Report
 
+_GROUPS = tuple(Group)  # in the order of the weights in a tree
+
 
 @dataclass(frozen=True, slots=True)
 class _Own:
@@ -43,6 +45,7 @@ class _Own:
     withdrawn: int
     given: int
     used: int
+    weights: tuple[int, ...]
 
 
 def verify_pool(data: bytes, policy: Policy) -> Report:
@@ -159,7 +162,7 @@ class _Case:
         for one, own in zip(self._proof.intervals, self._own, strict=True):
             record, where = one.record, _name(one.record)
             pool = _pool(self._contract(record))
-            injected, withdrawn, gave, took = record.top.sums
+            injected, withdrawn, gave, took = record.top.sums[:4]
             least = min(injected, withdrawn)
             _ensure(gave == took, where, "shares another amount on one side than on the other")
             exact = pool.consumers is ConsumerRule.PRO_RATA
@@ -232,6 +235,11 @@ class _Case:
         """What came to each group is what the split gives it, where that does not depend on earlier intervals."""
         lines = {line.group: line.amount for line in record.groups}
         _ensure(len(lines) == len(record.groups), where, "has one group twice")
+        for line in record.groups:
+            weight = record.top.sums[4 + _GROUPS.index(line.group)]
+            _ensure(line.weight == weight, where, f"divides among other {line.group} than are in its sums")
+        present = frozenset(group for group, weight in zip(_GROUPS, record.top.sums[4:], strict=True) if weight)
+        _ensure(record.fee == 0 or present == lines.keys(), where, "leaves out a group that somebody is in")
         shared = record.top.sums[3]
         above = record.fee * record.above_wh // shared if shared else 0
         _ensure(record.above_wh <= shared and record.above == above, where, "has another amount above the threshold")
@@ -265,28 +273,22 @@ class _Case:
             terms = plan.pool.points[point]
             if plan.pool.payer is None and mine.used:
                 yield (point, "charge"), -Fraction(record.fee * mine.used, record.top.sums[3])
-            if terms.silent:
-                continue
+            is_household = terms.kind is MemberKind.HOUSEHOLD and not terms.silent
             worth = int(mine.given * self._price(plan, record, terms.price_class)) if terms.is_plant else 0
-            is_household = terms.kind is MemberKind.HOUSEHOLD
-            weights = {
-                Group.PRODUCERS: worth,
-                Group.CONSUMERS: mine.used,
-                Group.HOUSEHOLDS: mine.used if is_household else 0,
-                Group.MEMBERS: int(point == min(heads)),
-            }
-            for group, line in lines.items():
-                if weights[group]:
-                    _ensure(weights[group] <= line.weight, _name(record), f"leaves you out of the {group}")
-                    yield (point, group.value), Fraction(line.amount * weights[group], line.weight)
+            weights = (worth, mine.used, mine.used if is_household else 0, int(point == min(heads, default=-1)))
+            due = (0,) * len(weights) if terms.silent else weights
+            _ensure(mine.weights == due, _name(record), f"weighs meter {point} as {mine.weights}, it should be {due}")
+            for group, weight in zip(_GROUPS, due, strict=True):
+                if weight and group in lines:
+                    yield (point, group.value), Fraction(lines[group].amount * weight, lines[group].weight)
             homes = lines.get(Group.HOUSEHOLDS)
             if plan.pool.above is not None and plan.pool.above.to is None and homes is not None and is_household:
                 yield (point, "above"), Fraction(record.above * mine.used, homes.weight)
 
 
 def _own(pieces: Sequence[Sequence[int]]) -> _Own:
-    injected, withdrawn, given, used = (sum(one[at] for one in pieces) for at in range(WIDTH))
-    return _Own(injected, withdrawn, given, used)
+    injected, withdrawn, given, used, *weights = (sum(one[at] for one in pieces) for at in range(WIDTH))
+    return _Own(injected, withdrawn, given, used, tuple(weights))
 
 
 def _kind(group: Group | None, amount: int) -> str:
@@ -297,7 +299,7 @@ def _kind(group: Group | None, amount: int) -> str:
 
 def _check_energy(pool: Pool, record: IntervalRecord, point: int, mine: _Own, where: str) -> int:
     """1 where other members' numbers would be needed to say more than a bound."""
-    injected, withdrawn, shared, _ = record.top.sums
+    injected, withdrawn, shared = record.top.sums[:3]
     terms = pool.points[point]
     if not terms.is_plant:
         _ensure(mine.injected == mine.given == 0, where, f"meter {point} withdraws, and is said to inject")

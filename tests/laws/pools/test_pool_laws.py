@@ -36,9 +36,10 @@ from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.numbers import Exact
 from tallystick_protocol.money.pool import Direction
 from tallystick_protocol.money.pool_energy import interval_id
-from tallystick_protocol.money.pool_money import PoolPlan
-from tallystick_protocol.pool_tree import interval_tree, leaf_of
-from tallystick_protocol.sum_tree import verify_path
+from tallystick_protocol.money.pool_money import PoolPlan, weights_of
+from tallystick_protocol.money.split import Group
+from tallystick_protocol.pool_tree import exposed, interval_tree, layout, leaf_of
+from tallystick_protocol.sum_tree import WIDTH, leaf_node, path, verify_path
 from tallystick_protocol.verify.pool import verify_pool
 
 COEFFICIENTS = {"home-1": 'part = "1/2"', "shop-1": 'part = "1/3"', "home-2": 'part = "1/6"'}
@@ -91,6 +92,7 @@ def test_allocations_sum_to_what_is_shared_and_nobody_shares_more_than_he_has(
         assert found.shared == min(found.injected, found.withdrawn)
 
 
+@settings(max_examples=50)
 @given(contracts, st.lists(readings, min_size=1, max_size=4), st.integers(-50, 400), st.booleans(), st.integers(0, 100))
 def test_what_comes_in_goes_out_to_the_nano(
     version: Contract, hours: list[Mapping[int, int]], zonal: int, is_final: bool, above: int
@@ -112,13 +114,18 @@ def _silent(version: Contract, index: int) -> bool:
     return version.pool is not None and version.pool.points[index].silent
 
 
+@settings(max_examples=25)
 @given(contracts, readings, st.integers(0, 255))
 def test_the_pieces_of_all_meters_make_the_sums_and_each_has_its_place(
     version: Contract, wh: Mapping[int, int], seed: int
 ) -> None:
     found = sharing(version, wh)
-    tree = interval_tree(version, T0, found, lambda point: sha256(bytes([seed, point])))
-    assert tree.top.sums == (found.injected, found.withdrawn, found.shared, found.shared)
+    assert version.pool is not None
+    worth = PoolPlan(version, CHAIN).worth(found, Fraction(100), is_final=True)
+    weights = weights_of(version.pool, found, worth, owner)
+    tree = interval_tree(version, T0, found, weights, lambda point: sha256(bytes([seed, point])))
+    assert tree.top.sums[:4] == (found.injected, found.withdrawn, found.shared, found.shared)
+    assert tree.top.sums[4:] == tuple(sum(weight for _, weight in weights[group]) for group in Group)
     for point in range(5):
         opened = tree.opened(point)
         for one in opened:
@@ -126,6 +133,32 @@ def test_the_pieces_of_all_meters_make_the_sums_and_each_has_its_place(
         row = next(row for row in (*found.plants, *found.consumers) if row.point == point)
         assert sum(one.piece.sums[0] for one in opened) == row.injected
         assert sum(one.piece.sums[1] for one in opened) == row.withdrawn
+
+
+@pytest.mark.parametrize("meters", [*range(4, 20), 64, 100, 333])
+def test_no_path_shows_another_meters_numbers_whole(meters: int) -> None:
+    order = layout(meters)
+    assert sorted(order) == sorted([*range(meters), *range(meters)])
+    assert exposed(order) == 0
+
+
+def test_what_paths_show_of_a_few_meters_by_their_sums() -> None:
+    """Of 4 to 20 meters every subtree that a member is shown is looked at as the set of pieces that it sums."""
+    for meters in range(4, 21):
+        order = layout(meters)
+        seen: dict[int, int] = {}
+        names = []
+        for meter in order:
+            names.append(1 << (2 * meter + seen.get(meter, 0)))
+            seen[meter] = seen.get(meter, 0) + 1
+        leaves = [leaf_node(bytes(16), b"", (name, *(0,) * (WIDTH - 1))) for name in names]
+        for meter in range(meters):
+            own = [at for at, one in enumerate(order) if one == meter]
+            sums = {node.sums[0] for at in own for node in path(at, leaves)}
+            for other in set(range(meters)) - {meter}:
+                whole = 0b11 << 2 * other
+                assert whole not in sums
+                assert not {whole & 0x5555_5555_5555_5555, whole & 0xAAAA_AAAA_AAAA_AAAA} <= sums
 
 
 METERS = [*(("injected", meter) for meter, *_ in PLANTS), *(("withdrawn", meter) for meter, *_ in CONSUMERS)]
@@ -163,7 +196,7 @@ def _at_once(cer: Community, day: str, hours: list[tuple[int, ...]]) -> Amounts:
     return work_out(versions, versions[0].chain, period, facts, is_final=True, counts_above=True).lines
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(hours=rows_of_hours, data=st.data())
 def test_any_order_of_data_and_closes_ends_in_the_same_books(
     cer: Community, hours: list[tuple[int, ...]], data: st.DataObject

@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("salt", sa.LargeBinary(), nullable=False),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.Column("meters", sa.Text(), nullable=False),
+        sa.Column("worth", sa.Text(), nullable=False),
         sa.Column("money", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("close", "position", name=op.f("pk_pool_interval")),
     )
