@@ -7,7 +7,7 @@ from support.books import Books, open_books
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.evidence.policy import policy_of
 from tallystick_cloud.ledger.balances import balances
-from tallystick_cloud.log import service as log
+from tallystick_cloud.log.signing import checkpoint
 from tallystick_cloud.parties.store import ids_by_name, names_by_id
 from tallystick_cloud.pools import service
 from tallystick_cloud.pools.model import Worked
@@ -211,7 +211,7 @@ def proof_of(cer: Community, name: str, interval: str = "2026-01-01T00:00") -> t
     """A member's file and the policy that the member holds."""
     context = cer.books.aggregator.of("cer")
     database = cer.books.database
-    database.write_now(log.checkpoint, "cer", context.log_origin, context.keys.log, cer.now_ms)
+    database.write_now(checkpoint, context, cer.now_ms)
     party_id = PartyId(database.read_now(ids_by_name, "cer")[name])
     versions = cer.versions()
     period = service.moment_span(versions[-1].contract, interval)
