@@ -18,6 +18,7 @@ from tallystick_cloud.commands import quarantine
 from tallystick_cloud.commands.common import Commands, Options, command, opened, port
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
+from tallystick_cloud.debits.api import debit_routes
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.evidence.api import evidence_routes
 from tallystick_cloud.gateways.api import gateway_routes
@@ -106,6 +107,7 @@ def domain_routes(
         log_routes(database, aggregator, first_community),
         ledger_routes(database, clock),
         payout_routes(database, clock),
+        debit_routes(database, clock),
         document_routes(database, clock),
         bank_routes(database, clock),
         settlement_routes(database, aggregator, clock),

@@ -215,10 +215,15 @@ def _check_notice(conn: Connection, community: str, run: Run, now_ms: int) -> No
         raise DebitRefused(f"debit run {number}", detail)
 
 
-def bank_file(conn: Connection, community: str, number: int, now_ms: int) -> bytes:
-    """The run's pain.008; the first call moves it to `written`, every later one gives the same bytes."""
+def bank_file(conn: Connection, community: str, number: int, now_ms: int, party: bytes | None = None) -> bytes:
+    """The run's pain.008; the first call moves it to `written`, every later one gives the same bytes.
+
+    `party`: who asks; None for whoever runs the server, who can read the database anyway.
+    """
     payout_store.lock(conn, community)
     run = show(conn, community, number)
+    if party is not None:
+        checks.check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
     match run.stored.state:
         case RunState.PROPOSED:
             raise DebitRefused(f"debit run {number}", f"is not released; {'; '.join(run.missing)}")

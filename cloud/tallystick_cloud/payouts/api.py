@@ -53,10 +53,10 @@ def payout_routes(database: Database, clock: Clock) -> RouteTable:
     @table.route("POST", BASE, roles=HANDLERS, tag="payouts")
     async def propose_payout_run(call: Call, community: str, body: Ask) -> Answer:
         """Propose to pay what a collector owes, in whole cents."""
-        party, now_ms = _party(call), clock.utc_ms()
+        party, now_ms = acting(call), clock.utc_ms()
 
         def act(conn: Connection) -> Run:
-            collector = None if body.collector is None else _named(conn, community, body.collector)
+            collector = None if body.collector is None else named(conn, community, "collector", body.collector)
             asked = Proposal(body.key, party, collector, body.execution_day)
             return service.propose(conn, community, asked, now_ms, settled_lines(conn, community))
 
@@ -65,7 +65,7 @@ def payout_routes(database: Database, clock: Clock) -> RouteTable:
     @table.route("POST", BASE + "/{number}/approve", roles=MEMBERS, tag="payouts")
     async def approve_payout_run(call: Call, community: str, number: int) -> Answer:
         """Release a run as its second person; the proposer never can."""
-        party, now_ms = _party(call), clock.utc_ms()
+        party, now_ms = acting(call), clock.utc_ms()
         return await database.write(
             _answer, community, lambda conn: service.approve(conn, community, number, party, now_ms)
         )
@@ -73,13 +73,13 @@ def payout_routes(database: Database, clock: Clock) -> RouteTable:
     @table.route("POST", BASE + "/{number}/file", roles=HANDLERS, gives="application/xml", tag="payouts")
     async def write_payout_file(call: Call, community: str, number: int) -> bytes:
         """The bank file (pain.001.001.09) of a released run; again gives the same bytes."""
-        party, now_ms = _party(call), clock.utc_ms()
+        party, now_ms = acting(call), clock.utc_ms()
         return await database.write(service.bank_file, community, number, now_ms, party)
 
     @table.route("POST", BASE + "/{number}/sent", roles=HANDLERS, tag="payouts")
     async def mark_payout_run_sent(call: Call, community: str, number: int) -> Answer:
         """Say that the bank has the file; cannot be undone."""
-        party, now_ms = _party(call), clock.utc_ms()
+        party, now_ms = acting(call), clock.utc_ms()
         return await database.write(
             _answer, community, lambda conn: service.mark_sent(conn, community, number, party, now_ms)
         )
@@ -87,7 +87,7 @@ def payout_routes(database: Database, clock: Clock) -> RouteTable:
     @table.route("POST", BASE + "/{number}/cancel", roles=HANDLERS, tag="payouts")
     async def cancel_payout_run(call: Call, community: str, number: int) -> Answer:
         """End a run that no bank has seen."""
-        party, now_ms = _party(call), clock.utc_ms()
+        party, now_ms = acting(call), clock.utc_ms()
         return await database.write(
             _answer, community, lambda conn: service.cancel(conn, community, number, party, now_ms)
         )
@@ -95,17 +95,18 @@ def payout_routes(database: Database, clock: Clock) -> RouteTable:
     return table
 
 
-def _party(call: Call) -> bytes:
-    """Raises Forbidden for a credential of a role without a person."""
+def acting(call: Call) -> bytes:
+    """Who acts. Raises Forbidden for a credential of a role without a person."""
     if call.principal.party is None:
         raise Forbidden("party", "this credential belongs to nobody in particular; sign in as a person")
     return call.principal.party
 
 
-def _named(conn: Connection, community: str, name: str) -> bytes:
+def named(conn: Connection, community: str, field: str, name: str) -> bytes:
+    """The party of that name. Raises BadInput."""
     found = ids_by_name(conn, community).get(name)
     if found is None:
-        raise BadInput("collector", f"{name!r} is not in {community}; write the name as in the list of parties")
+        raise BadInput(field, f"{name!r} is not in {community}; write the name as in the list of parties")
     return found
 
 
