@@ -35,6 +35,8 @@ class Aftermath:
             found.append("nobody was paid")
         if self.month is not None and self.month.bank_day is not None:
             found += self.month.bank_day.amiss
+        if self.month is not None and self.month.documents is not None:
+            found += self.month.documents.amiss
         if self.all_wash:
             found += [f"{one.member} had a slot, but pays for no wash" for one in self.payers if not one.washes]
         return [*found, *unverified(self.proofs), *amiss_of(self.cheats)]
@@ -45,6 +47,7 @@ class Aftermath:
         return {
             "payouts": [] if month is None else _payouts(month),
             "bank": None if month is None or month.bank_day is None else month.bank_day.content(),
+            "documents": None if month is None or month.documents is None else month.documents.content(),
             "members": [
                 {"member": one.member, "washes": one.washes, "fees_nano": str(one.nano)} for one in self.payers
             ],

@@ -1,5 +1,5 @@
 """The first day of the next month: the period is settled, a payout run is proposed and released,
-its bank file written, and the bank executes it while the users pay.
+its bank file written, the users are billed, and the bank executes the file while they pay.
 It uses the aggregator's own commands and no others; nobody washes between the demo's day and that morning."""
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from tallystick_sim.at_the_bank import BankDay, at_the_bank
 from tallystick_sim.clock import VARIABLE, ScaledClock, real_ms
+from tallystick_sim.documents import Documents, bill_month, bill_payees
 from tallystick_sim.programs import run_program, tallystick
 
 PROPOSES, RELEASES = "Casa Aurora", "Giulia Ferrari"
@@ -48,6 +49,7 @@ class MonthEnd:
     bank_file: Path
     environment: Mapping[str, str]
     bank_day: BankDay | None = None
+    documents: Documents | None = None
 
     @property
     def clock(self) -> str:
@@ -75,10 +77,14 @@ async def end_month(data: Path, town_ms: int, tell: Callable[[str], None]) -> Mo
         tell(f"paid out: {one.party} EUR {one.cents // CENTS}.{one.cents % CENTS:02d} for {one.contract}")
     tell(f"payout run {run['run']}, proposed by {PROPOSES}, released by {RELEASES}: bank file {bank_file}")
     held = tuple(Held(one["party"], one["reason"]) for one in run["held"])
+    invoices, unlike = await bill_month(data, PROPOSES, period[:7], bank_file.parent, environment)
     on = morning + EXECUTED_AFTER
     bank_day = await at_the_bank(data, PROPOSES, int(run["run"]), bank_file, on.date(), environment)
     tell(bank_day.text)
-    return MonthEnd(period, len(closed), payouts, held, bank_file, environment, bank_day)
+    self_billed = await bill_payees(data, PROPOSES, int(run["run"]), environment)
+    documents = Documents(invoices, self_billed, len(payouts), unlike)
+    tell(documents.text)
+    return MonthEnd(period, len(closed), payouts, held, bank_file, environment, bank_day, documents)
 
 
 def morning_after(day: datetime) -> datetime:

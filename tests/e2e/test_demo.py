@@ -81,6 +81,7 @@ def check_month_end(said: dict[str, Any]) -> None:
     assert (bank["payouts"], bank["suspense"], bank["unseen_nano"]) == (len(said["payouts"]), 0, "0")
     assert bank["payments"] >= 6
     assert b"camt.053.001.08" in Path(bank["statement"]).read_bytes()
+    assert said["documents"] == {"invoices": bank["payments"], "self_billed": len(said["payouts"])}
     members = {one["member"]: one for one in said["members"]}
     assert len(members) == 12
     assert sum(one["washes"] > 0 for one in members.values()) >= 6  # one slot of the plan at least

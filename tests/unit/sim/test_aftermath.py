@@ -14,6 +14,7 @@ from tallystick_sim.aggregator import Aggregator, AggregatorError
 from tallystick_sim.at_the_bank import BankDay
 from tallystick_sim.cheat import Tried, table_of
 from tallystick_sim.cheat_plays import NAMES, PAST_THE_METER
+from tallystick_sim.documents import Documents
 from tallystick_sim.milestones import LENDER, flip
 from tallystick_sim.month_end import Held, MonthEnd, Payout, morning_after
 from tallystick_sim.payers import Payer, payer_of
@@ -68,6 +69,8 @@ def test_a_good_end_has_nothing_amiss_and_reports_payouts_evidence_and_cheats() 
         (Aftermath(replace(MONTH, bank_day=BankDay(Path("s"), 1, 2, 1, 0, 0, 0))), "1 entries of the bank's statement"),
         (Aftermath(replace(MONTH, bank_day=BankDay(Path("s"), 1, 2, 0, 0, 7, 0))), "differ by 7 nano"),
         (Aftermath(replace(MONTH, bank_day=BankDay(Path("s"), 1, 2, 0, 0, 0, 3))), "3 users paid and still owe"),
+        (Aftermath(replace(MONTH, documents=Documents(3, 2, 2, ("Anna",)))), "the invoice of Anna is not what is due"),
+        (Aftermath(replace(MONTH, documents=Documents(3, 1, 2, ()))), "2 payouts, but 1 documents"),
         (Aftermath(failed="the words of a program"), "the words of a program"),
     ],
 )
