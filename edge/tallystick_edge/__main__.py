@@ -1,6 +1,12 @@
-"""`python -m tallystick_edge` is the `tallystick-edge` command.
-It only calls it."""
+"""`python -m tallystick_edge` is the `tallystick-edge` command, and what the systemd unit starts.
+It only calls them."""
 
-from tallystick_edge.cli import main
+import sys
 
-raise SystemExit(main())
+from tallystick_edge.lazy import put_off
+
+put_off()  # before anything else is imported
+
+from tallystick_edge.service import serve  # noqa: E402
+
+raise SystemExit(serve(sys.argv[1:]))

@@ -9,7 +9,7 @@ import logging
 import os
 import ssl
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from tallystick_edge import SOFTWARE
@@ -21,7 +21,6 @@ from tallystick_edge.core import Core, Known
 from tallystick_edge.enrolment import Enrolment, client_context, enrol, has_claim, load_enrolment
 from tallystick_edge.errors import ConfigError, EdgeError, EnrolmentError, UplinkError
 from tallystick_edge.identity import Identity, load_identity
-from tallystick_edge.lazy import not_before_used
 from tallystick_edge.notify import Notify
 from tallystick_edge.outside import Outside
 from tallystick_edge.plan import make_plan
@@ -122,7 +121,6 @@ class App:
             from tallystick_edge.uplink.https import HttpsTransport
 
             return HttpsTransport(info.server, gid, context, lambda: core.chain.last_command)
-        not_before_used("urllib.request")  # paho has it for websockets through a proxy; here 1.2 MiB for nothing
         from tallystick_edge.uplink.mqtt import MqttTransport
 
         if info.mqtt_host is None or info.mqtt_port is None:
@@ -174,19 +172,18 @@ async def _post_renewal(info: ServerInfo, gid: str, request: bytes) -> bytes:
 def make_drivers(config: EdgeConfig, clock: Clock, replay: ReplayStore) -> Sequence[tuple[str, Driver]]:
     """One driver per line or adapter that has meters; libraries are loaded only when needed."""
     drivers: list[tuple[str, Driver]] = []
+    profiles = cache(partial(load_profile, own=config.profiles))  # one for all its meters, not one each
     for line in config.lines:
         meters = [meter for meter in config.meters if meter.line == line.id]
         if meters:
             from tallystick_edge.drivers.modbus import ModbusDriver
 
-            profiles = partial(load_profile, own=config.profiles)
             drivers.append((f"line {line.id}", ModbusDriver(line, meters, clock, profiles=profiles)))
     for adapter in config.adapters:
         meters = [meter for meter in config.meters if meter.adapter == adapter.id]
         if meters:
             from tallystick_edge.drivers.ble import BleDriver
 
-            profiles = partial(load_profile, own=config.profiles)
             ble = BleDriver(adapter, meters, clock, replay, profiles=profiles)
             drivers.append((f"adapter {adapter.id}", ble))
     for point in config.charge_points:

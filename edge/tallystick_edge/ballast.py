@@ -4,7 +4,6 @@ It is never read; on a disk that somebody else fills it is the only room that is
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,8 @@ FREE_BYTES_MIN = 4 * 1024**2  # below this a checkpoint may not fit any more
 
 def free_bytes(folder: Path) -> int:
     """What an ordinary user may still write there."""
-    return shutil.disk_usage(folder).free
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
 
 
 class Ballast:

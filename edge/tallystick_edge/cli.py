@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _command(options: argparse.Namespace, config: EdgeConfig) -> int:
     match options.command:
         case "run":
-            asyncio.run(_run(config))
+            from tallystick_edge.service import run  # with cryptography and the journal, which `read` does not need
+
+            run(config)
         case "enrol":
             asyncio.run(_enrol(config, options.json))
         case "status":
@@ -99,18 +100,6 @@ def _fsck(config: EdgeConfig, as_json: bool) -> int:
     else:
         print(report.text())
     return 0 if report.is_sound else 1
-
-
-async def _run(config: EdgeConfig) -> None:
-    from tallystick_edge.app import App  # with cryptography and the journal, which a look at a meter does not need
-    from tallystick_edge.clock import SystemEntropy, system_clock
-    from tallystick_edge.notify import Notify
-
-    app = App(config, system_clock(), SystemEntropy(), Notify())
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, app.stop)
-    await app.run()
 
 
 async def _enrol(config: EdgeConfig, as_json: bool) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
-import secrets
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ VARIABLE = "TALLYSTICK_CLOCK"
 TIME_ERROR = 5  # sys/timex.h: the clock is not synchronised
 RTC_FOLDER = Path("/sys/class/rtc")
 FACTOR_MAX = 10_000  # beyond this one turn of the event loop is minutes of domain time
+_LIBC = ctypes.CDLL(None)  # once: each is a class of its own, and every sample asks for the clock's quality
 TRUSTED_AFTER_MS = 1_767_225_600_000  # 2026-01-01: a clock before the program was written was never set
 
 
@@ -60,7 +60,7 @@ class _Timex(ctypes.Structure):
 def is_kernel_synchronised() -> bool:
     """What adjtimex(2) returns: NTP runs, and nobody else set the clock since. False where there is no such call."""
     try:
-        return 0 <= int(ctypes.CDLL(None).adjtimex(ctypes.byref(_Timex()))) < TIME_ERROR
+        return 0 <= int(_LIBC.adjtimex(ctypes.byref(_Timex()))) < TIME_ERROR
     except (OSError, AttributeError):
         return False
 
@@ -68,7 +68,8 @@ def is_kernel_synchronised() -> bool:
 def is_set_by_hardware() -> bool:
     """Whether the kernel took its time from a clock with a battery at boot."""
     try:
-        return any(path.read_text().strip() == "1" for path in RTC_FOLDER.glob("rtc*/hctosys"))
+        told = [RTC_FOLDER / rtc / "hctosys" for rtc in os.listdir(RTC_FOLDER)]
+        return any(path.exists() and path.read_text().strip() == "1" for path in told)
     except OSError:
         return False
 
@@ -82,7 +83,7 @@ class SystemEntropy:
     """The operating system's randomness."""
 
     def bytes(self, n: int) -> bytes:
-        return secrets.token_bytes(n)
+        return os.urandom(n)
 
 
 def system_clock() -> SystemClock:

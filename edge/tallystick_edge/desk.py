@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tallystick_protocol.codes import EventCode, Reason
 from tallystick_protocol.errors import ProtocolError
@@ -21,8 +22,10 @@ from tallystick_edge.metering.silence import gap
 from tallystick_edge.plan import MeterPlan, WashPlan
 from tallystick_edge.ports import Clock
 from tallystick_edge.sample import Fault, Sample
-from tallystick_edge.usage.session import Replayed, SessionRule, take_session
 from tallystick_edge.usage.wash import WashSample, WashState, step
+
+if TYPE_CHECKING:
+    from tallystick_edge.usage.session import SessionRule
 
 log = logging.getLogger("tallystick.desk")
 BUFFER_ITEMS_MAX = 20_000  # about 10 MB in memory: what a full or slow disk may make us hold before readings are shed
@@ -218,6 +221,8 @@ class Desk:
 
     def _take_session(self, rule: SessionRule, s: Sample, at: Moment) -> None:
         """A session its meter signed is one use; a record that is none is told and changes nothing."""
+        from tallystick_edge.usage.session import Replayed, take_session  # as in `plan`: for charge points only
+
         machine = self.machines.get(rule.channel) or WashState()
         try:
             state, items = take_session(self._state(rule.channel), machine.number + 1, rule, s.raw or b"", at)

@@ -17,6 +17,7 @@ STEPS = Path(__file__).parent
 SCHEMA_VERSION = 2  # schema_vN.sql brings a file of version N - 1 to N
 PAGE_BYTES = 4096
 STORE_BYTES_MAX = 2 * 1024**3  # 20 meters of 6 MB per meter-year for a decade; leaves room on an 8 GB card
+CACHE_KIB = 256  # SQLite's own 2 MiB would fill in an hour with pages that are read once; a seal touches 100 KiB
 WAL_BYTES_MAX = 4 * 1024**2  # truncate the log file after a checkpoint, a card has better uses for it
 
 
@@ -45,6 +46,7 @@ def prepare(db: sqlite3.Connection, path: Path, first_prev: bytes, bytes_max: in
         raise JournalError(f"{path}: this disk cannot do WAL (it offers {mode}). Next: put the data folder elsewhere")
     db.execute("PRAGMA synchronous = FULL")  # NORMAL lost acknowledged rows in a quarter of the power cuts we simulate
     db.execute("PRAGMA secure_delete = FAST")  # Debian has ON: each sealed flush is written again as zeros
+    db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     db.execute(f"PRAGMA max_page_count = {bytes_max // PAGE_BYTES}")
     db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
     bring_forward(db, version, first_prev)

@@ -3,7 +3,6 @@ It filters nothing but the chatter of libraries; no secret is ever given to it, 
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from enum import StrEnum
@@ -53,6 +52,8 @@ class _Journal(logging.Formatter):
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
+        import json  # only this form needs it
+
         line: dict[str, object] = {
             "t_ms": int(record.created * 1000),
             "level": record.levelname.lower(),

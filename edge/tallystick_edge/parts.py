@@ -3,7 +3,7 @@ Pure: it gives the final numbers on the way but signs nothing and drops nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 from typing import TypeAlias
@@ -74,8 +74,8 @@ class _Draft:
     raws: list[Raw] = field(default_factory=list)
 
 
-def cut(numbered: Sequence[Numbered], descriptors: Mapping[int, H32]) -> list[Part]:
-    """Parts in the order in which their first items came."""
+def cut(numbered: Sequence[Numbered], descriptors: Mapping[int, H32]) -> Iterator[Part]:
+    """Parts in the order in which their first items came; each is made when it is asked for, because all are large."""
     drafts: list[tuple[PartKey, _Draft]] = []
     current: dict[PartKey, _Draft] = {}
     for each in numbered:
@@ -93,7 +93,7 @@ def cut(numbered: Sequence[Numbered], descriptors: Mapping[int, H32]) -> list[Pa
                 draft.events.append(_event(each.number, happening))
             case RawRecord() as record:
                 draft.raws.append(Raw(record.kind, (0, 0), record.data))
-    return [_part(key, draft, descriptors) for key, draft in drafts]
+    return (_part(key, draft, descriptors) for key, draft in drafts)
 
 
 def uncut(parts: Iterable[Part], tag: int) -> list[Item]:

@@ -3,21 +3,27 @@ It is made once at the start; it reads profiles but no device."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from tallystick_edge.config import ChannelConfig, EdgeConfig, MeterConfig, UseConfig
 from tallystick_edge.errors import ConfigError
 from tallystick_edge.metering.counter import CounterRule
 from tallystick_edge.profile import Profile, ProfileError, Register, RegisterKind, load_profile
 from tallystick_edge.registers import resolution
-from tallystick_edge.usage.session import SessionRule
 from tallystick_edge.usage.wash import WashRule
+
+if TYPE_CHECKING:
+    from tallystick_edge.usage.session import SessionRule
 
 MILLI_PER_UNIT = {"Wh": 1_000, "kWh": 1_000_000, "W": 1_000, "kW": 1_000_000}
 GAP_POLLS = 3  # polls missed before a span counts as unseen
 GAP_MS_MIN = 60_000  # a late answer and its quarantine window are no outage
+
+Profiles = Callable[[str], Profile]
+"""By name; raises ProfileError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +91,19 @@ def make_plan(config: EdgeConfig) -> Mapping[str, MeterPlan]:
         if use.meter in uses:
             raise _error("use.meter", f"names {use.meter!r} twice", "keep one [[use]] per meter")
         uses[use.meter] = use
-    plans = {meter.id: _meter(meter, uses.get(meter.id), config.profiles) for meter in config.meters}
+    profiles = _profiles(config)
+    plans = {meter.id: _meter(meter, uses.get(meter.id), profiles) for meter in config.meters}
     for point in config.charge_points:
+        from tallystick_edge.usage.session import SessionRule  # half a MiB that others do without
+
         rule = SessionRule(point.channel, point.exponent, point.serial)
         plans[point.id] = MeterPlan(point.id, point.every_ms, (), (), None, rule)
     return plans
 
 
-def _meter(meter: MeterConfig, use: UseConfig | None, own: Path | None) -> MeterPlan:
+def _meter(meter: MeterConfig, use: UseConfig | None, profiles: Profiles) -> MeterPlan:
     key = f"meter {meter.id}"
-    profile = _profile(meter, own)
+    profile = _profile(meter, profiles)
     counters: list[CounterPlan] = []
     gauges: list[GaugePlan] = []
     for channel in meter.channels:
@@ -115,15 +124,21 @@ def _meter(meter: MeterConfig, use: UseConfig | None, own: Path | None) -> Meter
 
 def check_registers(config: EdgeConfig, meters: Sequence[MeterConfig]) -> None:
     """Whether the profiles of these meters have the registers of their channels. Raises ConfigError."""
+    profiles = _profiles(config)
     for meter in meters:
-        profile = _profile(meter, config.profiles)
+        profile = _profile(meter, profiles)
         for channel in meter.channels:
             _register(profile, channel.register, f"meter {meter.id}.channel.register")
 
 
-def _profile(meter: MeterConfig, own: Path | None) -> Profile:
+def _profiles(config: EdgeConfig) -> Profiles:
+    """Each is read once, for all its meters."""
+    return cache(partial(load_profile, own=config.profiles))
+
+
+def _profile(meter: MeterConfig, profiles: Profiles) -> Profile:
     try:
-        return load_profile(meter.profile, own)
+        return profiles(meter.profile)
     except ProfileError as error:
         raise _error(f"meter {meter.id}.profile", str(error), "name a profile that is there") from error
 

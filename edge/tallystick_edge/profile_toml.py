@@ -7,7 +7,6 @@ import hashlib
 import re
 import tomllib
 from dataclasses import replace
-from decimal import Decimal
 from functools import lru_cache
 
 from tallystick_edge.profile import (
@@ -35,6 +34,7 @@ from tallystick_edge.profile import (
 )
 from tallystick_edge.profile_table import Table
 from tallystick_edge.registers import WORDS
+from tallystick_edge.toml_table import exact
 
 VERSION = 1
 FORMATS = {  # what each kind may speak, the first one when the profile says nothing
@@ -81,7 +81,7 @@ def _toml(file: str, data: bytes) -> dict[str, object]:
     if len(data) > PROFILE_BYTES_MAX:
         raise ProfileError(file, "(file)", f"is longer than {PROFILE_BYTES_MAX} bytes")
     try:
-        return tomllib.loads(data.decode("utf-8"), parse_float=Decimal)
+        return tomllib.loads(data.decode("utf-8"), parse_float=exact)
     except (ValueError, ArithmeticError, RecursionError) as error:  # 1e9999999999999999999, a thousand brackets
         raise ProfileError(file, "(file)", f"is not TOML: {error}") from None
 

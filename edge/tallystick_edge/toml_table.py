@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from tallystick_edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 E = TypeVar("E", bound=StrEnum)
 FILE_BYTES_MAX = 262_144  # a plan of 247 meters is about 40 kB; more than this is not a configuration
@@ -66,10 +68,17 @@ class Table:
 
     def seconds_ms(self, key: str, low_ms: int, high_ms: int, default_ms: int | None = None) -> int:
         """Seconds as the file says them (3 or 0.5), milliseconds as the program wants them."""
+        given = self._values.get(key)
+        if given is None and default_ms is not None:
+            self._known.append(key)
+            return default_ms
+        if type(given) is int and low_ms <= given * 1000 <= high_ms:
+            return self.integer(key, given, given) * 1000
+        from decimal import Decimal  # a third of a MiB, which a file of whole seconds does not need
+
         low, high = Decimal(low_ms) / 1000, Decimal(high_ms) / 1000
         what = f"seconds from {low} to {high}, in whole milliseconds"
-        default: Any = _REQUIRED if default_ms is None else Decimal(default_ms) / 1000
-        milliseconds = Decimal(self._take(key, (int, Decimal), what, default)) * 1000
+        milliseconds = Decimal(self._take(key, (int, Decimal), what, _REQUIRED)) * 1000
         if milliseconds != milliseconds.to_integral_value() or not low_ms <= milliseconds <= high_ms:
             self.fail(key, f"is {milliseconds / 1000}", f"write {what}")
         return int(milliseconds)
@@ -108,6 +117,13 @@ class _Required:
 _REQUIRED = _Required()
 
 
+def exact(text: str) -> Decimal:
+    """A number with a fraction as it is written. Raises ArithmeticError for one beyond all bounds."""
+    from decimal import Decimal
+
+    return Decimal(text)
+
+
 def read_toml(path: Path) -> Table:
     """Parse a file with exact decimals; ConfigError when it is missing, too large, or not TOML."""
     try:
@@ -118,7 +134,7 @@ def read_toml(path: Path) -> Table:
     if len(data) > FILE_BYTES_MAX:
         raise ConfigError(str(path), "file", f"is {len(data)} bytes", f"keep it below {FILE_BYTES_MAX} bytes")
     try:
-        values = tomllib.loads(data.decode("utf-8"), parse_float=Decimal)
+        values = tomllib.loads(data.decode("utf-8"), parse_float=exact)
     except (ValueError, ArithmeticError, RecursionError) as error:  # 1e9999999999999999999, a thousand brackets
         raise ConfigError(str(path), "file", f"is not TOML in UTF-8: {error}", "correct the place named") from None
     return Table(str(path), "", values)

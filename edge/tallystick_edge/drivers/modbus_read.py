@@ -29,18 +29,20 @@ class UnitReader:
         self._guard, self._unit, self._limits, self._holes = guard, unit, limits, holes
         self._learned: list[Span] = []
         self._apart: set[Span] = set()
+        self._planned: tuple[list[Span], list[Span]] | None = None  # wanted, requests
 
     def forget(self) -> None:
         """Another meter may answer now."""
         self.absent.clear()
         self._learned.clear()
         self._apart.clear()
+        self._planned = None
 
     async def read(self, wanted: Sequence[Span], *, attempts: int = ATTEMPTS) -> list[RawRead]:
         """What the unit has of the wanted spans. Raises NoAnswer, WrongAnswer, LineDown, or Refused if nothing."""
         reads: list[RawRead] = []
         refused: Refused | None = None
-        for span in self._plan([span for span in wanted if span not in self.absent]):
+        for span in self._requests(wanted):
             try:
                 reads += await self._read(span, wanted, attempts)
             except Refused as refusal:
@@ -48,6 +50,13 @@ class UnitReader:
         if not reads and (refused is not None or wanted):
             raise refused or Refused(2, f"unit {self._unit} has none of the registers wanted")
         return reads
+
+    def _requests(self, wanted: Sequence[Span]) -> list[Span]:
+        """Of one poll: the same from poll to poll, until a refusal teaches something."""
+        wanted = list(wanted)
+        if self._planned is None or self._planned[0] != wanted:
+            self._planned = wanted, self._plan([span for span in wanted if span not in self.absent])
+        return self._planned[1]
 
     def _plan(self, wanted: Sequence[Span]) -> list[Span]:
         return plan_reads(wanted, self._holes, self._limits, self._learned, self._apart)
@@ -58,6 +67,7 @@ class UnitReader:
         except Refused as refused:
             if refused.code not in SPLITTING:
                 raise
+            self._planned = None
             inside = [part for part in wanted if span.covers(part)]
             holes = holes_in(span, inside)
             if holes:

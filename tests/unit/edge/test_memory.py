@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -12,10 +13,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tallystick_edge.certificate_dates import validity_dates
+from tallystick_edge.service import serve
 
 
-def certificate(begin: dt.datetime, end: dt.datetime) -> bytes:
-    key = ec.generate_private_key(ec.SECP256R1())
+def certificate(begin: dt.datetime, end: dt.datetime, key: ec.EllipticCurvePrivateKey | None = None) -> bytes:
+    key = key or ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a" * 32)])
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = builder.serial_number(x509.random_serial_number()).not_valid_before(begin).not_valid_after(end)
@@ -37,19 +39,88 @@ def test_whatever_is_no_certificate_is_a_value_error() -> None:
             validity_dates(bad)
 
 
-LAZY = """
+LOADED = """
 import sys
-from tallystick_edge.lazy import not_before_used
-not_before_used("urllib.request")
-import tallystick_edge.uplink.mqtt
-assert "http.client" not in sys.modules, "paho's import alone loaded it"
-import urllib.request
-assert urllib.request.getproxies is not None
-assert "http.client" in sys.modules
-from urllib.request import Request
+from tallystick_edge.lazy import CALLED, PLAIN, put_off
+put_off()
+import tallystick_edge.service, tallystick_edge.uplink.mqtt, tallystick_edge.drivers.modbus
+assert sys.modules["paho.mqtt.client"] and sys.modules["pymodbus.client"]
+loaded = [name for name in (*PLAIN, *CALLED) if getattr(sys.modules[name], "__spec__", None) is not None]
+assert not loaded, f"importing the agent alone loaded {loaded}"
+unused = ("argparse", "json", "decimal", "fractions", "secrets", "shutil", "tallystick_edge.cli", "pymodbus.simulator")
+loaded = [name for name in unused if name in sys.modules]
+assert not loaded, f"importing the agent alone loaded {loaded}"
+"""
+USED = """
+import asyncio, urllib.request
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+from pymodbus.client import AsyncModbusTlsClient
+from pymodbus.framer import FramerType
+assert str(urllib.request.Request("http://[::1]/").host) == "[::1]"
+assert sys.modules["urllib.request"].__spec__ is not None
+try:
+    load_ssh_private_key(b"no key", None)
+except ValueError as error:
+    assert "OpenSSH" in str(error), error
+else:
+    raise AssertionError("a key out of nothing")
+try:
+    AsyncModbusTlsClient("localhost", framer=FramerType.RTU)
+except TypeError as error:
+    assert "TLS" in str(error)
+else:
+    raise AssertionError("the real class refuses this")
 """
 
 
-def test_what_paho_never_uses_is_loaded_at_the_first_look_and_not_before() -> None:
-    done = subprocess.run([sys.executable, "-c", LAZY], capture_output=True, text=True, timeout=60, check=False)
+def test_the_agent_loads_nothing_it_does_not_use_and_what_was_put_off_is_there_when_used() -> None:
+    words = [sys.executable, "-c", LOADED + USED]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
+
+
+ECHO = """
+import asyncio, ssl, sys
+from tallystick_edge.lazy import put_off
+put_off()
+
+async def echo(reader, writer):
+    writer.write(await reader.read(100))
+    await writer.drain()
+    writer.close()
+
+async def main():
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(sys.argv[1])
+    client = ssl.create_default_context(cafile=sys.argv[1])
+    client.check_hostname = False
+    client.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    listening = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=server)
+    reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname(), ssl=client)
+    writer.write(b"as before")
+    assert await reader.read() == b"as before"
+    writer.close()
+    listening.close()
+
+asyncio.run(main())
+"""
+
+
+def test_tls_inside_the_event_loop_works_although_it_was_put_off(tmp_path: Path) -> None:
+    begin = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+    key = ec.generate_private_key(ec.SECP256R1())
+    clear = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem = certificate(begin, begin + dt.timedelta(days=2), key) + key.private_bytes(*clear)
+    (tmp_path / "both.pem").write_bytes(pem)
+    words = [sys.executable, "-c", ECHO, str(tmp_path / "both.pem")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_service_says_what_is_wrong_with_its_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert serve(["run", "--config", str(tmp_path / "none.toml")]) == 1
+    assert str(tmp_path / "none.toml") in capsys.readouterr().err
+    assert serve(["check-config", "--config", str(tmp_path / "none.toml")]) == 1

@@ -32,7 +32,7 @@ def event(code: EventCode, use: int, channel: int = 11, personal: bool = False) 
 
 
 def parts_of(items: list[Item]) -> list[Part]:
-    return cut(number(items, {})[0], {})
+    return list(cut(number(items, {})[0], {}))
 
 
 def context() -> SealContext:

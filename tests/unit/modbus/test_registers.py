@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -59,6 +60,18 @@ def test_the_mark_for_no_value_is_no_value() -> None:
 @pytest.mark.parametrize(("raw", "value"), [(5, 0), (15, 2), (25, 2), (26, 3)])
 def test_decimal_scales_round_to_nearest_ties_to_even(raw: int, value: int) -> None:
     assert decode_value(register(WireType.UINT16, scale=-1), read(raw.to_bytes(2, "big"))) == value
+
+
+@given(
+    st.floats(width=32, allow_nan=False, allow_infinity=False) | st.integers(-(2**31), 2**31 - 1),
+    st.integers(-12, 12),
+    st.integers(-6, 6),
+)
+def test_values_are_what_exact_fractions_round_to(raw: float, scale: int, exponent: int) -> None:
+    kind = WireType.FLOAT32 if isinstance(raw, float) else WireType.INT32
+    data = struct.pack(">f" if isinstance(raw, float) else ">i", raw)
+    exact = Fraction(raw) * Fraction(10) ** (scale - exponent)
+    assert decode_value(register(kind, scale=scale, exponent=exponent), read(data)) == round(exact)
 
 
 def test_words_come_out_of_the_read_that_covers_them() -> None:

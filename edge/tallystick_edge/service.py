@@ -1,0 +1,52 @@
+"""The running agent: `run --config FILE`, as the systemd unit starts it, until SIGTERM or SIGINT.
+For every other command it calls `cli`, with its parser of arguments that an agent would keep in memory for months."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tallystick_edge.app import App
+from tallystick_edge.clock import SystemEntropy, system_clock
+from tallystick_edge.config import EdgeConfig
+from tallystick_edge.config_toml import load_config
+from tallystick_edge.errors import EdgeError
+from tallystick_edge.logs import log_lines
+from tallystick_edge.notify import Notify
+
+
+def serve(arguments: Sequence[str]) -> int:
+    """Exit code of the command: 0 = done, 1 = refused with a reason, 2 = wrong arguments."""
+    match arguments:
+        case ["run", "--config", path]:
+            log_lines(None, verbose=False)
+            return _until_stopped(Path(path))
+        case _:
+            from tallystick_edge.cli import main
+
+            return main(arguments)
+
+
+def _until_stopped(path: Path) -> int:
+    try:
+        run(load_config(path))
+    except EdgeError as error:
+        print(f"tallystick-edge: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run(config: EdgeConfig) -> None:
+    """Run the agent. Raises EdgeError when it cannot start."""
+    asyncio.run(_run(config))
+
+
+async def _run(config: EdgeConfig) -> None:
+    app = App(config, system_clock(), SystemEntropy(), Notify())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, app.stop)
+    await app.run()
