@@ -123,8 +123,10 @@ class Agent:
                 await asyncio.sleep(STORE_AGAIN_MS / 1000)
 
     async def _flush_due(self) -> None:
-        """Until the next group commit, or until something urgent came."""
-        waits = (self._clock.sleep_ms(self._pace.flush_ms), self._changed.wait())
+        """Until the next group commit, or until something urgent came. Commits are due at multiples of their interval,
+        whatever the last one took: so no interval holds more than its own share of what is polled."""
+        wait_ms = self._pace.flush_ms - self._clock.uptime_ms() % self._pace.flush_ms
+        waits = (self._clock.sleep_ms(wait_ms), self._changed.wait())
         tasks = [asyncio.ensure_future(each) for each in waits]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -68,8 +68,12 @@ def number(
 
 @dataclass(slots=True)
 class _Draft:
-    readings: list[tuple[int, Reading]] = field(default_factory=list)
-    gauges: list[tuple[int, GaugeReading]] = field(default_factory=list)
+    """Numbers beside readings, not in pairs with them: all drafts of a batch are in memory at once."""
+
+    pages: list[int] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+    gauge_pages: list[int] = field(default_factory=list)
+    gauges: list[GaugeReading] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     raws: list[Raw] = field(default_factory=list)
 
@@ -86,9 +90,11 @@ def cut(numbered: Sequence[Numbered], descriptors: Mapping[int, H32]) -> Iterato
             drafts.append((key, draft))
         match each.item:
             case Reading() as reading:
-                draft.readings.append((each.number, reading))
+                draft.pages.append(each.number)
+                draft.readings.append(reading)
             case GaugeReading() as gauge:
-                draft.gauges.append((each.number, gauge))
+                draft.gauge_pages.append(each.number)
+                draft.gauges.append(gauge)
             case Happening() as happening:
                 draft.events.append(_event(each.number, happening))
             case RawRecord() as record:
@@ -120,7 +126,7 @@ def _key(item: Item) -> PartKey:
 
 def _falls(draft: _Draft, item: Item) -> bool:
     """Totals never fall inside a part; what was sealed again after a restore may start lower."""
-    return isinstance(item, Reading) and bool(draft.readings) and item.total < draft.readings[-1][1].total
+    return isinstance(item, Reading) and bool(draft.readings) and item.total < draft.readings[-1].total
 
 
 def _part(key: PartKey, draft: _Draft, descriptors: Mapping[int, H32]) -> Part:
@@ -129,8 +135,8 @@ def _part(key: PartKey, draft: _Draft, descriptors: Mapping[int, H32]) -> Part:
         channel=channel,
         descriptor=descriptors.get(channel, ZERO_H32),
         sensitivity=Sensitivity.PERSONAL if personal else Sensitivity.MONEY,
-        segments=tuple(_segment(run) for run in _runs_of(draft.readings)),
-        gauges=tuple(_gauge(run) for run in _gauge_runs_of(draft.gauges)),
+        segments=tuple(_segment(run) for run in _runs_of(zip(draft.pages, draft.readings, strict=True))),
+        gauges=tuple(_gauge(run) for run in _gauge_runs_of(zip(draft.gauge_pages, draft.gauges, strict=True))),
         events=tuple(draft.events),
         raws=tuple(draft.raws),
     )
@@ -144,7 +150,7 @@ def _joined(first: Moment, before: Moment, after: Moment) -> bool:
     return abs(drift) <= CLOCK_STEP_MS
 
 
-def _runs_of(readings: Sequence[tuple[int, Reading]]) -> list[list[tuple[int, Reading]]]:
+def _runs_of(readings: Iterable[tuple[int, Reading]]) -> list[list[tuple[int, Reading]]]:
     runs: list[list[tuple[int, Reading]]] = []
     for page, reading in readings:
         if runs and _continues(runs[-1], page, reading):
@@ -188,7 +194,7 @@ def _run_lengths(values: Sequence[int]) -> Runs:
     return runs[0][1] if len(runs) == 1 else tuple(runs)
 
 
-def _gauge_runs_of(readings: Sequence[tuple[int, GaugeReading]]) -> list[list[tuple[int, GaugeReading]]]:
+def _gauge_runs_of(readings: Iterable[tuple[int, GaugeReading]]) -> list[list[tuple[int, GaugeReading]]]:
     runs: list[list[tuple[int, GaugeReading]]] = []
     for page, reading in readings:
         if runs and _gauge_continues(runs[-1], page, reading):
