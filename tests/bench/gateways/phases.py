@@ -210,7 +210,7 @@ def _delivered(meters: Meters, since: float, until: float, seen: Counter[Value])
 
 
 async def killed(bench: Bench) -> None:
-    """kill -9 while all is well: what was read and not yet durable is at most one poll round, and one answer on its way."""
+    """kill -9 while all is well: what was given and not durable is at most one poll round and an answer on its way."""
     await bench.start()
     await asyncio.sleep(WARM_S)
     since = time.monotonic()
