@@ -82,7 +82,7 @@ class Gateway:
     async def restore_later(self) -> None:
         """Copy the card now, put the copy back after a while: what a person with a backup does."""
         made_ms, image = self._true.elapsed_ms(), self.disk.copy()
-        await asyncio.sleep(self._chance.expovariate(1 / 900))
+        await asyncio.sleep(self._chance.expovariate(1 / self._chance.choice((120, 900))))
         if self.calm:
             return
         while self.machine is not None:

@@ -131,6 +131,8 @@ class Wire:
         for copy in self._copies(answer.data):
             loop = asyncio.get_running_loop()
             loop.call_later(self._delay_s(), self._deliver, session, Incoming(answer.kind, copy), context=self._context)
+            if self.mqtt and not self.calm and self._chance.random() < self._rates.redelivered:
+                self._queue(Incoming(answer.kind, copy))  # its acknowledgement was lost: it comes again, however late
 
     def _deliver(self, session: SimSession, message: Incoming) -> None:
         if self.hole:

@@ -49,6 +49,7 @@ class Rates:
     glitch: float
     silent_every_s: float
     silent_s: float
+    redelivered: float  # an answer that a broker hands over once more when the gateway connects again
 
 
 def draw(chance: Random) -> Rates:
@@ -75,7 +76,7 @@ def draw(chance: Random) -> Rates:
         crash_at_commit=_often(chance, 0.0, 0.002, 0.02),
         disk_full_every_s=_often(chance, 0.0, 0.0, HOUR_S),
         disk_full_s=chance.choice((120.0, 900.0)),
-        restore_every_s=_often(chance, 0.0, 0.0, 0.0, HOUR_S, 1800.0),
+        restore_every_s=_often(chance, 0.0, 0.0, 0.0, HOUR_S, 1800.0, 900.0),
         server_crash_every_s=_often(chance, 0.0, HOUR_S, 600.0),
         server_down_s=chance.choice((1.0, 60.0, 600.0)),
         server_commit_fails=_often(chance, 0.0, 0.02),
@@ -86,4 +87,5 @@ def draw(chance: Random) -> Rates:
         glitch=_often(chance, 0.0, 0.0, 0.01),
         silent_every_s=_often(chance, 0.0, 0.0, 1200.0),
         silent_s=chance.choice((30.0, 300.0)),
+        redelivered=_often(chance, 0.0, 0.2, 0.5),
     )

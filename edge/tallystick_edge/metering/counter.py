@@ -72,9 +72,11 @@ def meter(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
     """Decide one value. Pure; the returned reading carries no use number yet."""
     decided = _decide(state, rule, seen)
     waiting = state.suspect
-    if waiting is None or waiting.reason is not WAITS or seen.value >= waiting.last:
+    if waiting is None or waiting.reason is not WAITS:
         return decided
-    # it waited for company and was contradicted: the record of it is all that stays
+    if seen.value >= waiting.last and not _is_other_meter(state, seen):
+        return decided
+    # it waited for company and was contradicted, or nobody can bear it out any more: the record of it stays
     total = state.base + waiting.last
     event = Happening(state.number, seen.at, EventCode.QUARANTINED, total=total, reason=Reason.IMPLAUSIBLE_JUMP)
     return replace(decided, events=(event, *decided.events))
@@ -85,7 +87,7 @@ def _decide(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
         return _set_aside(state, rule, seen, Reason.DECODE)
     if state.value is None or state.at is None:
         return _accept(state, seen, Reason.BEGIN)
-    if seen.serial is not None and state.serial is not None and seen.serial != state.serial:
+    if state.serial is not None and seen.serial is not None and _is_other_meter(state, seen):
         return _exchange(state, seen, state.value, state.serial, seen.serial)
     if state.suspect is not None and _is_other_level(state.suspect, rule, seen):
         return _set_aside(state, rule, seen, Reason.IMPLAUSIBLE_JUMP)
@@ -100,6 +102,10 @@ def _decide(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
     if seen.at.since_ms(state.at) is None and not _is_soon(rule, seen, risen):
         return _wait(state, rule, seen)
     return _good(state, rule, seen)
+
+
+def _is_other_meter(state: ChannelState, seen: Seen) -> bool:
+    return seen.serial is not None and state.serial is not None and seen.serial != state.serial
 
 
 def _good(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:

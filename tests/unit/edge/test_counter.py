@@ -142,6 +142,15 @@ def test_a_wrong_rise_after_an_unknown_outage_is_contradicted_and_told() -> None
     assert state.total == 102
 
 
+def test_what_waited_when_the_meter_was_exchanged_is_told() -> None:
+    state, _ = after_dark([50_100])
+    step = meter(state, COUNTER, Seen(unset_clock(EVERY), 90_000, "B"))
+    assert [(each.code, each.total) for each in step.events] == [
+        (EventCode.QUARANTINED, 50_100),
+        (EventCode.EXCHANGE, 100),
+    ]
+
+
 def test_a_register_that_a_use_hangs_on_needs_company_and_no_time() -> None:
     waiting, _ = after_dark([50_100] * CONFIRM_COUNT)
     believed, _ = after_dark([50_100] * CONFIRM_COUNT, replace(COUNTER, still_ms=0))
