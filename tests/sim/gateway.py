@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context
 from pathlib import Path
 from random import Random
@@ -66,6 +67,7 @@ class Gateway:
         self.machine: Machine | None = None
         self.core: Core | None = None
         self.calm = True
+        self._healed = asyncio.Event()
         self.lives = 0
         self.glitch, self.poll_ms = rates.glitch, rates.poll_ms
         answer = member.answer
@@ -76,8 +78,16 @@ class Gateway:
         """Boot after boot, until cancelled."""
         while True:
             await self._boot()
-            down_s = 1.0 if self.calm else self._chance.expovariate(1 / self._rates.gateway_down_s)
-            await asyncio.sleep(down_s)
+            if self.calm:
+                await asyncio.sleep(1.0)
+            else:
+                await self._stay_down(self._chance.expovariate(1 / self._rates.gateway_down_s))
+
+    async def _stay_down(self, seconds: float) -> None:
+        """Until then, or until everything heals."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._healed.wait()
 
     async def restore_later(self) -> None:
         """Copy the card now, put the copy back after a while: what a person with a backup does."""
@@ -155,6 +165,7 @@ class Gateway:
     def calm_down(self) -> None:
         """Nothing goes wrong any more; a death that was drawn is called off by a clean boot."""
         self.calm = self.disk.calm = self.wire.calm = True
+        self._healed.set()
         self.disk.full = self.wire.hole = False
         self.glitch = 0.0
         self.cellar.silent_until_ms = 0
