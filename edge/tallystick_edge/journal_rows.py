@@ -6,6 +6,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import cast
 
 from tallystick_protocol import cbor
@@ -103,13 +104,16 @@ def _item(row: object, moments: list[Moment], serials: list[str]) -> Item:
 
 
 def encode_channel(state: ChannelState) -> bytes:
-    suspect = state.suspect
-    aside = suspect and [int(suspect.reason), suspect.first, suspect.last, _moment(suspect.at), suspect.count]
-    if aside and suspect and suspect.since is not None:
-        aside.append(_moment(suspect.since))
+    aside = None if state.suspect is None else _aside(state.suspect)
     at = None if state.at is None else _moment(state.at)
     level = [state.generation, state.base, state.value, at, state.serial]
     return cbor.encode([VERSION, state.number, level, [state.pagination, state.event], aside])
+
+
+def _aside(suspect: Suspect) -> list[object]:
+    level = [int(suspect.reason), suspect.first, suspect.last, _moment(suspect.at), suspect.count]
+    older = None if suspect.older is None else _aside(replace(suspect.older, older=None))
+    return [*level, _moment(suspect.since), suspect.begun, older]
 
 
 def decode_channel(data: bytes) -> ChannelState:
@@ -137,8 +141,11 @@ def _channel(data: bytes) -> ChannelState:
 
 def _suspect(row: object) -> Suspect | None:
     match row:
-        case [int(reason), int(first), int(last), at, int(count), *since]:
-            return Suspect(Reason(reason), first, last, _to_moment(at), count, _to_moment(since[0]) if since else None)
+        case [int(reason), int(first), int(last), at, int(count), since, int(begun), older]:
+            times = _to_moment(at), count, _to_moment(since)
+            return Suspect(Reason(reason), first, last, *times, begun, _suspect(older))
+        case [int(reason), int(first), int(last), at, int(count)]:  # an agent of before levels had a company
+            return Suspect(Reason(reason), first, last, _to_moment(at), count, _to_moment(at), first)
         case _:
             return None
 

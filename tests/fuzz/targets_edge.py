@@ -129,7 +129,7 @@ def _vectors(profile: str) -> list[bytes]:
 def _journal_seeds() -> list[bytes]:
     moment = Moment(bytes(6), 1_000, 1_795_000_000_000, TimeQuality.S)
     reading = Reading(1, moment, 0, 0, 12, MeterState.OK, "7")
-    channel = ChannelState(1, 0, 0, 12, moment, "7", 3, 1, Suspect(Reason.IMPLAUSIBLE_JUMP, 5, 9, moment, 2))
+    channel = ChannelState(1, 0, 0, 12, moment, "7", 3, 1, Suspect(Reason.IMPLAUSIBLE_JUMP, 5, 9, moment, 2, moment, 5))
     event = Happening(1, moment, EventCode.USE_ENDED, 12, 3, "60")
     wash = WashState(Phase.RUNNING, 3, 4, WashSample(moment, 5, 6), 7, 8, 9, 10, moment)
     items = encode_items([reading, event])

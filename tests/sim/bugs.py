@@ -21,6 +21,7 @@ from tallystick_cloud.ledger import service as ledger
 from tallystick_cloud.log import service as log
 from tallystick_edge import core as edge_core
 from tallystick_edge import journal as edge_journal
+from tallystick_edge import restore as edge_restore
 from tallystick_edge.core import Core
 from tallystick_edge.journal import Journal
 from tallystick_edge.metering import counter
@@ -160,6 +161,17 @@ def _failed_is_not_happened(patches: Patches) -> None:
 def _no_plausibility(patches: Patches) -> None:
     """Any value above the last one is believed."""
     patches.put(counter, "_at_rated", lambda real: lambda rule, elapsed_ms, value: None)
+
+
+def _dark_is_believed(patches: Patches) -> None:
+    """The first value after a boot without a clock is a reading at once, and a level out of reach comes into reach."""
+    patches.put(counter, "_is_soon", lambda real: lambda rule, seen, risen: True)
+    patches.put(counter, "_is_other_level", lambda real: lambda suspect, rule, seen: False)
+
+
+def _below_the_books(patches: Patches) -> None:
+    """A restored card counts a new register on from its own old total."""
+    patches.put(edge_restore, "_lift", lambda real: lambda own, books, items: None)
 
 
 def _base_from_own_card(patches: Patches) -> None:
@@ -345,6 +357,7 @@ _ALL = (
     Bug("normal-instead-of-full", "the journal's commits are not synced", _normal_instead_of_full),
     Bug("sequence-reuse", "a restored card goes on in its old epoch", _sequence_reuse),
     Bug("base-from-own-card", "a restored card takes nothing from the books", _base_from_own_card),
+    Bug("below-the-books", "a restored card counts a new register from its own total", _below_the_books),
     Bug("no-watermark", "a segment is billed whatever was billed before", _no_watermark),
     Bug("clock-in-the-key", "a use is known by its time", _clock_in_the_key),
     Bug("arrival-order-rating", "uses are rated in the order of their arrival", _arrival_order),
@@ -354,6 +367,7 @@ _ALL = (
     Bug("failed-commit-ignored", "a failed group commit is taken for done", _failed_commit_ignored),
     Bug("failed-is-not-happened", "a commit whose answer was lost is done again", _failed_is_not_happened),
     Bug("no-plausibility", "a jump beyond the meter's rating is billed", _no_plausibility),
+    Bug("dark-is-believed", "a rise after an outage of unknown length needs no company", _dark_is_believed),
     Bug("correction-twice", "a late use's corrections are posted twice", _correction_twice),
     Bug("late-use-dropped", "a use from before the last closed day is dropped", _use_forgotten_at_close),
     Bug("log-loses-a-leaf", "now and then a leaf of the log is lost", _log_without_lock),

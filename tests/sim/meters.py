@@ -24,6 +24,7 @@ HOUSE_W_MAX = 9_000
 RATED_WH_PER_H = 12_000
 MODULUS = 100_000_000
 GLITCHES_WH = (2_000_000_000, 50_000, -50_000)  # more than a month at rated power; what some hours may bring; a fall
+FIRST_WRONG = 10  # times as often wrong is the first poll of a boot, when converters start too
 HABIT = Habit((WASH_30, WASH_60), (10 * MINUTE_MS, 20 * MINUTE_MS), aborted_percent=10)
 
 
@@ -212,7 +213,8 @@ class CellarDriver:
         self._give(sink, washer, WASHER, self._cellar.washer.register, self._cellar.washer.appliance.watts)
 
     def _give(self, sink: Sink, name: str, channel: int, register: Register, watts: int) -> None:
-        glitch = self._glitch and not self._glitched and self._chance.random() < self._glitch
+        often = self._glitch * (1 if self._clock.uptime_ms() else FIRST_WRONG)
+        glitch = often and not self._glitched and self._chance.random() < often
         self._glitched = bool(glitch)  # a glitch is one poll long: two that follow each other are a new level
         value = register.shown
         if glitch:

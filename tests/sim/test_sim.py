@@ -44,7 +44,9 @@ def test_a_planted_bug_is_found(name: str) -> None:
     assert found.seed is not None, f"{name} was not found in the seeds 1 to 4"
 
 
-def test_a_world_that_turns_in_circles_is_a_finding() -> None:
+def test_a_world_that_turns_in_circles_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.loop.STEPS_MAX", 5_000)
+
     async def spin(loop: SimLoop) -> None:
         while True:  # noqa: ASYNC110 - it is what must be noticed
             await asyncio.sleep(0)

@@ -14,14 +14,17 @@ from tallystick_edge.items import Moment, Reading
 class Suspect:
     """Values set aside because they do not follow the last good one; `count` of them follow each other plausibly.
 
-    `since`: when this boot saw the first of them."""
+    `first` begins their level, `begun` the values that have followed each other without an unknown outage between them,
+    `since` is when this boot saw that. `older`: a level with company that this one put in doubt."""
 
     reason: Reason
     first: int
     last: int
     at: Moment
     count: int
-    since: Moment | None = None
+    since: Moment
+    begun: int
+    older: Suspect | None = None
 
 
 @dataclass(frozen=True, slots=True)

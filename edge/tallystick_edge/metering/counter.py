@@ -89,7 +89,7 @@ def _decide(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
         return _accept(state, seen, Reason.BEGIN)
     if state.serial is not None and seen.serial is not None and _is_other_meter(state, seen):
         return _exchange(state, seen, state.value, state.serial, seen.serial)
-    if state.suspect is not None and _is_other_level(state.suspect, rule, seen):
+    if _is_other_level(state.suspect, rule, seen):
         return _set_aside(state, rule, seen, Reason.IMPLAUSIBLE_JUMP)
     allowed = _allowed(rule, seen.at, state.at, seen.value)
     risen = seen.value - state.value
@@ -173,45 +173,62 @@ def _set_aside(state: ChannelState, rule: CounterRule, seen: Seen, reason: Reaso
     if suspect.count == 1:
         event = Happening(state.number, seen.at, EventCode.QUARANTINED, total=state.base + seen.value, reason=reason)
         return Metered(replace(state, suspect=suspect), None, (event,))
-    if suspect.count < CONFIRM_COUNT or suspect.last == suspect.first or reason is Reason.DECODE:
+    if suspect.count < CONFIRM_COUNT or suspect.last == suspect.begun or reason is Reason.DECODE:
         return Metered(replace(state, suspect=suspect), None)
     event = Happening(state.number, seen.at, EventCode.RESET, total=state.total, reason=reason)
     return _rebase(state, seen, state.total - suspect.first, event, Reason.GENERATION)
 
 
 def _follow(suspect: Suspect | None, rule: CounterRule, seen: Seen, reason: Reason) -> Suspect:
-    fresh = Suspect(reason, seen.value, seen.value, seen.at, 1, seen.at)
-    if suspect is None or suspect.reason is not reason or seen.value < suspect.last:
-        return fresh
-    allowed = _allowed(rule, seen.at, suspect.at, seen.value)
-    if allowed is not None and seen.value - suspect.last > allowed:
-        return fresh
-    since = seen.at if suspect.since is None or suspect.since.boot != seen.at.boot else suspect.since
-    return replace(suspect, last=seen.value, at=seen.at, count=suspect.count + 1, since=since)
+    """The level that a value set aside goes on from, or a new one. A level with company is not forgotten for one value
+    that does not fit it."""
+    levels = [] if suspect is None else [suspect, suspect.older]
+    for level in levels:
+        if level is not None and level.reason is reason and _fits(level, rule, seen):
+            return _gone_on(level, rule, seen)
+    return Suspect(reason, seen.value, seen.value, seen.at, 1, seen.at, seen.value, _with_company(suspect))
 
 
-def _is_other_level(suspect: Suspect, rule: CounterRule, seen: Seen) -> bool:
+def _gone_on(level: Suspect, rule: CounterRule, seen: Seen) -> Suspect:
+    """After another outage of unknown length it may be the same level; its values need company anew."""
+    if seen.at.boot == level.at.boot:
+        return replace(level, last=seen.value, at=seen.at, count=level.count + 1)
+    if _is_soon(rule, seen, seen.value - level.last):
+        return replace(level, last=seen.value, at=seen.at, count=level.count + 1, since=seen.at)
+    older = _with_company(level)
+    return replace(level, last=seen.value, at=seen.at, count=1, since=seen.at, begun=seen.value, older=older)
+
+
+def _with_company(suspect: Suspect | None) -> Suspect | None:
+    """The newest level that lasted longer than a wrong value does."""
+    if suspect is None or suspect.count > GLITCH_POLLS:
+        return None if suspect is None else replace(suspect, older=None)
+    return suspect.older
+
+
+def _fits(level: Suspect, rule: CounterRule, seen: Seen) -> bool:
+    allowed = _allowed(rule, seen.at, level.at, seen.value)
+    return seen.value >= level.last and (allowed is None or seen.value - level.last <= allowed)
+
+
+def _is_other_level(suspect: Suspect | None, rule: CounterRule, seen: Seen) -> bool:
     """Whether a value goes on from one that cannot have been reached from the last good one: then it cannot either, and
     no time that passes makes it so. One alone may be a glitch; across a boot it counts when little was used since."""
-    if suspect.reason is not Reason.IMPLAUSIBLE_JUMP or seen.value < suspect.last:
+    if suspect is None:
         return False
-    risen = seen.value - suspect.last
-    allowed = _allowed(rule, seen.at, suspect.at, seen.value)
-    if allowed is not None and risen > allowed:
-        return False
-    return suspect.count > GLITCH_POLLS or (seen.at.boot != suspect.at.boot and _is_soon(rule, seen, risen))
+    if suspect.reason is not Reason.IMPLAUSIBLE_JUMP or not _fits(suspect, rule, seen):
+        return _is_other_level(suspect.older, rule, seen)
+    is_near = seen.at.boot != suspect.at.boot and _is_soon(rule, seen, seen.value - suspect.last)
+    return suspect.count > GLITCH_POLLS or suspect.begun != suspect.first or is_near
 
 
 def _wait(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
     """Nobody knows how long it was dark, so that almost any rise is possible, and a wrong one too. It is billed when
     enough values have followed each other and the register moved, or stood still for longer than a converter that
     hangs; a wrong one is contradicted before. Totals lose nothing by waiting."""
-    suspect = state.suspect
-    if suspect is not None and seen.at.boot != suspect.at.boot and not _is_soon(rule, seen, seen.value - suspect.last):
-        suspect = None  # it was dark once more
-    suspect = _follow(suspect, rule, seen, WAITS)
-    stood_ms = 0 if suspect.since is None else seen.at.uptime_ms - suspect.since.uptime_ms
-    is_still = suspect.last == suspect.first and stood_ms < rule.still_ms
+    suspect = _follow(state.suspect, rule, seen, WAITS)
+    stood_ms = seen.at.uptime_ms - suspect.since.uptime_ms
+    is_still = suspect.last == suspect.begun and stood_ms < rule.still_ms
     if suspect.count < CONFIRM_COUNT or is_still:
         return Metered(replace(state, suspect=suspect), None)
     return _good(state, rule, seen)

@@ -187,7 +187,9 @@ def test_readings_move_their_channel_on_without_a_row_of_its_own(path: Path) -> 
 
 def test_a_row_that_says_more_than_its_readings_wins_over_older_ones(path: Path) -> None:
     journal = Journal.open(path, PREV)
-    aside = ChannelState(1, 0, -5, 105, READING.at, "4711", suspect=Suspect(Reason.FELL, 1, 1, moment(6_000), 1))
+    aside = ChannelState(
+        1, 0, -5, 105, READING.at, "4711", suspect=Suspect(Reason.FELL, 1, 1, moment(6_000), 1, moment(6_000), 1)
+    )
     journal.flush(Flush([READING], [aside]))
     journal.flush(Flush([EVENT], [aside]))
     assert Journal.open(path, PREV).load().channels == {1: aside}
@@ -198,7 +200,9 @@ def test_a_row_that_says_more_than_its_readings_wins_over_older_ones(path: Path)
 
 def test_a_flush_that_found_the_disk_full_forgets_nothing_when_it_is_tried_again(path: Path) -> None:
     journal = Journal.open(path, PREV)
-    aside = ChannelState(1, 0, 0, 5, moment(0), None, suspect=Suspect(Reason.FELL, 1, 1, moment(6_000), 1))
+    aside = ChannelState(
+        1, 0, 0, 5, moment(0), None, suspect=Suspect(Reason.FELL, 1, 1, moment(6_000), 1, moment(6_000), 1)
+    )
     many = [replace(READING, value=105 + index, at=moment(index)) for index in range(3_000)]
     pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
     journal._db.execute(f"PRAGMA max_page_count = {pages + 1}")
