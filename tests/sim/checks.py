@@ -31,6 +31,7 @@ from tallystick_cloud.ledger.audit import audit
 from tallystick_edge.metering.counter import CONFIRM_COUNT
 from tallystick_protocol import merkle
 from tallystick_protocol.codes import LogType
+from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.ids import H32, channel_hash, use_id
 from tallystick_protocol.part import Part
 from tallystick_protocol.records import log_leaf
@@ -283,7 +284,10 @@ def _arrived(conn: Connection, gateway: Gateway, sealed_ms: int, wrong: Wrong) -
     cellar, found = gateway.cellar, Counter[tuple[int, bytes, int]]()
     query = select(schema.part.c.data).where(schema.part.c.gid == gateway.gid, schema.part.c.data.is_not(None))
     for data in conn.execute(query).scalars():
-        part = Part.decode(bytes(data))
+        try:
+            part = Part.decode(bytes(data))
+        except ProtocolError:
+            continue  # spoilt on the way: its readings must have come once more
         for segment in part.segments:
             found.update((part.channel, segment.at.boot, each.uptime_ms) for each in segment.readings())
     for name, channel in ((f"house-{gateway.name}", HOUSE), (f"washer-{gateway.name}", WASHER)):

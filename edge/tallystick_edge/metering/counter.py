@@ -200,10 +200,11 @@ def _gone_on(level: Suspect, rule: CounterRule, seen: Seen) -> Suspect:
 
 
 def _with_company(suspect: Suspect | None) -> Suspect | None:
-    """The newest level that lasted longer than a wrong value does."""
-    if suspect is None or suspect.count > GLITCH_POLLS:
-        return None if suspect is None else replace(suspect, older=None)
-    return suspect.older
+    """The newest level that lasted longer than a wrong value does. One that waits loses nothing by beginning anew, and
+    what contradicts it counts."""
+    if suspect is None or suspect.reason is WAITS:
+        return None
+    return replace(suspect, older=None) if suspect.count > GLITCH_POLLS else suspect.older
 
 
 def _fits(level: Suspect, rule: CounterRule, seen: Seen) -> bool:
