@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from tallystick_edge.journal_rows import decode_channel, encode_channel
 from tallystick_edge.metering.channel import ChannelState
 from tallystick_edge.metering.counter import CONFIRM_COUNT, CounterRule, Metered, Seen, meter
 from tallystick_edge.metering.silence import gap
+from tallystick_protocol import cbor
 from tallystick_protocol.codes import EventCode, Reason, TimeQuality
 
 EVERY = 5_000
@@ -190,6 +192,25 @@ def test_a_silent_meter_has_one_gap_after_three_missed_polls() -> None:
 def test_a_channel_state_survives_the_journal() -> None:
     state, _ = feed([100, 3])
     assert decode_channel(encode_channel(state)) == state
+
+
+def test_a_level_with_company_is_not_forgotten_for_one_wrong_value() -> None:
+    """All that was counted on it since it began is billed, also after a restart."""
+    state, _ = feed([100, 50_100, 50_100, 50_100, 90_000_000])
+    assert decode_channel(encode_channel(state)) == state
+    assert state.suspect is not None
+    assert state.suspect.older is not None
+    state, steps = feed([50_101, 50_102], decode_channel(encode_channel(state)), start_ms=5 * EVERY)
+    assert codes(steps) == [EventCode.RESET]
+    assert state.total == 102
+
+
+def test_a_suspect_of_an_older_agent_is_read() -> None:
+    state, _ = feed([100, 3])
+    assert state.suspect is not None
+    version, number, level, numbers, aside = cast(list[object], cbor.decode(encode_channel(state)))
+    old = cbor.encode([version, number, level, numbers, cast(list[object], aside)[:5]])
+    assert decode_channel(old) == state
 
 
 @given(st.lists(st.integers(-10, 200_000), max_size=60))
