@@ -53,6 +53,11 @@ def orders(run: Run) -> dict[str, Order]:
     }
 
 
+def blocks(run: Run) -> dict[str, list[str]]:
+    """Payment information id -> the end-to-end ids in it."""
+    return {name: [one.end_to_end for one in debits_in] for name, debits_in in debits.blocks_of(run).items()}
+
+
 def reject(conn: Connection, community: str, run: Run, rejected: Mapping[bytes, str], now_ms: int) -> int:
     """Debits that the bank will not execute, with its reasons: due again, nothing was booked; how many."""
     told = {one: (Outcome.REJECTED, why or None) for one, why in rejected.items()}

@@ -16,12 +16,13 @@ REJECTED = "RJCT"
 
 @dataclass(frozen=True, slots=True)
 class StatusLine:
-    """What the bank said of one payment, by its end-to-end id; None: of the whole file or block."""
+    """What the bank said of one payment, by its end-to-end id; None: of a whole block, by the id that we gave it."""
 
     where: str
     end_to_end: str | None
     status: str
     reason: str
+    block: str | None = None
 
     @property
     def is_rejected(self) -> bool:
@@ -61,7 +62,7 @@ def _lines(body: Node) -> Iterator[StatusLine]:
         payments = list(block.all("TxInfAndSts"))
         status = block.text("PmtInfSts")
         if status == REJECTED and not payments:
-            yield StatusLine(block.path, None, status, _reason(block))
+            yield StatusLine(block.path, None, status, _reason(block), block.text("OrgnlPmtInfId"))
         for one in payments:
             told = one.text("TxSts") or status
             if told is None:

@@ -79,7 +79,7 @@ def reported_text(one: Reported) -> str:
         return f"{head}: nothing is rejected; a statement will show what was paid"
     again = "owed again; the next run pays them" if one.what is RunKind.PAYOUT else "due again"
     lines = [f"{head}: {one.rejected} rejected, {again}"]
-    lines += [f"  {line.end_to_end or 'all'}: {line.reason or 'no reason given'}" for line in one.report.lines
+    lines += [f"  {line.end_to_end or line.block or 'all'}: {line.reason or 'no reason given'}" for line in one.report.lines
               if line.is_rejected]  # fmt: skip
     return "\n".join(lines)
 

@@ -4,7 +4,7 @@ It never books an entry twice, never drops one, and takes a whole file or nothin
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -214,7 +214,11 @@ def take_report(conn: Connection, community: str, data: bytes, now_ms: int) -> R
         count = _reject_payouts(conn, community, report, run, now_ms)
     else:
         count = debits_in.reject(
-            conn, community, run, _rejected_ids(report, debits_in.orders(run), what, number), now_ms
+            conn,
+            community,
+            run,
+            _rejected_ids(report, debits_in.orders(run), debits_in.blocks(run), what, number),
+            now_ms,
         )
     row = {"community": community, "report": report.id, "content": content, "run": run.stored.id}
     store.insert_report(conn, {**row, "status": report.status, "rejected": count, "taken_ms": now_ms})
@@ -240,7 +244,7 @@ def _reject_payouts(conn: Connection, community: str, report: StatusReport, run:
         for one in run.payouts
     }
     number = run.stored.number
-    rejected = _rejected_ids(report, orders, RunKind.PAYOUT, number)
+    rejected = _rejected_ids(report, orders, {model.block_of(run): orders}, RunKind.PAYOUT, number)
     if rejected:
         if run.stored.state is RunState.WRITTEN:
             payouts.mark_sent(conn, community, number, run.stored.collector, now_ms)
@@ -248,11 +252,22 @@ def _reject_payouts(conn: Connection, community: str, report: StatusReport, run:
     return len(rejected)
 
 
-def _rejected_ids(report: StatusReport, orders: Mapping[str, Order], what: RunKind, number: int) -> dict[bytes, str]:
-    """What the bank will not execute, each with its reason; BankInRefused for a stranger or one that is done."""
-    whole = report.rejects_all or any(line.is_rejected and line.end_to_end is None for line in report.lines)
-    why = next((line.reason for line in report.lines if line.end_to_end is None), "")
-    named = dict.fromkeys(orders, why) if whole else {}
+def _rejected_ids(
+    report: StatusReport,
+    orders: Mapping[str, Order],
+    blocks: Mapping[str, Iterable[str]],
+    what: RunKind,
+    number: int,
+) -> dict[bytes, str]:
+    """What the bank will not execute, each with its reason; BankInRefused for a stranger or one that is done.
+
+    A block that is rejected without naming it can only be all of the file.
+    """
+    whole = report.rejects_all
+    named = dict.fromkeys(orders, "") if whole else {}
+    for line in report.lines:
+        if line.end_to_end is None and line.is_rejected:
+            named |= dict.fromkeys(blocks.get(line.block or "", orders), line.reason)
     for line in report.lines:
         if line.end_to_end is not None and line.end_to_end not in orders:
             raise BankInRefused(line.where, f"names {line.end_to_end}, which is not in {what.value} {number}")

@@ -140,6 +140,25 @@ def test_a_rejected_first_is_due_again_and_first_again(town: DebitTown) -> None:
     town.check_closes()
 
 
+def test_a_rejected_block_leaves_the_other_one(town: DebitTown) -> None:
+    town.sign_again("Ben", SequenceType.RECURRENT)
+    file = town.written()
+    first, recurring = pain_xsd.texts(file, "PmtInfId")
+    report = town.bank.execute(file, DAY, {one.end_to_end for one in town.debits().debits if one.debtor.name == "Ben"})
+    head, tail = report.split(b"<OrgnlPmtInfAndSts>")
+    block = f"<OrgnlPmtInfId>{recurring}</OrgnlPmtInfId><PmtInfSts>RJCT</PmtInfSts></OrgnlPmtInfAndSts>"
+    told = town.take(head + b"<OrgnlPmtInfAndSts>" + block.encode() + tail.split(b"</OrgnlPmtInfAndSts>")[1])
+    assert isinstance(told, Reported)
+    assert told.rejected == 1
+    assert first != recurring
+    town.statement(DAY)
+    assert {one.debtor.name: one.outcome for one in town.debits().debits} == {
+        "Anna": Outcome.COLLECTED,
+        "Ben": Outcome.REJECTED,
+    }
+    town.check_closes()
+
+
 def test_blocks_booked_as_one_and_by_amount_alone(town: DebitTown) -> None:
     town.sign_again("Ben", SequenceType.RECURRENT)
     file = town.written()
