@@ -79,8 +79,9 @@ def reported_text(one: Reported) -> str:
         return f"{head}: nothing is rejected; a statement will show what was paid"
     again = "owed again; the next run pays them" if one.what is RunKind.PAYOUT else "due again"
     lines = [f"{head}: {one.rejected} rejected, {again}"]
-    lines += [f"  {line.end_to_end or line.block or 'all'}: {line.reason or 'no reason given'}" for line in one.report.lines
-              if line.is_rejected]  # fmt: skip
+    for line in one.report.lines:
+        if line.is_rejected:
+            lines.append(f"  {line.end_to_end or line.block or 'all'}: {line.reason or 'no reason given'}")
     return "\n".join(lines)
 
 
