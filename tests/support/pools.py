@@ -203,8 +203,9 @@ class Community:
         return {(account, names[party]): nano for (_, account, party, _), nano in found.items() if nano}
 
 
-def open_community(url: str = "sqlite://", text: str | None = None, state: str = "live") -> Community:
-    return Community(open_books(url, town(state), {"cer.toml": text or toml()}, T0, "cer"))
+def open_community(url: str = "sqlite://", text: str | None = None, state: str = "live", more: str = "") -> Community:
+    """`more`: what the town file has beside the parties and the contract."""
+    return Community(open_books(url, town(state) + more, {"cer.toml": text or toml()}, T0, "cer"))
 
 
 def proof_of(cer: Community, name: str, interval: str = "2026-01-01T00:00") -> tuple[PoolProof, Policy]:
@@ -217,3 +218,16 @@ def proof_of(cer: Community, name: str, interval: str = "2026-01-01T00:00") -> t
     period = service.moment_span(versions[-1].contract, interval)
     found = database.read_now(prove, context, versions, party_id, period)
     return found, database.read_now(policy_of, context, party_id)
+
+
+def site() -> str:
+    """A gateway that reads every meter of the contracts above."""
+    found = ['[[site]]\nid = "street"\nname = "Street"\n']
+    for number, meter in enumerate([*(one[0] for one in PLANTS), *(one[0] for one in CONSUMERS)], 1):
+        quantity = "1-0:2.8.0" if number <= len(PLANTS) else "1-0:1.8.0"
+        found.append(
+            f'[[asset]]\nid = "{meter}"\nname = "{meter}"\nkind = "meter"\n'
+            f'[[site.channel]]\nnumber = {number}\nmeter = "m-{meter}"\nasset = "{meter}"\nquantity = "{quantity}"\n'
+            f'unit = "Wh"\nform = "interval"\nprofile = "test"\nserial = "S{number}"\ntype_approval = "IT-1"\n'
+        )
+    return "".join(found)

@@ -113,6 +113,9 @@ def try_on_uses(parsed: argparse.Namespace) -> int:
     else:
         draft = _read(parsed.file, people)
         usages = _of_file(parsed, draft, people)
+    if draft.contract.pool is not None:
+        reason = "has a [pool], which shares the energy of its meters: try it in shadow with tallystick pool show"
+        raise BadInput(str(parsed.file), reason)
     found = simulate.simulate(draft.contract, usages)
     bill = {} if parsed.bill is None else simulate.old_bill(_text(parsed.bill), people)
     names = {party: name for name, party in people.items()}

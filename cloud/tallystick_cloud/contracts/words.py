@@ -9,6 +9,7 @@ from fractions import Fraction
 from babel.numbers import format_decimal
 from tallystick_protocol.money.contract import Contract, Mode, RatingPeriod
 from tallystick_protocol.money.numbers import NANO, Exact, Ratio
+from tallystick_protocol.money.pool import PriceClass
 from tallystick_protocol.money.split import Scope, Step
 from tallystick_protocol.money.tariff import EVERY_DAY, Band, Tariff, Window
 
@@ -39,8 +40,10 @@ class Term:
 
 
 def price_list(contract: Contract, w: Wording) -> tuple[PriceLine, ...]:
-    """Every tier of every band, in contract order."""
+    """Every tier of every band, or every class of a pool, in contract order."""
     tariff = contract.tariff
+    if contract.pool is not None:
+        return tuple(PriceLine(one.name, "", worth(one, contract, w), "") for one in contract.pool.classes)
     found = []
     for band in tariff.bands:
         below = 0
@@ -75,6 +78,14 @@ def price(number: Exact, contract: Contract, w: Wording) -> str:
     )
 
 
+def worth(one: PriceClass, contract: Contract, w: Wording) -> str:
+    """EUR 130.00 per MWh, or EUR 130.00 - 90.00 per MWh over the prices of a series."""
+    values = [decimal(one.worth(at.fraction()), w, places=2) for at, _ in one.knots]
+    return w.gettext("{currency} {amount} per {unit}").format(
+        currency=contract.unit, amount=" - ".join(values), unit=contract.tariff.price_unit
+    )
+
+
 def when(band: Band, w: Wording) -> str:
     """What a band is for."""
     _ = w.gettext
@@ -86,7 +97,9 @@ def when(band: Band, w: Wording) -> str:
 
 
 def who(step: Step, contract: Contract) -> str:
-    """The parties of a step, with their weights when there are several."""
+    """The parties of a step, with their weights when there are several; or the group of a pool."""
+    if step.group is not None:
+        return step.group.value
     if len(step.to) == 1:
         return contract.party_name(step.to[0][0])
     whole = sum(weight for _, weight in step.to)

@@ -15,6 +15,7 @@ from tallystick_protocol.money.zone import Offsets, offsets_of
 from tallystick_cloud.contracts.model import Version
 
 from . import store
+from .metered import metered
 from .model import HOUR_MS, Facts, Reading, pool_of
 
 GRID_LEVEL = 0  # nobody signed it: it is what the file says
@@ -23,7 +24,7 @@ WEIGHT_BYTES = 4
 
 def facts_of(conn: Connection, community: str, versions: Sequence[Version], period: Period) -> Facts:
     """Everything that counts for these versions in a period."""
-    readings = {
+    grid = {
         (meter, Direction(direction), start): Reading(wh, GRID_LEVEL)
         for (meter, direction, start), (_, wh) in store.energy(conn, community, period.from_ms, period.to_ms).items()
     }
@@ -31,6 +32,7 @@ def facts_of(conn: Connection, community: str, versions: Sequence[Version], peri
     for series in {pool_of(one).series for one in versions} - {None}:
         found = store.prices(conn, community, str(series), period.from_ms - HOUR_MS, period.to_ms)
         prices |= {start: Exact.of(price) for start, (_, price) in found.items()}
+    readings = metered(conn, community, versions, period) | grid
     return Facts(readings, prices, _weights(conn, community, versions))
 
 

@@ -25,6 +25,10 @@ NOBODY = PartyId(bytes(16))
 """Whose name was erased: what comes to them waits in suspense."""
 
 
+Key = tuple[str, Direction, int]
+"""(meter, direction, start of the interval in ms)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What one meter counted in one interval, and how good the evidence is: 0 from an uploaded file."""
@@ -38,7 +42,7 @@ class Facts:
     """What is known of a period: readings by (meter, direction, start), prices by start, coefficients by (file, meter,
     start)."""
 
-    readings: Mapping[tuple[str, Direction, int], Reading]
+    readings: Mapping[Key, Reading]
     prices: Mapping[int, Exact] = field(default_factory=dict)
     weight: Callable[[bytes, str, int], int | None] = lambda h, meter, start: None
 
