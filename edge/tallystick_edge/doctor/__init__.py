@@ -1,2 +1,2 @@
 """`tallystick-edge doctor`: what is wrong with this gateway, which part it is, and what a person does next.
-It looks and tells; it repairs nothing, sends nothing to meters, and is harmless beside a running agent."""
+It looks and tells; it repairs nothing, and beside a running agent it asks no meter."""

@@ -1,4 +1,4 @@
-"""Are the lines and adapters of the configuration there, and may this user open them? No meter is asked anything."""
+"""Are the lines and adapters of the configuration there, and may this user open them? `meters.py` asks the meters."""
 
 from __future__ import annotations
 

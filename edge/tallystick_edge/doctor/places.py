@@ -74,20 +74,30 @@ def _is_open(path: Path) -> bool:
 
 
 def _agent(data: Path, machine: Machine) -> Verdict:
-    """The kernel's list of locks says who holds ours; trying to take it could keep a starting agent out."""
     lock = data / LOCK_FILE
     step = "start it: systemctl start tallystick-edge; its log: journalctl -u tallystick-edge"
     if not lock.exists():
         return warn("AGENT", str(data), "never ran here", step)
-    number = str(lock.stat().st_ino)
     try:
-        lines = machine.locks.read_text().splitlines()
+        process = agent_of(data, machine)
     except OSError as error:
         return warn("AGENT", str(machine.locks), f"cannot be read: {error.strerror}", "run the doctor as root")
-    for words in (line.split() for line in lines):
-        if len(words) > 5 and words[1] == "FLOCK" and words[5].rpartition(":")[2] == number:
-            return ok("AGENT", str(data), f"runs as process {words[4]}")
+    if process is not None:
+        return ok("AGENT", str(data), f"runs as process {process}")
     return warn("AGENT", str(data), "does not run", step)
+
+
+def agent_of(data: Path, machine: Machine) -> str | None:
+    """The process that holds our lock, as the kernel's list of locks says it: trying to take the lock could keep a
+    starting agent out. None when nobody does; OSError when the list cannot be read."""
+    lock = data / LOCK_FILE
+    if not lock.exists():
+        return None
+    number = str(lock.stat().st_ino)
+    for words in (line.split() for line in machine.locks.read_text().splitlines()):
+        if len(words) > 5 and words[1] == "FLOCK" and words[5].rpartition(":")[2] == number:
+            return words[4]
+    return None
 
 
 def _clock(clock: Clock, machine: Machine) -> Verdict:

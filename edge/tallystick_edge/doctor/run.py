@@ -1,4 +1,4 @@
-"""All checks in the order in which a person would look: configuration, machine, store, network, devices.
+"""All checks in the order in which a person would look: configuration, machine, store, network, devices, meters.
 A check that fails by a bug is a verdict too, so that the others still speak."""
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from tallystick_edge.clock import real_utc, system_clock
 from tallystick_edge.config import EdgeConfig
 from tallystick_edge.config_toml import load_config
 from tallystick_edge.doctor.devices import check_devices
+from tallystick_edge.doctor.meters import check_meters
 from tallystick_edge.doctor.network import check_network
 from tallystick_edge.doctor.places import Machine, check_places
 from tallystick_edge.doctor.store import check_store
@@ -46,3 +47,4 @@ def _checks(
     yield "JOURNAL", lambda: check_store(config, clock.utc_ms())
     yield "ENROLMENT", lambda: check_network(config, now)
     yield "LINE-DEVICE", lambda: check_devices(config, machine)
+    yield "METER-ANSWER", lambda: check_meters(config, clock, machine)

@@ -68,7 +68,7 @@ def _receipts(db: sqlite3.Connection, path: Path, config: EdgeConfig, now_ms: in
     if newest is None:
         return warn("RECEIPT-AGE", str(path), "no receipt yet", step)
     age_s = max(0, now_ms - newest) // 1000
-    seen = f"the newest receipt is {_age(age_s)} old"
+    seen = f"the newest receipt is {age(age_s)} old"
     if age_s > max(DAY_S, HEARTBEATS_LATE * config.uplink.heartbeat_ms // 1000):
         return fail("RECEIPT-AGE", str(path), seen, step)
     if age_s > HEARTBEATS_LATE * config.uplink.heartbeat_ms // 1000:
@@ -76,7 +76,8 @@ def _receipts(db: sqlite3.Connection, path: Path, config: EdgeConfig, now_ms: in
     return ok("RECEIPT-AGE", str(path), seen)
 
 
-def _age(seconds: int) -> str:
+def age(seconds: int) -> str:
+    """For people."""
     for size, name in ((DAY_S, "d"), (3_600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds // size} {name}"

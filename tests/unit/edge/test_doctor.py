@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from support.aggregator import TestAggregator
+from support.modbus import SetTruth
 from tallystick_edge import app as app_module
 from tallystick_edge.app import App
 from tallystick_edge.cli import main
@@ -24,6 +25,12 @@ from tallystick_edge.doctor.places import Machine, check_places
 from tallystick_edge.doctor.run import examine
 from tallystick_edge.doctor.store import BACKLOG_FAIL, BACKLOG_WARN, check_store
 from tallystick_edge.doctor.verdict import Level, Verdict, as_text
+from tallystick_edge.items import Moment
+from tallystick_edge.journal_rows import encode_channel
+from tallystick_edge.metering.channel import ChannelState
+from tallystick_protocol.codes import TimeQuality
+from tallystick_sim.modbus.faults import UnitFaults
+from tallystick_sim.modbus.sdm120 import Sdm120
 from tallystick_sim.modbus.tcp import MeterServer
 from tallystick_sim.ports import any_free
 
@@ -65,6 +72,7 @@ class Site:
     folder: Path
     machine: Machine
     aggregator: TestAggregator
+    meter: UnitFaults
 
     @property
     def path(self) -> Path:
@@ -87,6 +95,7 @@ def worst(verdicts: Sequence[Verdict]) -> dict[str, Verdict]:
 @asynccontextmanager
 async def site_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
     meter = MeterServer()
+    faults = meter.attach(1, Sdm120(SetTruth(5_000), 1))
     await meter.start()
     aggregator = TestAggregator(folder)
     await aggregator.start()
@@ -103,7 +112,7 @@ async def site_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     machine = Machine(folder / "locks", folder / "throttled", folder / "none", folder / "hci", folder / "bus")
     machine.locks.write_text("")
     try:
-        yield Site(folder, machine, aggregator)
+        yield Site(folder, machine, aggregator, faults)
     finally:
         await aggregator.stop()
         await meter.stop()
@@ -126,6 +135,7 @@ async def test_a_sound_gateway_fails_nothing_and_each_trouble_has_its_code_and_s
     assert {code for code, each in found.items() if each.level is not Level.OK} == {"AGENT"}  # it was stopped
     assert {"CONFIG", "DATA-RIGHTS", "CARD-FULL", "CLOCK-UNTRUSTED", "JOURNAL", "BACKLOG", "RECEIPT-AGE"} < found.keys()
     assert {"ENROLMENT", "CERT-EXPIRY", "NET-TLS", "LINE-DEVICE"} < found.keys()
+    assert {"METER-ANSWER", "METER-IDENTITY", "METER-COUNT"} < found.keys()
 
     site.machine.throttled.write_text("0x50000\n")
     (site.folder / "data" / "proof.pem").chmod(0o644)
@@ -146,6 +156,50 @@ async def test_a_sound_gateway_fails_nothing_and_each_trouble_has_its_code_and_s
     assert all(each.step for each in found.values() if each.level is not Level.OK)
     assert "the newest receipt is 30 h old" in found["RECEIPT-AGE"].seen
     assert BACKLOG_FAIL > BACKLOG_WARN
+
+
+def reading_of(site: Site, value: int, ago_ms: int) -> None:
+    """As if the agent had read it so long ago."""
+    at = Moment(bytes(6), 0, system_clock().utc_ms() - ago_ms, TimeQuality.S)
+    state = encode_channel(ChannelState(1, value=value, at=at))
+    site.store("INSERT OR REPLACE INTO channel VALUES (1, 1, ?, x'00000000')", state)
+
+
+async def test_a_meter_is_asked_whether_it_answers_is_the_planned_one_and_counts_on(site: Site) -> None:
+    found = await examined(site)
+    assert "nothing was read before" in found["METER-COUNT"].seen
+    reading_of(site, 4_990, HOUR_MS)
+    found = await examined(site)
+    assert found["METER-COUNT"].level is Level.OK
+    assert "1 counters follow" in found["METER-COUNT"].seen
+    reading_of(site, 5_001, HOUR_MS)
+    found = await examined(site)
+    assert found["METER-COUNT"].level is Level.WARN
+    assert "5000, which does not follow 5001" in found["METER-COUNT"].seen
+
+    text = site.path.read_text()
+    site.path.write_text(text.replace("unit = 1\n", 'unit = 1\nserial = "77"\n'))
+    found = await examined(site)
+    assert found["METER-IDENTITY"].level is Level.FAIL
+    assert "77 is planned" in found["METER-IDENTITY"].seen
+    site.path.write_text(text)
+    site.meter.silent = True
+    found = await examined(site)
+    assert found["METER-ANSWER"].level is Level.FAIL
+    assert "METER-IDENTITY" not in found
+    assert "power" in found["METER-ANSWER"].step
+
+
+async def test_beside_an_agent_the_journal_is_asked_and_no_meter(site: Site) -> None:
+    inode = (site.folder / "data" / "lock").stat().st_ino
+    site.machine.locks.write_text(f"1: FLOCK  ADVISORY  WRITE 4711 08:01:{inode} 0 EOF\n")
+    site.meter.silent = True
+    assert (await examined(site))["METER-ANSWER"].seen == "has not given a value yet"
+    reading_of(site, 5_000, 10_000)
+    assert (await examined(site))["METER-ANSWER"].level is Level.OK
+    reading_of(site, 5_000, HOUR_MS)
+    found = (await examined(site))["METER-ANSWER"]
+    assert (found.level, found.seen) == (Level.FAIL, "its newest value is 60 min old")
 
 
 async def test_who_answers_in_the_servers_place_is_not_believed(site: Site, tmp_path: Path) -> None:
