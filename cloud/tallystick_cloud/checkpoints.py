@@ -12,6 +12,7 @@ from tallystick_cloud.alarms import Alarm, Severity, raise_alarm
 from tallystick_cloud.context import Aggregator, Context
 from tallystick_cloud.db import Database
 from tallystick_cloud.errors import Busy, CloudError, LogSetBack
+from tallystick_cloud.log.epochs import SET_BACK
 from tallystick_cloud.log.signing import checkpoint
 from tallystick_cloud.ports import Clock
 
@@ -62,4 +63,4 @@ class CheckpointKeeper:
 
 
 def _alarm(error: LogSetBack) -> Alarm:
-    return Alarm(LogSetBack.code, Severity.CRITICAL, f"The {error}.", LogSetBack.code)
+    return Alarm("log-set-back", Severity.CRITICAL, f"The {error}.", SET_BACK)

@@ -17,6 +17,7 @@ from tallystick_cloud.errors import BadInput, Conflict
 from tallystick_cloud.keys import read_private, write_private
 from tallystick_cloud.log.signed_file import NAME as SIGNED_FILE
 
+AUTHORITY = "ca"  # its folder; beside its own key and certificate there are only such as it makes again
 PASSPHRASE_CHARS_MIN = 12
 SALT_BYTES, NONCE_BYTES, KEY_BYTES = 16, 12, 32
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 1 << 16, 8, 1  # 64 MiB and a fifth of a second for each guess
@@ -27,9 +28,15 @@ KeyFiles = Mapping[str, bytes]
 
 
 def read_keys(folder: Path) -> dict[str, bytes]:
-    """Every file below the keys folder but what changes by itself."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SIGNED_FILE)
-    return {path.relative_to(folder).as_posix(): _content(path) for path in found}
+    """Every file below the keys folder but what changes by itself: the log's record, and certificates made anew."""
+    found = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {path.as_posix(): _content(folder / path) for path in found if _is_lasting(path)}
+
+
+def _is_lasting(path: Path) -> bool:
+    if path.parts[0] == AUTHORITY:
+        return path.stem == AUTHORITY
+    return path.name != SIGNED_FILE
 
 
 def _content(path: Path) -> bytes:

@@ -31,6 +31,7 @@ WORDS = {
     "card-restored": AlarmWords(N_("Older card came back"), N_("Nothing is billed twice; ask who changed the card.")),
     "card-lost-a-write": AlarmWords(N_("Card lost a write")),
     "clone": AlarmWords(N_("Two gateways sign as one")),
+    "log-set-back": AlarmWords(N_("Database is older than its log")),
     "batch-lost": AlarmWords(N_("Batches lost")),
     "batches-lost": AlarmWords(N_("Batches lost")),
     "store-full": AlarmWords(N_("Gateway's store is full")),

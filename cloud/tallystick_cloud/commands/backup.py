@@ -29,7 +29,7 @@ from tallystick_cloud.log import store as log_store
 
 CHECK = "check"
 PASSPHRASE_BYTES_MAX = 1024
-SAY_EVERY_S = 1.0
+SAY_EVERY_S, LOG_EVERY_S = 1.0, 10.0  # on a terminal, and in a log that somebody reads later
 
 BACKUP_EXAMPLES = """\
   tallystick backup /backups/monday.tally --data /var/lib/tallystick
@@ -300,7 +300,7 @@ class _Progress:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if now - self._last < SAY_EVERY_S:
+        if now - self._last < (SAY_EVERY_S if self._is_shown else LOG_EVERY_S):
             return
         self._last = now
         share = f"{100 * done // total} %" if total else ""

@@ -124,6 +124,15 @@ REMEDIES: Mapping[str, Remedy] = {
             N_("Ask the auditor to look at what came in since the alarm."),
         ),
     ),
+    "log-set-back": Remedy(
+        N_("This server's database is older than what its log has shown, or somebody says so."),
+        N_("A database or a whole machine came back from a copy."),
+        (
+            N_("Ask who brought it back, and from which day."),
+            N_("If it came back: stop the server, run `tallystick log begin-epoch`, and start it again."),
+            N_("If not: look at the gateway that says so, and at who has the log's key."),
+        ),
+    ),
     "batch-lost": Remedy(
         N_("Sealed batches on the gateway cannot be read any more."),
         N_("A damaged card."),

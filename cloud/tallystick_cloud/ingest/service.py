@@ -16,7 +16,6 @@ from tallystick_protocol.receipt import Receipt
 
 from tallystick_cloud.alarms import Alarm, Severity, raise_alarm
 from tallystick_cloud.context import Aggregator, Context
-from tallystick_cloud.errors import LogSetBack
 from tallystick_cloud.gateways import store as gateways
 from tallystick_cloud.gateways.errors import GatewayUnknown
 from tallystick_cloud.gateways.model import FORK_WINDOW_MS, Head, Key
@@ -206,7 +205,7 @@ def _tell_set_back(conn: Connection, arrival: Arrival, mine: LogView) -> None:
     text += (
         "from a copy, stop the server and run `tallystick log begin-epoch`. If not, the gateway says what is not so."
     )
-    alarm = Alarm(LogSetBack.code, Severity.CRITICAL, text, f"{LogSetBack.code}:{name}", gid=arrival.head.gid)
+    alarm = Alarm("log-set-back", Severity.CRITICAL, text, f"log-set-back:{name}", gid=arrival.head.gid)
     raise_alarm(conn, arrival.head.community, alarm, arrival.now_ms)
 
 

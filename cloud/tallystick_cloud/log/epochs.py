@@ -15,6 +15,7 @@ from tallystick_protocol.keys import public_key_of
 from tallystick_protocol.merkle import CompactRange
 from tallystick_protocol.records import Continuation, LostCheckpoint
 
+from tallystick_cloud.alarms import clear_alarm
 from tallystick_cloud.context import Context
 from tallystick_cloud.errors import Conflict, LogSetBack, NotFound
 from tallystick_cloud.ports import Entropy
@@ -22,6 +23,8 @@ from tallystick_cloud.schema import log_epoch
 
 from . import service, signed_file, store
 from .signed_file import Signed
+
+SET_BACK = "log-set-back"  # key of the alarm that nothing is signed
 
 
 def origin(context: Context, head: store.Head) -> str:
@@ -137,6 +140,7 @@ def begin(conn: Connection, context: Context, entropy: Entropy, now_ms: int, why
     row = {"community": context.community, "epoch": record.epoch, "h": h, "envelope": envelope, "leaf": leaf}
     conn.execute(insert(log_epoch), {**row, "begun_ms": now_ms})
     store.enter_epoch(conn, context.community, record.epoch)
+    clear_alarm(conn, context.community, SET_BACK, now_ms)
     return _head(conn, context)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, inspect, select, update
 from support import backups
 from support.books import ENERGY, TOWN, WASHES, Books, dump
 from tallystick_cloud import schema
-from tallystick_cloud.backup import container, service
+from tallystick_cloud.backup import container, sealed_keys, service
 from tallystick_cloud.cli import main
 from tallystick_cloud.clock import real_utc
 from tallystick_cloud.db import Database
@@ -244,6 +244,17 @@ def test_refusals_name_the_next_step_and_write_nothing(
 def test_keys_that_were_left_out_come_from_their_own_place(made: Path, tmp_path: Path) -> None:
     shutil.copytree(made / "data" / "keys", tmp_path / "other" / "keys")
     assert main(["restore", str(made / "plain"), "--data", str(tmp_path / "other")]) == 0
+
+
+def test_what_a_server_makes_again_is_no_key_to_keep(made: Path, tmp_path: Path) -> None:
+    """A certificate that was renewed since must not keep a backup out of the same folder."""
+    keys = tmp_path / "keys"
+    shutil.copytree(made / "data" / "keys", keys)
+    before = sealed_keys.read_keys(keys)
+    assert {"ca/ca.key", "ca/ca.pem", "lindenhof/log.pem", "lindenhof/root.pem"} <= before.keys()
+    for name in ("ca/server.key", "ca/server.pem", "ca/aggregator.pem", "lindenhof/signed.json"):
+        (keys / name).write_text("of today")
+    assert sealed_keys.read_keys(keys) == before
 
 
 def test_another_key_in_the_folder_is_never_mixed_in(made: Path, tmp_path: Path) -> None:

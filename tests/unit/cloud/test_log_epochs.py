@@ -279,3 +279,5 @@ async def test_keeper_says_aloud_that_it_signs_nothing(server: Server, tmp_path:
         keeper.cancel()
         await asyncio.gather(keeper, return_exceptions=True)
     assert "begin-epoch" in texts[0]
+    server.begin(NOW + 2)
+    assert [row for row in server.books.rows(schema.alarm) if row["cleared_ms"] is None] == []
