@@ -114,8 +114,7 @@ def phantom(period: int, usages: list[Usage]) -> list[Usage]:
         return usages
     channel = honest().world.machines[0].channel
     like = max((usage for usage in usages if usage.channel_hash == channel), key=lambda usage: usage.number)
-    more = replace(
-        like,
+    more = like._replace(
         use_id=use_id(channel, like.number + 1),
         number=like.number + 1,
         start_ms=like.end_ms + w.HOUR,
@@ -136,7 +135,7 @@ def room_for_phantom(period: int, covers: list[Cover]) -> list[Cover]:
 
 
 def billed_abort(_: int, usages: list[Usage]) -> list[Usage]:
-    return [replace(u, aborted=False, programme="60") if u.aborted else u for u in usages]
+    return [u._replace(aborted=False, programme="60") if u.aborted else u for u in usages]
 
 
 def under_old_contract(period: int, rated: list[RatedUse]) -> list[RatedUse]:
@@ -287,7 +286,7 @@ def moved_use(period: int, usages: list[Usage]) -> list[Usage]:
     if period:
         return usages
     first = next(usage for usage in usages if usage.payer == w.ANNA)
-    return [replace(usage, payer=w.BRUNO) if usage is first else usage for usage in usages]
+    return [usage._replace(payer=w.BRUNO) if usage is first else usage for usage in usages]
 
 
 def channel_moved() -> w.World:

@@ -158,7 +158,7 @@ def _decided(action: ResolutionAction, **changes: Any) -> b.Scene:
 def _rerated(world: w.World, rows: list[RatedUse], more: Usage) -> list[RatedUse]:
     from tallystick_protocol.ids import use_id
 
-    more = replace(more, use_id=use_id(more.channel_hash, more.number))
+    more = more._replace(use_id=use_id(more.channel_hash, more.number))
     usages = canonical([*(one.rated.usage for one in rows), more])
     openings = {c.key: c.closing for c in honest().built[0].counters}
     again: list[Rated] = rate([c for _, c in world.versions], world.versions[0][0], usages, openings)
@@ -203,7 +203,7 @@ def _with_minimum(bent: int = 0, machines: tuple[int, ...] = (0, 1)) -> b.Scene:
         span = period_of(version, b.PERIODS[period][0])
         tops = [minimum_usage(h, version, payer, span) for payer in (w.ANNA, w.BRUNO)]
         return canonical(
-            [*rows, *(replace(top, start_ms=top.start_ms - bent, end_ms=top.end_ms - bent) for top in tops)]
+            [*rows, *(top._replace(start_ms=top.start_ms - bent, end_ms=top.end_ms - bent) for top in tops)]
         )
 
     def washes(rows: list[w.Wash]) -> list[w.Wash]:
