@@ -68,8 +68,8 @@ class Office:
     def set_up(self, text: str, by: str = "Coop") -> None:
         self.database.write_now(service.set_up, self.community, text, "setup.toml", self.world.ids[by], NOW)
 
-    def issue(self, period: str, now_ms: int = NOW, by: str = "Coop") -> Issued:
-        asked = Asked(self.world.ids[by])
+    def issue(self, period: str, now_ms: int = NOW, by: str = "Coop", issuer: str | None = None) -> Issued:
+        asked = Asked(self.world.ids[by], None if issuer is None else self.world.ids[issuer])
         return self.database.write_now(service.issue, self.community, period, asked, now_ms)
 
     def would_issue(self, period: str, now_ms: int = NOW) -> Issued:

@@ -16,7 +16,7 @@ from tallystick_protocol.money.tariff import Form
 from tallystick_protocol.settled_use import Use
 from tallystick_protocol.statement import Statement
 
-from tallystick_cloud.contracts.store import versions_of
+from tallystick_cloud.contracts.store import book
 
 from . import store
 from .model import MINIMUM, Charge
@@ -26,11 +26,10 @@ UNIT = "EUR"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One buyer's statement under one contract, as charges. `issuer`: the contract's collector."""
+    """One buyer's statement under one contract, as charges of one issuer."""
 
     statement: bytes
     settlement: bytes
-    issuer: bytes
     buyer: bytes
     contract: str
     from_ms: int
@@ -47,47 +46,53 @@ class Left:
     reason: str
 
 
-def pages_of(conn: Connection, community: str, to_ms: int) -> tuple[list[Page], list[Left]]:
-    """All statements of payers until `to_ms` that are in no document yet, oldest first."""
-    pages, left = [], []
+def pages_of(conn: Connection, community: str, issuer: bytes, to_ms: int) -> tuple[list[Page], list[Left]]:
+    """All statements of payers until `to_ms` of which the issuer has made no document yet, oldest first; those
+    without a charge of its own too, so that they are looked at once."""
     known: dict[bytes, dict[bytes, Contract]] = {}
-    for row in store.open_statements(conn, community, to_ms):
-        chain = bytes(row.chain)
-        if chain not in known:
-            known[chain] = {h: version.contract for h, version in versions_of(conn, chain).items()}
-        contract = list(known[chain].values())[-1]
-        reason = _kept(row, contract)
-        if reason is not None:
-            left.append(Left(bytes(row.party), contract.name, reason))
-        elif row.party != contract.collector:
-            pages.append(_page(conn, row, known[chain], contract))
+    for version in book(conn, community).versions:  # in order of version: the last gives the name
+        known.setdefault(version.chain, {})[version.h] = version.contract
+    pages, left = [], []
+    for row in store.open_statements(conn, community, issuer, to_ms):
+        versions = known[bytes(row.chain)]
+        newest = list(versions.values())[-1]
+        reason = _kept(row)
+        if reason is None:
+            page, is_direct = _page(conn, row, versions, issuer, newest.name)
+            pages.append(page)
+            reason = "its parties bill each other themselves: the contract's mode is direct" if is_direct else None
+        if reason is not None and newest.collector == issuer:
+            left.append(Left(bytes(row.party), newest.name, reason))
     return pages, left
 
 
-def _kept(row: Any, contract: Contract) -> str | None:
-    if contract.mode is Mode.DIRECT:
-        return "its parties bill each other themselves: the contract's mode is direct"
+def _kept(row: Any) -> str | None:
     if row.unit != UNIT:
         return f"it is in {row.unit}, and documents are in {UNIT}"
     return "the statement was erased" if row.data is None else None
 
 
-def _page(conn: Connection, row: Any, versions: Mapping[bytes, Contract], contract: Contract) -> Page:
+def _page(
+    conn: Connection, row: Any, versions: Mapping[bytes, Contract], issuer: bytes, name: str
+) -> tuple[Page, bool]:
+    """The charges that the issuer collects, and whether there are some that nobody does."""
     said = Statement.decode(bytes(row.data))
-    amounts = {bytes(line.ref): -line.amount for line in said.lines if line.kind is LineKind.CHARGE}
+    amounts = {bytes(line.ref): -line.amount for line in said.lines if line.kind is LineKind.CHARGE and line.amount}
     settled = store.settled_uses(conn, bytes(row.settlement), bytes(row.party))
     about = store.uses(conn, sorted(amounts))
-    charges = []
+    charges, is_direct = [], False
     for ref, nano in amounts.items():
-        if nano:
-            use, place = Use.decode(settled[ref]), about[ref]
-            cites = _cited(conn, use, bytes(row.party))
-            charges.append(_charge(use, place, versions[bytes(place.contract)], nano, cites))
-    head = (bytes(row.h), bytes(row.settlement), bytes(contract.collector), bytes(row.party), contract.name)
-    return Page(*head, row.from_ms, row.to_ms, tuple(charges))
+        use, place = Use.decode(settled[ref]), about[ref]
+        contract = versions[bytes(place.contract)]
+        is_direct |= contract.mode is Mode.DIRECT
+        if contract.mode is not Mode.DIRECT and contract.collector == issuer != row.party:
+            cites = _cited(conn, use, issuer, bytes(row.party))
+            charges.append(_charge(use, place, contract, name, nano, cites))
+    head = (bytes(row.h), bytes(row.settlement), bytes(row.party), name, row.from_ms, row.to_ms)
+    return Page(*head, tuple(charges)), is_direct
 
 
-def _cited(conn: Connection, use: Use, party: bytes) -> str | None:
+def _cited(conn: Connection, use: Use, issuer: bytes, party: bytes) -> str | None:
     """The document in which a corrected use was first charged; None for a fresh use, or when that was below a cent."""
     first = None
     while use.replaces is not None:
@@ -96,11 +101,11 @@ def _cited(conn: Connection, use: Use, party: bytes) -> str | None:
         if data is None:
             raise InvariantError("a corrected use replaces a leaf that is not there")
         use = Use.decode(data)
-    return None if first is None else store.number_of(conn, first, party)
+    return None if first is None else store.number_of(conn, first, issuer, party)
 
 
-def _charge(use: Use, about: Any, contract: Contract, nano: int, cites: str | None) -> Charge:
-    words = (contract.name, about.asset_name or about.asset or "", about.form, use.programme)
+def _charge(use: Use, about: Any, contract: Contract, name: str, nano: int, cites: str | None) -> Charge:
+    words = (name, about.asset_name or about.asset or "", about.form, use.programme)
     if use.replaces is not None or about.form == MINIMUM:
         return Charge(*words, Fraction(0), "", None, nano, cites)
     tariff = contract.tariff

@@ -72,14 +72,14 @@ def issue(conn: Connection, community: str, period: str, asked: Asked, now_ms: i
     span = Span.of(period, now_ms, desk.zone.key)
     if now_ms < span.to_ms:
         raise InvoiceRefused("period", f"{period} is not over; close it when it is, then issue it")
-    pages, left = gather.pages_of(conn, community, span.to_ms)
-    mine = [page for page in pages if page.issuer == desk.issuer]
-    _check_order(mine, span, desk)
+    pages, left = gather.pages_of(conn, community, desk.issuer, span.to_ms)
+    _check_order(pages, span, desk)
     carried = fresh = 0
-    for buyer, some in gather.by_buyer(mine).items():
+    for buyer, some in gather.by_buyer(pages).items():
         made, rest = _issue_to(conn, desk, buyer, some, period)
         fresh, carried = fresh + made, carried + rest
-        write_down(conn, community, Read(asked.party, buyer, f"uses for documents of {period}", len(some)), now_ms)
+        rows = sum(len(page.charges) for page in some)
+        write_down(conn, community, Read(asked.party, buyer, f"uses for documents of {period}", rows), now_ms)
     return Issued(tuple(store.of_period(conn, community, desk.issuer, period)), fresh, tuple(left), carried)
 
 
@@ -106,7 +106,7 @@ def show_to(conn: Connection, community: str, number: str, party: bytes | None, 
 
 def _check_order(pages: Sequence[Page], span: Span, desk: Desk) -> None:
     """Earlier months first: a correction has to find the document that it corrects."""
-    early = [page for page in pages if page.to_ms <= span.from_ms]
+    early = [page for page in pages if page.charges and page.to_ms <= span.from_ms]
     if early:
         month = Month.of(early[0].to_ms - 1, desk.zone.key).text
         raise InvoiceRefused("period", f"{month} is settled and has no documents yet; issue {month} first")
@@ -115,13 +115,14 @@ def _check_order(pages: Sequence[Page], span: Span, desk: Desk) -> None:
 def _issue_to(conn: Connection, desk: Desk, buyer: bytes, pages: Sequence[Page], period: str) -> tuple[int, int]:
     """How many documents a buyer got, and what is carried on."""
     treatments = {page.contract: desk.setup.treatment(page.contract) for page in pages}
-    charges = [charge for page in pages for charge in page.charges]
+    charged = [page for page in pages if page.charges]
+    charges = [charge for page in charged for charge in page.charges]
     sums, rest = sums_of(store.carried(conn, desk.issuer, buyer), charges, treatments)
     parties = Parties(desk.issuer, buyer)
     whole: str | None = None
     for one in sums:
         about = About(period, one.cites[0] if one.is_credit_of_one else None)
-        made = desk.keep(conn, _draft(conn, desk, buyer, pages, one), desk.setup.prefix, parties, about)
+        made = desk.keep(conn, _draft(conn, desk, buyer, charged, one), desk.setup.prefix, parties, about)
         whole = whole if one.is_credit_of_one else made.number
     store.carry(conn, desk.community, desk.issuer, buyer, rest)
     store.take(
@@ -130,6 +131,7 @@ def _issue_to(conn: Connection, desk: Desk, buyer: bytes, pages: Sequence[Page],
         [
             {
                 "statement": page.statement,
+                "issuer": desk.issuer,
                 "settlement": page.settlement,
                 "party": buyer,
                 "number": whole,

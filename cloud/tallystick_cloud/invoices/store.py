@@ -185,11 +185,13 @@ def retake(conn: Connection, community: str, old: str, new: str) -> None:
     conn.execute(update(invoice_statement).where(*where).values(number=new))
 
 
-def number_of(conn: Connection, settlement_h: bytes, party: bytes) -> str | None:
-    """The document in which a party's fresh uses of a settlement stand."""
+def number_of(conn: Connection, settlement_h: bytes, issuer: bytes, party: bytes) -> str | None:
+    """The issuer's document in which a party's fresh uses of a settlement stand."""
     return conn.execute(
         select(invoice_statement.c.number).where(
-            invoice_statement.c.settlement == settlement_h, invoice_statement.c.party == party
+            invoice_statement.c.settlement == settlement_h,
+            invoice_statement.c.issuer == issuer,
+            invoice_statement.c.party == party,
         )
     ).scalar_one_or_none()
 
@@ -202,9 +204,10 @@ _PAYS = exists().where(
 )
 
 
-def open_statements(conn: Connection, community: str, to_ms: int) -> list[Any]:
-    """Statements of payers in settlements until `to_ms` that no run has taken, oldest first; `data` None: erased."""
-    leaf = settlement_leaf
+def open_statements(conn: Connection, community: str, issuer: bytes, to_ms: int) -> list[Any]:
+    """Statements of payers in settlements until `to_ms` that no run of the issuer has taken, oldest first; `data`
+    None: erased."""
+    leaf, taken = settlement_leaf, invoice_statement
     return list(
         conn.execute(
             select(
@@ -214,9 +217,9 @@ def open_statements(conn: Connection, community: str, to_ms: int) -> list[Any]:
             .join(settlement, settlement.c.h == statement.c.settlement)
             .outerjoin(leaf, and_(leaf.c.settlement == statement.c.settlement, leaf.c.ref == statement.c.h,
                                   leaf.c.tree == int(TreeKey.STATEMENTS)))
-            .outerjoin(invoice_statement, invoice_statement.c.statement == statement.c.h)
+            .outerjoin(taken, and_(taken.c.statement == statement.c.h, taken.c.issuer == issuer))
             .where(statement.c.community == community, settlement.c.to_ms <= to_ms)
-            .where(invoice_statement.c.statement.is_(None), _PAYS)
+            .where(taken.c.statement.is_(None), _PAYS)
             .order_by(settlement.c.to_ms, statement.c.chain, statement.c.party)
         )
     )  # fmt: skip

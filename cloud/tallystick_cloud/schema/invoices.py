@@ -47,7 +47,8 @@ invoice = Table(
 invoice_statement = Table(
     "invoice_statement",
     metadata,
-    octets("statement", key=True),  # h of a party's statement; taken once
+    octets("statement", key=True),  # h of a party's statement
+    octets("issuer", key=True),  # who took it, once: versions of a contract may have different collectors
     community(),
     octets("settlement"),
     octets("party"),

@@ -4,21 +4,25 @@ from collections.abc import Callable
 from datetime import date
 
 import pytest
-from support.books import DAY, HOUR, T0
+from support.books import DAY, HOUR, T0, follows
 from support.invoices import SETUP, Office, open_late, open_odd, open_office
 from support.money_world import NOW
 from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER
 from support.shared_house import HEAD, house, open_house
+from support.uploads import Randomness
 from tallystick_cloud import schema
 from tallystick_cloud.contracts.store import book
 from tallystick_cloud.errors import CloudError
 from tallystick_cloud.invoices import payees, service
+from tallystick_cloud.invoices.desk import Asked
 from tallystick_cloud.invoices.model import Kind
 from tallystick_cloud.invoices.tax import CENT_NANO
 from tallystick_cloud.payouts import service as payouts
 from tallystick_cloud.payouts.model import Outcome
 from tallystick_cloud.settlement.erase import erase_payer
 from tallystick_cloud.settlement.service import close
+from tallystick_cloud.town.service import agree
+from tallystick_protocol.money.contract import Contract
 
 
 @pytest.fixture
@@ -187,6 +191,29 @@ def test_what_is_below_a_cent_is_carried_from_month_to_month() -> None:
         assert owed % CENT_NANO != 0
         assert office.billed(buyer) * CENT_NANO + int(str(carry)) == owed
         assert office.billed(buyer) == office.due(buyer)
+
+
+def test_a_contract_that_changes_name_and_collector_is_billed_by_each_for_what_it_collects() -> None:
+    office = open_late()
+    books, ids = office.world.books, office.world.ids
+    row = next(row for row in books.rows(schema.contract_version) if row["name"] == "Washes")
+    old = Contract.decode(bytes(row["payload"]))  # type: ignore[call-overload]
+    changes = {"name": "Washes anew", "collector": ids["Repairer"], "effective_from_ms": T0 + 30 * DAY}
+    new = follows(books, bytes(row["h"]), old, **changes)  # type: ignore[call-overload]
+    context = books.aggregator.of(office.community)
+    office.database.write_now(agree, context, new, books.founded.hosted, Randomness("new"), T0 + 29 * DAY)
+    office.issue("2026-11", AFTER_NOVEMBER)
+    office.world.wash(T0 + 32 * DAY, "60")
+    office.late_november()
+    coop = office.issue("2026-12").documents
+    assert {line.contract for one in coop for line in one.document.lines} == {"Energy"}
+    office.set_up('version = 1\n[issuer]\nparty = "Repairer"\nprefix = "RE"\ncountry = "IT"\n', by="Repairer")
+    asked = Asked(ids["Repairer"], ids["Repairer"])
+    (made,) = office.database.write_now(service.issue, office.community, "2026-12", asked, NOW).documents
+    assert (made.number, made.buyer, made.cents) == ("RE-2027-0001", ids["Anna"], 185)
+    assert made.document.lines[0].contract == "Washes anew"
+    again = office.database.write_now(service.issue, office.community, "2026-12", asked, NOW)
+    assert (again.fresh, office.issue("2026-12", issuer="Coop").documents) == (0, coop)
 
 
 def test_what_is_settled_late_is_issued_by_the_next_run_of_the_same_month() -> None:

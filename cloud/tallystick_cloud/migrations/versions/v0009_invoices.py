@@ -53,12 +53,13 @@ def upgrade() -> None:
     op.create_table(
         "invoice_statement",
         sa.Column("statement", sa.LargeBinary(), nullable=False),
+        sa.Column("issuer", sa.LargeBinary(), nullable=False),
         sa.Column("community", sa.Text(), nullable=False),
         sa.Column("settlement", sa.LargeBinary(), nullable=False),
         sa.Column("party", sa.LargeBinary(), nullable=False),
         sa.Column("number", sa.Text(), nullable=True),
         sa.Column("taken_ms", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("statement", name=op.f("pk_invoice_statement")),
+        sa.PrimaryKeyConstraint("statement", "issuer", name=op.f("pk_invoice_statement")),
     )
     op.create_index(op.f("ix_invoice_statement_settlement_party"), "invoice_statement", ["settlement", "party"])
     op.create_table(
