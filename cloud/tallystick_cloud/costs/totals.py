@@ -84,7 +84,7 @@ def _edges(cost: Cost, bill: Bill, zone: str) -> dict[str, list[int]]:
 
 def _spans(conn: Connection, edges: Mapping[bytes, Sequence[int]]) -> dict[bytes, tuple[list[Span], int]]:
     """Of each channel, and how many uses they were: a year of quarter hours is joined, cut where a stay begins."""
-    rows = conn.execution_options(yield_per=ROWS_AT_A_TIME).execute(
+    rows = conn.execute(
         select(use.c.channel_hash, use.c.start_ms, use.c.end_ms, use.c.from_total, use.c.to_total)
         .where(
             use.c.channel_hash.in_(list(edges)),
@@ -92,6 +92,7 @@ def _spans(conn: Connection, edges: Mapping[bytes, Sequence[int]]) -> dict[bytes
             use.c.form != UsageForm.MINIMUM.value,
         )
         .order_by(use.c.channel_hash, use.c.from_total, use.c.start_ms)
+        .execution_options(yield_per=ROWS_AT_A_TIME)  # not on the connection, where it would stay
     )
     found: dict[bytes, tuple[list[Span], int]] = {}
     for h, *span in rows:
