@@ -1,6 +1,9 @@
 """Books with real rows in real schemas, for tests of backups and migrations."""
 
 import json
+import sqlite3
+from contextlib import closing
+from copy import copy
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -10,6 +13,7 @@ from tallystick_cloud import migrations
 from tallystick_cloud.backup import container, service
 from tallystick_cloud.backup.container import Kind
 from tallystick_cloud.clock import real_utc
+from tallystick_cloud.db import Database
 from tallystick_cloud.log.signing import checkpoint
 
 
@@ -35,6 +39,19 @@ def used_books(url: str) -> tuple[Books, SimGateway]:
         use(books, gateway, number)
     sign(books, T0 + DAY)
     return books, gateway
+
+
+def copied(books: Books, gateway: SimGateway, file: Path) -> tuple[Books, SimGateway]:
+    """The same books in another file, and the gateway as it is: a test may do to them what it likes."""
+    with (
+        closing(sqlite3.connect(str(books.database.engine.url.database))) as source,
+        closing(sqlite3.connect(file)) as to,
+    ):
+        source.backup(to)
+    other, same = copy(books), copy(gateway)
+    other.database = Database(f"sqlite:///{file}")
+    same.random = copy(gateway.random)
+    return other, same
 
 
 def use(books: Books, gateway: SimGateway, number: int) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 from support import backups
-from support.books import DAY, T0
+from support.books import DAY, T0, Books
 from support.uploads import SimGateway
 from tallystick_cloud import schema
 from tallystick_cloud.checkpoints import CheckpointKeeper
@@ -34,9 +34,9 @@ NOW = T0 + 2 * DAY
 class Server:
     """Books in a file, the record beside the log's key, and every checkpoint that anybody ever saw."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, used: tuple[Books, SimGateway]) -> None:
         self.file = folder / "cloud.db"
-        self.books, self.gateway = backups.used_books(f"sqlite:///{self.file}")
+        self.books, self.gateway = backups.copied(*used, self.file)
         (folder / "keys").mkdir()
         self.context = replace(self.books.aggregator.of(self.books.community), signed=folder / "keys")
         self.books.aggregator = Aggregator(
@@ -81,9 +81,16 @@ class Server:
         return self.sign(now_ms)
 
 
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Books, SimGateway]]:
+    books, gateway = backups.used_books(f"sqlite:///{tmp_path_factory.mktemp('used') / 'cloud.db'}")
+    yield books, gateway
+    books.database.close()
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path)
+def server(tmp_path: Path, used: tuple[Books, SimGateway]) -> Iterator[Server]:
+    made = Server(tmp_path, used)
     yield made
     made.books.database.close()
 

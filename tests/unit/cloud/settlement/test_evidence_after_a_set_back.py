@@ -4,10 +4,12 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from support import backups
 from support.books import DAY, HOUR, T0, Books
 from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER, NOVEMBER, open_world
 from support.uploads import SimGateway
@@ -70,6 +72,17 @@ class Story:
         self.world.close(DECEMBER, AFTER_DECEMBER)
         self.december = self.world.evidence("Bank", DECEMBER).data
 
+    def copied(self, folder: Path) -> "Story":
+        """The same, for one test to spoil."""
+        other = copy(self)
+        other.folder, other.file = folder, folder / "cloud.db"
+        shutil.copy(self.folder / "backup.db", folder / "backup.db")
+        books, gateway = backups.copied(self.books, self.world.gateway, other.file)
+        assert isinstance(books, Echoing)
+        books.sent = list(self.books.sent)
+        other.books, other.world = books, replace(self.world, books=books, gateway=gateway)
+        return other
+
     @property
     def context(self) -> Context:
         return self.books.aggregator.of(self.books.community)
@@ -110,9 +123,16 @@ class Story:
         return verify_evidence(data, policy or self.policy)
 
 
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    made = Story(tmp_path_factory.mktemp("story"))
+    yield made
+    made.books.database.close()
+
+
 @pytest.fixture
-def town(tmp_path: Path) -> Iterator[Story]:
-    made = Story(tmp_path)
+def town(tmp_path: Path, story: Story) -> Iterator[Story]:
+    made = story.copied(tmp_path)
     yield made
     made.books.database.close()
 
