@@ -5,7 +5,7 @@ A message is a frozen dataclass deriving from `MapMessage` (a CBOR map) or `RowM
 The same checks run when a value is built and when it is decoded, so that nobody can sign what nobody would accept.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -167,6 +167,12 @@ class MapMessage(_Message):
 
     __slots__ = ()
     VERSION: ClassVar[int | None] = None
+    KEYS: ClassVar[frozenset[int]]
+
+    def __init_subclass__(cls) -> None:
+        """The wire keys that a message knows, its version's among them."""
+        versioned = () if cls.VERSION is None else (0,)
+        cls.KEYS = frozenset((*versioned, *(field.key for field in cls.FIELDS)))
 
     def to_value(self) -> Any:
         value: dict[int, Any] = {} if self.VERSION is None else {0: self.VERSION}
@@ -182,13 +188,8 @@ class MapMessage(_Message):
         if not isinstance(value, dict):
             raise BadType(where, "must be a map")
         cls._check_version(value, where)
-        refuse_unknown(value, cls._known(), where)
-        return cls._build(dict(cls._attributes(value, where)), where)
-
-    @classmethod
-    def _known(cls) -> Iterable[int]:
-        versioned = () if cls.VERSION is None else (0,)
-        return (*versioned, *(field.key for field in cls.FIELDS))
+        refuse_unknown(value, cls.KEYS, where)
+        return cls._build(cls._attributes(value, where), where)
 
     @classmethod
     def _check_version(cls, value: dict[int, Any], where: str) -> None:
@@ -201,22 +202,27 @@ class MapMessage(_Message):
             raise Unsupported(f"{where}.version", f"is {value[0]}, this program reads {cls.VERSION}")
 
     @classmethod
-    def _attributes(cls, value: dict[int, Any], where: str) -> Iterator[tuple[str, Any]]:
+    def _attributes(cls, value: dict[int, Any], where: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
         for field in cls.FIELDS:
-            at = f"{where}.{field.label}"
             if field.key in value:
+                at = f"{where}.{field.label}"
                 item = field.codec.read(value[field.key], at)
                 if field.optional and item == field.empty:
                     raise BadValue(at, "is there with the value that its absence means: leave it away")
-                yield from field.spread(item)
             elif field.optional:
-                yield from field.spread(field.empty)
+                item = field.empty
             else:
-                raise MissingField(at, f"is absent (key {field.key})")
+                raise MissingField(f"{where}.{field.label}", f"is absent (key {field.key})")
+            if isinstance(field.name, str):
+                found[field.name] = item
+            else:
+                found.update(field.spread(item))
+        return found
 
 
-def refuse_unknown(value: dict[int, Any], known: Iterable[int], where: str) -> None:
+def refuse_unknown(value: dict[int, Any], known: frozenset[int], where: str) -> None:
     """Raise Unsupported for a key 0-63 that is not in `known`."""
-    unknown = [key for key in value.keys() - set(known) if key <= CRITICAL_KEY_MAX]
+    unknown = [key for key in value.keys() - known if key <= CRITICAL_KEY_MAX]
     if unknown:
         raise Unsupported(where, f"holds the unknown critical key {min(unknown)}")

@@ -8,10 +8,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from support import postgres
 from tallystick_sim.plan import Gateway
 
 pytestmark = pytest.mark.alone
 CYCLES = 10
+DATABASE_CYCLES = 3  # each costs as much as three of the others
 
 
 def crash_module() -> ModuleType:
@@ -43,3 +45,14 @@ async def test_a_restored_older_store_bills_nothing_twice(tmp_path: Path) -> Non
     print(f"seed {seed}")
     outcome = await crash.crash(4, seed, tmp_path, restore=Gateway.ATTIC)
     assert outcome.amiss == [], crash.describe(outcome)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(postgres.binaries() is None and not postgres.required(), reason="PostgreSQL is not installed")
+async def test_nothing_is_lost_when_the_database_is_killed(tmp_path: Path) -> None:
+    crash = crash_module()
+    seed = secrets.token_hex(4)
+    print(f"seed {seed}")
+    outcome = await crash.crash(DATABASE_CYCLES, seed, tmp_path, victims=("postgres",))
+    assert outcome.amiss == [], crash.describe(outcome)
+    assert outcome.kills["postgres"] == DATABASE_CYCLES
