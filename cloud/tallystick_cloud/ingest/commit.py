@@ -5,15 +5,13 @@ came. An upload that ends its group costs the others nothing: each is then taken
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
-from tallystick_cloud.errors import Busy
 
 from .faults import is_of_content
 from .group import Sent, ingest_group
@@ -22,6 +20,7 @@ from .service import ingest
 
 GROUP_MAX = 32  # uploads: above it a group takes longer, and no upload costs less any more
 GROUPS_AT_ONCE = 2  # on PostgreSQL: one computes while the other is written; more only wait for each other's locks
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,11 +91,10 @@ class Commits:
         """None: to be taken by itself."""
         try:
             return await self._db.write(ingest_group, self._aggregator, [waiting.sent for waiting in group])
-        except (SQLAlchemyError, OSError, Busy) as error:
+        except Exception as error:  # of one of them, or the machine's; the second would end each of them the same way
             if not is_of_content(error):
-                return [error] * len(group)  # the machine's fault: each by itself would end the same way
-        except Exception:
-            pass
+                return [error] * len(group)
+            _log.warning("%d uploads are taken one by one: %s: %s", len(group), type(error).__name__, error)
         return [None] * len(group)
 
     async def _alone(self, waiting: _Waiting) -> None:
