@@ -17,7 +17,7 @@ STEPS = Path(__file__).parent
 SCHEMA_VERSION = 2  # schema_vN.sql brings a file of version N - 1 to N
 PAGE_BYTES = 4096
 STORE_BYTES_MAX = 2 * 1024**3  # 20 meters of 6 MB per meter-year for a decade; leaves room on an 8 GB card
-CACHE_KIB = 256  # SQLite's own 2 MiB would fill in an hour with pages that are read once; a seal touches 100 KiB
+CACHE_KIB = 256  # SQLite's own 2 MiB fill with pages that are read once
 WAL_BYTES_MAX = 4 * 1024**2  # truncate the log file after a checkpoint, a card has better uses for it
 
 
