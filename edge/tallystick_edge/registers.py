@@ -109,7 +109,7 @@ def resolution(register: Register) -> tuple[int, int | None]:
 
 
 def _rounded(over: int, under: int, power: int) -> int:
-    """over / under * 10^power to the nearest integer, ties to even; `fractions` takes more than twenty times as long."""
+    """over / under * 10^power to the nearest integer, ties to even; `fractions` takes twenty times as long."""
     if power >= 0:
         over *= 10**power
     else:
