@@ -13,6 +13,8 @@ from support.evidence_world import policy as policy_of
 from tallystick_cloud.backup import container, manifest
 from tallystick_cloud.errors import CloudError
 from tallystick_cloud.founding.answers import read_answers
+from tallystick_cloud.invoices.setup import EXAMPLE
+from tallystick_cloud.invoices.setup import parse as parse_setup
 from tallystick_cloud.town.toml import load_site, load_town
 from tallystick_edge.claim_file import load_claim
 from tallystick_edge.config_toml import load_config
@@ -135,6 +137,9 @@ FILES = (
         seeds.files("docs/examples/*.toml"),
         bytes_max=8192,
         ci=1_500,
+    ),
+    Target(
+        "invoice-setup", as_text(lambda text: parse_setup(text, "setup")), (CloudError,), seeds.texts(EXAMPLE), ci=500
     ),
     Target("cost-toml", as_text(_shared), (ProtocolError,), _house_seeds, bytes_max=8192, ci=500),
     Target("policy", load_policy, (ProtocolError,), seeds.policy),

@@ -20,6 +20,7 @@ from tallystick_cloud.invoices.setup import EXAMPLE
 from tallystick_cloud.invoices.store import Stored
 from tallystick_cloud.keys import write_private
 from tallystick_cloud.parties.store import ids_by_name
+from tallystick_cloud.payouts.epc import decimal
 from tallystick_cloud.town.table import FILE_BYTES_MAX
 
 SETUP_HELP = "\na setup file:\n" + "".join(f"  {line}\n" for line in EXAMPLE.splitlines())
@@ -118,7 +119,7 @@ def setup(parsed: argparse.Namespace) -> int:
         said = options.database.write_now(service.set_up, name, text, where, party, options.clock.utc_ms())
     finally:
         options.database.close()
-    answer = {"issuer": said.issuer, "prefix": said.prefix, "tax": said.tax.reason or f"{said.tax.rate / 100} %"}
+    answer = {"issuer": said.issuer, "prefix": said.prefix, "tax": said.tax.reason or f"{decimal(said.tax.rate)} %"}
     print(json.dumps(answer) if parsed.json else f"{said.issuer} issues {said.prefix}-...; {answer['tax']}")
     return 0
 

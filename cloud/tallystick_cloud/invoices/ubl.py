@@ -4,6 +4,7 @@ It never invents an id, a time or an order: the same document is the same bytes.
 document does not say is refused, naming the field. Source: EN 16931-1:2017 and its syntax binding CEN/TS 16931-3-2.
 """
 
+import re
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 from zoneinfo import ZoneInfo
@@ -23,6 +24,7 @@ TYPE_CODES = {Kind.INVOICE: "380", Kind.CREDIT: "381", Kind.SELF_BILLED: "389", 
 SEPA_TRANSFER, SEPA_DEBIT = "58", "59"  # UNTDID 4461
 ONE = "C62"  # UN/ECE recommendation 20: one
 TAX_NUMBER = "FC"  # the scheme of a tax number that is no VAT id
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, 2.2
 _LANGUAGE = Wording(DEFAULT, ZoneInfo("UTC"))  # one document, one file: whoever asks
 
 
@@ -190,6 +192,8 @@ def _cac(parent: ET.Element, tag: str) -> ET.Element:
 
 
 def _cbc(parent: ET.Element, tag: str, text: str) -> ET.Element:
+    if _NO_XML.search(text):
+        raise InvoiceRefused(tag, f"{text!r} holds a character that XML cannot carry; write it without")
     found = ET.SubElement(parent, f"cbc:{tag}")
     found.text = text
     return found

@@ -90,7 +90,7 @@ def test_words_for_people(data: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 
     assert "no document yet; next: tallystick invoice issue PERIOD" in said("list")
     assert "tallystick invoice setup FILE" in said("issue", "2026-10", "--party", "Coop", code=1)
-    assert "Coop issues LH-...; 19.0 %" in said("setup", str(tmp_path / "setup.toml"), "--party", "Coop")
+    assert "Coop issues LH-...; 19.00 %" in said("setup", str(tmp_path / "setup.toml"), "--party", "Coop")
     assert "2 would be issued" in said("issue", "2026-10", "--party", "Coop", "--dry-run")
     year = datetime.now(UTC).year
     assert "2 issued, 0 were issued before" in said("issue", "2026-10", "--party", "Coop")

@@ -101,6 +101,13 @@ def test_the_checks_notice_what_is_broken(office: Office, old: bytes, new: bytes
     assert any(rule in said for said in complaints(data.replace(old, new, 1)))
 
 
+def test_a_character_that_xml_cannot_carry_is_refused(office: Office) -> None:
+    one = office.documents()[0].document
+    with pytest.raises(InvoiceRefused, match="Note: 'a\\\\x0bb' holds a character"):
+        ubl.write(replace(one, note="a\x0bb"))
+    assert complaints(ubl.write(replace(one, note="木 <&> 🚿"))) == []
+
+
 def test_a_party_without_an_address_is_refused_by_name(office: Office) -> None:
     one = office.documents()[0].document
     bare = replace(one, buyer=replace(one.buyer, address=None))
