@@ -28,8 +28,6 @@ OURS_SETTLE_S = 360.0  # ours waits 30 s x 2^n with jitter, at most 2 min after 
 ENROL_S = 120.0
 LOOK_S = 1.0
 ROUND = METERS * 10  # values of one poll round, which is also the interval of group commits
-ON_WIRE = 10  # the meter counts an answer as given that the gateway had not taken off its socket when it was killed
-KILLED_MAX = ROUND + ON_WIRE
 SILENT = 7  # the unit that falls silent
 STEADY_S = 60.0
 
@@ -210,13 +208,13 @@ def _delivered(meters: Meters, since: float, until: float, seen: Counter[Value])
 
 
 async def killed(bench: Bench) -> None:
-    """kill -9 while all is well: what was given and not durable is at most one poll round and an answer on its way."""
+    """kill -9 while all is well: what was given and not durable is at most one poll round."""
     await bench.start()
     await asyncio.sleep(WARM_S)
     since = time.monotonic()
     await bench.kill_and_start()
     await asyncio.sleep(WARM_S)
-    await _stop_all(bench, "killed", since - WARM_S / 2, time.monotonic(), KILLED_MAX)
+    await _stop_all(bench, "killed", since - WARM_S / 2, time.monotonic(), ROUND)
 
 
 async def black_hole(bench: Bench) -> None:
@@ -254,7 +252,7 @@ async def killed_in_outage(bench: Bench) -> None:
     await bench.kill_and_start()
     await asyncio.sleep(5)
     bench.heal()
-    await _stop_all(bench, "killed_in_outage", since, until, KILLED_MAX)
+    await _stop_all(bench, "killed_in_outage", since, until, ROUND)
 
 
 Phase = Callable[[Bench], Awaitable[None]]
