@@ -7,14 +7,15 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, inspect, select
+from tallystick_protocol.checkpoint import origin_of
 from tallystick_protocol.codes import LogType
 from tallystick_protocol.ids import H32
 from tallystick_protocol.merkle import CompactRange, leaf_hash
 from tallystick_protocol.records import log_leaf as leaf_of
 
 from tallystick_cloud.errors import Conflict
-from tallystick_cloud.schema import balance, log_head, log_leaf, posting
+from tallystick_cloud.schema import balance, log_epoch, log_head, log_leaf, posting
 from tallystick_cloud.schema import community as communities
 
 from .manifest import Measured
@@ -39,7 +40,14 @@ def _measure(conn: Connection, name: str, origin: str) -> Measured:
         raise Conflict(f"books of {name}", "have balances that are not the sums of their postings; run an audit")
     listed = "".join(f"{key}={amount}\n" for key, amount in sorted(posted.items()))
     digest = hashlib.sha256(listed.encode()).hexdigest()
-    return Measured(name, origin, tree.size, root, digest, len(posted))
+    return Measured(name, origin_of(origin, _epoch(conn, name)), tree.size, root, digest, len(posted))
+
+
+def _epoch(conn: Connection, name: str) -> int:
+    """The epoch that the log is in; the first one where the schema knows no others."""
+    if not inspect(conn).has_table(log_epoch.name):
+        return 0
+    return conn.execute(select(func.max(log_epoch.c.epoch)).where(log_epoch.c.community == name)).scalar() or 0
 
 
 def tree_of(conn: Connection, name: str, size: int | None = None) -> CompactRange:

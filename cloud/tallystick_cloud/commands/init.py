@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, func, inspect, select
+from sqlalchemy.engine import make_url
 from tallystick_protocol.money.rating import UsageForm
 
 from tallystick_cloud import schema
@@ -267,7 +268,9 @@ def _tell_standing(parsed: argparse.Namespace, home: Home, there: list[Standing]
 
 def _next(parsed: argparse.Namespace, manager: str | None, claims: list[str]) -> list[str]:
     """Three commands: the server, the gateway, and a way in for the manager."""
-    where = f"--data {shlex.quote(str(parsed.data))}" + ("" if parsed.db is None else f" --db {shlex.quote(parsed.db)}")
+    where = f"--data {shlex.quote(str(parsed.data))}"
+    if parsed.db is not None:
+        where += f" --db {shlex.quote(make_url(parsed.db).render_as_string(hide_password=True))}"
     claim = shlex.quote(claims[0]) if claims else f"{shlex.quote(str(parsed.data / CLAIMS))}/SITE.toml"
     person = shlex.quote(manager or "NAME")
     return [

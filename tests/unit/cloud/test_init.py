@@ -1,5 +1,6 @@
 """The first community from nothing: from an empty folder to a statement, by flags, by file and by questions."""
 
+import argparse
 import io
 import json
 import sys
@@ -228,6 +229,13 @@ def test_a_person_may_want_the_folder_alone(tmp_path: Path, monkeypatch: pytest.
     database: Database = Home(tmp_path / "data").database()
     assert database.read_now(init._communities) == []
     database.close()
+
+
+def test_what_comes_next_shows_no_password() -> None:
+    parsed = argparse.Namespace(data=Path("d"), db="postgresql://tally:secret@localhost/tally")
+    said = " ".join(init._next(parsed, "Maria", []))
+    assert "secret" not in said
+    assert said.count("--db 'postgresql://tally:***@localhost/tally'") == 2
 
 
 def test_a_site_without_letters_has_an_id_too() -> None:

@@ -14,6 +14,7 @@ from support import backups
 from support.books import DAY, T0, Books
 from support.uploads import SimGateway
 from tallystick_cloud import schema
+from tallystick_cloud.backup.measure import measure
 from tallystick_cloud.checkpoints import CheckpointKeeper
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
@@ -256,8 +257,9 @@ def test_a_gateway_that_saw_more_than_there_is_raises_an_alarm(
     assert ("log-set-back" in codes) == raised
 
 
-def test_receipts_name_the_epoch(server: Server) -> None:
-    server.begin()
+def test_receipts_and_backups_name_the_epoch(server: Server) -> None:
+    origin = server.begin().origin
+    assert [one.origin for one in server.books.database.read_now(measure)] == [origin]
     outcome = server.books.seal_and_send(server.gateway, [])
     assert outcome.receipt.log is not None
     assert epoch_of(outcome.receipt.log.log, server.context.log_id) == NOW // 1000
