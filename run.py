@@ -48,7 +48,7 @@ python3 run.py COMMAND [...]      (or: make COMMAND)
   million   COUNT=N uses with duplicates, other orders and kill -9 must be priced and booked with 0 nano off
             --data DIR goes on where it stopped; --seconds N stops after so long; --db URL uses PostgreSQL
   crash     CYCLES=N times kill -9 at random moments, then the ledger must equal the truth
-            --kill postgres,aggregator  others than the default victims; with postgres the books are on one of the run's own
+            --kill postgres,aggregator  these victims; with postgres the books are on a server of this run
   sim       SEEDS=N worlds of two virtual hours each: real gateways and aggregator, every fault drawn from the seed
             --data DIR goes on where it stopped; BUGS=1 finds bugs planted on purpose; --replay SEED shows one run
   powercut  IMAGES=N disks as power cuts may leave them; each must hold every acknowledged reading
