@@ -26,6 +26,7 @@ COMMANDS = {
     "statement": "settlement",
     "payout": "payout",
     "cost": "cost",
+    "dispute": "dispute",
     "mandate": "mandate",
     "debit": "debit",
     "bank": "bank",

@@ -210,6 +210,7 @@ class LineKind(IntEnum):
     SHARE = 1  # a share of a use's fee
     PAYOUT = 2  # money sent to the party, negative
     PAYMENT = 3  # money received from the party
+    CORRECTION = 4  # fee or share given back after a dispute
 
 
 class Scope(IntEnum):

@@ -82,7 +82,7 @@ def statements() -> list[Case]:
     c.edited("a closing that is not the sum", [6], 600_000_001, "bad-value", "statement.closing", rule=True)
     c.edited("a line that changes the sum", [5, 0, 2], 7, "bad-value", "statement.closing", rule=True)
     c.edited("a cent more than there is", [7], 61, "bad-value", "statement.payout_cents", rule=True)
-    c.edited("line kind 4", [5, 0, 0], 4, "unsupported", "statement.lines[0].kind")
+    c.edited("line kind 5", [5, 0, 0], 5, "unsupported", "statement.lines[0].kind")
     c.edited("no party", [2], DELETE, "missing-field", "statement.party")
     return c.cases
 

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import Connection
 from tallystick_protocol.money.contract import PayoutApproval
 
+from tallystick_cloud.disputes.service import held
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.parties.store import names_by_id
 
@@ -103,11 +104,11 @@ def check_second(conn: Connection, community: str, run: Run, party: bytes) -> No
 
 def check_still_true(conn: Connection, community: str, run: Run, now_ms: int) -> None:
     """Everything is still owed, and every account is still the one that was proposed."""
-    owed = store.balances_of(conn, community)
+    owed, disputed = store.balances_of(conn, community), held(conn, community)
     accounts = store.accounts(conn, community, now_ms)
     number = run.stored.number
     for one in run.payouts:
-        if owed.get(one.owed.line.key(), 0) < one.cents * CENT_NANO:
+        if owed.get(one.owed.line.key(), 0) - disputed.get(one.owed.line, 0) < one.cents * CENT_NANO:
             detail = f"less is owed to {one.creditor.name} now than run {number} pays; cancel it and propose again"
             raise PayoutRefused(one.creditor.name, detail)
         _check_account(one.creditor, accounts.get(one.owed.party), number)

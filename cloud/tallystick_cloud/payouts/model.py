@@ -5,7 +5,7 @@ It never rounds up, never pays more than is owed, and never leaves anything out 
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
@@ -49,6 +49,7 @@ class Reason(StrEnum):
     BANK_REFUSES = "a bank would refuse it"
     BELOW_THRESHOLD = "below the threshold"
     NOT_SETTLED = "not settled yet"
+    DISPUTED = "disputed"
     DEBT = "a debt"
     OWN = "the collector's own"
     OTHER_WAY = "paid another way"
@@ -116,12 +117,14 @@ class Payout:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the plan needs to know. `settled`: what statements have closed with, None while nothing is settled."""
+    """What the plan needs to know. `settled`: what statements have closed with, None while nothing is settled;
+    `disputed`: the shares of uses in open disputes."""
 
     terms: Mapping[bytes, ChainTerms]
     names: Mapping[bytes, str]
     accounts: Mapping[bytes, BankParty]
     settled: Mapping[Line, int] | None = None
+    disputed: Mapping[Line, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +155,11 @@ def plan(owed: Sequence[Owed], facts: Facts, seed: bytes) -> Plan:
 
 def _decide(owed: Owed, facts: Facts, seed: bytes) -> Payout | Held:
     terms, name = facts.terms[owed.chain], facts.names[owed.party]
-    payable = owed.nano if facts.settled is None else min(owed.nano, facts.settled.get(owed.line, 0))
+    settled = owed.nano if facts.settled is None else min(owed.nano, facts.settled.get(owed.line, 0))
+    payable = settled - facts.disputed.get(owed.line, 0)
     reason = _kept(owed, payable, terms)
+    if reason is not None and reason[0] in (Reason.NOT_SETTLED, Reason.BELOW_THRESHOLD) and payable < settled:
+        reason = Reason.DISPUTED, "decide the dispute; see `tallystick dispute list`"
     if reason is not None:
         return Held(name, terms.name, owed.unit, owed.nano, *reason)
     account = facts.accounts.get(owed.party)

@@ -12,6 +12,7 @@ from tallystick_protocol.codes import LogType
 from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.ids import sha256
 
+from tallystick_cloud.disputes.service import held as disputed
 from tallystick_cloud.errors import NotFound
 from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import Line
@@ -92,7 +93,7 @@ def preview(
     debtor = checks.debtor_of(names[collector], accounts.get(collector))
     number = store.next_number(conn, community)
     seed = model.run_seed(community, collector, number, debtor, asked.execution_day, now_ms)
-    facts = model.Facts(store.terms(conn, community), names, accounts, settled)
+    facts = model.Facts(store.terms(conn, community), names, accounts, settled, disputed(conn, community))
     plan = model.plan([one for one in owed if one.holder == collector], facts, seed)
     return Draft(collector, number, debtor, seed, plan)
 

@@ -37,6 +37,7 @@ REASONS = {
     Reason.BANK_REFUSES: N_("a bank would send it back"),
     Reason.BELOW_THRESHOLD: N_("below the contract's threshold"),
     Reason.NOT_SETTLED: N_("not in a closed month yet"),
+    Reason.DISPUTED: N_("a use is disputed"),
     Reason.DEBT: N_("owes money, which the next earnings settle"),
     Reason.OWN: N_("the collector's own share"),
     Reason.OTHER_WAY: N_("paid another way by contract"),

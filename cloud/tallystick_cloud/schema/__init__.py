@@ -22,6 +22,7 @@ from .books import (
 )
 from .costs import cost_bill, cost_share
 from .debits import debit, debit_approval, debit_run, mandate
+from .disputes import dispute
 from .gateways import (
     alarm,
     batch,
@@ -93,6 +94,7 @@ __all__ = [
     "debit_approval",
     "debit_run",
     "descriptor",
+    "dispute",
     "exception",
     "gateway",
     "gateway_certificate",

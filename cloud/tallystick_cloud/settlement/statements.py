@@ -26,6 +26,7 @@ _WORDS = {
     LineKind.SHARE: "share of a use",
     LineKind.PAYOUT: "payout",
     LineKind.PAYMENT: "payment",
+    LineKind.CORRECTION: "given back after a dispute",
 }
 
 

@@ -26,6 +26,7 @@ class RowKind(StrEnum):
     PAYOUT = "payout"
     RETURN = "return"
     PAYMENT = "payment"
+    GIVEN_BACK = "given-back"  # after a dispute
     BILL = "bill"  # a share of a bill
     BILL_BACK = "bill-back"  # one that was taken back
 
@@ -34,6 +35,7 @@ KINDS = {
     LineKind.SHARE: RowKind.SHARE,
     LineKind.CHARGE: RowKind.CHARGE,
     LineKind.PAYOUT: RowKind.PAYOUT,
+    LineKind.CORRECTION: RowKind.GIVEN_BACK,
     LineKind.PAYMENT: RowKind.PAYMENT,  # a line about a payout is one that came back
 }
 

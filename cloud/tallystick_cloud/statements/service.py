@@ -15,6 +15,7 @@ from tallystick_protocol.money.cost import By
 from tallystick_protocol.statement import Line
 
 from tallystick_cloud.contracts.store import book
+from tallystick_cloud.disputes.service import Given, given_to
 from tallystick_cloud.http.month import Month as Calendar
 from tallystick_cloud.http.month import Span
 from tallystick_cloud.statements import store
@@ -47,13 +48,14 @@ class _Books:
     unsettled: Mapping[bytes, Sequence[UnsettledUse]]
     payouts: Mapping[bytes, Sequence[Any]]
     payments: Mapping[bytes, Sequence[Any]]
+    given: Mapping[bytes, Sequence[Given]]  # back, after disputes
     bills: Mapping[bytes, Sequence[Any]]  # shares that the party pays
     supplied: Mapping[bytes, Sequence[Any]]  # bills that are owed to it
     about: Mapping[bytes, SettledUse]
 
     @property
     def chains(self) -> list[bytes]:
-        known = {*self.signed, *self.unsettled, *self.payouts, *self.payments, *self.bills, *self.supplied}
+        known = {*self.signed, *self.unsettled, *self.payouts, *self.payments, *self.given, *self.bills, *self.supplied}
         return sorted(known, key=lambda chain: (self.names.get(chain, ("", ""))[0], chain))
 
 
@@ -99,6 +101,7 @@ def _books(conn: Connection, reader: Reader, at_ms: int) -> _Books:
         unsettled=_by_chain(read_unsettled(conn, reader, at_ms)),
         payouts=_by_chain(store.payouts(conn, reader.community, party)),
         payments=_by_chain(store.payments(conn, reader.community, party)),
+        given=_by_chain(given_to(conn, reader.community, party)),
         bills=_by_chain(bills),
         supplied=_by_chain(supplied),
         about=read_settled(conn, reader, refs),
@@ -158,6 +161,9 @@ def _money_row(books: _Books, one: store.Signed, line: Line, kind: RowKind) -> R
         at_ms = sent.outcome_ms if is_back else sent.sent_ms
         found, letter = (RowKind.RETURN, "R") if is_back else (kind, "P")
         return _bare(f"{letter}-{ref.hex()[:REF_CHARS]}", at_ms or one.to_ms, found, line.amount)
+    given = next((row for row in books.given.get(one.chain, ()) if row.id == ref), None)
+    if given is not None:
+        return _bare(f"D-{ref.hex()[:REF_CHARS]}", given.decided_ms, kind, line.amount)
     paid = next((row for row in books.payments.get(one.chain, ()) if bytes(row.id) == ref), None)
     at_ms = one.to_ms if paid is None else paid.booked_ms
     return _bare(f"M-{ref.hex()[:REF_CHARS]}", at_ms, kind, line.amount)
@@ -211,6 +217,9 @@ def _open_rows(books: _Books, chain: bytes, since_ms: int) -> Iterable[Row]:
             yield _bare(ref, row.sent_ms, RowKind.PAYOUT, -row.cents * CENT_NANO)
         if row.outcome == "returned" and row.outcome_ms >= since_ms:
             yield _bare(f"R{ref[1:]}", row.outcome_ms, RowKind.RETURN, row.cents * CENT_NANO)
+    for row in books.given.get(chain, ()):
+        if row.decided_ms >= since_ms:
+            yield _bare(f"D-{row.id.hex()[:REF_CHARS]}", row.decided_ms, RowKind.GIVEN_BACK, row.nano)
     for row in books.payments.get(chain, ()):
         if row.booked_ms >= since_ms:
             yield _bare(f"M-{bytes(row.id).hex()[:REF_CHARS]}", row.booked_ms, RowKind.PAYMENT, row.nano)

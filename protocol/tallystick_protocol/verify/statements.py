@@ -70,6 +70,8 @@ def _check_lines(case: Case, account: Account, statement: Statement) -> None:
                 ensure(fits, where, "has a payout that is not a whole number of cents")
             case LineKind.PAYMENT:
                 ensure(line.amount > 0, where, "has a payment that takes money away")
+            case LineKind.CORRECTION:
+                ensure(line.amount != 0, where, "has a correction of nothing")
     for ref, amount in charges.items():
         fee = _change(case, account, live[ref])[0]
         charged, name = words.amount(-amount, unit), case.use_name(live[ref])

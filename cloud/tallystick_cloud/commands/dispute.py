@@ -1,0 +1,137 @@
+"""`tallystick dispute open | list | decide`: what is said against a use, and how it ends.
+
+It never decides for the one who opened it.
+"""
+
+import argparse
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, may_decide, opened
+from tallystick_cloud.commands.signing import party_of
+from tallystick_cloud.disputes import service
+from tallystick_cloud.errors import BadInput
+from tallystick_cloud.http.authz import Role
+from tallystick_cloud.parties.store import ids_by_name, names_by_id
+
+DECIDERS = frozenset({Role.COMMUNITY_MANAGER, Role.AUDITOR})
+USE_CHARS = 64
+
+
+def add(commands: Commands) -> None:
+    words = group(commands, "dispute", "Disputes about a use: its money is held until somebody decides.")
+    found = command(
+        words,
+        "open",
+        begin,
+        "Say that a use is wrong; its shares are not paid out until that is decided.",
+        "  tallystick dispute open 0a1b... --by 'Anna Rossi' --why 'it stopped' --document photo.jpg --data D\n",
+    )
+    _said(found)
+    found = command(words, "list", show, "List disputes, the open ones first.", "  tallystick dispute list --data D\n")
+    _common(found)
+    found = command(
+        words,
+        "decide",
+        end,
+        "Decide: --right gives fee and shares back by one journal, --wrong lets the money go. Cannot be undone.",
+        "  tallystick dispute decide 0a1b... --right --by 'Giulia Ferrari' --why 'the log says so' --yes --data D\n",
+    )
+    _said(found)
+    which = found.add_mutually_exclusive_group(required=True)
+    which.add_argument("--right", action="store_true", help="the dispute is right: give it back")
+    which.add_argument("--wrong", action="store_true", help="the use stands")
+    found.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _said(found: argparse.ArgumentParser) -> None:
+    found.add_argument("use", metavar="USE", help="its id in hex, as its page shows it")
+    found.add_argument("--by", required=True, metavar="NAME", help="who says so")
+    found.add_argument("--why", required=True, metavar="TEXT", help="the others read it")
+    found.add_argument("--document", type=Path, metavar="FILE", help="what shows it; kept with the dispute")
+    _common(found)
+
+
+def _common(found: argparse.ArgumentParser) -> None:
+    found.add_argument("--community", metavar="ID")
+    found.add_argument("--json", action="store_true", help="print JSON")
+
+
+def begin(parsed: argparse.Namespace) -> int:
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        said = _of(options, name, parsed)
+        row = options.database.write_now(service.open_dispute, name, said, options.clock.utc_ms())
+        return _print(options, name, [row], as_json=parsed.json)
+    finally:
+        options.database.close()
+
+
+def show(parsed: argparse.Namespace) -> int:
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        rows = options.database.read_now(service.listed, name)
+        return _print(options, name, rows, as_json=parsed.json)
+    finally:
+        options.database.close()
+
+
+def end(parsed: argparse.Namespace) -> int:
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        said = _of(options, name, parsed)
+        options.database.read_now(may_decide, name, parsed.by, DECIDERS)
+        ask(parsed.yes, f"{'give back' if parsed.right else 'let stand'} use {parsed.use}?")
+        row = options.database.write_now(
+            lambda conn: service.decide(conn, name, said, is_right=parsed.right, now_ms=options.clock.utc_ms())
+        )
+        return _print(options, name, [row], as_json=parsed.json)
+    finally:
+        options.database.close()
+
+
+def _of(options: Options, community: str, parsed: argparse.Namespace) -> service.Said:
+    try:
+        use = bytes.fromhex(parsed.use)
+    except ValueError:
+        use = b""
+    if len(use) * 2 != USE_CHARS:
+        raise BadInput("use", f"{parsed.use!r} is not {USE_CHARS} hex digits; its page shows the whole id")
+    ids = options.database.read_now(ids_by_name, community)
+    shown = None if parsed.document is None else parsed.document.read_bytes()
+    return service.Said(use, party_of(community, ids, parsed.by), parsed.why, shown)
+
+
+def _print(options: Options, community: str, rows: Any, *, as_json: bool) -> int:
+    names = options.database.read_now(names_by_id, community)
+    if as_json:
+        print(json.dumps([_as_json(row, names) for row in rows], indent=1))
+        return 0
+    print("\n".join(_line(row, names) for row in rows) or "no disputes")
+    return 0
+
+
+def _line(row: Any, names: dict[bytes, str]) -> str:
+    day = datetime.fromtimestamp(row.opened_ms / 1000, UTC).date()
+    text = f"{row.state:9} {bytes(row.use_id).hex()}  {day}  {names[bytes(row.opened_by)]}: {row.why}"
+    return text if row.decided_by is None else f"{text}; {names[bytes(row.decided_by)]}: {row.decision}"
+
+
+def _as_json(row: Any, names: dict[bytes, str]) -> dict[str, object]:
+    given = json.loads(row.given_back) if row.given_back else []
+    return {
+        "use": bytes(row.use_id).hex(),
+        "state": row.state,
+        "opened_by": names[bytes(row.opened_by)],
+        "opened_ms": row.opened_ms,
+        "why": row.why,
+        "decided_by": None if row.decided_by is None else names[bytes(row.decided_by)],
+        "decided_ms": row.decided_ms,
+        "decision": row.decision,
+        "given_back_nano": [[names[bytes.fromhex(party)], nano] for party, nano in given],
+    }

@@ -1,0 +1,162 @@
+"""Opens and decides disputes: the shares of a disputed use are not paid out, and one that is right is given back.
+
+It never changes a use or its counters: what is given back is one correction journal, once.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+from tallystick_protocol import cbor
+from tallystick_protocol.ids import sha256
+
+from tallystick_cloud.contracts.store import versions_of
+from tallystick_cloud.errors import BadInput, Conflict, Forbidden, NotFound
+from tallystick_cloud.ledger import journals
+from tallystick_cloud.ledger.model import Account, Amounts, Kind, Line, amounts, difference, shares_of
+from tallystick_cloud.ledger.store import rated_uses
+from tallystick_cloud.schema import dispute
+
+DAY_MS = 86_400_000
+WHY_CHARS_MAX = 1000
+SHOWN_BYTES_MAX = 2**20  # a photograph or a page; larger files have a place of their own
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Who says what of which use, and a document for it."""
+
+    use_id: bytes
+    party: bytes
+    why: str
+    shown: bytes | None = None
+
+    def __post_init__(self) -> None:
+        if not self.why.strip() or len(self.why) > WHY_CHARS_MAX:
+            raise BadInput("why", f"must have 1 to {WHY_CHARS_MAX} characters; the others read it")
+        if self.shown is not None and len(self.shown) > SHOWN_BYTES_MAX:
+            raise BadInput("document", f"has {len(self.shown)} bytes; the limit is {SHOWN_BYTES_MAX}")
+
+
+def open_dispute(conn: Connection, community: str, said: Said, now_ms: int) -> Any:
+    """The row. Raises NotFound, Forbidden (neither payer nor party) or Conflict (too late, free, or disputed)."""
+    use = _use(conn, community, said.use_id)
+    version = versions_of(conn, bytes(use.chain))[bytes(use.contract)]
+    if said.party != bytes(use.payer) and said.party not in {one.id for one in version.contract.parties}:
+        raise Forbidden("party", "neither pays for this use nor is a party of its contract; ask one who is")
+    days = (now_ms - use.end_ms) // DAY_MS
+    if days > version.contract.terms.dispute_days:
+        detail = f"ended {days} days ago; by its contract it can be disputed for {version.contract.terms.dispute_days}"
+        raise Conflict("use", detail)
+    if use.fee == 0 or use.kind != Kind.LIVE.value:
+        raise Conflict("use", "costs nothing; there is nothing to be held")
+    if find(conn, said.use_id) is not None:
+        raise Conflict("use", "was disputed before; see `tallystick dispute list`")
+    row: dict[str, object] = {
+        "id": sha256(cbor.encode([community, said.use_id])),
+        "community": community,
+        "use_id": said.use_id,
+    }
+    row |= {"chain": bytes(use.chain), "opened_by": said.party, "opened_ms": now_ms, "why": said.why}
+    conn.execute(insert(dispute), {**row, "shown": said.shown, "state": "open"})
+    return find(conn, said.use_id)
+
+
+def decide(conn: Connection, community: str, said: Said, *, is_right: bool, now_ms: int) -> Any:
+    """The row. Right: fee and shares are given back by one journal. Raises NotFound, Forbidden or Conflict."""
+    row = find(conn, said.use_id)
+    if row is None or row.community != community:
+        raise NotFound("dispute", "there is none of this use; see `tallystick dispute list`")
+    if row.state != "open":
+        raise Conflict("dispute", f"is {row.state} already; what is decided stays")
+    use = _use(conn, community, said.use_id)
+    gets = {party for party, amount in shares_of(use.shares) if amount}
+    if said.party in {bytes(row.opened_by), bytes(use.payer)} | gets:
+        raise Forbidden("party", "opened it, pays or gets a share; somebody else decides")
+    given = [(bytes(use.payer), use.fee), *((party, -amount) for party, amount in shares_of(use.shares) if amount)]
+    if is_right:
+        lines = difference({}, _lines(conn, use))
+        entry = journals.Entry(f"dispute:{said.use_id.hex()}", "dispute", said.use_id, lines)
+        journals.post(conn, community, [entry], now_ms)
+    values: dict[str, object] = {
+        "state": "upheld" if is_right else "rejected",
+        "decided_by": said.party,
+        "decided_ms": now_ms,
+    }
+    values |= {"decision": said.why, "decision_shown": said.shown}
+    values["given_back"] = json.dumps([[party.hex(), str(nano)] for party, nano in given]) if is_right else None
+    conn.execute(update(dispute).where(dispute.c.use_id == said.use_id).values(**values))
+    return find(conn, said.use_id)
+
+
+def find(conn: Connection, use_id: bytes) -> Any:
+    return conn.execute(select(dispute).where(dispute.c.use_id == use_id)).one_or_none()
+
+
+def listed(conn: Connection, community: str) -> Sequence[Any]:
+    """All of a community, the open ones first, then the newest."""
+    query = select(dispute).where(dispute.c.community == community)
+    return conn.execute(query.order_by(dispute.c.state != "open", dispute.c.opened_ms.desc())).all()
+
+
+def held(conn: Connection, community: str) -> Mapping[Line, int]:
+    """Account -> nano of the shares of uses in open disputes, which are not to be paid out meanwhile."""
+    found: dict[Line, int] = defaultdict(int)
+    query = select(dispute.c.use_id).where(dispute.c.community == community, dispute.c.state == "open")
+    ids = [bytes(one) for one in conn.execute(query).scalars()]
+    for use in rated_uses(conn, ids).values():
+        for line, nano in _lines(conn, use).items():
+            if line.account in (Account.PAYABLE, Account.FUND):
+                found[line] -= nano
+    return found
+
+
+def corrections_between(conn: Connection, chain: bytes, from_ms: int, to_ms: int) -> list[tuple[bytes, bytes, int]]:
+    """(dispute, party, nano) of what was given back under a contract in [from_ms, to_ms), as on statements."""
+    query = select(dispute.c.id, dispute.c.given_back).where(
+        dispute.c.chain == chain,
+        dispute.c.state == "upheld",
+        dispute.c.decided_ms >= from_ms,
+        dispute.c.decided_ms < to_ms,
+    )
+    rows = conn.execute(query.order_by(dispute.c.decided_ms, dispute.c.id)).all()
+    return [
+        (bytes(h), bytes.fromhex(party), int(nano)) for h, given in rows for party, nano in json.loads(given or "[]")
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What one dispute gave back to a party, or took back from it (negative); nano."""
+
+    id: bytes
+    chain: bytes
+    decided_ms: int
+    nano: int
+
+
+def given_to(conn: Connection, community: str, party: bytes) -> list[Given]:
+    """Everything that was given back to a party, oldest first."""
+    query = select(dispute).where(dispute.c.community == community, dispute.c.state == "upheld")
+    rows = conn.execute(query.order_by(dispute.c.decided_ms, dispute.c.id)).all()
+    return [
+        Given(bytes(row.id), bytes(row.chain), row.decided_ms, int(nano))
+        for row in rows
+        for who, nano in json.loads(row.given_back)
+        if who == party.hex()
+    ]
+
+
+def _use(conn: Connection, community: str, use_id: bytes) -> Any:
+    use = rated_uses(conn, [use_id]).get(use_id)
+    if use is None or use.community != community:
+        raise NotFound("use", f"{use_id.hex()} is none of {community}; its page shows the whole id")
+    return use
+
+
+def _lines(conn: Connection, use: Any) -> Amounts:
+    contract = versions_of(conn, bytes(use.chain))[bytes(use.contract)].contract
+    return amounts(contract, bytes(use.chain), bytes(use.payer), use.fee, shares_of(use.shares))
