@@ -10,11 +10,13 @@ from fuzz import seeds
 from fuzz.target import Target, as_file, as_text
 from support.evidence_world import ANNA
 from support.evidence_world import policy as policy_of
+from support.pools import GRID, PRICES
 from tallystick_cloud.backup import container, manifest
 from tallystick_cloud.errors import CloudError
 from tallystick_cloud.founding.answers import read_answers
 from tallystick_cloud.invoices.setup import EXAMPLE
 from tallystick_cloud.invoices.setup import parse as parse_setup
+from tallystick_cloud.pools.grid_file import coefficient_columns, energy_rows, price_rows
 from tallystick_cloud.town.toml import load_site, load_town
 from tallystick_edge.claim_file import load_claim
 from tallystick_edge.config_toml import load_config
@@ -27,14 +29,17 @@ from tallystick_protocol.ids import PartyId, sha256
 from tallystick_protocol.money.contract_toml import load_contract
 from tallystick_protocol.money.cost import charges_of
 from tallystick_protocol.money.toml_cost import load_cost
+from tallystick_protocol.money.zone import offsets_of
 from tallystick_protocol.policy import load_policy
 from tallystick_protocol.verify import verify_evidence
+from tallystick_protocol.verify.pool import verify_pool
 from tallystick_protocol.verify.witness import load_seen
 
 _NAMES = ("Elena Moser", "Kofler Repairs", "Bank of Neighbours", "House fund", "Family Conti", "Ahmed Haddad",
           "Casa Aurora", "Flat share, top floor")  # fmt: skip
 _PARTIES = {name: PartyId(sha256(name.encode())[:16]) for name in _NAMES}
 _POLICY = policy_of(ANNA)
+_ROME = offsets_of("Europe/Rome")
 _EDGE = """\
 version = 1
 [gateway]
@@ -129,6 +134,10 @@ def _shared(text: str) -> None:
         assert sum(one.cents for one in charges) == cost.bill.cents
 
 
+def _energy(text: str) -> None:
+    energy_rows(text, _ROME, 3_600_000)
+
+
 FILES = (
     Target(
         "contract-toml",
@@ -158,6 +167,10 @@ FILES = (
     Target("claim-file", lambda data: load_claim(as_file(data)), (ConfigError,), seeds.texts(_CLAIM), ci=5_000),
     Target("town-toml", lambda data: load_town(as_file(data)), (CloudError,), _town_seeds, bytes_max=8192, ci=2_000),
     Target("answers-toml", lambda data: read_answers(as_file(data)), (CloudError,), _answers_seeds, ci=1_000),
+    Target("grid-energy", as_text(_energy), (CloudError,), seeds.texts(GRID), ci=1_000),
+    Target("grid-prices", as_text(lambda text: price_rows(text, _ROME)), (CloudError,), seeds.texts(PRICES), ci=500),
+    Target("grid-weights", as_text(coefficient_columns), (CloudError,), seeds.texts("A;0001;0,25\n"), ci=500),
+    Target("verify-pool", lambda data: verify_pool(data, _POLICY), (), seeds.evidence, bytes_max=8192, ci=250),
     Target("backup-rows", container.rows_of, (CloudError,), _backup_seeds, ci=2_000),
     Target("backup-manifest", manifest.decode, (CloudError,), _manifest_seeds, ci=2_000),
     Target("site-toml", lambda data: load_site(as_file(data)), (CloudError,), _town_seeds, bytes_max=8192, ci=2_000),

@@ -5,12 +5,14 @@ It never stores one, and a row that cannot be read is refused by line, column an
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TypeVar
 
+from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.money.numbers import Exact
 from tallystick_protocol.money.pool import Direction
 from tallystick_protocol.money.pool_energy import WH_MAX
@@ -24,6 +26,7 @@ WEIGHT_DIGITS = 6  # of a coefficient, as the Spanish distributors' files have t
 WHOLE_WEIGHT = 10**WEIGHT_DIGITS
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
+_HOUR = re.compile(r"[0-9]{1,4}")
 _NIGHT_MS = 4 * 3_600_000  # no zone turns its clocks by more
 _SCALES = {"wh": 1, "kwh": 1000}
 
@@ -117,11 +120,11 @@ def coefficient_columns(text: str) -> tuple[int, dict[str, list[int]]]:
 
 def _coefficient(line: int, raw: str) -> tuple[str, int, int]:
     cells = [cell.strip() for cell in raw.split(";")]
-    if len(cells) != 3 or not cells[0] or not (cells[1].isascii() and cells[1].isdigit()):
+    if len(cells) != 3 or not cells[0] or _HOUR.fullmatch(cells[1]) is None:
         raise BadInput(f"line {line}", f"is {raw.strip()[:60]!r}; write METER;HOUR;0,dddddd")
     try:
         weight = Decimal(cells[2].replace(",", ".")).scaleb(WEIGHT_DIGITS)
-    except InvalidOperation:
+    except ArithmeticError:
         weight = Decimal(-1)
     if not 0 <= weight <= WHOLE_WEIGHT or weight != int(weight):
         raise BadInput(f"line {line}", f"has the coefficient {cells[2]!r}; write 0,000000 to 1,000000")
@@ -133,7 +136,10 @@ def _rows(
 ) -> Iterator[tuple[int, Mapping[str, str], Sequence[str]]]:
     """(line, cells, the optional columns that there are) of every row."""
     reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), delimiter=_delimiter(text))
-    names = [name.strip() for name in reader.fieldnames or []]
+    try:
+        names = [name.strip() for name in reader.fieldnames or []]
+    except csv.Error as error:
+        raise BadInput("line 1", f"is not CSV: {error}") from None
     missing = [name for name in required if name not in names]
     strange = [name for name in names if name not in (*required, *optional)]
     columns = [name for name in optional if name in names]
@@ -143,12 +149,19 @@ def _rows(
     if strange or len(set(names)) != len(names):
         raise BadInput("line 1", f"has the unknown or doubled column {', '.join(strange) or 'in it'}")
     reader.fieldnames = names
-    for number, row in enumerate(reader, 1):
+    for number, row in enumerate(_read(reader), 1):
         if number > ROWS_MAX:
             raise BadInput("file", f"has more than {ROWS_MAX} rows; upload it in parts")
         if None in row or None in row.values():
             raise BadInput(f"line {reader.line_num}", "has another number of columns than the first line")
         yield reader.line_num, {name: value.strip() for name, value in row.items()}, columns
+
+
+def _read(reader: "csv.DictReader[str]") -> Iterator[dict[str, str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise BadInput(f"line {reader.line_num + 1}", f"is not CSV: {error}") from None
 
 
 def _delimiter(text: str) -> str:
@@ -178,10 +191,15 @@ def moment(field: str, text: str, offsets: Offsets) -> int:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise BadInput(field, f"{text!r} is no time such as 2026-10-31T18:00 or 2026-10-31T18:00+01:00") from None
-    if found.tzinfo is not None:
-        return (found - _EPOCH) // _MS
-    local_ms = (found.replace(tzinfo=UTC) - _EPOCH) // _MS
-    first = offsets.first_at(local_ms)
+    try:
+        if found.tzinfo is not None:
+            start_ms = (found - _EPOCH) // _MS
+            offsets.at(start_ms)  # refuses years without zone rules
+            return start_ms
+        local_ms = (found.replace(tzinfo=UTC) - _EPOCH) // _MS
+        first = offsets.first_at(local_ms)
+    except ProtocolError as error:
+        raise BadInput(field, f"{text} {error.reason}") from None
     later = [t for t in offsets.changes(first, first + _NIGHT_MS) if offsets.local(t) <= local_ms]
     if offsets.local(first) != local_ms or later:
         what = "is there twice that night" if later else "does not exist: the clocks skip it"
@@ -192,7 +210,7 @@ def moment(field: str, text: str, offsets: Offsets) -> int:
 def _wh(line: int, column: str, text: str, unit: str) -> int:
     try:
         wh = Decimal(text) * _SCALES[unit]
-    except InvalidOperation:
+    except ArithmeticError:
         raise BadInput(f"line {line}, {column}", f"{text!r} is not a number such as 1.250") from None
     if not wh.is_finite() or not 0 <= wh <= WH_MAX or wh != int(wh):
         raise BadInput(f"line {line}, {column}", f"{text} is not a whole number of Wh from 0 to {WH_MAX}")
@@ -202,5 +220,5 @@ def _wh(line: int, column: str, text: str, unit: str) -> int:
 def _exact(line: int, text: str) -> Exact:
     try:
         return Exact.of(text)
-    except (InvalidOperation, ValueError):
+    except (ArithmeticError, ValueError):
         raise BadInput(f"line {line}, price", f"{text!r} is not a number such as 112.45") from None

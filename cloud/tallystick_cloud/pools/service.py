@@ -220,11 +220,10 @@ def span_of(contract: Contract, text: str) -> Span:
     try:
         year, month, day = (*(int(one) for one in numbers), *(1,) * (3 - len(numbers)))
         first = date(year, month, day)
-    except (ValueError, TypeError):
+        ends = {1: (year + 1, 1, 1), 2: (year + month // 12, month % 12 + 1, 1)}.get(len(numbers))
+        after = date.fromordinal(first.toordinal() + 1) if ends is None else date(*ends)
+    except (ValueError, TypeError, OverflowError):
         raise BadInput("PERIOD", f"is {text!r}; write YYYY, YYYY-MM or YYYY-MM-DD") from None
-    after = {1: date(year + 1, 1, 1), 2: date(year + month // 12, month % 12 + 1, 1)}.get(
-        len(numbers), date.fromordinal(first.toordinal() + 1)
-    )
     epoch, offsets = date(1970, 1, 1).toordinal(), offsets_of(contract.zone)
     begin, end = (offsets.first_at((one.toordinal() - epoch) * DAY_MS) for one in (first, after))
     return Span(Period(begin, end), len(numbers) == 1)

@@ -27,6 +27,10 @@ BAD_ENERGY = {
     "broken": (HEAD + "p,2026-01-01T00:00,1.5,\n", "line 2, injected_wh: 1.5 is not a whole number of Wh"),
     "absurd": (HEAD + "p,2026-01-01T00:00,,1e13\n", "line 2, withdrawn_wh: 1e13"),
     "no number": (HEAD + "p,2026-01-01T00:00,much,\n", "line 2, injected_wh: 'much' is not a number"),
+    "beyond any number": (HEAD + "p,2026-01-01T00:00,1e999999,\n", "line 2, injected_wh: 1e999999"),
+    "beyond the zone's years": (HEAD + "p,1999-01-01T00:00,1,\n", "line 2, start: 1999-01-01T00:00 lies before"),
+    "beyond them with an offset": (HEAD + "p,2199-01-01T00:00+01:00,1,\n", "line 2, start: 2199.*outside"),
+    "a cell without end": (HEAD + "p" * 140_000 + "\n", "line 2: is not CSV"),
     "not finite": (HEAD + "p,2026-01-01T00:00,NaN,\n", "line 2, injected_wh: NaN"),
     "two values": (HEAD + "p,2026-01-01T00:00,1,\np,2026-01-01T00:00,2,\n", "line 3: says 2, line 2 says 1"),
     "hour that is skipped": (HEAD + "p,2026-03-29T02:00,1,\n", "line 2, start.*does not exist"),
@@ -61,6 +65,8 @@ def test_a_bad_file_of_prices_is_refused(text: str, reason: str) -> None:
         ("", "no line such as"),
         ("A;1\n", "line 1: is 'A;1'"),
         ("A;one;0,5\n", "line 1"),
+        (f"A;{'9' * 5000};0,5\n", "line 1"),
+        ("A;0001;1e99999\n", "line 1: has the coefficient"),
         ("A;0001;1,5\n", "line 1: has the coefficient"),
         ("A;0001;0,1234567\n", "line 1: has the coefficient"),
         ("A;0001;half\n", "line 1: has the coefficient"),
@@ -150,7 +156,7 @@ def test_prices_that_differ_are_corrections_too() -> None:
     cer.books.database.close()
 
 
-@pytest.mark.parametrize("text", ["", "2026-13", "20260101", "2026-01-01-01", "soon", "0000"])
+@pytest.mark.parametrize("text", ["", "2026-13", "20260101", "2026-01-01-01", "soon", "0000", "9999", "9" * 5000])
 def test_a_period_that_is_none_is_refused(text: str) -> None:
     cer = open_community()
     with pytest.raises(BadInput, match="write YYYY"):
