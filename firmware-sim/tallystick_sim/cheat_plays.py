@@ -196,7 +196,7 @@ def _moved(line: Line, fee: int, share: int) -> Line:
             return replace(line, amount=line.amount - fee)
         case LineKind.SHARE:
             return replace(line, amount=line.amount + share)
-        case LineKind.PAYOUT | LineKind.PAYMENT:
+        case LineKind.PAYOUT | LineKind.PAYMENT | LineKind.CORRECTION:
             return line
 
 
