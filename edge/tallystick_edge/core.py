@@ -260,22 +260,25 @@ class Core:
     def hash_of(self, epoch: int, seq: int) -> bytes | None:
         return self._use(lambda journal: journal.hash_of(epoch, seq))
 
-    def finalise(self, epoch: int, from_seq: int, to_seq: int, receipt: bytes, server_ms: int) -> int:
-        """These batches are the aggregator's: `receipt` is its envelope, `server_ms` the time it signed."""
-        return self._use(lambda journal: journal.finalise(epoch, from_seq, to_seq, receipt, server_ms))
+    def finalise(
+        self, epoch: int, from_seq: int, to_seq: int, receipt: bytes, server_ms: int, again: Sequence[int] = ()
+    ) -> int:
+        """These batches are the aggregator's: `receipt` is its envelope, `server_ms` the time it signed.
+
+        `again`: of them, those that are to be sent once more.
+        """
+        return self._use(lambda journal: journal.finalise(epoch, from_seq, to_seq, receipt, server_ms, again))
 
     def reopen_batches(self, epoch: int, from_seq: int) -> int:
         return self._use(lambda journal: journal.reopen(epoch, from_seq))
 
-    def send_again(self, epoch: int, seq: int, parts: Sequence[int]) -> bool:
-        """The aggregator has the batch but not these parts: send it once more, if this card still has one of them."""
+    def holds_any(self, epoch: int, seq: int, parts: Sequence[int]) -> bool:
+        """Whether this card still has one of these parts of a batch as they were signed."""
         data = self._use(lambda journal: journal.upload(epoch, seq))
         if data is None:
             return False
         held = open_upload(data).parts
-        if not any(part < len(held) and isinstance(held[part], Part) for part in parts):
-            return False
-        return self._use(lambda journal: journal.reopen_one(epoch, seq)) == 1
+        return any(part < len(held) and isinstance(held[part], Part) for part in parts)
 
     def give_up(self, epoch: int, seq: int) -> None:
         """Superseded: it is not sent any more."""

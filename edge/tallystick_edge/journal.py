@@ -263,8 +263,14 @@ class Journal:
         with self._reading() as db:
             return db.execute("SELECT 1 FROM batch WHERE hash = ?", (digest,)).fetchone() is not None
 
-    def finalise(self, epoch: int, from_seq: int, to_seq: int, receipt: bytes, server_ms: int) -> int:
-        """Mark waiting batches final by a receipt that was checked; returns how many there were."""
+    def finalise(
+        self, epoch: int, from_seq: int, to_seq: int, receipt: bytes, server_ms: int, again: Sequence[int] = ()
+    ) -> int:
+        """Mark waiting batches final by a receipt that was checked; returns how many there were.
+
+        `again`: batches whose bytes the receipt asks for once more. They go on waiting, in the same transaction: after
+        a power cut between the two nobody would know of them.
+        """
         with self._transaction() as db:
             where = "epoch = ? AND seq BETWEEN ? AND ? AND status = 0"
             done = _mark(db, BatchStatus.FINAL, where, (epoch, from_seq, to_seq))
@@ -272,6 +278,8 @@ class Journal:
                 row = (epoch, from_seq, to_seq, server_ms, receipt)
                 query = "INSERT OR REPLACE INTO receipt VALUES (?1, ?2, ?3, ?4, row_sum(?1, ?2, ?3, ?4, ?5), ?5)"
                 db.execute(query, row)
+            for seq in again:
+                _mark(db, BatchStatus.WAITING, "epoch = ? AND seq = ? AND status = 1", (epoch, seq))
         return done
 
     def reopen(self, epoch: int, from_seq: int) -> int:
@@ -282,11 +290,6 @@ class Journal:
                 return 0
         with self._transaction() as db:
             return _mark(db, BatchStatus.WAITING, where, (epoch, from_seq))
-
-    def reopen_one(self, epoch: int, seq: int) -> int:
-        """Let one final batch wait again; returns 1, or 0 when it is not final."""
-        with self._transaction() as db:
-            return _mark(db, BatchStatus.WAITING, "epoch = ? AND seq = ? AND status = 1", (epoch, seq))
 
     def last_final(self) -> StoredBatch | None:
         """The newest batch with a final receipt."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -189,8 +189,10 @@ class CardJournal(Journal):
         finally:
             connection.flushing = False
 
-    def finalise(self, epoch: int, from_seq: int, to_seq: int, receipt: bytes, server_ms: int) -> int:
-        done = super().finalise(epoch, from_seq, to_seq, receipt, server_ms)
+    def finalise(
+        self, epoch: int, from_seq: int, to_seq: int, receipt: bytes, server_ms: int, again: Sequence[int] = ()
+    ) -> int:
+        done = super().finalise(epoch, from_seq, to_seq, receipt, server_ms, again)
         disk = self._card.disk
         if done and disk is not None:
             for seq in range(from_seq, to_seq + 1):

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
@@ -38,6 +38,7 @@ class Commits:
         self._queue: deque[_Waiting] = deque()
         self._busy: set[bytes] = set()  # gateways of the groups that are under way
         self._tasks: set[asyncio.Task[None]] = set()
+        self._latest_ms = 0  # what was recorded last: a group that is written later is not recorded earlier
 
     async def take(self, sent: Sent) -> Outcome:
         """What became of it, once it is committed. Raises what `ingest` raises."""
@@ -73,7 +74,13 @@ class Commits:
         self._queue.extendleft(reversed(left))
         return group
 
+    def _stamped(self, group: Sequence[_Waiting]) -> list[_Waiting]:
+        """All with one time, no earlier than that of any group before: what was known at a moment never changes."""
+        self._latest_ms = max(self._latest_ms, *(waiting.sent.now_ms for waiting in group))
+        return [replace(waiting, sent=replace(waiting.sent, now_ms=self._latest_ms)) for waiting in group]
+
     async def _run(self, group: Sequence[_Waiting]) -> None:
+        group = self._stamped(group)
         try:
             outcomes = await self._together(group)
             for waiting, outcome in zip(group, outcomes, strict=True):

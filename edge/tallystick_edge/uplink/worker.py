@@ -152,26 +152,31 @@ class Uplink:
         effects = self._sync.on_receipt(receipt, own, self._core.chain.epoch, self._now_ms())
         for effect in effects:
             if isinstance(effect, Finalise):
-                done = self._core.finalise(effect.epoch, effect.from_seq, effect.to_seq, envelope, receipt.server_ms)
+                again = self._spoilt(receipt)
+                range_ = effect.epoch, effect.from_seq, effect.to_seq
+                done = self._core.finalise(*range_, envelope, receipt.server_ms, again)
                 self.receipts += 1
                 self.receipt_at = asyncio.get_running_loop().time()
                 log.info("receipt epoch=%d seq=%d final=%d", receipt.epoch, receipt.to_seq, done)
-                self._send_spoilt_again(receipt)
+                for seq in again:
+                    log.warning("parts of batch %d/%d were spoilt on the way: it is sent again", receipt.epoch, seq)
         for seq, part, reason in receipt.quarantined:
             log.warning("quarantined epoch=%d seq=%d part=%d reason=%s", receipt.epoch, seq, part, Reason(reason).name)
         return effects
 
-    def _send_spoilt_again(self, receipt: Receipt) -> None:
-        """Parts that did not arrive as they were signed: the batch is accepted, its bytes are wanted once more."""
+    def _spoilt(self, receipt: Receipt) -> list[int]:
+        """Batches with parts that did not arrive as they were signed: accepted, and wanted once more."""
         missing: dict[int, list[int]] = {}
         for seq, part, reason in receipt.quarantined:
             if reason in (Reason.PART_HASH, Reason.ABSENT):
                 missing.setdefault(seq, []).append(part)
-        for seq, parts in missing.items():
-            place = receipt.epoch, seq
-            self._sent_again[place] += 1
-            if self._sent_again[place] <= SENT_AGAIN_MAX and self._core.send_again(*place, parts):
-                log.warning("parts of batch %d/%d were spoilt on the way: it is sent again", *place)
+        self._sent_again.update((receipt.epoch, seq) for seq in missing)
+        return [
+            seq
+            for seq, parts in missing.items()
+            if self._sent_again[receipt.epoch, seq] <= SENT_AGAIN_MAX
+            and self._core.holds_any(receipt.epoch, seq, parts)
+        ]
 
     def _on_command(self, envelope: bytes) -> list[Effect]:
         """Obeyed once and answered with a signed event; a kind that this version does not know is `unsupported`."""

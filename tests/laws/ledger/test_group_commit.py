@@ -199,3 +199,18 @@ def test_statements_of_a_group_do_not_grow_with_it(town: tuple[Books, list[House
         together(books, uploads[number:])
     assert counts[0] <= 26
     assert counts[1] <= counts[0] + HOUSES - 1  # on SQLite each journal is asked for its number
+
+
+async def test_what_was_known_at_a_moment_stays_whoever_is_written_first(town: tuple[Books, list[House]]) -> None:
+    """Uploads that came later may be written earlier: none is recorded before one that stands in the books already."""
+    books, houses = town
+    commits = Commits(books.database, books.aggregator)
+    for order in ((2, 0, 1), (0, 2, 1)):
+        uploads = [
+            Sent(house.gateway.gid, upload, LATER + order[at] * 1_000)
+            for at, (house, upload) in enumerate(in_turn(houses, "intervals", HOUSES))
+        ]
+        await asyncio.gather(*(commits.take(one) for one in uploads))
+    times = [row["recorded_ms"] for row in sorted(books.rows(schema.journal), key=lambda row: row["id"])]  # type: ignore[arg-type, return-value]
+    assert len(times) == 2 * HOUSES
+    assert times == sorted(times)  # type: ignore[type-var]

@@ -102,6 +102,17 @@ def test_a_receipt_makes_final_and_only_what_waited(path: Path) -> None:
     assert last.seq == 2
 
 
+def test_a_batch_that_is_to_be_sent_again_is_never_final_alone_on_the_card(path: Path) -> None:
+    """A power cut after a receipt finds both or neither: that the rest is final, that this one waits."""
+    journal = Journal.open(path, PREV)
+    journal.seal([batch(1), batch(2), batch(3)], [], Chain(1, 4, bytes(32)))
+    commits = []
+    journal._db.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
+    assert journal.finalise(1, 1, 2, b"receipt", 5, again=[2]) == 2
+    assert commits == ["COMMIT"]
+    assert [each.seq for each in journal.waiting(8)] == [2, 3]
+
+
 def test_a_new_epoch_supersedes_what_waited_and_never_goes_back(path: Path) -> None:
     journal = Journal.open(path, PREV)
     journal.seal([batch(1)], [], Chain(1, 2, bytes(32)))
