@@ -317,8 +317,7 @@ def _seam_loss(cellar: Cellar, register: Register, seen: Seen) -> int:
         for made_ms, back_ms in cellar.restores:
             if made_ms <= end + DAY_MS and back_ms >= begin:  # the copy may have forgotten the seam
                 begin, end = min(begin, made_ms), max(end, back_ms)
-        gone = [span for span in cellar.restores if span[1] <= begin]
-        kept = [one for one in seen.kept if not any(a < one.kept_ms < b for a, b in gone)]
+        kept = [one for one in seen.kept if not any(made < one.kept_ms < back for made, back in cellar.restores)]
         before = [one.wh for one in kept if one.t_ms < begin and one.reading is not None]
         after = [one.wh for one in seen.kept if one.t_ms >= end]
         lost += (after[0] if after else register.truth_wh) - (before[-1] if before else 0)
