@@ -125,7 +125,7 @@ class Journal:
             try:
                 yield self._db
                 self._db.execute("COMMIT")
-            except BaseException:
+            except BaseException:  # also a cancelled task: memory must say what the disk says
                 self._durable, self._flush_id = before
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")

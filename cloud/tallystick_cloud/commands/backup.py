@@ -125,7 +125,7 @@ def _write(file: Path, parsed: argparse.Namespace) -> int:
         with _created(part) as out:
             made = database.read_now(_saved, out, home, passphrase)
         part.replace(file)
-    except BaseException:
+    except BaseException:  # also Ctrl-C: half a backup must not lie about
         part.unlink(missing_ok=True)
         raise
     finally:
@@ -192,7 +192,7 @@ def _restored(
         return dataclasses.replace(
             done, origins=tuple(_goes_on(conn, one, done.manifest) for one in home.contexts(conn).values())
         )
-    except BaseException:
+    except BaseException:  # also Ctrl-C: keys without their books must not lie about
         for path in made:
             path.unlink()
         raise

@@ -20,6 +20,7 @@ from .service import ingest
 
 GROUP_MAX = 32  # uploads: above it a group takes longer, and no upload costs less any more
 GROUPS_AT_ONCE = 2  # on PostgreSQL: one computes while the other is written; more only wait for each other's locks
+WAIT_MS_MAX = 60_000  # an upload is written within this, or its gateway has long given up and sends again
 _log = logging.getLogger(__name__)
 
 
@@ -75,8 +76,14 @@ class Commits:
         return group
 
     def _stamped(self, group: Sequence[_Waiting]) -> list[_Waiting]:
-        """All with one time, no earlier than that of any group before: what was known at a moment never changes."""
-        self._latest_ms = max(self._latest_ms, *(waiting.sent.now_ms for waiting in group))
+        """All with one time, no earlier than that of any group before: what was known at a moment never changes.
+
+        A clock that goes back further than uploads wait was wrong, and is followed: receipts carry this time.
+        """
+        newest_ms = max(waiting.sent.now_ms for waiting in group)
+        if self._latest_ms - newest_ms <= WAIT_MS_MAX:
+            newest_ms = max(self._latest_ms, newest_ms)
+        self._latest_ms = newest_ms
         return [replace(waiting, sent=replace(waiting.sent, now_ms=self._latest_ms)) for waiting in group]
 
     async def _run(self, group: Sequence[_Waiting]) -> None:
@@ -108,7 +115,7 @@ class Commits:
         sent = waiting.sent
         try:
             outcome = await self._db.write(ingest, self._aggregator, sent.gid, sent.upload, sent.now_ms, sent.path)
-        except Exception as error:
+        except Exception as error:  # whoever sent it is told, in whose task it is raised
             _settle(waiting.done, error)
         else:
             _settle(waiting.done, outcome)

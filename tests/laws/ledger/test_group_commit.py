@@ -214,3 +214,17 @@ async def test_what_was_known_at_a_moment_stays_whoever_is_written_first(town: t
     times = [row["recorded_ms"] for row in sorted(books.rows(schema.journal), key=lambda row: row["id"])]  # type: ignore[arg-type, return-value]
     assert len(times) == 2 * HOUSES
     assert times == sorted(times)  # type: ignore[type-var]
+
+
+async def test_a_server_clock_that_was_far_ahead_is_believed_no_longer_once_it_is_set_right(
+    town: tuple[Books, list[House]],
+) -> None:
+    """Its time stands in receipts, which gateways without a clock go by."""
+    books, houses = town
+    commits = Commits(books.database, books.aggregator)
+    times = []
+    for now_ms in (LATER + 3_600_000, LATER, LATER + 1_000):
+        ((house, upload),) = in_turn(houses[:1], "intervals", 1)
+        done = await commits.take(Sent(house.gateway.gid, upload, now_ms))
+        times.append(done.receipt.server_ms)
+    assert times == [LATER + 3_600_000, LATER, LATER + 1_000]
