@@ -3,7 +3,7 @@ It never makes a secret: whoever closes hands in one per meter, and erases it wi
 """
 
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -25,10 +25,11 @@ Secret = Callable[[int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class IntervalTree:
-    """All leaves of an interval, in an order that is drawn anew each time."""
+    """All leaves of an interval, in an order that is drawn anew each time. `pieces`: index of a leaf -> salt and piece,
+    of the meters whose secret is there."""
 
     leaves: tuple[SumNode, ...]
-    pieces: tuple[tuple[bytes, MeterPiece], ...]
+    pieces: Mapping[int, tuple[bytes, MeterPiece]]
 
     @property
     def top(self) -> SumNode:
@@ -38,15 +39,24 @@ class IntervalTree:
         """The pieces of one meter, each with its way to the top."""
         return tuple(
             OpenedPiece(index, salt, piece, tuple(path(index, self.leaves)))
-            for index, (salt, piece) in enumerate(self.pieces)
+            for index, (salt, piece) in self.pieces.items()
             if piece.point == point
         )
 
 
 def interval_tree(
-    contract: Contract, start_ms: int, sharing: Sharing, weights: Weights, secret: Secret
+    contract: Contract,
+    start_ms: int,
+    sharing: Sharing,
+    weights: Weights,
+    secret: Secret,
+    erased: Mapping[int, SumNode] | None = None,
 ) -> IntervalTree:
-    """The tree of an interval; the same secrets and numbers always give the same."""
+    """The tree of an interval; the same secrets and numbers always give the same.
+
+    `erased`: index -> leaf of the meters whose numbers are gone, which `sharing` does not hold any more.
+    """
+    gone = erased or {}
     by_group = [dict(weights.get(group, ())) for group in Group]
     rows = [(row, (row.injected, row.withdrawn, row.allocated, 0)) for row in sharing.plants]
     rows += [(row, (row.injected, row.withdrawn, 0, row.allocated)) for row in sharing.consumers]
@@ -59,8 +69,11 @@ def interval_tree(
         pieces = [MeterPiece(start_ms, row.point, number, member, part) for number, part in enumerate(parts)]
         salts = [_derive(mine, start_ms, f"salt {number}")[:SALT_BYTES] for number in range(PIECES)]
         cut.append(list(zip(salts, pieces, strict=True)))
-    placed = tuple(cut[meter].pop() for meter in layout(len(cut)))
-    return IntervalTree(tuple(leaf_of(salt, piece) for salt, piece in placed), placed)
+    order = layout(len(cut) + len(gone) // PIECES)
+    kept = dict(zip(sorted(set(order) - {order[index] for index in gone}), cut, strict=True))
+    placed = {index: kept[meter].pop() for index, meter in enumerate(order) if index not in gone}
+    leaves = {**gone, **{index: leaf_of(salt, piece) for index, (salt, piece) in placed.items()}}
+    return IntervalTree(tuple(leaves[index] for index in range(len(order))), placed)
 
 
 @lru_cache(maxsize=64)  # a pool has few sizes; the search takes milliseconds

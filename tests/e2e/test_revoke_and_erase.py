@@ -57,7 +57,7 @@ def parts_of(gateway: Gateway) -> dict[tuple[int, int, int], bytes]:
 def erase(aggregator: RealAggregator, gateway: Gateway, name: str) -> Told:
     def run(conn: Connection) -> Told:
         party = ids_by_name(conn, aggregator.community)[name]
-        gone = erase_payer(conn, aggregator.community, party)
+        gone = erase_payer(conn, aggregator.community, party, aggregator.clock.utc_ms())
         places = [(one.epoch, one.seq, one.part) for one in gone.places]
         context = aggregator.aggregator.of(aggregator.community)
         entropy, now_ms = aggregator.aggregator.entropy, aggregator.clock.utc_ms()

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, may_decide, opened
 from tallystick_cloud.commands.signing import party_of
+from tallystick_cloud.debits.mandate import KEPT_MONTHS
 from tallystick_cloud.gateways import commands as to_gateways
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.parties.store import ids_by_name
@@ -51,7 +52,7 @@ def erase(parsed: argparse.Namespace) -> int:
     try:
         name = community_of(options, parsed.community)
         party = party_of(name, options.database.read_now(ids_by_name, name), parsed.party)
-        would = options.database.write_now(would_erase, name, party)
+        would = options.database.write_now(would_erase, name, party, options.clock.utc_ms())
         if parsed.dry_run:
             _say(parsed, would, None)
             return 0
@@ -72,7 +73,7 @@ def erase(parsed: argparse.Namespace) -> int:
 def _erase(conn: Connection, options: Options, community: str, party: bytes) -> Told:
     """One transaction: either all is gone and the gateways are told, or nothing is."""
     context, now_ms = options.aggregator.of(community), options.clock.utc_ms()
-    gone = erase_payer(conn, community, party)
+    gone = erase_payer(conn, community, party, now_ms)
     by_gateway: dict[bytes, list[tuple[int, int, int]]] = {}
     for place in gone.places:
         by_gateway.setdefault(place.gid, []).append((place.epoch, place.seq, place.part))
@@ -89,6 +90,10 @@ def _say(parsed: argparse.Namespace, erased: Erased, told: Told | None) -> None:
         "slices": erased.slices,
         "statements": erased.statements,
         "openings": erased.openings,
+        "pool_intervals": erased.intervals,
+        "grid_rows": erased.grid_rows,
+        "mandates": erased.mandates,
+        "mandates_kept": erased.mandates_kept,
         "gateways": len({place.gid for place in erased.places}),
     }
     if parsed.json:
@@ -98,6 +103,13 @@ def _say(parsed: argparse.Namespace, erased: Erased, told: Told | None) -> None:
     verb = "is erased" if told is not None else "would be erased"
     what = f"{erased.parts} parts of readings, {erased.slices} curve slices, {erased.statements} statements"
     print(f"of {parsed.party} {verb}: {what}, {erased.openings} openings in contracts, all pseudonyms and payer tags")
+    if erased.intervals or erased.grid_rows:
+        print(f"of pools: the numbers in {erased.intervals} intervals, {erased.grid_rows} rows of the grid's files")
+    if erased.mandates or erased.mandates_kept:
+        print(
+            f"mandates: {erased.mandates}; {erased.mandates_kept} end and are kept for {KEPT_MONTHS} months after the"
+        )
+        print("last collection, in which the bank may ask for them; erase once more then")
     print("what stays: hashes, settled uses without a name, amounts; every other person's proof is valid as before")
     if told is not None and told.commands:
         print(f"{told.gateways} gateways are told in {told.commands} commands; each answers with a signed event")

@@ -20,6 +20,7 @@ from tallystick_cloud.payouts.pain import BankParty
 
 NOTICE_DAYS = 14  # the rulebook's pre-notification when nothing shorter is agreed
 DORMANT_MONTHS = 36  # after its last collection, whatever became of that
+KEPT_MONTHS = 14  # the 13 in which a payer can claim an unauthorised debit back (EPC016-06), and one to answer in
 _CREDITOR_ID = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{3}[A-Z0-9+?/:().,'-]{1,28}")
 
 # Outside of the European Economic Area a bank needs the payer's address too (EPC130-08), and none is kept here.
@@ -121,9 +122,14 @@ def state_of(one: Mandate, history: History, on: date) -> State:
 def dormant_on(about: NewMandate, history: History) -> date:
     """From this day on nothing may be collected under it: 36 months after its last use, or its signature."""
     last = max(day for day in (about.signed_day, about.used_day, history.last_day) if day is not None)
-    months = last.month - 1 + DORMANT_MONTHS
-    year, month = last.year + months // 12, months % 12 + 1
-    return date(year, month, min(last.day, monthrange(year, month)[1]))
+    return months_after(last, DORMANT_MONTHS)
+
+
+def months_after(day: date, count: int) -> date:
+    """The same day so many months later, or the last one of a shorter month."""
+    months = day.month - 1 + count
+    year, month = day.year + months // 12, months % 12 + 1
+    return date(year, month, min(day.day, monthrange(year, month)[1]))
 
 
 def sequence_of(about: NewMandate, history: History) -> SequenceType:

@@ -1,6 +1,6 @@
 """Mandates as they are kept: added once, listed with how they stand, revoked.
 
-It never changes one: a new account or a new name is a new mandate.
+It never changes one: a new account or a new name is a new mandate. Erasing a payer takes those that no bank saw.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,19 @@ from tallystick_cloud.payouts import store as payout_store
 
 from . import store
 from .errors import MandateRefused
-from .mandate import History, Mandate, NewMandate, SequenceType, State, checked, mandate_id, sequence_of, state_of
+from .mandate import (
+    KEPT_MONTHS,
+    History,
+    Mandate,
+    NewMandate,
+    SequenceType,
+    State,
+    checked,
+    mandate_id,
+    months_after,
+    sequence_of,
+    state_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +38,14 @@ class Shown:
     history: History
     state: State
     next_sequence: SequenceType
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How many mandates went, and how many are kept for what was collected under them."""
+
+    gone: int
+    kept: int
 
 
 def day_of(now_ms: int) -> date:
@@ -70,6 +90,25 @@ def show_all(conn: Connection, community: str, now_ms: int, payer: bytes | None 
     """All (or those of one payer), by reference."""
     history = store.history(conn, community, payer)
     return [_view(one, history, now_ms) for one in store.mandates(conn, community, payer)]
+
+
+def forget(conn: Connection, community: str, payer: bytes, now_ms: int) -> Forgotten:
+    """Erase a payer's mandates, but those that an account was debited under: these end, and are kept as long as the
+    payer can claim the money back."""
+    payout_store.lock(conn, community)
+    used = store.last_days(conn, community, payer)
+    gone = kept = 0
+    for one in store.mandates(conn, community, payer):
+        last = used.get(one.id, one.about.used_day)
+        if last is not None and day_of(now_ms) < months_after(last, KEPT_MONTHS):
+            if one.revoked_ms is None:
+                store.revoke_mandate(conn, one.id, now_ms)
+            kept += 1
+        else:
+            store.delete_mandate(conn, one.id)
+            gone += 1
+    store.blank_cancelled(conn, community, payer)
+    return Forgotten(gone, kept)
 
 
 def standing(conn: Connection, community: str) -> dict[tuple[bytes, bytes], Mandate]:

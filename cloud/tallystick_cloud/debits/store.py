@@ -1,6 +1,6 @@
 """SQL of mandates, runs of debits and their approvals, and of what payers owe.
 
-It never deletes, and it never decides whether a run may move.
+It never deletes but to erase a payer, and it never decides whether a run may move.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, case, func, insert, select, update
+from sqlalchemy import Connection, case, delete, func, insert, select, update
 from tallystick_protocol.ids import H32
 
 from tallystick_cloud.ledger.model import Account
@@ -78,6 +78,30 @@ def insert_mandate(conn: Connection, community: str, one: Mandate, now_ms: int) 
 
 def revoke_mandate(conn: Connection, one: bytes, now_ms: int) -> None:
     conn.execute(update(mandate).where(mandate.c.id == one).values(revoked_ms=now_ms))
+
+
+def delete_mandate(conn: Connection, one: bytes) -> None:
+    conn.execute(delete(mandate).where(mandate.c.id == one))
+
+
+def last_days(conn: Connection, community: str, payer: bytes) -> dict[bytes, date]:
+    """mandate -> the last day of a debit of the payer, of all runs that are not cancelled."""
+    rows = conn.execute(
+        select(debit.c.mandate, func.max(debit_run.c.collection_day))
+        .join(debit_run, debit_run.c.id == debit.c.run)
+        .where(debit.c.community == community, debit.c.party == payer, debit_run.c.state != RunState.CANCELLED.value)
+        .group_by(debit.c.mandate)
+    )
+    return {bytes(one): date.fromisoformat(day) for one, day in rows}
+
+
+def blank_cancelled(conn: Connection, community: str, payer: bytes) -> None:
+    """Take name and account out of debits that no bank has seen and none will."""
+    runs = select(debit_run.c.id).where(
+        debit_run.c.community == community, debit_run.c.state == RunState.CANCELLED.value
+    )
+    where = (debit.c.community == community, debit.c.party == payer, debit.c.run.in_(runs))
+    conn.execute(update(debit).where(*where).values(debtor="", debtor_iban=""))
 
 
 def mandates(conn: Connection, community: str, payer: bytes | None = None) -> list[Mandate]:

@@ -4,7 +4,7 @@ It never opens another member's meter.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -12,8 +12,6 @@ from tallystick_protocol.codes import LogType
 from tallystick_protocol.evidence import LoggedObject
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.calendar import Period
-from tallystick_protocol.money.pool_energy import Row, Sharing
-from tallystick_protocol.money.pool_money import Worth, weights_of
 from tallystick_protocol.money.split import Group
 from tallystick_protocol.pool_settlement import (
     INTERVALS_MAX,
@@ -22,7 +20,6 @@ from tallystick_protocol.pool_settlement import (
     IntervalRecord,
     PoolProof,
 )
-from tallystick_protocol.pool_tree import IntervalTree, interval_tree
 from tallystick_protocol.salted_tree import Leaf, SaltedTree
 
 from tallystick_cloud.context import Context
@@ -34,7 +31,7 @@ from tallystick_cloud.log.prover import Prover
 
 from . import store
 from .errors import PoolRefused
-from .model import owner_of, pool_of
+from .trees import Trees
 
 
 def prove(conn: Connection, context: Context, versions: Sequence[Version], party: PartyId, period: Period) -> PoolProof:
@@ -50,7 +47,7 @@ def prove(conn: Connection, context: Context, versions: Sequence[Version], party
     if len(chosen) > INTERVALS_MAX:
         raise PoolRefused("period", f"has {len(chosen)} intervals, a file holds {INTERVALS_MAX}; ask for a month")
     tree = SaltedTree(tuple(Leaf(bytes(row.salt), bytes(row.record)) for row in rows))
-    records = _Records(close, versions, store.secrets(conn, close.id), tree)
+    records = _Records(close, versions, Trees(conn, close.id), tree)
     proved = [one for at, row in chosen if (one := records.proved(at, row, party)) is not None]
     if not proved:
         raise NotFound("meter", "of this party is in no closed interval of this time, or who it was is erased")
@@ -75,12 +72,10 @@ def _log(conn: Connection, context: Context, leaves: Sequence[int]) -> tuple[byt
 class _Records:
     """The intervals of one close, rebuilt from what is kept of it."""
 
-    def __init__(
-        self, close: Any, versions: Sequence[Version], secrets: Mapping[tuple[bytes, int], bytes], tree: SaltedTree
-    ) -> None:
+    def __init__(self, close: Any, versions: Sequence[Version], trees: Trees, tree: SaltedTree) -> None:
         self._by_h = {one.h: one for one in versions}
         self.listed = store.signed_of(close).contracts
-        self._secrets, self._tree = secrets, tree
+        self._trees, self._tree = trees, tree
 
     def openings(self, party: PartyId) -> tuple[tuple[int, int, bytes], ...]:
         """What shows that the party stands behind its meters, in every version that the close names."""
@@ -100,7 +95,7 @@ class _Records:
         own = {point for point, *_ in meters if version.payer(version.contract.assets[point]) == party}
         if not own:
             return None
-        tree = self._rebuilt(version, row, meters)
+        tree = self._trees.of(version, row)
         pieces = tuple(opened for point in sorted(own) for opened in tree.opened(point))
         claims = tuple(
             Claim(point, None if group is None else Group(group), int(amount))
@@ -110,14 +105,3 @@ class _Records:
         leaf = self._tree.leaves[position]
         record = IntervalRecord.decode(leaf.data)
         return IntervalProof(position, leaf.salt, record, self._tree.path(position), pieces, claims)
-
-    def _rebuilt(self, version: Version, row: Any, meters: Sequence[Sequence[int]]) -> IntervalTree:
-        points = pool_of(version).points
-        rows = [Row(*meter) for meter in meters]
-        plants = tuple(one for one in rows if points[one.point].is_plant)
-        consumers = tuple(one for one in rows if not points[one.point].is_plant)
-        sharing = Sharing(plants, consumers, sum(one.allocated for one in consumers))
-        worth = Worth(tuple(int(nano) for nano in json.loads(row.worth)))
-        weights = weights_of(pool_of(version), sharing, worth, owner_of(version))
-        contract = version.contract
-        return interval_tree(contract, row.start_ms, sharing, weights, lambda point: self._secrets[version.h, point])

@@ -24,9 +24,10 @@ from tallystick_cloud.ledger.store import lock_chains
 from tallystick_cloud.settlement.service import Office
 
 from . import grid_file, keep, store
+from .erase import forget_erased
 from .errors import PoolRefused
 from .facts import WEIGHT_BYTES, facts_of
-from .model import HOUR_MS, NOBODY, Worked, work_out
+from .model import HOUR_MS, Worked, pool_of, work_out
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -263,7 +264,7 @@ def close(conn: Connection, office: Office, versions: Sequence[Version], span: S
     facts = facts_of(conn, community, versions, period)
     worked = work_out(versions, chain, period, facts, is_final=is_final, counts_above=is_final)
     before = store.closes(conn, chain, period.from_ms, period.to_ms)
-    _check(worked, before)
+    _check(versions, worked, before)
     mine = [row for row in before if row.kind == kind.value and row.from_ms == period.from_ms]
     digest = keep.digest_of(worked)
     if mine and mine[-1].digest == digest:
@@ -278,17 +279,26 @@ def close(conn: Connection, office: Office, versions: Sequence[Version], span: S
         (journal,) = post(conn, community, [entry], now_ms)
     listed = [one for one in versions if one.contract.effective_from_ms < period.to_ms]
     keep.keep(conn, office, keep.Close(listed, worked, kind, number, journal, digest), now_ms)
+    forget_erased(conn, community)
     return Closed(worked, kind, lines, again=False)
 
 
-def _check(worked: Worked, before: Sequence[object]) -> None:
+def _check(versions: Sequence[Version], worked: Worked, before: Sequence[object]) -> None:
     """Refuse a first close of nothing, and one that would take from a member what was posted before an erasure."""
     if not worked.intervals and not before:
         why = worked.opens[0].why if worked.opens else "the contract is not in force in it"
         raise PoolRefused("period", f"has no complete interval: {why}")
-    parties = {part.party for one in worked.intervals for part in (*one.divided.parts, *one.divided.charges)}
-    if before and NOBODY in parties:
+    starts = [one.start_ms for one in worked.intervals] + [one.start_ms for one in worked.opens]
+    if before and any(_has_erased(versions, start_ms) for start_ms in starts):
         raise PoolRefused("period", "has a meter whose member was erased since it was closed: what was posted stands")
+
+
+def _has_erased(versions: Sequence[Version], start_ms: int) -> bool:
+    """Whether somebody is a member then of whom nobody knows any more who it was."""
+    contract = version_at([one.contract for one in versions], start_ms)
+    version = next(one for one in versions if one.contract is contract)
+    points = zip(version.contract.assets, pool_of(version).points, strict=True)
+    return any(point.is_member(start_ms) and version.payer(asset) is None for asset, point in points)
 
 
 def _is_trued_up(versions: Sequence[Version]) -> bool:

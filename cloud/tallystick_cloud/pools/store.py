@@ -1,22 +1,25 @@
 """SQL of pools: rows of the grid's files, prices, coefficients and closes.
 
-It never changes a row; a correction is a row with the next version.
+It never changes a row but to erase a person; a correction is a row with the next version.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, select
+from sqlalchemy import Connection, and_, delete, func, insert, select, update
 from tallystick_protocol import cose
 from tallystick_protocol.pool_settlement import PoolSettlement
+from tallystick_protocol.sum_tree import SumNode
 
 from tallystick_cloud.ledger.model import Account, Line
+from tallystick_cloud.ledger.store import IN_MAX
 from tallystick_cloud.schema import (
     coefficient,
     contract_version,
     grid_file,
     grid_row,
     pool_close,
+    pool_erased,
     pool_interval,
     pool_secret,
     posting,
@@ -167,3 +170,57 @@ def chains_closed(conn: Connection, community: str) -> set[bytes]:
     """Contracts with a pool of which something was closed."""
     rows = conn.execute(select(pool_close.c.chain).where(pool_close.c.community == community).distinct())
     return {bytes(chain) for chain in rows.scalars()}
+
+
+# ------------------------------------------------------------ erasure
+
+
+def all_closes(conn: Connection, chain: bytes) -> list[Any]:
+    """Every close of a contract, oldest first."""
+    return list(conn.execute(select(pool_close).where(pool_close.c.chain == chain).order_by(pool_close.c.id)))
+
+
+def erased_leaves(conn: Connection, close_id: int) -> dict[int, dict[int, SumNode]]:
+    """position of an interval -> index -> leaf of a meter whose numbers are gone."""
+    found: dict[int, dict[int, SumNode]] = {}
+    for row in conn.execute(select(pool_erased).where(pool_erased.c.close == close_id)):
+        found.setdefault(row.position, {})[row.leaf] = SumNode.decode(bytes(row.node))
+    return found
+
+
+def insert_erased(conn: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    if rows:
+        conn.execute(insert(pool_erased), [dict(row) for row in rows])
+
+
+def strip_interval(conn: Connection, row: Any, meters: str, worth: str, money: str) -> None:
+    """Leave in an interval what is about others."""
+    where = (pool_interval.c.close == row.close, pool_interval.c.position == row.position)
+    conn.execute(update(pool_interval).where(*where).values(meters=meters, worth=worth, money=money))
+
+
+def delete_secrets(conn: Connection, close_id: int, version: bytes, points: Iterable[int]) -> None:
+    where = (pool_secret.c.close == close_id, pool_secret.c.version == version, pool_secret.c.point.in_(list(points)))
+    conn.execute(delete(pool_secret).where(*where))
+
+
+def grid_starts(conn: Connection, community: str, meter: str, direction: str) -> list[int]:
+    """Begins of the intervals that the grid's files say something of."""
+    where = (grid_row.c.community == community, grid_row.c.meter == meter, grid_row.c.direction == direction)
+    return list(
+        conn.execute(select(grid_row.c.start_ms).where(*where).distinct().order_by(grid_row.c.start_ms)).scalars()
+    )
+
+
+def delete_energy(conn: Connection, community: str, meter: str, direction: str, starts: Sequence[int]) -> int:
+    """How many rows went, of all versions."""
+    gone = 0
+    for at in range(0, len(starts), IN_MAX):
+        where = (
+            grid_row.c.community == community,
+            grid_row.c.meter == meter,
+            grid_row.c.direction == direction,
+            grid_row.c.start_ms.in_(list(starts[at : at + IN_MAX])),
+        )
+        gone += conn.execute(delete(grid_row).where(*where)).rowcount
+    return gone

@@ -55,7 +55,7 @@ from .people import (
     site,
 )
 from .people import community_table as community
-from .pools import coefficient, grid_file, grid_row, pool_close, pool_interval, pool_secret, series_price
+from .pools import coefficient, grid_file, grid_row, pool_close, pool_erased, pool_interval, pool_secret, series_price
 from .settlements import (
     cosignature,
     payer_tag,
@@ -127,6 +127,7 @@ __all__ = [
     "payout_run",
     "period_close",
     "pool_close",
+    "pool_erased",
     "pool_interval",
     "pool_secret",
     "posting",

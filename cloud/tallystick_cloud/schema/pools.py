@@ -1,6 +1,6 @@
 """Tables of pools: what the grid's files say of meters and prices, and which periods were closed.
 
-Nothing in them is ever changed; a corrected value is a row of its own with a higher version.
+Nothing in them is ever changed but to erase a person; a corrected value is a row of its own with a higher version.
 """
 
 from sqlalchemy import Table
@@ -102,4 +102,14 @@ pool_secret = Table(  # what cuts and salts the numbers of one meter of one clos
     number("point", key=True),
     community(),
     octets("secret"),
+)
+
+pool_erased = Table(  # a leaf of a meter whose numbers and secret are gone, so that the others' proofs can be made
+    "pool_erased",
+    metadata,
+    number("close", key=True),
+    number("position", key=True),  # of the interval
+    number("leaf", key=True),  # its index in the interval's tree
+    community(),
+    octets("node"),  # SumNode
 )

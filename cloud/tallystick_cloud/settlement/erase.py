@@ -1,4 +1,5 @@
-"""Erases what is about one payer: personal parts, curves, subjects, slices, statements, tags, contract openings.
+"""Erases what is about one payer: personal parts, curves, subjects, slices, statements, tags, contract openings,
+numbers in pools, mandates.
 
 It never touches a hash, a settled use or a posting: every other proof stays as it was.
 """
@@ -16,6 +17,8 @@ from tallystick_protocol.part import Part
 
 from tallystick_cloud.contracts import store as contracts
 from tallystick_cloud.db import savepoint
+from tallystick_cloud.debits.mandates import forget
+from tallystick_cloud.pools.erase import forget_member
 from tallystick_cloud.schema import batch, channel, part, settlement_leaf, settlement_slice, use
 
 from . import store
@@ -34,16 +37,23 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """How many of each are gone. `places`: where the gateways still have a part; they are told by command."""
+    """How many of each are gone. `places`: where the gateways still have a part; they are told by command.
+
+    `intervals`: of pools, with the member's numbers; `mandates_kept`: of accounts that were debited not long ago.
+    """
 
     parts: int
     statements: int
     slices: int
     openings: int
+    intervals: int = 0
+    grid_rows: int = 0
+    mandates: int = 0
+    mandates_kept: int = 0
     places: tuple[Place, ...] = field(default=(), compare=False)
 
 
-def erase_payer(conn: Connection, community: str, payer: bytes) -> Erased:
+def erase_payer(conn: Connection, community: str, payer: bytes, now_ms: int) -> Erased:
     """Everything of a payer in one transaction. The gateway erases its copies on command (protocol.md, Sync).
 
     Each line below is an eraser of its own; what another part of the program keeps about people gets one here.
@@ -53,15 +63,20 @@ def erase_payer(conn: Connection, community: str, payer: bytes) -> Erased:
     statements = _erase_statements(conn, community, payer)
     _forget_subjects(conn, community, payer)
     store.delete_tags(conn, community, payer)
+    pools = forget_member(conn, community, payer)
+    mandates = forget(conn, community, payer, now_ms)
     openings = contracts.erase_user(conn, community, payer)
-    return Erased(len(places), statements, slices, openings, tuple(places))
+    return Erased(
+        len(places), statements, slices, openings, pools.intervals, pools.grid_rows, mandates.gone, mandates.kept,
+        tuple(places),
+    )  # fmt: skip
 
 
-def would_erase(conn: Connection, community: str, payer: bytes) -> Erased:
+def would_erase(conn: Connection, community: str, payer: bytes, now_ms: int) -> Erased:
     """The same figures, and nothing is gone."""
     found: list[Erased] = []
     with suppress(_Undone), savepoint(conn):
-        found.append(erase_payer(conn, community, payer))
+        found.append(erase_payer(conn, community, payer, now_ms))
         raise _Undone
     return found[0]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.books import T0
 from support.debits import ANNA, BEN, CREDITOR_ID, DebitTown, open_debit_town
 from support.payouts import IBANS
-from tallystick_cloud.debits import mandates
+from tallystick_cloud.debits import mandates, service
 from tallystick_cloud.debits.errors import MandateRefused
 from tallystick_cloud.debits.mandate import (
     History,
@@ -27,6 +27,7 @@ from tallystick_cloud.debits.mandate import (
 )
 from tallystick_cloud.errors import BadInput, CloudError, NotFound
 from tallystick_cloud.payouts.pain import BankParty
+from tallystick_cloud.settlement.erase import erase_payer
 
 TODAY = date(2026, 11, 1)
 ABOUT = NewMandate(b"c" * 16, b"p" * 16, "M-1", CREDITOR_ID, BankParty("Anna", ANNA), date(2026, 10, 1))
@@ -135,3 +136,35 @@ def test_one_stands_per_payer_and_collector_and_refusals_change_nothing(shared: 
         town.sign("Ben", reference="M-Anna")
     assert [one.state for one in database.read_now(mandates.show_all, community, T0)] == [State.ACTIVE, State.REVOKED]
     assert IBANS["Coop"] not in repr(database.read_now(mandates.show_all, community, T0))
+
+
+def test_being_erased_takes_a_mandate_that_no_account_was_debited_under() -> None:
+    town = open_debit_town(owed={"Anna": 500}, signed=("Anna", "Ben"))
+    books = town.payouts.books
+    town.written()
+    for name, gone in (("Ben", (1, 0)), ("Anna", (0, 1))):
+        erased = books.database.write_now(erase_payer, books.community, town.payouts.ids[name], T0)
+        assert (erased.mandates, erased.mandates_kept) == gone
+    (kept,) = books.database.read_now(mandates.show_all, books.community, T0)
+    assert (kept.mandate.about.reference, kept.state) == ("M-Anna", State.REVOKED)
+
+
+@pytest.mark.parametrize(("day", "left"), [(date(2028, 1, 14), 1), (date(2028, 1, 15), 0)])
+def test_a_used_mandate_goes_when_nobody_can_claim_the_money_back(day: date, left: int) -> None:
+    """It was collected under on 15 November 2026: fourteen months later."""
+    town = open_debit_town(owed={"Anna": 500}, signed=("Anna",))
+    books = town.payouts.books
+    town.written()
+    now_ms = T0 + (day - TODAY).days * 86_400_000
+    erased = books.database.write_now(erase_payer, books.community, town.payouts.ids["Anna"], now_ms)
+    assert (erased.mandates, erased.mandates_kept) == (1 - left, left)
+
+
+def test_a_debit_of_a_cancelled_run_keeps_no_account() -> None:
+    town = open_debit_town(owed={"Anna": 500}, signed=("Anna",))
+    books, ids = town.payouts.books, town.payouts.ids
+    town.collect()
+    books.database.write_now(service.cancel, books.community, 1, ids["Coop"], T0)
+    erased = books.database.write_now(erase_payer, books.community, ids["Anna"], T0)
+    assert (erased.mandates, erased.mandates_kept) == (1, 0)
+    assert ANNA not in repr(books.dump())

@@ -234,7 +234,7 @@ def test_what_is_settled_late_is_issued_by_the_next_run_of_the_same_month() -> N
 
 
 def test_an_erased_statement_makes_no_document_and_the_run_says_so(office: Office) -> None:
-    office.database.write_now(erase_payer, office.community, office.world.ids["Anna"])
+    office.database.write_now(erase_payer, office.community, office.world.ids["Anna"], T0)
     found = office.issue("2026-11")
     assert {one.buyer for one in found.documents} == {office.world.ids["Ben"]}
     assert [(one.party, one.reason) for one in found.left] == [(office.world.ids["Anna"], "the statement was erased")]

@@ -219,7 +219,7 @@ def test_an_owners_file_holds_no_subject_no_personal_part_and_no_curve(world: Wo
 
 def test_erasing_one_person_leaves_every_other_proof_valid(world: World) -> None:
     before = {name: world.evidence(name, DECEMBER) for name in (LENDER, OWNER, USER)}
-    gone = world.books.database.write_now(erase_payer, world.community, world.ids[NEIGHBOUR])
+    gone = world.books.database.write_now(erase_payer, world.community, world.ids[NEIGHBOUR], AFTER_DECEMBER)
     assert gone == Erased(parts=gone.parts, statements=2, slices=gone.slices, openings=1)
     assert gone.parts > 0
     assert gone.slices > 0

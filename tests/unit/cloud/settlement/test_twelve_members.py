@@ -209,7 +209,7 @@ def test_a_member_cannot_open_what_is_not_its_own(world: World) -> None:
 def test_erasing_a_member_forgets_its_place_and_bills_nobody_for_it() -> None:
     books = open_books(town=town(), contracts={f"slot-{slot}.toml": contract(slot) for slot in range(SLOTS)})
     gone = next(row["id"] for row in books.rows(schema.party) if row["name"] == MEMBERS[0])
-    erased = books.database.write_now(erase_payer, books.community, gone)
+    erased = books.database.write_now(erase_payer, books.community, gone, T0)
     assert erased.openings == 1
     assert len(books.rows(schema.user_opening)) == len(MEMBERS) - 1
     assert len(books.rows(schema.user_acceptance)) == len(MEMBERS) - 1
