@@ -17,11 +17,13 @@ from support.city_server import StartedClock
 from support.invoices import Office
 from support.money_world import NOW, open_money
 from support.settled import World
+from tallystick_cloud import schema
 from tallystick_cloud.app import Addresses, Setup, run
 from tallystick_cloud.city.live import Hub
 from tallystick_cloud.clock import real_utc, real_utc_ms
 from tallystick_cloud.commands.serve import domain_routes
 from tallystick_cloud.db import sqlite_url
+from tallystick_cloud.disputes import service as disputes
 from tallystick_cloud.gateways.pages import ClaimDesk
 from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.uplink import Uplink
@@ -85,8 +87,21 @@ def money_server() -> Iterator[MoneyServer]:
             process.stdout.close()
 
 
+def dispute(world: World) -> None:
+    """Anna says that two washes of January are wrong; one of them is decided, the other waits."""
+    rows = sorted(world.books.rows(schema.use), key=lambda row: int(row["end_ms"]))  # type: ignore[call-overload]
+    waits, stands = [row["use_id"] for row in rows if row["form"] == "event"][-2:]
+    anna, maria, database = world.ids["Anna"], world.ids["Maria"], world.books.database
+    for use, why in ((waits, "The drum did not turn, the laundry stayed dry."), (stands, "I was charged twice.")):
+        said = disputes.Said(use, anna, why, b"%PDF-1.7 a page" if use == waits else None)  # type: ignore[arg-type]
+        database.write_now(disputes.open_dispute, world.community, said, NOW)
+    told = disputes.Said(stands, maria, "The other wash was an hour later.")  # type: ignore[arg-type]
+    database.write_now(lambda conn: disputes.decide(conn, world.community, told, is_right=False, now_ms=NOW))
+
+
 if __name__ == "__main__":
     world = open_money(sqlite_url(Path(sys.argv[1])))
+    dispute(world)
     office = Office(world)
     office.issue("2026-11")
     office.self_bill(1)

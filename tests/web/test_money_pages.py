@@ -38,7 +38,15 @@ PAGES = {
     "payouts for an auditor": ("auditor", "/payouts"),
     "documents": ("auditor", "/documents"),
 }
+OFFICE = {
+    "disputes": ("manager", "/disputes"),
+    "a dispute to decide": ("manager", "first dispute"),
+    "a use to dispute": ("user", "first form"),
+}
+"""Pages that are visited once for everything, because every second of a browser counts."""
 FIRST = {
+    "first dispute": ("/disputes", ".pile a"),
+    "first form": ("/uses?period=2027-01", ".lines-table tr:nth-child(3) a"),  # the newest two are disputed already
     "first use": ("/statements/2026-11", ".account a[href^='/uses/']"),
     "first contract": ("/contracts", ".cards a:has-text('Washes')"),
     "first gateway": ("/gateways", "tbody a[href^='/gateways/']"),
@@ -61,6 +69,7 @@ def opened(browser: Browser, money: MoneyServer, persona: str, path: str, **more
         place, link = FIRST[path]
         page.goto(money.url + place)
         path = str(page.locator(link).first.get_attribute("href"))
+        path = path.replace("/uses/", "/disputes/") if place.startswith("/uses") else path
     answer = page.goto(money.url + path)
     assert answer is not None
     assert answer.status == 200, path
@@ -81,6 +90,20 @@ def test_a_page_without_script_says_the_same(browser: Browser, money: MoneyServe
     with opened(browser, money, PAGES[name][0], path, java_script_enabled=False) as page:
         same = r"\d+(\.\d+)? (s|min|h|d) ago"
         assert re.sub(same, "", page.locator("main").inner_text()) == re.sub(same, "", shown)
+
+
+@pytest.mark.parametrize("name", OFFICE)
+def test_an_office_page_is_well_in_every_look_and_needs_no_script(
+    browser: Browser, money: MoneyServer, name: str
+) -> None:
+    with opened(browser, money, *OFFICE[name]) as page:
+        path, shown = page.url.removeprefix(money.url), page.locator("main").inner_text()
+        words: list[str] = []
+        page.on("console", lambda message: words.append(message.text) if message.type in ("error", "warning") else None)
+        assert amiss_in_every_look(page) == []
+        assert words == []
+    with opened(browser, money, OFFICE[name][0], path, java_script_enabled=False) as page:
+        assert page.locator("main").inner_text() == shown
 
 
 @pytest.mark.parametrize("name", PAGES)

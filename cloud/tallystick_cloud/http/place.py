@@ -1,4 +1,4 @@
-"""The community in which a caller acts, for pages that are about one.
+"""The community in which a caller acts and the person who does, for pages that are about one.
 
 It never decides what the caller may do there."""
 
@@ -20,3 +20,10 @@ async def here(database: Database, call: Call) -> Community:
 def look_of(place: Community) -> Look:
     """What the shell shows of it."""
     return Look(place.id, place.name, place.zone)
+
+
+def person(call: Call) -> bytes:
+    """The party that acts; Forbidden for a credential that belongs to nobody in particular."""
+    if call.principal.party is None:
+        raise Forbidden("this credential belongs to nobody in particular", next_step="Sign in as a person.")
+    return call.principal.party

@@ -38,6 +38,7 @@ LINKS = (
     RailLink("/uses", N_("My uses"), "i-uses", "u", frozenset({Role.USER})),
     RailLink("/statements", N_("Statements"), "i-statement", "t", HOLDERS),
     RailLink("/contracts", N_("Contracts"), "i-contract", "c", READERS),
+    RailLink("/disputes", N_("Disputes"), "i-dispute", "d", READERS),
     RailLink("/payouts", N_("Payouts and bank"), "i-bank", "p", TREASURY),
     RailLink("/find", N_("Find"), "i-find", "f", SIGHT),
 )

@@ -5,6 +5,8 @@ It never shows another party's account: whoever is signed in looks at their own.
 from aiohttp import web
 
 from tallystick_cloud.db import Database
+from tallystick_cloud.disputes.seen import held_of
+from tallystick_cloud.disputes.service import held as disputed
 from tallystick_cloud.http.amounts import exact
 from tallystick_cloud.http.month import MonthText, Span
 from tallystick_cloud.http.pages import Pages
@@ -28,6 +30,7 @@ def owner_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
         span = Span.of(period, clock.utc_ms(), place.zone)
         reader = reader_of(call, "owner home", clock.utc_ms())
         home = await database.write(service.home, reader, span)
+        held = held_of(await database.read(disputed, place.id), reader.party or b"")
         w = pages.wording(call.request, place.zone)
         return pages.page(
             call,
@@ -44,6 +47,7 @@ def owner_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
             earned=exact(home.account.earned, w),
             paid=exact(home.account.paid, w),
             to_come=exact(home.account.to_come, w),
+            held="" if held == 0 else exact(held, w),
             threshold="" if home.threshold is None else exact(home.threshold.nano, w),
             bars=view.bars(home.assets, w),
             loans=[view.loan_view(one, place.unit, w) for one in home.loans],

@@ -16,11 +16,11 @@ from tallystick_cloud.bank.model import Standing
 from tallystick_cloud.bank.store import StoredEntry
 from tallystick_cloud.bank.xml import FILE_BYTES_MAX
 from tallystick_cloud.db import Database
-from tallystick_cloud.errors import BadInput, CloudError, Forbidden
+from tallystick_cloud.errors import BadInput, CloudError
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.http.pages import Pages
-from tallystick_cloud.http.place import here, look_of
+from tallystick_cloud.http.place import here, look_of, person
 from tallystick_cloud.http.rail import TREASURY
 from tallystick_cloud.http.route import MULTIPART, Call, RouteTable
 from tallystick_cloud.parties.store import ids_by_name, names_by_id
@@ -126,7 +126,7 @@ def _run_forms(table: RouteTable, database: Database, clock: Clock) -> None:
     @table.route("POST", BASE, roles=ACTORS, gives="text/html", takes=FORM, tag="payouts")
     async def propose_on_page(call: Call, form: ProposeForm) -> web.StreamResponse:
         """Propose a run; the same page sent twice is one run."""
-        place, party, now_ms = await here(database, call), _party(call), clock.utc_ms()
+        place, party, now_ms = await here(database, call), person(call), clock.utc_ms()
 
         def act(conn: Connection) -> Run:
             collector = ids_by_name(conn, place.id).get(form.collector)
@@ -142,14 +142,14 @@ def _run_forms(table: RouteTable, database: Database, clock: Clock) -> None:
     async def approve_on_page(call: Call, number: int, form: NoFields) -> web.StreamResponse:
         """Release a run as its second person."""
         place = await here(database, call)
-        await database.write(service.approve, place.id, number, _party(call), clock.utc_ms())
+        await database.write(service.approve, place.id, number, person(call), clock.utc_ms())
         return _to(f"run-{number}")
 
     @table.route("POST", BASE + "/{number}/file", roles=ACTORS, gives="application/xml", takes=FORM, tag="payouts")
     async def file_from_page(call: Call, number: int, form: NoFields) -> web.StreamResponse:
         """The bank file of a released run; again gives the same bytes."""
         place = await here(database, call)
-        data = await database.write(service.bank_file, place.id, number, clock.utc_ms(), _party(call))
+        data = await database.write(service.bank_file, place.id, number, clock.utc_ms(), person(call))
         headers = {"Content-Disposition": f'attachment; filename="payout-{number}.xml"', "Cache-Control": "no-store"}
         return web.Response(body=data, content_type="application/xml", headers=headers)
 
@@ -157,14 +157,14 @@ def _run_forms(table: RouteTable, database: Database, clock: Clock) -> None:
     async def sent_on_page(call: Call, number: int, form: NoFields) -> web.StreamResponse:
         """Say that the bank has the file; cannot be undone."""
         place = await here(database, call)
-        await database.write(service.mark_sent, place.id, number, _party(call), clock.utc_ms())
+        await database.write(service.mark_sent, place.id, number, person(call), clock.utc_ms())
         return _to(f"run-{number}")
 
     @table.route("POST", BASE + "/{number}/cancel", roles=ACTORS, gives="text/html", takes=FORM, tag="payouts")
     async def cancel_on_page(call: Call, number: int, form: NoFields) -> web.StreamResponse:
         """End a run that no bank has seen."""
         place = await here(database, call)
-        await database.write(service.cancel, place.id, number, _party(call), clock.utc_ms())
+        await database.write(service.cancel, place.id, number, person(call), clock.utc_ms())
         return _to(f"run-{number}")
 
 
@@ -231,12 +231,6 @@ def _first_day(now_ms: int) -> date:
     """The first working day that banks take: no Saturday or Sunday."""
     day = datetime.fromtimestamp(now_ms // 1000, UTC).date() + timedelta(days=DAYS_AHEAD)
     return day + timedelta(days=max(0, 7 - day.weekday()) if day.weekday() > 4 else 0)
-
-
-def _party(call: Call) -> bytes:
-    if call.principal.party is None:
-        raise Forbidden("party", "this credential belongs to nobody in particular; sign in as a person")
-    return call.principal.party
 
 
 def _to(anchor: str) -> web.Response:

@@ -27,7 +27,13 @@ ONE = "/statements/{period:[0-9-]+}"
 def statement_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
     """List, page and file."""
     table = RouteTable()
+    _list(table, database, pages, clock)
+    _files(table, database, pages, clock)
+    _one(table, database, pages, clock)
+    return table
 
+
+def _list(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> None:
     @table.route("GET", "/statements", roles=HOLDERS, gives="text/html", tag="money")
     async def statement_list(call: Call) -> web.StreamResponse:
         """My statements, the newest month first."""
@@ -50,6 +56,8 @@ def statement_routes(database: Database, pages: Pages, clock: Clock) -> RouteTab
             unit=place.unit,
         )
 
+
+def _files(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> None:
     @table.route("GET", ONE + ".csv", roles=HOLDERS, gives="text/csv", tag="money")
     async def statement_file(call: Call, period: MonthText) -> web.StreamResponse:
         """Exactly the rows of the page."""
@@ -77,6 +85,8 @@ def statement_routes(database: Database, pages: Pages, clock: Clock) -> RouteTab
         headers = {"Content-Disposition": f'attachment; filename="statement-{place.id}-{period}.pdf"'}
         return web.Response(body=data, content_type="application/pdf", headers=headers)
 
+
+def _one(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> None:
     @table.route("GET", ONE, roles=HOLDERS, gives="text/html", tag="money")
     async def statement_page(call: Call, period: MonthText) -> web.StreamResponse:
         """My statement of one month: opening, every line, closing."""
@@ -100,5 +110,3 @@ def statement_routes(database: Database, pages: Pages, clock: Clock) -> RouteTab
             month=month,
             unit=place.unit,
         )
-
-    return table

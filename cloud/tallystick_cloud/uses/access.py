@@ -4,13 +4,16 @@ It never shows a use to somebody who neither pays it, nor shares in it, nor hold
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection
 
 from tallystick_cloud.errors import NotFound
 from tallystick_cloud.uses import store
 from tallystick_cloud.uses.model import (
+    Basis,
     Line,
+    Rating,
     Reader,
     SettledUse,
     UnsettledUse,
@@ -48,15 +51,33 @@ def read_settled(conn: Connection, reader: Reader, ids: Sequence[bytes]) -> dict
 
 def read_use(conn: Connection, reader: Reader, use_id: bytes) -> UseView:
     """One use with its ratings; NotFound also when it is not the reader's to see. Writes: call it in a write."""
+    found = _seen(conn, reader, use_id)
+    if found is None:
+        raise NotFound("use", f"{use_id.hex()[:12]} is not among the uses that you pay or share in")
+    _write_down(conn, reader, f"use {use_id.hex()}", found.basis.value, found.chain, 1)
+    return found
+
+
+def read_uses(conn: Connection, reader: Reader, ids: Sequence[bytes]) -> dict[bytes, UseView]:
+    """Those of `ids` that the reader may see, by id. Writes: call it in a write."""
+    found = {use_id: use for use_id in ids if (use := _seen(conn, reader, use_id)) is not None}
+    for basis in sorted({use.basis for use in found.values()}):
+        rows = sum(use.basis is basis for use in found.values())
+        _write_down(conn, reader, "disputed uses", basis.value, None, rows)
+    return found
+
+
+def _seen(conn: Connection, reader: Reader, use_id: bytes) -> UseView | None:
     row = store.use_row(conn, reader.community, use_id)
     ratings = store.ratings(conn, use_id) if row is not None else ()
     sharers = frozenset(owner for rating in ratings for owner, _ in rating.shares)
     basis = None if row is None else basis_of(reader, bytes(row.payer), sharers)
-    if row is None or basis is None:
-        raise NotFound("use", f"{use_id.hex()[:12]} is not among the uses that you pay or share in")
-    _write_down(conn, reader, f"use {use_id.hex()}", basis.value, bytes(row.chain), 1)
+    return None if basis is None else _view(row, basis, ratings)
+
+
+def _view(row: Any, basis: Basis, ratings: tuple[Rating, ...]) -> UseView:
     return UseView(
-        use_id=use_id,
+        use_id=bytes(row.use_id),
         channel_hash=bytes(row.channel_hash),
         gid=None if row.gid is None else bytes(row.gid),
         gateway=row.gateway_name or "",

@@ -16,6 +16,7 @@ from tallystick_protocol.money.rating import Usage
 from tallystick_cloud.city.model import Community
 from tallystick_cloud.contracts.store import versions_of
 from tallystick_cloud.db import Database
+from tallystick_cloud.disputes.seen import Opened, beside
 from tallystick_cloud.http.amounts import exact
 from tallystick_cloud.http.month import Month, MonthText, Span
 from tallystick_cloud.http.pages import Pages, csv_response
@@ -60,7 +61,7 @@ def use_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
         now_ms = clock.utc_ms()
         reader = reader_of(call, "use page", now_ms)
         use = await database.write(access.read_use, reader, bytes.fromhex(use_id))
-        proof, contract, usage = await database.read(_beside, place.id, use)
+        proof, contract, usage, dispute = await database.read(_beside, reader, use)
         w = pages.wording(call.request, place.zone)
         scope = H32(counter_scope(use.chain, Kind(use.kind)))
         return pages.page(
@@ -82,6 +83,8 @@ def use_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
             audit_path=view.path_view(proof.path),
             period=Month.of(use.recorded_ms, place.zone).text,
             community=place.id,
+            dispute=dispute.seen and dispute.seen.state,
+            may_dispute=dispute.may_open,
         )
 
     return table
@@ -144,6 +147,7 @@ def _chosen(conn: Connection, reader: Reader, span: Span, wanted: Wanted) -> lis
     return fitting[::-1][:LINES_MAX]
 
 
-def _beside(conn: Connection, community: str, use: UseView) -> tuple[Proof, Contract, Usage]:
+def _beside(conn: Connection, reader: Reader, use: UseView) -> tuple[Proof, Contract, Usage, Opened]:
     contract = versions_of(conn, use.chain)[use.contract].contract
-    return prove(conn, community, use), contract, usage_of(proof_store.use_of(conn, use.use_id))
+    usage = usage_of(proof_store.use_of(conn, use.use_id))
+    return prove(conn, reader.community, use), contract, usage, beside(conn, reader, use, contract)
