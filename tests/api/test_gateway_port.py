@@ -88,7 +88,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, database: tuple[str, ...]) 
             yield Server(folder / "data", web, gateways, folder / "claims", database)
         finally:
             child.terminate()
-            child.wait(20)
+            child.wait(60)
 
 
 @dataclass
@@ -258,7 +258,7 @@ async def test_question_for_commands_waits_as_long_as_it_says(server: Server, en
     loop = asyncio.get_running_loop()
     began = loop.time()
     assert await get(server, enrolled, "/commands?wait_s=1") == (200, b"\x80")
-    assert 1.0 <= loop.time() - began < 5.0
+    assert 1.0 <= loop.time() - began < 20.0  # far above what a busy machine adds, below the longest wait it takes
 
 
 @pytest.mark.parametrize("query", [f"after={2**63}", "after=x", "wait_s=26", "wait_s=-1"])

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +38,12 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(700)
 def test_headless_demo_reports_that_truth_and_ledger_agree(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     command = [*DEMO, "--seconds", "20", "--data", str(tmp_path / "data"), "--report", str(report)]
     done = subprocess.run(
-        [*command, "--port", str(any_free())], capture_output=True, text=True, timeout=300, check=False
+        [*command, "--port", str(any_free())], capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -51,20 +51,21 @@ def test_headless_demo_reports_that_truth_and_ledger_agree(tmp_path: Path) -> No
     assert said.keys() >= KEYS
     assert said["gateways"] == 2
     assert said["meters"] == len(WASHERS) + 3
-    assert said["readings"] > 200
-    assert said["batches"] == said["receipts"] > 10
-    assert said["uses"] >= len(WASHERS)  # how many more is the machine's speed; that they are right stands below
+    # How many more is the machine's speed; that they are right stands below.
+    assert said["readings"] >= 2 * said["meters"]  # before the doors opened, and after
+    assert said["batches"] == said["receipts"] >= 2 * said["gateways"]  # before its trouble, and after
+    assert said["uses"] >= len(WASHERS)
     assert int(said["imbalance_nano"]) == 0
     assert said["mismatches"] == 0
     assert said["amiss"] == []
     assert said["truth"] == said["ledger"]
     assert len(said["truth"]) == 2 * len(WASHERS) + 3
-    assert sum(said["truth"].values()) > 1_000
+    assert all(said["truth"].values())  # each meter counted, each machine washed
     assert int(said["fees_nano"]) > 0
     assert sum(int(nano) for nano in said["splits_nano"].values()) == int(said["fees_nano"])
     assert {fault["kind"] for fault in said["faults"]} == {kind.value for kind in Kind}
     assert all(fault["recovered"] for fault in said["faults"])
-    assert said["log"]["size"] > 10
+    assert said["log"]["size"] >= said["batches"]
     assert len(bytes.fromhex(said["log"]["root"])) == 32
     for milestone in ("enrolled", "first readings", "first receipt", "first charge", "the loan is repaid"):
         assert milestone in done.stdout
@@ -79,12 +80,12 @@ def check_month_end(said: dict[str, Any]) -> None:
     assert cents["Kofler Repairs"] % 15 == 0
     bank = said["bank"]
     assert (bank["payouts"], bank["suspense"], bank["unseen_nano"]) == (len(said["payouts"]), 0, "0")
-    assert bank["payments"] >= 6
+    assert bank["payments"] >= len(WASHERS)
     assert b"camt.053.001.08" in Path(bank["statement"]).read_bytes()
     assert said["documents"] == {"invoices": bank["payments"], "self_billed": len(said["payouts"])}
     members = {one["member"]: one for one in said["members"]}
     assert len(members) == 12
-    assert sum(one["washes"] > 0 for one in members.values()) >= 6  # one slot of the plan at least
+    assert sum(one["washes"] > 0 for one in members.values()) >= len(WASHERS)  # one slot of the plan at least
     assert sum(int(one["fees_nano"]) for one in members.values()) > 0
     assert all(b"pain.001.001.09" in Path(payout["file"]).read_bytes() for payout in said["payouts"])
     assert {one["party"] for one in said["evidence"]} >= {*cents, "Family Conti"}
@@ -101,20 +102,22 @@ def check_cheats(cheats: list[dict[str, Any]]) -> None:
     assert all(named[one["kind"]] in one["message"] for one in cheats if one["kind"] in named)
 
 
-@pytest.mark.timeout(200)
+def read_to(words: str, lines: Iterable[str]) -> None:
+    assert any(words in line for line in lines), f"ended before {words!r}"
+
+
+@pytest.mark.timeout(300)
 def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
     command = [*DEMO, "--seconds", "60", "--data", str(tmp_path / "data"), "--port", str(any_free())]
     demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert demo.stdout is not None
-    for line in demo.stdout:
-        if "the laundry opens" in line:
-            break
+    read_to("the laundry opens", demo.stdout)
     children = children_of(demo.pid)
     assert len(children) == 4
     demo.send_signal(signal.SIGINT)
-    time.sleep(1)
+    read_to("the laundry closes", demo.stdout)
     demo.send_signal(signal.SIGINT)
-    demo.communicate(timeout=120)
+    demo.communicate(timeout=150)
     assert demo.returncode == 1  # left before it was settled
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
 

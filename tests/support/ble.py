@@ -40,7 +40,7 @@ CALM = BleTimes(  # nothing times out on a loaded machine; a test that waits for
 )
 LADDER = dataclasses.replace(CALM, silent_s=0.2, power_cycle_s=0.4, call_s=2.0)  # for ladders climbed to the top
 WATCHDOG = dataclasses.replace(CALM, silent_s=1.0)  # noticed after a second, and nothing further for a minute
-WAIT_S = 30.0  # a test that waits longer for something has failed
+WAIT_S = 60.0  # a test that waits longer for something has failed
 
 
 @dataclass

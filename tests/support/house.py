@@ -24,6 +24,7 @@ from tallystick_sim.modbus.tcp import MeterServer
 
 FACTOR = 60  # a minute of the house in a second of the test
 UNIT, SERIAL, CHANNEL = 5, 20261122, 1
+DAY_MS = 86_400_000
 START_WH = 1_234_567
 WH_PER_S = 40  # of real time, which is a minute of the house: 2.4 kW
 LOOK_AGAIN_S = 0.25
@@ -139,6 +140,11 @@ who = "the parties"
 """
 
 
+def morning(now_ms: int) -> str:
+    """A clock that begins at 06:00 UTC of that day: no month, with its tiers, ends within a test."""
+    return f"{FACTOR},{now_ms},{now_ms // DAY_MS * DAY_MS + 6 * 3_600_000}"
+
+
 class Supply:
     """What the house uses: nothing until `run`, nothing after `hold`. The meter reads it at each request."""
 
@@ -167,7 +173,7 @@ class House:
 
     folder: Path
     db: str | None = None
-    clock: str = field(default_factory=lambda: f"{FACTOR},{time.time_ns() // 10**6},{time.time_ns() // 10**6}")
+    clock: str = field(default_factory=lambda: morning(time.time_ns() // 10**6))
     web: str = ""
     gateways: str = ""
     server: Child | None = None
@@ -209,7 +215,7 @@ class House:
         command = (*PROGRAM, "tallystick_cloud", "serve", *self.data, *ports, *more)
         self.server = Child("aggregator", command, self.folder / "server.log", self.environment)
         await self.server.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not self.gateways:
                 self.server.check()
                 for line in self.server.log.read_text().splitlines():

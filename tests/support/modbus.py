@@ -13,7 +13,7 @@ from tallystick_protocol.codes import TimeQuality
 UTC_MS = 1_795_305_600_000
 
 
-async def seen(condition: Callable[[], bool], timeout_s: float = 30) -> None:
+async def seen(condition: Callable[[], bool], timeout_s: float = 60) -> None:
     """Wait until the condition holds, looking every few milliseconds. Raises TimeoutError."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - a condition of the simulated line, which has no event for it
@@ -86,7 +86,7 @@ class Remember:
     def reasons(self, meter: str) -> list[str]:
         return [fault.reason for fault in self.faults if fault.meter == meter]
 
-    async def until(self, condition: Callable[[], bool], timeout_s: float = 30) -> None:
+    async def until(self, condition: Callable[[], bool], timeout_s: float = 60) -> None:
         """Wait until something that was told makes the condition true. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):
             while not condition():

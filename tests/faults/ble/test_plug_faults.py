@@ -218,11 +218,22 @@ async def test_frozen_plug_stops_neither_another_plug_nor_a_sensor(air: BluezEmu
         sensor.advertise(air)
 
     meters = (plug_meter(), plug_meter("other", OTHER_PLUG), sensor_meter())
-    async with driving(*meters, times=dataclasses.replace(CALM, rpc_s=2.0)) as (_, sink), beacon(advertise):
-        await until(lambda: "no-answer" in sink.reasons("plug"), "the frozen plug's fault")
-        assert len(sink.of("other")) > 3
-        assert len(sink.of("water")) > 3
+    times = dataclasses.replace(CALM, rpc_s=3_600.0)  # whoever waited for the frozen one would wait for an hour
+    async with driving(*meters, times=times) as (_, sink), beacon(advertise):
+        await until(lambda: frozen.peripheral.connected, "the link to the frozen plug")
+        before = len(sink.of("other")), len(sink.of("water"))
+        await until(lambda: len(sink.of("other")) > before[0] + 3, "values of the other plug")
+        await until(lambda: len(sink.of("water")) > before[1] + 3, "values of the sensor")
     assert sink.of("plug") == []
+
+
+async def test_plug_that_swallows_requests_is_a_named_fault_and_no_sample(air: BluezEmulator) -> None:
+    plug, _ = plug_in(air)
+    plug.channel.frozen = True
+    times = dataclasses.replace(CALM, rpc_s=0.5)
+    async with driving(plug_meter(), times=times) as (_, sink), beacon(lambda: plug.advertise(air)):
+        await until(lambda: "no-answer" in sink.reasons("plug"), "the fault")
+    assert sink.samples == []
 
 
 async def test_plug_that_wants_pairing_is_paired_with(air: BluezEmulator) -> None:

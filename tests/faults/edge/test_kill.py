@@ -40,4 +40,4 @@ def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path) -> None:
         pending = [item.value for item in loaded.pending if isinstance(item, Reading)]
         assert pending == list(range(value - len(pending) + 1, value + 1))
         journal.close()
-    assert flushed > CYCLES
+    assert flushed >= CYCLES  # each writer says one flush at least before it is killed

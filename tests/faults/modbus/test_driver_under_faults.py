@@ -194,10 +194,10 @@ async def test_a_meter_exchanged_between_two_polls_is_told_by_its_serial_with_it
     line.attach(1, Sdm120(SetTruth(5_000), 1))
     driver = driver_of(rtu(line), washer(1))
     async with running(driver) as sink:
-        await sink.until(lambda: len(sink.samples) >= 2, 30)
+        await sink.until(lambda: len(sink.samples) >= 2)
         line.detach(1)
         line.attach(1, Sdm120(SetTruth(17), 2))  # at once: nobody was silent
-        await sink.until(lambda: sink.samples[-1].values["energy_import"] == 17, 30)
+        await sink.until(lambda: sink.samples[-1].values["energy_import"] == 17)
     assert {(s.values["energy_import"], s.serial) for s in sink.samples} == {(5_000, "1"), (17, "2")}
 
 

@@ -41,7 +41,7 @@ async def ask(bus: MessageBus, path: str, interface: str, member: str, signature
     message = Message(
         destination="org.bluez", path=path, interface=interface, member=member, signature=signature, body=list(body)
     )
-    reply = await asyncio.wait_for(bus.call(message), 30)
+    reply = await asyncio.wait_for(bus.call(message), 60)
     assert reply is not None
     return reply
 
@@ -157,7 +157,7 @@ async def test_link_loss_is_told_to_the_client(air: BluezEmulator) -> None:
     client = BleakClient(await found(air, peripheral), disconnected_callback=lambda _: lost.set())
     await client.connect()
     air.faults.link_loss(peripheral)
-    await asyncio.wait_for(lost.wait(), 30)
+    await asyncio.wait_for(lost.wait(), 60)
     assert not client.is_connected
 
 
@@ -191,7 +191,7 @@ async def test_hostile_bytes_only_end_their_own_connection(air: BluezEmulator) -
             reader, writer = await asyncio.open_unix_connection(air.address.removeprefix("unix:path="))
             writer.write(bytes_)
             with contextlib.suppress(ConnectionError, socket.error):
-                await asyncio.wait_for(reader.read(), 30)
+                await asyncio.wait_for(reader.read(), 60)
             writer.close()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()

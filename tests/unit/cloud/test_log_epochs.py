@@ -278,7 +278,7 @@ async def test_keeper_says_aloud_that_it_signs_nothing(server: Server, tmp_path:
     database = server.books.database
     keeper = asyncio.create_task(CheckpointKeeper(database, server.books.aggregator, Clock()).run())  # type: ignore[arg-type]
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             query = select(schema.alarm.c.text).where(schema.alarm.c.code == "log-set-back")
             texts: list[str] = []
             while not texts:

@@ -77,4 +77,4 @@ async def test_whoever_waits_for_a_command_is_answered_when_the_server_ends(book
     await asyncio.sleep(0.1)
     assert not asked.done()
     beside.cancel()
-    assert await asyncio.wait_for(asked, 30) == []
+    assert await asyncio.wait_for(asked, 60) == []

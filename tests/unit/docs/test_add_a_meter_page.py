@@ -51,7 +51,7 @@ def test_the_page_works_as_it_is_written(tmp_path: Path) -> None:
     finally:
         if player is not None:
             player.terminate()
-            player.wait(20)
+            player.wait(60)
             if player.stdout is not None:
                 player.stdout.close()
     assert ran == 5

@@ -163,7 +163,7 @@ def test_sigterm_ends_cleanly_and_status_reads_what_is_there(config_file: Path) 
                 break
         process.send_signal(signal.SIGTERM)
         rest = process.stderr.read()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert "ended cleanly" in rest
     assert "Traceback" not in rest
     status = subprocess.run([*command, "status", *options, "--json"], capture_output=True, text=True, check=True)

@@ -28,7 +28,7 @@ def meter() -> Iterator[str]:
         said = process.stdout.readline()
         yield said.split(" at ")[1].split(";")[0]
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 def config(folder: Path, address: str, meters: str) -> list[str]:

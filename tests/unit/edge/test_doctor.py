@@ -104,7 +104,7 @@ async def site_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setattr(app_module, "make_drivers", lambda *_: [])
     app = App(load_config(folder / "edge.toml"), system_clock(), SystemEntropy())
     running = asyncio.create_task(app.run())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not (folder / "data" / "tls.crt").exists():  # noqa: ASYNC110 - a file tells no event
             await asyncio.sleep(0.05)
     app.stop()

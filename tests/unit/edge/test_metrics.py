@@ -66,7 +66,7 @@ def test_every_line_is_one_that_prometheus_reads_and_labels_are_escaped() -> Non
 async def serving(text: str = "figure 1\n") -> AsyncIterator[int]:
     server = MetricsServer(0, lambda: text)
     running = asyncio.create_task(server.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await server.listening.wait()
     assert server.port is not None
     try:
@@ -80,7 +80,7 @@ async def serving(text: str = "figure 1\n") -> AsyncIterator[int]:
 async def asked(port: int, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         answer = await reader.read()
     writer.close()
     return answer
@@ -125,7 +125,7 @@ async def test_a_running_agent_tells_what_it_reads(tmp_path: Path, monkeypatch: 
     app = App(load_config(tmp_path / "edge.toml"), system_clock(), SystemEntropy())
     running = asyncio.create_task(app.run())
     text = ""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while 'samples_total{meter="washer"}' not in text:
             await asyncio.sleep(0.05)
             with suppress(OSError):

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from tallystick_edge.errors import JournalError, JournalFull
 from tallystick_edge.notify import Notify
 from tallystick_edge.ports import Sink
 from tallystick_edge.sample import Fault, Sample
-from tallystick_edge.vitals import OTHER, REASONS_MAX, Vitals, allowed_s
+from tallystick_edge.vitals import OTHER, PATIENCE_S, REASONS_MAX, Vitals, allowed_s
 from tallystick_protocol.codes import MeterState
 
 CONFIG = """\
@@ -45,6 +46,7 @@ every_s = 1
 number = 1
 register = "energy_import"
 """
+DAY_S = 86_400
 
 
 @contextmanager
@@ -147,7 +149,7 @@ async def heard_until(tmp_path: Path, enough: Callable[[list[str]], bool]) -> li
         app = App(load_config(tmp_path / "edge.toml"), system_clock(), SystemEntropy(), notify)
         running = asyncio.create_task(app.run())
         said: list[str] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not enough(said):
                 await asyncio.sleep(0.02)
                 said += words(heard)
@@ -159,6 +161,10 @@ async def heard_until(tmp_path: Path, enough: Callable[[list[str]], bool]) -> li
 
 def feeds(said: list[str]) -> int:
     return sum(each.startswith("WATCHDOG=1") for each in said)
+
+
+def stalls(said: list[str]) -> bool:
+    return any(each.startswith("STATUS=") for each in said)
 
 
 async def test_a_working_agent_feeds_the_watchdog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +185,7 @@ async def test_a_hanging_driver_or_a_failing_store_starves_the_watchdog(
         monkeypatch.setattr("tallystick_edge.vitals.PATIENCE_S", 0.05)
         monkeypatch.setattr(Core, "flush", _fails(JournalError("the card is gone")))
     what = "line line" if broken == "driver" else "the store"
-    said = await heard_until(tmp_path, lambda said: any(each.startswith("STATUS=") for each in said))
+    said = await heard_until(tmp_path, stalls)
     stalled = next(index for index, each in enumerate(said) if each.startswith("STATUS="))
     assert said[stalled].startswith(f"STATUS={what} has not moved")
     assert not feeds(said[stalled:])
@@ -188,16 +194,25 @@ async def test_a_hanging_driver_or_a_failing_store_starves_the_watchdog(
 async def test_a_full_disk_is_not_cured_by_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app_module, "make_drivers", lambda *_: [("line line", _Answers())])
     monkeypatch.setattr("tallystick_edge.agent.STORE_AGAIN_MS", 20)
-    monkeypatch.setattr("tallystick_edge.vitals.PATIENCE_S", 0.5)
-    monkeypatch.setattr(Core, "flush", _fails(JournalFull("full")))
-    said = await heard_until(tmp_path, lambda said: feeds(said) > 40)  # 0.8 s at least
-    assert not any(each.startswith("STATUS=") for each in said)
+    time, tries = _Time(), 0
+    made = partial(Vitals, time, {"line line": 10 * DAY_S}, 0.05)
+    monkeypatch.setattr(app_module, "vitals_of", lambda _: made())
+
+    def later() -> None:
+        nonlocal tries
+        tries += 1
+        time.seconds += 2 / 3 * PATIENCE_S  # two refusals in a row would be a store that does not move
+
+    monkeypatch.setattr(Core, "flush", _fails(JournalFull("full"), later))
+    said = await heard_until(tmp_path, lambda said: stalls(said) or (tries > 10 and feeds(said) > 3))
+    assert not stalls(said)
 
 
-def _fails(error: Exception) -> object:
+def _fails(error: Exception, then: Callable[[], None] = lambda: None) -> object:
     def fail(core: Core) -> None:
         if core.desk.held_count:  # the clean end finds nothing left to flush
             core.desk.flushed()
+            then()
             raise error
 
     return fail

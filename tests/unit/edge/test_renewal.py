@@ -141,6 +141,10 @@ async def test_an_enrolment_that_cannot_be_used_is_told_and_metering_goes_on(
     path = tmp_path / "edge.toml"
     path.write_text('version = 1\n[gateway]\nname = "test"\ndata = "edge"\n[uplink]\ntransport = "mqtt"\n')
     app = App(load_config(path), system_clock(), SystemEntropy())
-    asyncio.get_running_loop().call_later(0.5, app.stop)
-    await app.run()
-    assert "metering goes on: configuration: uplink.transport" in caplog.text
+    running = asyncio.create_task(app.run())
+    async with asyncio.timeout(60):
+        while "metering goes on: configuration: uplink.transport" not in caplog.text:  # noqa: ASYNC110 - a log has no event
+            await asyncio.sleep(0.02)
+    assert not running.done()
+    app.stop()
+    await running

@@ -100,7 +100,7 @@ async def test_the_agent_goes_on_with_other_settings_after_a_clean_restart(
     monkeypatch.setattr(App, "_talk", talk)
     app = App(load_config(tmp_path / "edge.toml"), system_clock(), SystemEntropy())
     running = asyncio.create_task(app.run())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await started.wait()
     app.stop()
     await running

@@ -48,7 +48,7 @@ class Wire:
     async def heard_all(self, expected: bytes) -> bytes:
         """As many bytes as expected, however busy the machine is, and what comes right after them."""
         heard = b""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(heard) < len(expected):
                 heard += await self.first_heard()
         return heard + await self.heard(0.01)

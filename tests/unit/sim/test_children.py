@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tallystick_sim.children import Child, ChildError
 
-SLEEP = (sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)")
+SLEEP = (sys.executable, "-c", "import time; print('here', flush=True); time.sleep(600)")
 
 
 def is_alive(pid: int) -> bool:
@@ -39,7 +39,7 @@ async def test_failure_carries_the_last_words(tmp_path: Path) -> None:
     child = Child("sad", (sys.executable, "-c", "import sys; sys.exit('no room at the inn')"), tmp_path / "log", {})
     await child.start()
     with pytest.raises(ChildError, match=r"code 1\n.*no room at the inn"):
-        await child.finish(10)
+        await child.finish(60)
 
 
 async def test_a_program_that_does_not_end_is_killed_and_named(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ async def main():
     child = Child("orphan", {SLEEP!r}, Path({str(tmp_path / "log")!r}), {{}})
     await child.start()
     print(child.pid, flush=True)
-    await asyncio.sleep(60)
+    await asyncio.sleep(600)
 asyncio.run(main())
 """
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
@@ -70,7 +70,7 @@ asyncio.run(main())
         time.sleep(0.02)
     assert is_alive(pid)
     os.kill(parent.pid, signal.SIGKILL)
-    parent.wait(30)
+    parent.wait(60)
     parent.stdout.close()
     while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -81,4 +81,4 @@ async def test_no_such_program_is_said(tmp_path: Path) -> None:
     child = Child("ghost", ("/nonexistent/program",), tmp_path / "log", {})
     await child.start()
     with pytest.raises(ChildError, match="No such file"):
-        await asyncio.wait_for(child.finish(10), 15)
+        await asyncio.wait_for(child.finish(60), 90)

@@ -64,7 +64,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[tuple[Hub, Database, StartedClock
 
 
 async def next_event(stream: AsyncIterator[bytes]) -> tuple[str, dict[str, object]]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         text = (await anext(stream)).decode()
     kind, data = text.removesuffix("\n\n").split("\n")
     return kind.removeprefix("event: "), json.loads(data.removeprefix("data: "))
@@ -106,12 +106,12 @@ async def test_many_viewers_cost_one_look_per_tick(
         await anext(stream)
     loop = asyncio.get_running_loop()
     began, before = loop.time(), looks
-    for _ in range(40):
-        found.publish("batch", {"community": SEED.community})
-        await asyncio.sleep(0.02)
+    async with asyncio.timeout(60):
+        while looks < before + 3:
+            found.publish("batch", {"community": SEED.community})
+            await asyncio.sleep(0.02)
     most = 2 + (loop.time() - began) / live.TICK_S
     assert looks - before <= most, "a few per second, however many watch and whatever happens"
-    assert looks > before
     for stream in streams:
         await stream.aclose()
 
@@ -121,7 +121,7 @@ async def test_closing_ends_every_stream(hub: tuple[Hub, Database, StartedClock]
     stream = found.stream(SEED.community, ROME)
     await anext(stream)
     found.close()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(60):
         assert [one async for one in stream] == []
 
 
