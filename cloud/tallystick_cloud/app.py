@@ -20,6 +20,7 @@ from tallystick_cloud.city.watch import ContactWatch
 from tallystick_cloud.clock import real_utc_ms
 from tallystick_cloud.contracts.pages import contract_pages
 from tallystick_cloud.db import Database
+from tallystick_cloud.debits.pages import debit_pages
 from tallystick_cloud.disputes.pages import dispute_pages
 from tallystick_cloud.gateways.pages import ClaimDesk, claim_pages, gateway_pages
 from tallystick_cloud.http.assets import asset_routes
@@ -86,6 +87,7 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(document_pages(setup.database, setup.pages))
     table.include(payout_pages(setup.database, setup.pages, setup.clock))
     table.include(dispute_pages(setup.database, setup.pages, setup.clock))
+    table.include(debit_pages(setup.database, setup.pages, setup.clock))
     table.include(use_routes(setup.database, setup.pages, setup.clock))
     if setup.claims is not None:
         table.include(claim_pages(setup.database, setup.pages, setup.clock, setup.claims))

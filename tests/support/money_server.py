@@ -10,10 +10,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from support.city_server import StartedClock
+from support.debits import BEN
 from support.invoices import Office
 from support.money_world import NOW, open_money
 from support.settled import World
@@ -23,9 +25,14 @@ from tallystick_cloud.city.live import Hub
 from tallystick_cloud.clock import real_utc, real_utc_ms
 from tallystick_cloud.commands.serve import domain_routes
 from tallystick_cloud.db import sqlite_url
+from tallystick_cloud.debits import mandates
+from tallystick_cloud.debits import service as debits
+from tallystick_cloud.debits.mandate import NewMandate
 from tallystick_cloud.disputes import service as disputes
 from tallystick_cloud.gateways.pages import ClaimDesk
 from tallystick_cloud.http.pages import Pages
+from tallystick_cloud.payouts.pain import BankParty
+from tallystick_cloud.payouts.service import Proposal
 from tallystick_cloud.uplink import Uplink
 
 if TYPE_CHECKING:
@@ -99,9 +106,25 @@ def dispute(world: World) -> None:
     database.write_now(lambda conn: disputes.decide(conn, world.community, told, is_right=False, now_ms=NOW))
 
 
+def collect(world: World) -> None:
+    """Ben signed a mandate; a first collection from him was refused at the bank, the next one is to be proposed."""
+    ids, database = world.ids, world.books.database
+    signed = NewMandate(
+        ids["Coop"], ids["Ben"], "COOP-7", "DE98ZZZ09999999999", BankParty("Ben", BEN), date(2026, 11, 2)
+    )
+    database.write_now(mandates.add, world.community, signed, NOW)
+    asked = Proposal("first", ids["Coop"], ids["Coop"], date(2027, 1, 20))
+    database.write_now(debits.propose, world.community, asked, NOW)
+    database.write_now(debits.approve, world.community, 1, ids["Maria"], NOW)
+    database.write_now(debits.bank_file, world.community, 1, NOW)
+    database.write_now(debits.mark_sent, world.community, 1, ids["Coop"], NOW)
+    database.write_now(debits.reject, world.community, 1, ids["Coop"], NOW)
+
+
 if __name__ == "__main__":
     world = open_money(sqlite_url(Path(sys.argv[1])))
     dispute(world)
+    collect(world)
     office = Office(world)
     office.issue("2026-11")
     office.self_bill(1)

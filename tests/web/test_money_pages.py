@@ -42,6 +42,7 @@ OFFICE = {
     "disputes": ("manager", "/disputes"),
     "a dispute to decide": ("manager", "first dispute"),
     "a use to dispute": ("user", "first form"),
+    "direct debits": ("manager", "/debits"),
 }
 """Pages that are visited once for everything, because every second of a browser counts."""
 FIRST = {

@@ -94,6 +94,10 @@ class Wording:
         """A day: 22 Nov 2026."""
         return str(format_date(self.when(ms), "d MMM y", locale=self.locale))
 
+    def day(self, day: Day) -> str:
+        """A day that is stored as one, in no zone: 22 Nov 2026."""
+        return str(format_date(day, "d MMM y", locale=self.locale))
+
     def month(self, year: int, number: int) -> str:
         """A month: November 2026."""
         return str(format_date(Day(year, number, 1), "LLLL y", locale=self.locale))

@@ -40,6 +40,7 @@ LINKS = (
     RailLink("/contracts", N_("Contracts"), "i-contract", "c", READERS),
     RailLink("/disputes", N_("Disputes"), "i-dispute", "d", READERS),
     RailLink("/payouts", N_("Payouts and bank"), "i-bank", "p", TREASURY),
+    RailLink("/debits", N_("Direct debits"), "i-debit", "b", TREASURY),
     RailLink("/find", N_("Find"), "i-find", "f", SIGHT),
 )
 

@@ -68,6 +68,12 @@ def check_day(day: date, now_ms: int) -> None:
         raise BadInput("execution day", f"is {day}; name a day from {today} to {DAYS_AHEAD_MAX} days later")
 
 
+def working_day(now_ms: int, days_ahead: int) -> date:
+    """The first day that banks work, so many days ahead or later: no Saturday or Sunday."""
+    day = datetime.fromtimestamp(now_ms // 1000, UTC).date() + timedelta(days=days_ahead)
+    return day + timedelta(days=max(0, 7 - day.weekday()) if day.weekday() > 4 else 0)
+
+
 def check_no_open_run(conn: Connection, community: str, collector: bytes, names: Mapping[bytes, str]) -> None:
     run = store.open_run(conn, community, collector)
     if run is not None:

@@ -3,7 +3,7 @@
 It never moves money by a link: every step is a form of our own page, and the service asks for the second person."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Annotated
 
 from aiohttp import web
@@ -25,7 +25,7 @@ from tallystick_cloud.http.rail import TREASURY
 from tallystick_cloud.http.route import MULTIPART, Call, RouteTable
 from tallystick_cloud.parties.store import ids_by_name, names_by_id
 from tallystick_cloud.payouts import service, store, view
-from tallystick_cloud.payouts.checks import Run
+from tallystick_cloud.payouts.checks import Run, working_day
 from tallystick_cloud.payouts.model import Plan
 from tallystick_cloud.payouts.service import Draft, Proposal
 from tallystick_cloud.ports import Clock
@@ -99,7 +99,7 @@ def _page(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> 
         """Payout runs, bank accounts, and what waits for a person."""
         place = await here(database, call)
         party, now_ms = call.principal.party, clock.utc_ms()
-        day = _first_day(now_ms)
+        day = working_day(now_ms, DAYS_AHEAD)
         found = await database.read(_look, place.id, day, now_ms)
         w = pages.wording(call.request, place.zone)
         may_act = bool(call.principal.roles_in(place.id) & ACTORS)
@@ -225,12 +225,6 @@ def _look(conn: Connection, community: str, day: date, now_ms: int) -> _Found:
         sorted(names[one] for one in payers if one in names),
         names,
     )
-
-
-def _first_day(now_ms: int) -> date:
-    """The first working day that banks take: no Saturday or Sunday."""
-    day = datetime.fromtimestamp(now_ms // 1000, UTC).date() + timedelta(days=DAYS_AHEAD)
-    return day + timedelta(days=max(0, 7 - day.weekday()) if day.weekday() > 4 else 0)
 
 
 def _to(anchor: str) -> web.Response:

@@ -141,6 +141,7 @@ def run_view(run: Run, reader: bytes | None, names: Mapping[bytes, str], *, may_
         if stored.state is not RunState.PROPOSED
         else w.gettext("proposed by {name}").format(name=names[stored.proposer])
     )
+    is_other = reader != stored.proposer and reader not in run.approvers
     return RunView(
         stored.number,
         mark,
@@ -151,14 +152,14 @@ def run_view(run: Run, reader: bytes | None, names: Mapping[bytes, str], *, may_
         lines,
         _held(run.held, w),
         missing,
-        _can(run, reader) if may_act else frozenset(),
+        run_actions(stored.state, is_other=is_other) if may_act else frozenset(),
     )
 
 
-def _can(run: Run, reader: bytes | None) -> frozenset[str]:
-    match run.stored.state:
+def run_actions(state: RunState, *, is_other: bool) -> frozenset[str]:
+    """The next steps of a run, of payouts or of debits; `is_other`: neither proposed nor released it."""
+    match state:
         case RunState.PROPOSED:
-            is_other = reader != run.stored.proposer and reader not in run.approvers
             return frozenset({"approve", "cancel"}) if is_other else frozenset({"cancel"})
         case RunState.APPROVED:
             return frozenset({"file", "cancel"})

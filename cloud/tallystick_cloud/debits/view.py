@@ -1,0 +1,264 @@
+"""Mandates and debit runs as pages show them: in the reader's words, dates and amounts.
+
+It never shows a whole account number to anybody but those who handle mandates; a payer sees the last digits of the own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from tallystick_cloud.bank.due_view import TAIL_CHARS
+from tallystick_cloud.http.amounts import Amount, exact
+from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.payouts.model import CENT_NANO, RunState
+from tallystick_cloud.payouts.view import STATES, LineView, in_groups, run_actions
+
+from .mandate import SequenceType, State, dormant_on
+from .mandates import Shown
+from .model import Held, Outcome, Plan, Reason
+from .service import Run
+from .store import StoredDebit
+
+Names = Mapping[bytes, str]
+
+
+def N_(text: str) -> str:
+    """Marks a text for translation; it is translated where it is shown."""
+    return text
+
+
+MANDATE_STATES = {
+    State.ACTIVE: ("ok", N_("stands")),
+    State.DORMANT: ("warn", N_("unused for 36 months: sign a new one")),
+    State.REVOKED: ("off", N_("ended")),
+}
+REASONS = {
+    Reason.NO_MANDATE: N_("no mandate: pays by transfer"),
+    Reason.DORMANT: N_("the mandate was not used for 36 months: a new one has to be signed"),
+    Reason.TOLD_TOO_LATE: N_("would be told too late for that day: choose a later one"),
+    Reason.UNDER_WAY: N_("another run collects it already"),
+    Reason.NOT_SETTLED: N_("not in a closed month yet"),
+    Reason.BANK_REFUSES: N_("a bank would refuse it"),
+}
+OUTCOMES = {
+    None: ("off", ""),
+    Outcome.COLLECTED: ("ok", N_("collected")),
+    Outcome.RETURNED: ("warn", N_("came back")),
+    Outcome.REJECTED: ("crit", N_("refused by the bank")),
+}
+CODES = {
+    "AC01": N_("the account number is wrong"),
+    "AC04": N_("the account is closed"),
+    "AC06": N_("the account is blocked"),
+    "AM04": N_("not enough money on the account"),
+    "MD01": N_("the bank knows no valid mandate"),
+    "MD06": N_("the payer asked for the money back"),
+    "MD07": N_("the payer has died"),
+    "MS03": N_("the bank gave no reason"),
+}
+"""Codes of banks that people meet most (ISO 20022, external status reason codes); any other is shown as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextView:
+    """A collector's next run; `key` makes the form that is sent twice one run, `refusal` says why there is none."""
+
+    collector: str
+    lines: tuple[LineView, ...]
+    held: tuple[LineView, ...]
+    total: Amount
+    key: str
+    refusal: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run with what can be done next: `can` holds approve, file, sent, cancel, reject."""
+
+    number: int
+    mark: str
+    state: str
+    day: str
+    total: Amount
+    collector: str
+    lines: tuple[LineView, ...]
+    held: tuple[LineView, ...]
+    missing: str
+    can: frozenset[str]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody still has to do something."""
+        return bool(self.can - {"file"})
+
+
+@dataclass(frozen=True, slots=True)
+class BackView:
+    """A debit that came back or was refused."""
+
+    payer: str
+    amount: Amount
+    day: str
+    iso: str
+    mark: str
+    word: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class MandateView:
+    """A mandate; `next` says in words what is collected next, `past` what was, the newest first."""
+
+    id: str
+    reference: str
+    payer: str
+    collector: str
+    creditor: str
+    account: str
+    mark: str
+    state: str
+    next: str
+    signed: str
+    last: str
+    notice: str
+    stands: bool
+    past: tuple[BackView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a mandate's page needs beside it: nano due now, and cents and day once a run is released."""
+
+    due: int
+    announced: tuple[int, date] | None
+
+
+def next_view(collector: str, plan: Plan, names: Names, key: str, refusal: str, w: Wording) -> NextView:
+    """What a run would collect if it were proposed now, and what it holds back, each with its reason."""
+    lines = tuple(
+        LineView(names[one.payer], _about(one.mandate.about.reference, one.sequence, w),
+                 exact(one.cents * CENT_NANO, w), "off", "")
+        for one in plan.debits
+    )  # fmt: skip
+    total = exact(CENT_NANO * sum(one.cents for one in plan.debits), w)
+    return NextView(collector, lines, _held(plan.held, w), total, key, refusal)
+
+
+def run_view(run: Run, reader: bytes | None, names: Names, *, may_act: bool, w: Wording) -> RunView:
+    """`reader` is who looks: the proposer is never offered to release."""
+    stored = run.stored
+    mark, state = _state(run, w)
+    lines = tuple(_line(one, names, w) for one in run.debits)
+    words = w.gettext("proposed by {name}").format(name=names[stored.proposer])
+    can = run_actions(stored.state, is_other=reader != stored.proposer and reader not in run.approvers)
+    if stored.state is RunState.SENT and any(one.outcome is None for one in run.debits):
+        can |= {"reject"}
+    return RunView(
+        stored.number,
+        mark,
+        state,
+        w.weekday(stored.collection_day),
+        exact(run.cents * CENT_NANO, w),
+        names[stored.collector],
+        lines,
+        _held(run.held, w),
+        words if stored.state is RunState.PROPOSED else "",
+        can if may_act else frozenset(),
+    )
+
+
+def _state(run: Run, w: Wording) -> tuple[str, str]:
+    """Mark and words; a run that is done says how many of its debits were not collected."""
+    lost = sum(one.outcome in (Outcome.RETURNED, Outcome.REJECTED) for one in run.debits)
+    mark, state = STATES[run.stored.state]
+    if lost and run.stored.state is RunState.SETTLED:
+        return "warn", w.gettext("done, {n} not collected").format(n=w.count(lost))
+    return mark, w.gettext(state)
+
+
+def back_views(runs: Sequence[Run], names: Names, w: Wording) -> tuple[BackView, ...]:
+    """Debits that came back or were refused, the newest first."""
+    found = [
+        one for run in runs for one in run.debits if one.outcome in (Outcome.RETURNED, Outcome.REJECTED)
+    ]  # fmt: skip
+    newest = sorted(found, key=lambda one: -(one.outcome_ms or 0))
+    return tuple(_outcome(one, names, w) for one in newest)
+
+
+def mandate_view(
+    one: Shown, beside: Collected, past: Sequence[StoredDebit], names: Names, *, is_office: bool, w: Wording
+) -> MandateView:
+    """`is_office`: who handles mandates sees the whole account number. `past`: its debits with an outcome."""
+    about, _ = one.mandate.about, w.gettext
+    mark, state = MANDATE_STATES[one.state]
+    last = one.history.last_day or about.used_day
+    iban = (
+        in_groups(about.debtor.iban)
+        if is_office
+        else _("ending in {tail}").format(tail=about.debtor.iban[-TAIL_CHARS:])
+    )
+    newest = sorted(past, key=lambda debit: -(debit.outcome_ms or 0))
+    return MandateView(
+        one.mandate.id.hex(),
+        about.reference,
+        names[about.payer],
+        names[about.collector],
+        about.creditor_id,
+        f"{iban}, {about.debtor.name}",
+        mark,
+        _(state),
+        _next(one, beside, w),
+        w.day(about.signed_day),
+        _("never") if last is None else w.day(last),
+        _("{n} days before each collection; not used until {day}, it is no longer valid").format(
+            n=about.notice_days, day=w.day(dormant_on(about, one.history))
+        ),
+        one.state is not State.REVOKED,
+        tuple(_outcome(debit, names, w) for debit in newest),
+    )
+
+
+def _next(one: Shown, beside: Collected, w: Wording) -> str:
+    _ = w.gettext
+    if beside.announced is not None:
+        cents, day = beside.announced
+        return _("EUR {amount} on {day}").format(amount=exact(cents * CENT_NANO, w), day=w.weekday(day))
+    if one.state is not State.ACTIVE:
+        return _("nothing is collected under it")
+    if beside.due >= CENT_NANO:
+        return _("EUR {amount} is due, no day is set yet").format(amount=exact(beside.due // CENT_NANO * CENT_NANO, w))
+    return _("nothing is due")
+
+
+def _line(one: StoredDebit, names: Names, w: Wording) -> LineView:
+    mark, word = OUTCOMES[one.outcome]
+    said = ", ".join(part for part in (w.gettext(word) if word else "", _why(one.reason, w)) if part)
+    return LineView(
+        names[one.party], _about(one.reference, one.sequence, w), exact(one.cents * CENT_NANO, w), mark, said
+    )
+
+
+def _outcome(one: StoredDebit, names: Names, w: Wording) -> BackView:
+    mark, word = OUTCOMES[one.outcome]
+    at_ms = one.outcome_ms or 0
+    return BackView(
+        names[one.party], exact(one.cents * CENT_NANO, w), w.date(at_ms), w.iso(at_ms), mark, w.gettext(word),
+        _why(one.reason, w),
+    )  # fmt: skip
+
+
+def _about(reference: str, sequence: SequenceType, w: Wording) -> str:
+    times = w.gettext("first time") if sequence is SequenceType.FIRST else w.gettext("again")
+    return f"{reference}, {times}"
+
+
+def _why(reason: str | None, w: Wording) -> str:
+    """The bank's code in words, and what it wrote beside it."""
+    if not reason:
+        return ""
+    code = reason[:4]
+    return f"{w.gettext(CODES[code])} ({code})" if code in CODES else reason
+
+
+def _held(held: Sequence[Held], w: Wording) -> tuple[LineView, ...]:
+    return tuple(LineView(one.payer, "", exact(one.nano, w), "off", w.gettext(REASONS[one.reason])) for one in held)
