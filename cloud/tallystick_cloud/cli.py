@@ -21,6 +21,7 @@ COMMANDS = {
     "contract": "contract",
     "site": "site",
     "asset": "asset",
+    "balance": "balance",
     "period": "period",
     "settlement": "settlement",
     "statement": "settlement",

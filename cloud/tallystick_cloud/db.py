@@ -143,6 +143,13 @@ class Database:
                 looking = conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             return fn(looking, *args, **kwargs)
 
+    def glance_now(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """For fn that runs one statement, which is one look by itself: without a transaction's two round trips."""
+        if self.is_sqlite:
+            return self.read_now(fn, *args, **kwargs)
+        with self.engine.connect() as conn:
+            return fn(conn.execution_options(isolation_level="AUTOCOMMIT"), *args, **kwargs)
+
     def close(self) -> None:
         self._writers.shutdown()
         self._readers.shutdown()

@@ -200,7 +200,8 @@ def post(conn: Connection, seed: Seed, number: int, end_ms: int, payer: bytes, f
     for position, (account, party, amount) in enumerate(lines):
         key = {"holder": holder, "account": account, "party": party, "chain": h("contract"), "unit": "EUR"}
         common = {**key, "community": seed.community, "amount": amount}
-        conn.execute(insert(schema.posting), {**common, "journal": journal, "position": position})
+        at = {"journal": journal, "position": position, "recorded_ms": stamps["recorded_ms"]}
+        conn.execute(insert(schema.posting), {**common, **at})
         table = schema.balance
         where = [getattr(table.c, name) == value for name, value in key.items()]
         if conn.execute(table.update().where(*where).values(amount=table.c.amount + amount)).rowcount == 0:

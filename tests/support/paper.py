@@ -106,7 +106,7 @@ class Paper:
                 rating_row("load", one, 1, None, 1, LATER)
             summed = total(lines)
             check_zero(summed)
-            posting_rows("load", 1, summed)
+            posting_rows("load", 1, summed, LATER)
             for line, amount in summed.items():
                 self._balances[line] = self._balances.get(line, 0) + amount
 

@@ -7,18 +7,16 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from tallystick_cloud.assets.ledger import AssetLedger, ledger_of
 from tallystick_cloud.commands.common import Commands, command, community_of, group, opened
-from tallystick_cloud.errors import BadInput
-from tallystick_cloud.http.month import day_end_ms
+from tallystick_cloud.commands.moment import end_of, place_of
 from tallystick_cloud.payouts.model import money
 from tallystick_cloud.schema import asset
-from tallystick_cloud.schema import community as communities
 
 
 def add(commands: Commands) -> None:
@@ -61,8 +59,8 @@ def show(parsed: argparse.Namespace) -> int:
     options = opened(parsed)
     try:
         community = community_of(options, parsed.community)
-        zone, unit = options.database.read_now(_place, community)
-        at_ms = options.clock.utc_ms() if parsed.as_of is None else _end_of(parsed.as_of, zone)
+        zone, unit = options.database.read_now(place_of, community)
+        at_ms = options.clock.utc_ms() if parsed.as_of is None else end_of("--as-of", parsed.as_of, zone)
         found = options.database.read_now(ledger_of, community, parsed.asset, zone, unit, at_ms)
     finally:
         options.database.close()
@@ -70,22 +68,9 @@ def show(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _end_of(text: str, zone: str) -> int:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise BadInput("--as-of", f"is {text!r}; write a day as 2026-10-31") from None
-    return day_end_ms(day, zone) - 1
-
-
 def _all(conn: Connection, community: str) -> Sequence[Any]:
     columns = (asset.c.id, asset.c.name, asset.c.kind, asset.c.site)
     return conn.execute(select(*columns).where(asset.c.community == community).order_by(asset.c.id)).all()
-
-
-def _place(conn: Connection, community: str) -> tuple[str, str]:
-    row = conn.execute(select(communities.c.zone, communities.c.unit).where(communities.c.id == community)).one()
-    return row.zone, row.unit
 
 
 def _as_json(found: AssetLedger) -> dict[str, Any]:

@@ -4,18 +4,19 @@ It only reads; an empty answer is the only good one.
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, literal_column, select
 from tallystick_protocol.money.rating import counters_of
 
 from tallystick_cloud.contracts.store import versions_of
-from tallystick_cloud.ledger.model import Kind, shares_of
+from tallystick_cloud.ledger.model import DAY_MS, Kind, shares_of
 from tallystick_cloud.ledger.rows import usage_of
 from tallystick_cloud.ledger.service import counter_scope
 from tallystick_cloud.ledger.summary import channel_ledgers
-from tallystick_cloud.schema import balance, counter, posting, use, use_counter, use_rating
+from tallystick_cloud.schema import account_day, balance, counter, journal, posting, use, use_counter, use_rating
 from tallystick_cloud.schema import community as communities
 
 
@@ -25,6 +26,7 @@ def audit(conn: Connection) -> list[str]:
     for community in conn.execute(select(communities.c.id).order_by(communities.c.id)).scalars():
         found += _journals(conn, community)
         found += _balances(conn, community)
+        found += _days(conn, community)
         found += _splits(conn, community)
         found += _counters(conn, community)
         found += _caps(conn, community)
@@ -46,25 +48,50 @@ def _journals(conn: Connection, community: str) -> list[str]:
 def _balances(conn: Connection, community: str) -> list[str]:
     """Every balance is the sum of its postings."""
     keys = ("holder", "account", "party", "chain", "unit")
-    summed = {
-        tuple(row[:-1]): int(row[-1])
-        for row in conn.execute(
-            select(*(posting.c[key] for key in keys), func.sum(posting.c.amount))
-            .where(posting.c.community == community)
-            .group_by(*(posting.c[key] for key in keys))
-        )
-    }
-    stored = {
-        tuple(row[:-1]): int(row[-1])
-        for row in conn.execute(
-            select(*(balance.c[key] for key in keys), balance.c.amount).where(balance.c.community == community)
-        )
-    }
-    wrong = [key for key in summed.keys() | stored.keys() if summed.get(key, 0) != stored.get(key, 0)]
+    posted = [posting.c[key] for key in keys]
+    summed = _sums(
+        conn, select(*posted, func.sum(posting.c.amount)).where(posting.c.community == community).group_by(*posted)
+    )
+    kept = [balance.c[key] for key in (*keys, "amount")]
+    stored = _sums(conn, select(*kept).where(balance.c.community == community))
     return [
-        f"{community}: balance {key[1]} of {key[2].hex()} is {stored.get(key, 0)}, postings say {summed.get(key, 0)}"
-        for key in wrong
+        f"{community}: balance {key[1]} of {key[2].hex()} is {has}, postings say {should}"
+        for key, has, should in _differing(stored, summed)
     ]
+
+
+def _days(conn: Connection, community: str) -> list[str]:
+    """What an account moved on a day is the sum of its postings of that day, each recorded with its journal."""
+    keys = ("party", "holder", "account", "unit")
+    mine = posting.c.community == community
+    posted = [*(posting.c[key] for key in keys), posting.c.recorded_ms // literal_column(str(DAY_MS))]
+    summed = _sums(conn, select(*posted, func.sum(posting.c.amount)).where(mine).group_by(*posted))
+    kept = [account_day.c[key] for key in (*keys, "day", "amount")]
+    stored = _sums(conn, select(*kept).where(account_day.c.community == community))
+    found = [
+        f"{community}: {key[2]} of {key[0].hex()} moved {has} on day {key[4]}, postings say {should}"
+        for key, has, should in _differing(stored, summed)
+    ]
+    other = (
+        select(journal.c.id)
+        .join(posting, posting.c.journal == journal.c.id)
+        .where(mine, posting.c.recorded_ms != journal.c.recorded_ms)
+        .distinct()
+    )
+    late = conn.execute(other).scalars()
+    return found + [f"{community}: postings of journal {number} have another time than it" for number in late]
+
+
+def _sums(conn: Connection, query: Select[Any]) -> dict[tuple[Any, ...], int]:
+    return {tuple(row[:-1]): int(row[-1]) for row in conn.execute(query)}
+
+
+def _differing(
+    stored: Mapping[tuple[Any, ...], int], summed: Mapping[tuple[Any, ...], int]
+) -> list[tuple[Any, int, int]]:
+    """Key, what is stored and what it should be; nothing stored is 0."""
+    both = ((key, stored.get(key, 0), summed.get(key, 0)) for key in stored.keys() | summed.keys())
+    return [one for one in both if one[1] != one[2]]
 
 
 def _splits(conn: Connection, community: str) -> list[str]:

@@ -1,13 +1,17 @@
-"""What an account holds now, and what it held as known at an earlier moment.
+"""What an account holds now, what it held as known at an earlier moment, and what of that was metered until a day.
 
-It only reads; what was published for a moment never changes.
+It only reads; what was published for a moment never changes. Accounts that hold nothing are left out.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, select, union_all
 
-from tallystick_cloud.schema import balance, journal, posting
+from tallystick_cloud.contracts.store import versions_of
+from tallystick_cloud.schema import account_day, balance, journal, posting, use, use_rating
+
+from .model import DAY_MS, amounts, shares_of
 
 Key = tuple[bytes, str, bytes, str]
 """(holder, account, party, unit)"""
@@ -15,24 +19,95 @@ Key = tuple[bytes, str, bytes, str]
 
 def balances(conn: Connection, community: str, party: bytes | None = None) -> Mapping[Key, int]:
     """Nano per account now, summed over contracts; of all, or of the accounts about one party."""
-    columns = (balance.c.holder, balance.c.account, balance.c.party, balance.c.unit)
-    wanted = [balance.c.community == community]
-    if party is not None:
-        wanted.append(balance.c.party == party)
-    rows = conn.execute(select(*columns, func.sum(balance.c.amount)).where(*wanted).group_by(*columns))
-    return {(bytes(row[0]), row[1], bytes(row[2]), row[3]): int(row[4]) for row in rows}
+    return _found(conn, _NOW[party is not None], {"community": community, "party": party})
 
 
 def as_of(conn: Connection, community: str, recorded_ms: int, party: bytes | None = None) -> Mapping[Key, int]:
-    """Nano per account as known at that moment: journals recorded up to and including it."""
-    columns = (posting.c.holder, posting.c.account, posting.c.party, posting.c.unit)
-    wanted = [posting.c.community == community, journal.c.recorded_ms <= recorded_ms]
-    if party is not None:
-        wanted.append(posting.c.party == party)
-    rows = conn.execute(
-        select(*columns, func.sum(posting.c.amount))
-        .join(journal, journal.c.id == posting.c.journal)
-        .where(*wanted)
-        .group_by(*columns)
-    )
+    """Nano per account as known at that moment: journals recorded up to and including it.
+
+    From what stands now, a row per account and day since is taken back, and a part of one day: at most the half.
+    """
+    day, into_ms = divmod(recorded_ms, DAY_MS)
+    given = {"community": community, "party": party}
+    if into_ms < DAY_MS // 2:
+        span = {"after": day - 1, "from": day * DAY_MS, "to": recorded_ms, "sign": 1}
+    else:
+        span = {"after": day, "from": recorded_ms + 1, "to": (day + 1) * DAY_MS - 1, "sign": -1}
+    return _found(conn, _THEN[party is not None], {**given, **span})
+
+
+def metered_until(
+    conn: Connection, community: str, metered_ms: int, recorded_ms: int, party: bytes | None = None
+) -> Mapping[Key, int]:
+    """The same of what had been metered by a moment: of uses that had ended, and of other things that were over.
+
+    It adds up every posting, for what was metered when is no running sum.
+    """
+    given = {"community": community, "party": party, "metered": metered_ms, "recorded": recorded_ms}
+    sums = dict(_found(conn, _METERED[party is not None], given))
+    rows = conn.execute(_CUT, given).all()  # uses of journals that reach beyond the moment
+    versions = {chain: versions_of(conn, chain) for chain in {bytes(row.chain) for row in rows}}
+    for row in rows:
+        contract = versions[bytes(row.chain)][bytes(row.contract)].contract
+        moved = amounts(contract, bytes(row.chain), bytes(row.payer), row.fee, shares_of(row.shares))
+        for line, nano in moved.items():
+            if party is None or line.party == party:
+                key = line.holder, line.account.value, line.party, line.unit
+                sums[key] = sums.get(key, 0) + nano
+    return {key: nano for key, nano in sums.items() if nano}
+
+
+def _found(conn: Connection, query: Select[Any], given: Mapping[str, object]) -> dict[Key, int]:
+    rows = conn.execute(query, given)
     return {(bytes(row[0]), row[1], bytes(row[2]), row[3]): int(row[4]) for row in rows}
+
+
+def _part(table: Any, *wanted: ColumnElement[bool], sign: Any = 1, of_party: bool) -> Select[Any]:
+    where = [table.c.community == bindparam("community"), *wanted]
+    if of_party:
+        where.append(table.c.party == bindparam("party"))
+    columns = (table.c.holder, table.c.account, table.c.party, table.c.unit)
+    return select(*columns, (table.c.amount * sign).label("amount")).where(*where)
+
+
+def _summed(*parts: Select[Any]) -> Select[Any]:
+    moved = union_all(*parts).subquery()
+    columns = (moved.c.holder, moved.c.account, moved.c.party, moved.c.unit)
+    total = func.sum(moved.c.amount)
+    return select(*columns, total).group_by(*columns).having(total != 0)
+
+
+def _then(*, of_party: bool) -> Select[Any]:
+    within = posting.c.recorded_ms.between(bindparam("from"), bindparam("to"))
+    return _summed(
+        _part(balance, of_party=of_party),
+        _part(account_day, account_day.c.day > bindparam("after"), sign=-1, of_party=of_party),
+        _part(posting, within, sign=bindparam("sign"), of_party=of_party),
+    )
+
+
+def _metered(*, of_party: bool) -> Select[Any]:
+    over = select(journal.c.id).where(
+        journal.c.community == bindparam("community"),
+        journal.c.metered_to_ms <= bindparam("metered"),
+        journal.c.recorded_ms <= bindparam("recorded"),
+    )
+    return _summed(_part(posting, posting.c.journal.in_(over), of_party=of_party))
+
+
+# Made once: to put a statement together takes longer than to run it.
+_NOW = {True: _summed(_part(balance, of_party=True)), False: _summed(_part(balance, of_party=False))}
+_THEN = {True: _then(of_party=True), False: _then(of_party=False)}
+_METERED = {True: _metered(of_party=True), False: _metered(of_party=False)}
+_CUT = (
+    select(use.c.chain, use.c.contract, use.c.payer, use_rating.c.fee, use_rating.c.shares)
+    .join(use_rating, use_rating.c.use_id == use.c.use_id)
+    .join(journal, and_(journal.c.id == use_rating.c.journal, journal.c.metered_to_ms > bindparam("metered")))
+    .where(
+        journal.c.community == bindparam("community"),
+        journal.c.metered_from_ms < bindparam("metered"),
+        journal.c.recorded_ms <= bindparam("recorded"),
+        use_rating.c.revision == 1,  # a correction is about one use, and is cut by nothing
+        use.c.end_ms <= bindparam("metered"),
+    )
+)

@@ -12,7 +12,7 @@ from tallystick_cloud import bulk
 from tallystick_cloud.schema import journal, posting
 
 from . import store
-from .model import Account, Amounts, Line, check_zero, total
+from .model import Account, Amounts, Line, check_zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ def post(conn: Connection, community: str, entries: Sequence[Entry], now_ms: int
     ids = store.insert_journals(conn, [_row(community, entry, period, now_ms) for entry in entries])
     rows: list[tuple[object, ...]] = []
     for number, entry in zip(ids, entries, strict=True):
-        rows += store.posting_rows(community, number, entry.lines)
+        rows += store.posting_rows(community, number, entry.lines, now_ms)
     bulk.insert_rows(conn, posting, rows)
-    store.move_balances(conn, community, total(entry.lines for entry in entries))
+    store.move_balances(conn, community, [(now_ms, entry.lines) for entry in entries])
     return ids
 
 

@@ -18,6 +18,7 @@ from tallystick_protocol.money.errors import UsageError
 from tallystick_protocol.money.numbers import NANO
 from tallystick_protocol.money.rating import Rated, Usage
 
+DAY_MS = 86_400_000
 _SIGN = 1 << 63  # makes signed numbers sort as unsigned bytes
 
 

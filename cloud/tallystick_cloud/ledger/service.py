@@ -140,9 +140,9 @@ def _post(conn: Connection, community: str, jobs: Sequence[_Job]) -> dict[str, i
     ids = store.insert_journals(conn, [_journal_row(community, job, period) for job in jobs])
     rows: list[tuple[object, ...]] = []
     for journal, job in zip(ids, jobs, strict=True):
-        rows += store.posting_rows(community, journal, job.lines)
+        rows += store.posting_rows(community, journal, job.lines, job.now_ms)
     bulk.insert_rows(conn, posting, rows)
-    store.move_balances(conn, community, total(job.lines for job in jobs))
+    store.move_balances(conn, community, [(job.now_ms, job.lines) for job in jobs])
     return {job.key: journal for journal, job in zip(ids, jobs, strict=True)}
 
 

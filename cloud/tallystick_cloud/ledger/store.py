@@ -1,6 +1,6 @@
 """SQL of uses, ratings, counters, journals, postings and balances.
 
-It only adds; balance, counter and use_counter, which are running sums, are what moves.
+It only adds; balance, account_day, counter and use_counter, which are running sums, are what moves.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +14,9 @@ from tallystick_protocol import cbor
 from tallystick_cloud import bulk
 from tallystick_cloud.bulk import Rows
 from tallystick_cloud.errors import Conflict
-from tallystick_cloud.schema import balance, counter, journal, posting_period, use, use_counter, use_rating
+from tallystick_cloud.schema import account_day, balance, counter, journal, posting_period, use, use_counter, use_rating
 
-from .model import Amounts
+from .model import DAY_MS, Amounts, total
 
 BEYOND = "would leave what an account can hold (9,223,372,036 units); nothing is booked, check the amounts"
 IN_MAX = 5000  # values in one IN list: far below SQLite's 32,766 parameters
@@ -128,26 +128,43 @@ def insert_journals(conn: Connection, rows: list[dict[str, object]]) -> list[int
     return [int(found) for found in conn.execute(_JOURNAL, rows).scalars()] if rows else []
 
 
-def posting_rows(community: str, journal_id: int, lines: Amounts) -> list[tuple[object, ...]]:
+def posting_rows(community: str, journal_id: int, lines: Amounts, recorded_ms: int) -> list[tuple[object, ...]]:
     """The rows of one journal's postings, in account order, to be written together with others. Raises Conflict."""
     if any(abs(amount) > cbor.INT_MAX for amount in lines.values()):
         raise Conflict("posting", BEYOND)
     return [
-        (journal_id, position, community, *line.key(), lines[line])
+        (journal_id, position, community, *line.key(), lines[line], recorded_ms)
         for position, line in enumerate(sorted(lines, key=lambda one: one.key()))
     ]
 
 
-def move_balances(conn: Connection, community: str, lines: Amounts) -> None:
-    """Add amounts to balances, in account order, so that writers never wait for each other in a ring.
+def move_balances(conn: Connection, community: str, moves: Iterable[tuple[int, Amounts]]) -> None:
+    """Add amounts to balances and to their days, in key order, so that writers never wait for each other in a ring.
 
-    Raises Conflict when an account would hold more than 64 bits; the caller's transaction is to be given up.
+    moves: (recorded ms, amounts). Raises Conflict when an account would hold more than 64 bits; the caller's
+    transaction is to be given up.
     """
+    by_day: dict[int, list[Amounts]] = {}
+    for recorded_ms, lines in moves:
+        by_day.setdefault(recorded_ms // DAY_MS, []).append(lines)
+    sums = {day: total(parts) for day, parts in by_day.items()}
+    lines = next(iter(sums.values())) if len(sums) == 1 else total(sums.values())
     rows = [(*line.key(), community, lines[line]) for line in sorted(lines, key=lambda one: one.key())]
     try:
         bulk.upsert_rows(conn, balance, rows, ("amount",), adds=True)
+        bulk.upsert_rows(conn, account_day, _day_rows(community, sums), ("amount",), adds=True)
     except (DataError, IntegrityError) as error:
         raise Conflict("balance", BEYOND) from error
+
+
+def _day_rows(community: str, sums: Mapping[int, Amounts]) -> list[tuple[object, ...]]:
+    """A day's movement of an account is that under all its contracts."""
+    found: dict[tuple[bytes, int, bytes, str, str], int] = {}
+    for day, lines in sums.items():
+        for line, amount in lines.items():
+            key = line.party, day, line.holder, line.account.value, line.unit
+            found[key] = found.get(key, 0) + amount
+    return [(community, *key, found[key]) for key in sorted(found) if found[key]]
 
 
 def _chunks(values: list[bytes]) -> Iterable[list[bytes]]:

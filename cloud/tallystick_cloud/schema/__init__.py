@@ -6,6 +6,7 @@ It never runs a statement; `migrations` makes these tables, and a test holds bot
 from .bank import bank_entry, bank_payment, bank_report, bank_statement
 from .base import metadata
 from .books import (
+    account_day,
     approval,
     balance,
     contract_version,
@@ -70,6 +71,7 @@ from .settlements import (
 
 __all__ = [
     "access",
+    "account_day",
     "alarm",
     "approval",
     "asset",

@@ -1,6 +1,7 @@
 """Tables of contracts, uses and double entry.
 
-Journals, postings and ratings are only ever added to; balance, counter and use_counter are their running sums.
+Journals, postings and ratings are only ever added to; balance, account_day, counter and use_counter are
+their running sums.
 """
 
 from sqlalchemy import Table, UniqueConstraint
@@ -190,7 +191,20 @@ posting = Table(
     octets("chain"),
     text("unit"),
     number("amount"),  # nano; receivables are positive, payables negative
-    index("party", "unit"),
+    number("recorded_ms"),  # of its journal, so that a part of a day is one range
+    index("party", "recorded_ms"),
+)
+
+account_day = Table(  # what an account moved on a UTC day, all contracts together: an earlier balance is now less these
+    "account_day",
+    metadata,
+    community(key=True),
+    octets("party", key=True),
+    number("day", key=True),  # since 1970-01-01
+    octets("holder", key=True),
+    text("account", key=True),
+    text("unit", key=True),
+    number("amount"),
 )
 
 balance = Table(

@@ -16,6 +16,7 @@ from tallystick_protocol.part import Part
 
 MONEY: tuple[Table, ...] = (
     schema.use, schema.use_rating, schema.use_counter, schema.counter, schema.journal, schema.posting, schema.balance,
+    schema.account_day,
 )  # fmt: skip
 QUARTER = 900_000
 HUGE = 10**18

@@ -581,6 +581,8 @@ def test_books_are_found_wrong_when_a_row_is_changed(books: Books) -> None:
     for statement in (
         update(schema.posting).where(schema.posting.c.position == 0).values(amount=schema.posting.c.amount + 1),
         update(schema.balance).values(amount=schema.balance.c.amount + 1),
+        update(schema.account_day).values(amount=schema.account_day.c.amount + 1),
+        update(schema.posting).values(recorded_ms=schema.posting.c.recorded_ms + 1),
         update(schema.use_rating).values(fee=schema.use_rating.c.fee + 1),
         update(schema.use_counter).values(after=schema.use_counter.c.after + 1),
         update(schema.channel).values(billed_total=schema.channel.c.billed_total + 1),

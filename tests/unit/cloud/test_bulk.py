@@ -27,7 +27,7 @@ def test_rows_come_out_as_they_went_in(conn: Connection) -> None:
     bulk.insert_rows(conn, part, PARTS)
     bulk.insert_rows(conn, part, [])
     assert [tuple(row) for row in conn.execute(select(part).order_by(part.c.position))] == PARTS
-    row = (1, 1, "c", b"h", "payable", b"p", b"k", "EUR", -(2**63))
+    row = (1, 1, "c", b"h", "payable", b"p", b"k", "EUR", -(2**63), 2**62)
     bulk.insert_rows(conn, posting, [row])
     assert [tuple(found) for found in conn.execute(select(posting))] == [row]
 
