@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tallystick_protocol.errors import BadValue
-from tallystick_protocol.evidence import LoggedObject
+from tallystick_protocol.evidence import PROOFS_MAX, LoggedObject, Proof
 from tallystick_protocol.ids import H32, H32_BYTES, NONCE_BYTES, PARTY_BYTES, PartyId
 from tallystick_protocol.merkle import HEIGHT_MAX
 from tallystick_protocol.money.numbers import Exact, Word
@@ -29,12 +29,14 @@ from tallystick_protocol.schema import (
     RowMessage,
     Text,
 )
+from tallystick_protocol.statement import Statement
 from tallystick_protocol.sum_tree import WIDTH, SumNode
 
 PIECES = 2  # leaves of one meter in one interval: a neighbour in the tree sees a part of somebody's numbers, never all
-INTERVALS_MAX = 3_000  # a month of quarters of an hour
+INTERVALS_MAX = 9_000  # a year of hours, or a month of quarters of one
 POINTS_MAX = 64  # meters of one member
-PROOF_BYTES_MAX = 16 << 20
+PROOF_BYTES_MAX = 64 << 20  # a year of hours of one meter among a hundred is some 30 MB
+EARLIER_MAX = 1024  # closes that one corrects
 RECORD_BYTES_MAX = 4096
 CONTRACTS_MAX = 1024
 _H32 = Bytes(H32_BYTES)
@@ -126,6 +128,9 @@ class PoolSettlement(MapMessage):
 
     It replaces every earlier close of the same period and kind; `number` counts them from 1. `intervals` is the salted
     tree of its records, in order; `totals` are the sums of injected, withdrawn, given, used and of the fees.
+    `statements`: the salted tree of every party's Statement, in the order of their ids; None in pools of before there
+    were any. A statement's lines of kind share and charge refer to the root of `intervals`, its corrections to the
+    hash of the close that they take back.
     """
 
     NAME = "pool settlement"
@@ -140,6 +145,7 @@ class PoolSettlement(MapMessage):
         Field(7, "intervals", Of(Tree)),
         Field(8, "unit", Text()),
         Field(9, "totals", List(UINT, 5, 5)),
+        Field(10, "statements", Of(Tree), optional=True),
     )
     nonce: bytes
     prev: H32 | None
@@ -151,6 +157,7 @@ class PoolSettlement(MapMessage):
     intervals: Tree
     unit: str
     totals: tuple[int, ...]
+    statements: Tree | None = None
 
     def check_rules(self) -> None:
         if self.to_ms <= self.from_ms:
@@ -194,7 +201,8 @@ class Claim(RowMessage):
 
 @dataclass(frozen=True, slots=True)
 class IntervalProof(RowMessage):
-    """One interval: its record with its place in the settlement, and the member's pieces and money."""
+    """One interval: its record with its place in the settlement, and the member's pieces and money. Who has no meter,
+    such as who pays or a party to the split, has no pieces: its money follows from the record."""
 
     NAME = "proved"
     FIELDS = (
@@ -202,7 +210,7 @@ class IntervalProof(RowMessage):
         Field(1, "salt", Bytes(SALT_BYTES)),
         Field(2, "record", Of(IntervalRecord)),
         Field(3, "path", List(_H32, 0, HEIGHT_MAX)),
-        Field(4, "pieces", List(Of(OpenedPiece), 1, POINTS_MAX * PIECES)),
+        Field(4, "pieces", List(Of(OpenedPiece), 0, POINTS_MAX * PIECES)),
         Field(5, "claims", List(Of(Claim), 0, POINTS_MAX * (len(Group) + 2))),
     )
     index: int
@@ -214,10 +222,39 @@ class IntervalProof(RowMessage):
 
 
 @dataclass(frozen=True, slots=True)
+class OpenedStatement(RowMessage):
+    """The member's statement in a close, with its salt and its way to the root."""
+
+    NAME = "opened statement"
+    FIELDS = (
+        Field(0, "index", UINT),
+        Field(1, "salt", Bytes(SALT_BYTES)),
+        Field(2, "statement", Of(Statement)),
+        Field(3, "path", List(_H32, 0, HEIGHT_MAX)),
+    )
+    index: int
+    salt: bytes
+    statement: Statement
+    path: tuple[H32, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierClose(RowMessage):
+    """A close that the statement follows or corrects, with the member's statement in it."""
+
+    NAME = "earlier"
+    FIELDS = (Field(0, "close", Of(LoggedObject)), Field(1, "opened", Of(OpenedStatement)))
+    close: LoggedObject
+    opened: OpenedStatement
+
+
+@dataclass(frozen=True, slots=True)
 class PoolProof(MapMessage):
     """A member's file. `contracts` and `settlement` are logged objects under the checkpoint in `note`.
 
     `openings` are (contract, point, salt): what shows that the member stands behind the contract's commitment.
+    `continuations` say how the log came to its epoch, `proofs` that it went on from where they say. A file of a whole
+    close has the member's `statement` in it, and what that one follows and corrects.
     """
 
     NAME = "pool proof"
@@ -230,6 +267,10 @@ class PoolProof(MapMessage):
         Field(4, "settlement", Of(LoggedObject)),
         Field(5, "openings", List(Row((UINT, UINT, Bytes(USER_SALT_BYTES))), 0, CONTRACTS_MAX)),
         Field(6, "intervals", List(Of(IntervalProof), 1, INTERVALS_MAX)),
+        Field(7, "continuations", List(Of(LoggedObject), 1, CONTRACTS_MAX), optional=True, empty=()),
+        Field(8, "proofs", List(Of(Proof), 1, PROOFS_MAX), optional=True, empty=()),
+        Field(9, "statement", Of(OpenedStatement), optional=True),
+        Field(10, "earlier", List(Of(EarlierClose), 1, EARLIER_MAX), optional=True, empty=()),
     )
     party: PartyId
     note: bytes
@@ -237,3 +278,7 @@ class PoolProof(MapMessage):
     settlement: LoggedObject
     openings: tuple[tuple[int, int, bytes], ...]
     intervals: tuple[IntervalProof, ...]
+    continuations: tuple[LoggedObject, ...] = ()
+    proofs: tuple[Proof, ...] = ()
+    statement: OpenedStatement | None = None
+    earlier: tuple[EarlierClose, ...] = ()

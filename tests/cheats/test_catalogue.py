@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from support import evidence_world as w
 from support.cheats import CHEATS
-from support.repository import ROOT
+from support.cheats_page import rows_under
 from support.undetectable import UNDETECTABLE, Undetectable
 from tallystick_protocol.codes import EvidenceLevel
 from tallystick_protocol.verify import VALID, verify_evidence
 from tallystick_sim.cheat_plays import NAMES, PAST_THE_METER
 
-PAGE = (ROOT / "docs" / "explanation" / "cheats.md").read_text()
 NEVER = "no level"
-
-
-def rows_under(heading: str) -> list[tuple[str, ...]]:
-    """The table below a heading of the page, without its head."""
-    section = PAGE.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    lines = re.findall(r"^\| (.+) \|$", section, re.MULTILINE)
-    return [tuple(cell.strip() for cell in line.split(" | ")) for line in lines[1:] if not line.startswith("--")]
 
 
 def test_at_least_twenty_are_detected_and_no_name_is_used_twice() -> None:

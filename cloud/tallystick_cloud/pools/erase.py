@@ -7,7 +7,7 @@ a period that is not closed finally stay until it is, for the others' shares dep
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -26,15 +26,17 @@ Is = Callable[[Version, AssetTerms], bool]
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """How many intervals lost a meter's numbers, and how many of the grid's rows went."""
+    """How many intervals lost a meter's numbers, how many of the grid's rows and how many statements went."""
 
     intervals: int
     grid_rows: int
+    statements: int = 0
 
 
 def forget_member(conn: Connection, community: str, party: bytes) -> Forgotten:
     """Everything of a member behind commitments; call it before the openings go that say whose a meter is."""
-    return _forget(conn, community, lambda version, asset: asset.is_committed and version.payer(asset) == party)
+    found = _forget(conn, community, lambda version, asset: asset.is_committed and version.payer(asset) == party)
+    return replace(found, statements=store.erase_statements(conn, community, party))
 
 
 def forget_erased(conn: Connection, community: str) -> Forgotten:

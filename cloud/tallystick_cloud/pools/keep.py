@@ -22,6 +22,7 @@ from tallystick_cloud.settlement.service import Office
 
 from . import store
 from .model import Interval, Worked, owner_of, pool_of
+from .statements import rows_of, statements_of
 
 _Json = int | str | None
 
@@ -52,18 +53,23 @@ def keep(conn: Connection, office: Office, close: Close, now_ms: int) -> None:
     records = [_record(one, places[one.version.h], secrets, office) for one in close.worked.intervals]
     tree = SaltedTree(tuple(Leaf(office.entropy.bytes(SALT_BYTES), record.encode()) for record in records))
     prev = store.newest_h(conn, chain)
+    period = close.worked.period
+    span = (period.from_ms, period.to_ms)
+    random, intervals = office.entropy.bytes, close.worked.intervals
+    made = statements_of(conn, community, close.versions, intervals, span, tree.head.root, random)
     sums = [sum(record.top.sums[at] for record in records) for at in range(4)]
     signed = PoolSettlement(
         nonce=office.entropy.bytes(NONCE_BYTES),
         prev=None if prev is None else H32(prev),
-        from_ms=close.worked.period.from_ms,
-        to_ms=close.worked.period.to_ms,
+        from_ms=period.from_ms,
+        to_ms=period.to_ms,
         kind=close.kind,
         number=close.number,
         contracts=tuple(H32(one.h) for one in close.versions),
         intervals=tree.head,
         unit=close.versions[-1].contract.unit,
         totals=(*sums, sum(record.fee for record in records)),
+        statements=None if made is None else made.tree.head,
     )
     envelope = cose.sign(office.context.keys.settlement, cose.ContentType.POOL, signed.encode())
     h = cose.parse(envelope).hash
@@ -87,6 +93,8 @@ def keep(conn: Connection, office: Office, close: Close, now_ms: int) -> None:
             "digest": close.digest,
         },
     )
+    if made is not None:
+        store.insert_statements(conn, rows_of(community, close_id, made))
     rows = zip(close.worked.intervals, tree.leaves, strict=True)
     store.insert_intervals(conn, [_row(community, close_id, at, one, leaf) for at, (one, leaf) in enumerate(rows)])
     store.insert_secrets(conn, [_secret(community, close_id, *key, secret) for key, secret in secrets.items()])

@@ -7,7 +7,6 @@ It never reads a database and never posts; what an interval lacks leaves it open
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.calendar import Period
@@ -15,7 +14,7 @@ from tallystick_protocol.money.contract import Contract, version_at
 from tallystick_protocol.money.numbers import Exact
 from tallystick_protocol.money.pool import Direction, Pool
 from tallystick_protocol.money.pool_energy import Sharing, interval_id, members, share_energy
-from tallystick_protocol.money.pool_money import Divided, Part, PoolPlan, Worth
+from tallystick_protocol.money.pool_money import Divided, Part, PoolPlan, Worth, above_threshold
 
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.ledger.model import Account, Amounts, Line, check_zero
@@ -181,20 +180,11 @@ def _share(version: Version, chain: H32, start_ms: int, facts: Facts) -> _Shared
 
 
 def _above(shared: Sequence[_Shared]) -> list[int]:
-    """Wh of each interval above the threshold: what the whole period is above it, spread by what was shared."""
-    limited = [one for one in shared if pool_of(one.version).above is not None]
-    if not limited:
+    """Wh of each interval above the threshold, as the newest version with one says it."""
+    above = next((limit for one in reversed(shared) if (limit := pool_of(one.version).above) is not None), None)
+    if above is None:
         return [0] * len(shared)
-    above = pool_of(limited[-1].version).above
-    portion = Fraction(above.portion.n, above.portion.d) if above is not None else Fraction(1)
-    whole = sum(one.sharing.shared for one in shared)
-    excess = max(0, whole - int(portion * sum(one.sharing.injected for one in shared)))
-    found, running = [], 0
-    for one in shared:
-        before = excess * running // whole if whole else 0
-        running += one.sharing.shared
-        found.append((excess * running // whole if whole else 0) - before)
-    return found
+    return above_threshold(above.portion, [(one.sharing.injected, one.sharing.shared) for one in shared])
 
 
 def owner_of(version: Version) -> Callable[[int], PartyId]:

@@ -1,4 +1,5 @@
-"""A member's file of a pool: own pieces and money of some intervals, with what proves them.
+"""A member's file of a pool: own pieces and money of some intervals, with what proves them, and of a whole close the
+statement.
 
 It never opens another member's meter.
 """
@@ -8,24 +9,29 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection
-from tallystick_protocol.codes import LogType
-from tallystick_protocol.evidence import LoggedObject
+from tallystick_protocol import cose
+from tallystick_protocol.codes import LineKind, LogType
+from tallystick_protocol.evidence import LoggedObject, Proof
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.calendar import Period
 from tallystick_protocol.money.split import Group
 from tallystick_protocol.pool_settlement import (
     INTERVALS_MAX,
     Claim,
+    EarlierClose,
     IntervalProof,
     IntervalRecord,
+    OpenedStatement,
     PoolProof,
 )
+from tallystick_protocol.records import Continuation
 from tallystick_protocol.salted_tree import Leaf, SaltedTree
+from tallystick_protocol.statement import Statement
 
 from tallystick_cloud.context import Context
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.errors import NotFound
-from tallystick_cloud.log import cosign
+from tallystick_cloud.log import cosign, epochs
 from tallystick_cloud.log import store as log_store
 from tallystick_cloud.log.prover import Prover
 
@@ -35,9 +41,10 @@ from .trees import Trees
 
 
 def prove(conn: Connection, context: Context, versions: Sequence[Version], party: PartyId, period: Period) -> PoolProof:
-    """The member's file of the intervals that start in a period, from the newest close that holds it.
+    """The member's file of the intervals that start in a period, from the newest close that holds it; of a whole close
+    with the statement in it, also for who pays or has a part without a meter.
 
-    Raises NotFound when nothing is closed then or the party has no meter in it, PoolRefused for too long a period.
+    Raises NotFound when nothing is closed then or nothing in it is the party's, PoolRefused for too long a period.
     """
     close = store.newest_close(conn, versions[0].chain, period.from_ms)
     if close is None or close.envelope is None:
@@ -48,25 +55,82 @@ def prove(conn: Connection, context: Context, versions: Sequence[Version], party
         raise PoolRefused("period", f"has {len(chosen)} intervals, a file holds {INTERVALS_MAX}; ask for a month")
     tree = SaltedTree(tuple(Leaf(bytes(row.salt), bytes(row.record)) for row in rows))
     records = _Records(close, versions, Trees(conn, close.id), tree)
-    proved = [one for at, row in chosen if (one := records.proved(at, row, party)) is not None]
-    if not proved:
+    statement = _statement(conn, close, party) if len(chosen) == len(rows) else None
+    proved = [records.proved(at, row, party) for at, row in chosen]
+    if statement is None and not any(one.pieces for one in proved):
         raise NotFound("meter", "of this party is in no closed interval of this time, or who it was is erased")
-    listed = records.listed
-    note, prover = _log(conn, context, [close.leaf, *(one.leaf for one in store.contract_leaves(conn, listed))])
-    logged = [
-        LoggedObject(LogType.CONTRACT, bytes(one.envelope), one.leaf, tuple(prover.inclusion(one.leaf)))
-        for one in store.contract_leaves(conn, listed)
-    ]
-    signed = LoggedObject(LogType.SETTLEMENT, bytes(close.envelope), close.leaf, tuple(prover.inclusion(close.leaf)))
-    return PoolProof(party, note, tuple(logged), signed, records.openings(party), tuple(proved))
+    if statement is None:
+        proved = [one for one in proved if one.pieces]
+    earlier = [] if statement is None else _earlier(conn, versions[0].chain, close, statement.statement, party)
+    listed = store.contract_leaves(conn, records.listed)
+    log = _Log(conn, context, max(close.leaf, *(one.leaf for one in listed)))
+    return PoolProof(
+        party=party,
+        note=log.note,
+        contracts=tuple(log.logged(LogType.CONTRACT, one.envelope, one.leaf) for one in listed),
+        settlement=log.logged(LogType.SETTLEMENT, close.envelope, close.leaf),
+        openings=records.openings(party),
+        intervals=tuple(proved),
+        continuations=tuple(log.logged(LogType.CONTINUATION, *one) for one in log.continuations),
+        proofs=log.proofs,
+        statement=statement,
+        earlier=tuple(
+            EarlierClose(log.logged(LogType.SETTLEMENT, one.envelope, one.leaf), opened) for one, opened in earlier
+        ),
+    )
 
 
-def _log(conn: Connection, context: Context, leaves: Sequence[int]) -> tuple[bytes, Prover]:
-    found = cosign.witnessed_note(conn, context.community, max(leaves) + 1)
-    if found is None:
-        raise NotFound("checkpoint", "none covers the close yet; the next one is signed within a minute")
-    size, note = found
-    return note, Prover([H32(h) for h in log_store.leaf_hashes(conn, context.community, 0, size)])
+def _statement(conn: Connection, close: Any, party: PartyId) -> OpenedStatement | None:
+    """The party's statement in a close; None where there is none, or it was erased."""
+    rows = store.statements(conn, close.id)
+    mine = next((row for row in rows if row.party == party and row.data is not None), None)
+    if mine is None:
+        return None
+    path = Prover([H32(bytes(row.leaf)) for row in rows]).inclusion(mine.position)
+    return OpenedStatement(mine.position, bytes(mine.salt), Statement.decode(bytes(mine.data)), tuple(path))
+
+
+def _earlier(
+    conn: Connection, chain: bytes, close: Any, statement: Statement, party: PartyId
+) -> list[tuple[Any, OpenedStatement]]:
+    """The close before, those that the statement corrects and the one that is replaced, where the party is in them."""
+    corrected = {bytes(line.ref) for line in statement.lines if line.kind is LineKind.CORRECTION}
+    signed = store.signed_of(close)
+    found = []
+    for one in store.all_closes(conn, chain):
+        replaced = (one.from_ms, one.to_ms, one.kind, one.number) == (
+            signed.from_ms, signed.to_ms, signed.kind.value, signed.number - 1
+        )  # fmt: skip
+        if one.h is None or not (replaced or one.h == signed.prev or bytes(one.h) in corrected):
+            continue
+        opened = _statement(conn, one, party)
+        if opened is not None:
+            found.append((one, opened))
+    return found
+
+
+class _Log:
+    """The log under one checkpoint that covers what a file shows."""
+
+    def __init__(self, conn: Connection, context: Context, newest: int) -> None:
+        found = cosign.witnessed_note(conn, context.community, newest + 1)
+        if found is None:
+            raise NotFound("checkpoint", "none covers the close yet; the next one is signed within a minute")
+        size, self.note = found
+        self._prover = Prover([H32(h) for h in log_store.leaf_hashes(conn, context.community, 0, size)])
+        self.continuations = [one for one in epochs.continuations(conn, context.community) if one[1] < size]
+
+    @property
+    def proofs(self) -> tuple[Proof, ...]:
+        """That the log went on from where its continuations say."""
+        said = [Continuation.decode(cose.parse(envelope).payload) for envelope, _ in self.continuations]
+        return tuple(
+            Proof(size, tuple(self._prover.consistency(size))) for size in sorted({r.size for r in said} - {0})
+        )
+
+    def logged(self, kind: LogType, envelope: bytes, leaf: int) -> LoggedObject:
+        """An object with its way to the checkpoint."""
+        return LoggedObject(kind, bytes(envelope), leaf, tuple(self._prover.inclusion(leaf)))
 
 
 class _Records:
@@ -88,15 +152,13 @@ class _Records:
                     found.append((place, points[opening.asset, opening.quantity], opening.salt))
         return tuple(found)
 
-    def proved(self, position: int, row: Any, party: PartyId) -> IntervalProof | None:
-        """The member's part of an interval, None when it has no meter there."""
+    def proved(self, position: int, row: Any, party: PartyId) -> IntervalProof:
+        """The member's part of an interval; without pieces where it has no meter there."""
         version = self._by_h[bytes(row.version)]
         meters: list[list[int]] = json.loads(row.meters)
         own = {point for point, *_ in meters if version.payer(version.contract.assets[point]) == party}
-        if not own:
-            return None
-        tree = self._trees.of(version, row)
-        pieces = tuple(opened for point in sorted(own) for opened in tree.opened(point))
+        opened = self._trees.of(version, row).opened if own else None
+        pieces = () if opened is None else tuple(one for point in sorted(own) for one in opened(point))
         claims = tuple(
             Claim(point, None if group is None else Group(group), int(amount))
             for point, group, amount in json.loads(row.money)

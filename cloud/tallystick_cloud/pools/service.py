@@ -28,6 +28,7 @@ from .erase import forget_erased
 from .errors import PoolRefused
 from .facts import WEIGHT_BYTES, facts_of
 from .model import HOUR_MS, Worked, pool_of, work_out
+from .statements import check_books
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -279,6 +280,7 @@ def close(conn: Connection, office: Office, versions: Sequence[Version], span: S
         (journal,) = post(conn, community, [entry], now_ms)
     listed = [one for one in versions if one.contract.effective_from_ms < period.to_ms]
     keep.keep(conn, office, keep.Close(listed, worked, kind, number, journal, digest), now_ms)
+    check_books(conn, chain)
     forget_erased(conn, community)
     return Closed(worked, kind, lines, again=False)
 

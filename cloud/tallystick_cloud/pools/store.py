@@ -14,17 +14,22 @@ from tallystick_protocol.sum_tree import SumNode
 from tallystick_cloud.ledger.model import Account, Line
 from tallystick_cloud.ledger.store import IN_MAX
 from tallystick_cloud.schema import (
+    balance,
     coefficient,
     contract_version,
     grid_file,
     grid_row,
+    journal,
     pool_close,
     pool_erased,
     pool_interval,
     pool_secret,
+    pool_statement,
     posting,
     series_price,
 )
+
+OF_A_PARTY = [Account.RECEIVABLE.value, Account.PAYABLE.value, Account.FUND.value]
 
 Key = tuple[str, str, int]
 """(meter, direction, start in ms)"""
@@ -170,6 +175,57 @@ def chains_closed(conn: Connection, community: str) -> set[bytes]:
     """Contracts with a pool of which something was closed."""
     rows = conn.execute(select(pool_close.c.chain).where(pool_close.c.community == community).distinct())
     return {bytes(chain) for chain in rows.scalars()}
+
+
+# ------------------------------------------------------------ statements
+
+
+def insert_statements(conn: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    if rows:
+        conn.execute(insert(pool_statement), [dict(row) for row in rows])
+
+
+def statements(conn: Connection, close_id: int) -> list[Any]:
+    """The statements of a close, in the order of its tree; empty for a close of before there were any."""
+    query = select(pool_statement).where(pool_statement.c.close == close_id).order_by(pool_statement.c.position)
+    return list(conn.execute(query))
+
+
+def moves_since(conn: Connection, chain: bytes, after: int) -> list[Any]:
+    """(journal, key, cause, cause_ref, party, nano that it owes more) of journals after one, in their order."""
+    rows = conn.execute(
+        select(
+            journal.c.id, journal.c.key, journal.c.cause, journal.c.cause_ref, posting.c.party,
+            func.sum(posting.c.amount).label("nano"),
+        )
+        .join(posting, posting.c.journal == journal.c.id)
+        .where(posting.c.chain == chain, posting.c.account.in_(OF_A_PARTY), journal.c.id > after)
+        .group_by(journal.c.id, journal.c.key, journal.c.cause, journal.c.cause_ref, posting.c.party)
+        .order_by(journal.c.id, posting.c.party)
+    )  # fmt: skip
+    return list(rows)
+
+
+def newest_journal(conn: Connection, community: str) -> int:
+    found = conn.execute(select(func.max(journal.c.id)).where(journal.c.community == community)).scalar()
+    return 0 if found is None else int(found)
+
+
+def owed_under(conn: Connection, chain: bytes) -> dict[bytes, int]:
+    """party -> nano that is owed to it (negative: that it owes) under a contract."""
+    where = (balance.c.chain == chain, balance.c.account.in_(OF_A_PARTY))
+    rows = conn.execute(select(balance.c.party, func.sum(balance.c.amount)).where(*where).group_by(balance.c.party))
+    return {bytes(party): -int(nano) for party, nano in rows}
+
+
+def erase_statements(conn: Connection, community: str, party: bytes) -> int:
+    """Salt and bytes of a party's statements; how many."""
+    mine = (
+        pool_statement.c.community == community,
+        pool_statement.c.party == party,
+        pool_statement.c.data.is_not(None),
+    )
+    return conn.execute(update(pool_statement).where(*mine).values(salt=None, data=None)).rowcount
 
 
 # ------------------------------------------------------------ erasure

@@ -56,7 +56,17 @@ from .people import (
     site,
 )
 from .people import community_table as community
-from .pools import coefficient, grid_file, grid_row, pool_close, pool_erased, pool_interval, pool_secret, series_price
+from .pools import (
+    coefficient,
+    grid_file,
+    grid_row,
+    pool_close,
+    pool_erased,
+    pool_interval,
+    pool_secret,
+    pool_statement,
+    series_price,
+)
 from .settlements import (
     cosignature,
     payer_tag,
@@ -132,6 +142,7 @@ __all__ = [
     "pool_erased",
     "pool_interval",
     "pool_secret",
+    "pool_statement",
     "posting",
     "posting_period",
     "resolution",

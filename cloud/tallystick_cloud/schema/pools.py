@@ -113,3 +113,20 @@ pool_erased = Table(  # a leaf of a meter whose numbers and secret are gone, so 
     community(),
     octets("node"),  # SumNode
 )
+
+pool_statement = Table(  # a party's statement in a close: a leaf of its tree
+    "pool_statement",
+    metadata,
+    number("close", key=True),
+    number("position", key=True),
+    community(),
+    octets("party"),
+    octets("h"),  # hash of the statement
+    octets("leaf"),  # hash of the leaf
+    octets("salt", null=True),  # null, with the bytes: erased
+    octets("data", null=True),
+    number("moved"),  # nano that the close gives (or, negative, takes), without corrections and payments
+    number("closing"),
+    number("journal"),  # the newest that is in it
+    index("community", "party"),
+)

@@ -67,9 +67,16 @@ def erase_payer(conn: Connection, community: str, payer: bytes, now_ms: int) -> 
     mandates = forget(conn, community, payer, now_ms)
     openings = contracts.erase_user(conn, community, payer)
     return Erased(
-        len(places), statements, slices, openings, pools.intervals, pools.grid_rows, mandates.gone, mandates.kept,
-        tuple(places),
-    )  # fmt: skip
+        parts=len(places),
+        statements=statements + pools.statements,
+        slices=slices,
+        openings=openings,
+        intervals=pools.intervals,
+        grid_rows=pools.grid_rows,
+        mandates=mandates.gone,
+        mandates_kept=mandates.kept,
+        places=tuple(places),
+    )
 
 
 def would_erase(conn: Connection, community: str, payer: bytes, now_ms: int) -> Erased:

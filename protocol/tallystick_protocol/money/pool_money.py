@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from tallystick_protocol.ids import H32, PARTY_BYTES, ZERO_H32, PartyId
+from tallystick_protocol.ids import H32, PARTY_BYTES, PartyId
 from tallystick_protocol.money.calendar import period_of
 from tallystick_protocol.money.contract import Contract
-from tallystick_protocol.money.numbers import Exact
+from tallystick_protocol.money.numbers import Exact, Ratio
 from tallystick_protocol.money.plan import counter_key
 from tallystick_protocol.money.pool import MemberKind, Pool, nano_per_count
 from tallystick_protocol.money.pool_energy import Sharing, interval_id
@@ -95,10 +95,10 @@ class PoolPlan:
         above = fee * above_wh // sharing.shared if self.pool.above is not None else 0
         groups = _Groups(self.contract, self.pool, sharing, worth, owner, key)
         parts: list[Part] = []
-        if above and self.pool.above is not None:
-            parts += groups.above(above, self.pool.above.to)
+        if above:
+            parts += groups.above(above, self.above_to(groups.present()))
         by_group: dict[Group, int] = {}
-        for place, amount in self._run(groups.present(), fee - above, key, start_ms, counters):
+        for place, amount in self.run(groups.present(), fee - above, start_ms, counters):
             if isinstance(place, Group):
                 by_group[place] = amount
                 parts += groups.spread(place, amount)
@@ -107,28 +107,45 @@ class PoolPlan:
         lines = tuple((group, by_group.get(group, 0), weight) for group, weight in groups.weights().items())
         return Divided(groups.charges(fee, self.pool.payer), tuple(parts), lines, above)
 
-    def groups_of(self, present: frozenset[Group], amount: int, start_ms: int) -> dict[Group, int] | None:
-        """What comes to each group of a split without counters; None where it depends on what came before."""
-        if any(step.cap is not None or step.per is not Scope.USE for step in self.contract.split):
-            return None
-        run = self._run(present, amount, ZERO_H32, start_ms, {})
-        return {place: nano for place, nano in run if isinstance(place, Group)}
+    def above_to(self, present: frozenset[Group]) -> PartyId | None:
+        """Whose is what is above the threshold: a party's, the collector's where no household used anything, or None:
+        the households'."""
+        to = None if self.pool.above is None else self.pool.above.to
+        return self.contract.collector if to is None and Group.HOUSEHOLDS not in present else to
 
-    def _run(
-        self, present: frozenset[Group], amount: int, key: H32, start_ms: int, counters: dict[H32, int]
+    @property
+    def is_stateless(self) -> bool:
+        """Whether an interval's split depends on nothing that came before: no cap, nothing fixed per period."""
+        return all(step.cap is None and step.per is Scope.USE for step in self.contract.split)
+
+    def run(
+        self, present: frozenset[Group], amount: int, start_ms: int, counters: dict[H32, int]
     ) -> list[tuple[PartyId | Group, int]]:
-        """Down the steps of the split; a step to a group that nobody is in takes nothing."""
+        """Down the steps of the split; a step to a group that nobody is in takes nothing. `counters` are moved."""
         if present not in self._flows:
             self._flows[present] = _flow(self.contract, present)
         flow, places = self._flows[present]
         period = period_of(self.contract, start_ms) if flow.counters else None
         keys = [counter_key(self.chain, "split", one.name, None, period) for one in flow.counters]
         values = [counters.get(one, 0) for one in keys]
-        shares = flow.divide(amount, key, False, values)
+        shares = flow.divide(amount, interval_id(self.chain, start_ms), False, values)
         counters.update(zip(keys, values, strict=True))
         return [
             (places.get(party, party), nano) for party, nano in zip(flow.beneficiaries, shares, strict=True) if nano
         ]
+
+
+def above_threshold(portion: Ratio, intervals: Sequence[tuple[int, int]]) -> list[int]:
+    """Wh of each interval (injected, shared) that are above `portion` of all that was injected: what the whole period
+    is above it, spread by what was shared."""
+    whole = sum(shared for _, shared in intervals)
+    excess = max(0, whole - sum(injected for injected, _ in intervals) * portion.n // portion.d)
+    found, running = [], 0
+    for _, shared in intervals:
+        before = excess * running // whole if whole else 0
+        running += shared
+        found.append((excess * running // whole if whole else 0) - before)
+    return found
 
 
 def weights_of(pool: Pool, sharing: Sharing, worth: Worth, owner: Owner) -> Weights:
@@ -173,10 +190,10 @@ class _Groups:
         ]
 
     def above(self, amount: int, to: PartyId | None) -> list[Part]:
-        """To the party, or to the households, or to the collector where no household used anything."""
-        if to is None and Group.HOUSEHOLDS in self.present():
+        """To the party, or (None) to the households."""
+        if to is None:
             return self.spread(Group.HOUSEHOLDS, amount, is_above=True)
-        return [Part(to or self._contract.collector, amount, None, -1, True)]
+        return [Part(to, amount, None, -1, True)]
 
     def charges(self, fee: int, payer: PartyId | None) -> tuple[Part, ...]:
         """Who owes the fee: the payer, or every consumer for what was allocated."""

@@ -30,7 +30,7 @@ def check_consistency(case: Case) -> Check:
     kept, gone = _echoes(case, left, beginnings)
     proofs = {proof.size: proof.path for proof in case.evidence.proofs}
     for size, (root, name) in sorted(beginnings.items()):
-        _check_beginning(size, root, name, proofs, checkpoint)
+        check_beginning(size, root, name, proofs, checkpoint)
     extra = set(proofs) - set(beginnings)
     ensure(not extra, "the file", "brings a consistency proof that no batch asks for")
     text = f"{words.count(kept, 'checkpoint')} that gateways saw lead to this one"
@@ -83,9 +83,10 @@ def _echoes(case: Case, left: Sequence[Left], beginnings: Beginnings) -> tuple[i
     return len(kept), len(set_back)
 
 
-def _check_beginning(
+def check_beginning(
     size: int, root: H32, name: str, proofs: Mapping[int, tuple[H32, ...]], checkpoint: Checkpoint
 ) -> None:
+    """The checkpoint's log went on from `size` entries with that root, by the proof for it; raises Misfit."""
     if size == 0:
         ensure(root == merkle.EMPTY_ROOT, name, "echoes an empty log that is not empty")
         return

@@ -1,4 +1,4 @@
-"""Verifies a member's file of a pool: own meters in the sums, what was shared, own part of it, and own money.
+"""Verifies a member's file of a pool: own meters in the sums, what was shared, own part of it, own money and account.
 It never raises, and never says of another member more than the sums that the file shows.
 """
 
@@ -6,32 +6,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tallystick_protocol import cose, merkle
-from tallystick_protocol.checkpoint import open_in_any_epoch
-from tallystick_protocol.codes import LogType
 from tallystick_protocol.errors import InvariantError, ProtocolError
-from tallystick_protocol.evidence import LoggedObject
-from tallystick_protocol.ids import ZERO_H32
-from tallystick_protocol.money.contract import Contract, version_at
+from tallystick_protocol.ids import H32, PartyId
+from tallystick_protocol.money.contract import Contract, ContractState, version_at
 from tallystick_protocol.money.pool import ConsumerRule, MemberKind, PlantRule, Pool, nano_per_count
 from tallystick_protocol.money.pool_energy import members
-from tallystick_protocol.money.pool_money import PoolPlan
+from tallystick_protocol.money.pool_money import PoolPlan, above_threshold
 from tallystick_protocol.money.split import Group
 from tallystick_protocol.money.user import commit_user
 from tallystick_protocol.policy import Policy
-from tallystick_protocol.pool_settlement import (
-    PIECES,
-    CloseKind,
-    IntervalProof,
-    IntervalRecord,
-    PoolProof,
-    PoolSettlement,
-)
+from tallystick_protocol.pool_settlement import PIECES, CloseKind, IntervalProof, IntervalRecord, PoolProof
 from tallystick_protocol.pool_tree import leaf_of
-from tallystick_protocol.records import log_leaf
 from tallystick_protocol.salted_tree import Leaf, verify_leaf
 from tallystick_protocol.sum_tree import WIDTH, verify_path
+from tallystick_protocol.verify import words
+from tallystick_protocol.verify.case import ensure
 from tallystick_protocol.verify.inclusion import witnesses_of
+from tallystick_protocol.verify.pool_log import Logged, logged
+from tallystick_protocol.verify.pool_statement import Moved, check_statement
 from tallystick_protocol.verify.report import VALID, Check, Misfit, Report
 
 _GROUPS = tuple(Group)  # in the order of the weights in a tree
@@ -54,81 +46,45 @@ def verify_pool(data: bytes, policy: Policy) -> Report:
     step = "file"
     try:
         proof = PoolProof.decode(data)
-        _ensure(proof.party == policy.party, "file", "is for another party than your policy's")
+        ensure(proof.party == policy.party, "file", "is for another party than your policy's")
         checks.append(Check("file", True, f"{len(proof.intervals)} intervals, for you"))
         step = "log"
-        settlement, contracts = _logged(proof, policy)
-        checks.append(Check("log", True, f"the close and its contract stand in the log {policy.log_origin}"))
+        found = logged(proof, policy)
+        text = f"the close and its contract stand in the log {policy.log_origin}"
+        if found.set_back:
+            text += f", which was set back {words.count(found.set_back, 'time')} and says so"
+        checks.append(Check("log", True, text, {"set_back": found.set_back}))
         step = "witnesses"
         checks.append(witnesses_of(policy, proof.note))
-        case = _Case(proof, settlement, contracts)
+        case = _Case(proof, found)
         step = "sums"
         checks.append(case.sums())
         step = "energy"
         checks.append(case.energy())
         step = "money"
         checks.append(case.money())
+        step = "statement"
+        checks += check_statement(proof, found, case.moved) if case.is_whole else ()
     except Misfit as misfit:
         checks.append(Check(step, False, str(misfit)))
         return Report(str(misfit), tuple(checks))
     except (ProtocolError, InvariantError) as error:
-        words = f"{step}: cannot be checked ({error})"
-        checks.append(Check(step, False, words))
-        return Report(words, tuple(checks))
+        why = f"{step}: cannot be checked ({error})"
+        checks.append(Check(step, False, why))
+        return Report(why, tuple(checks))
     return Report(VALID, tuple(checks))
-
-
-def _ensure(fits: bool, where: str, why: str) -> None:
-    if not fits:
-        raise Misfit(where, why)
-
-
-def _logged(proof: PoolProof, policy: Policy) -> tuple[PoolSettlement, list[Contract]]:
-    """The settlement by a key that may sign it, and the contract versions that it names, all of them in the log."""
-    try:
-        checkpoint, _ = open_in_any_epoch(proof.note, policy.log_origin, policy.log_key)
-    except ProtocolError as error:
-        raise Misfit("checkpoint of the log", f"is not one that your policy's log signed ({error})") from None
-
-    def parsed(one: LoggedObject, kind: cose.ContentType, log_type: LogType, where: str) -> cose.Unverified:
-        found = cose.parse(one.envelope)
-        _ensure(found.content_type is kind and one.type is log_type, where, "is not what its place says")
-        leaf = merkle.leaf_hash(log_leaf(one.type, found.hash))
-        try:
-            merkle.verify_inclusion(one.leaf, checkpoint.size, leaf, one.path, checkpoint.root)
-        except ProtocolError as error:
-            raise Misfit(where, f"is not in the log at place {one.leaf} ({error.reason})") from None
-        return found
-
-    close = parsed(proof.settlement, cose.ContentType.POOL, LogType.SETTLEMENT, "close")
-    key = next((k.key for k in policy.keys if "settlement" in k.may and k.key.kid == close.kid), None)
-    if key is None:
-        raise Misfit("close", f"is signed by key {close.kid.hex()}, which your policy does not let settle")
-    close.verify(key)
-    settlement = PoolSettlement.decode(close.payload)
-    known = {one.h for one in policy.contracts}
-    contracts = []
-    for place, one in enumerate(proof.contracts):
-        found = parsed(one, cose.ContentType.CONTRACT, LogType.CONTRACT, f"contract {place + 1}")
-        same = place < len(settlement.contracts) and found.hash == settlement.contracts[place]
-        _ensure(same, f"contract {place + 1}", "is not the one that the close names there")
-        _ensure(found.hash in known, f"contract {place + 1}", "is none that your policy knows to be agreed")
-        contract = Contract.decode(found.payload)
-        _ensure(contract.community == policy.community, f"contract {place + 1}", "is of another community")
-        _ensure(contract.pool is not None, f"contract {place + 1}", "has no pool")
-        _ensure(contract.unit == settlement.unit, f"contract {place + 1}", "is in another unit than the close")
-        contracts.append(contract)
-    _ensure(len(contracts) == len(settlement.contracts), "contracts", "are not all that the close names")
-    return settlement, contracts
 
 
 class _Case:
     """The proof with what was found of it so far."""
 
-    def __init__(self, proof: PoolProof, settlement: PoolSettlement, contracts: Sequence[Contract]) -> None:
-        self._proof, self._settlement, self._contracts = proof, settlement, contracts
+    def __init__(self, proof: PoolProof, found: Logged) -> None:
+        self._proof, self._settlement, self._contracts = proof, found.settlement, found.contracts
+        self._plans = [PoolPlan(contract, found.chain) for contract in found.contracts]
         self._salts = {(contract, point): salt for contract, point, salt in proof.openings}
         self._own: list[dict[int, _Own]] = []
+        self.is_whole = [one.index for one in proof.intervals] == list(range(found.settlement.intervals.n))
+        self.moved = Moved(0, 0)  # by what is live, where the file is of the whole close
 
     def sums(self) -> Check:
         """Every record is the close's, and every piece is under its sums; raises Misfit."""
@@ -140,21 +96,22 @@ class _Case:
                 verify_leaf(self._settlement.intervals, one.index, leaf, one.path)
             except ProtocolError as error:
                 raise Misfit(where, f"is not in the close ({error.reason})") from None
-            _ensure(one.index not in seen, where, "is there twice")
+            ensure(one.index not in seen, where, "is there twice")
             seen.add(one.index)
             in_period = self._settlement.from_ms <= record.start_ms < self._settlement.to_ms
-            _ensure(in_period, where, "is not in the period that is closed")
+            ensure(in_period, where, "is not in the period that is closed")
             contract = self._contract(record)
-            _ensure(
-                version_at(self._contracts, record.start_ms) is contract, where, "is under another contract version"
-            )
+            ensure(version_at(self._contracts, record.start_ms) is contract, where, "is under another contract version")
             count = sum(len(side) for side in members(_pool(contract), record.start_ms))
-            _ensure(record.size == PIECES * count, where, f"counts {record.size} pieces, not those of {count} meters")
+            ensure(record.size == PIECES * count, where, f"counts {record.size} pieces, not those of {count} meters")
             self._own.append(self._pieces(one, contract))
         meters = sum(len(own) for own in self._own)
-        return Check(
-            "sums", True, f"your meters are in the sums of every interval ({meters} times)", {"meters": meters}
-        )
+        text = f"your meters are in the sums of every interval ({meters} times)"
+        if not meters:
+            known = {party.id for contract in self._contracts for party in contract.parties}
+            ensure(self._proof.party in known, "file", "shows no meter of yours, and no contract names you as a party")
+            text = "every interval is the close's; no meter in it is shown as yours"
+        return Check("sums", True, text, {"meters": meters})
 
     def energy(self) -> Check:
         """What was shared follows from the sums, and the member's part of it from both; raises Misfit."""
@@ -164,11 +121,9 @@ class _Case:
             pool = _pool(self._contract(record))
             injected, withdrawn, gave, took = record.top.sums[:4]
             least = min(injected, withdrawn)
-            _ensure(gave == took, where, "shares another amount on one side than on the other")
+            ensure(gave == took, where, "shares another amount on one side than on the other")
             exact = pool.consumers is ConsumerRule.PRO_RATA
-            _ensure(
-                took == least if exact else took <= least, where, f"says {took} Wh are shared, the sums say {least}"
-            )
+            ensure(took == least if exact else took <= least, where, f"says {took} Wh are shared, the sums say {least}")
             for point, mine in own.items():
                 bounded += _check_energy(pool, record, point, mine, where)
                 given, used = given + mine.given, used + mine.used
@@ -179,28 +134,65 @@ class _Case:
 
     def money(self) -> Check:
         """The member's money is that of the contract to the nano, up or down; raises Misfit."""
-        total = 0
+        got = owed = 0
+        counters: dict[H32, int] = {}
+        self._check_threshold()
         for one, own in zip(self._proof.intervals, self._own, strict=True):
-            contract, where = self._contract(one.record), _name(one.record)
-            plan = PoolPlan(contract, ZERO_H32)
-            self._check_groups(plan, one.record, where)
-            expected = {key: value for key, value in self._expected(plan, one.record, own) if value}
+            record, where = one.record, _name(one.record)
+            plan = self._plans[record.contract]
+            present = frozenset(line.group for line in record.groups)
+            run = None
+            if self.is_whole or plan.is_stateless:  # a counter is known to whoever sees all of its period
+                run = plan.run(present, record.fee - record.above, record.start_ms, counters if self.is_whole else {})
+            self._check_groups(plan, record, run, where)
+            expected = {key: value for key, value in self._expected(plan, record, own) if value}
             claims: dict[tuple[int, str], int] = {}
             for claim in one.claims:
                 kind = _kind(claim.group, claim.amount)
-                _ensure((claim.point, kind) not in claims, where, "has one claim twice")
+                ensure((claim.point, kind) not in claims, where, "has one claim twice")
                 claims[claim.point, kind] = claim.amount
             for key in claims.keys() | expected.keys():
                 exact, amount = expected.get(key, Fraction(0)), claims.get(key, 0)
                 fits = abs(amount - exact) < 1
-                _ensure(
+                ensure(
                     fits, where, f"gives you {amount} nano as {key[1]} for meter {key[0]}, the contract says {exact}"
                 )
-            total += sum(claims.values())
-        return Check("money", True, f"your money is {total} nano {self._settlement.unit}", {"nano": total})
+            amounts = [*claims.values(), *self._as_party(plan, record, present, run)]
+            plus, minus = sum(max(0, nano) for nano in amounts), sum(min(0, nano) for nano in amounts)
+            got, owed = got + plus, owed + minus
+            if plan.contract.state is ContractState.LIVE:
+                self.moved = Moved(self.moved.share + plus, self.moved.charge + minus)
+        return Check("money", True, f"your money is {got + owed} nano {self._settlement.unit}", {"nano": got + owed})
+
+    def _as_party(
+        self,
+        plan: PoolPlan,
+        record: IntervalRecord,
+        present: frozenset[Group],
+        run: Sequence[tuple[PartyId | Group, int]] | None,
+    ) -> Iterator[int]:
+        """What the contract gives the party, or takes from it, by its name."""
+        party = self._proof.party
+        if plan.pool.payer == party:
+            yield -record.fee
+        if plan.above_to(present) == party:
+            yield record.above
+        yield from (nano for place, nano in run or () if place == party)
+
+    def _check_threshold(self) -> None:
+        """In a file of a whole close: what is above the threshold follows from the sums of all intervals."""
+        records = [one.record for one in self._proof.intervals]
+        above = next((limit for one in reversed(records) if (limit := _pool(self._contract(one)).above)), None)
+        if not self.is_whole or above is None:
+            return
+        sums = [(one.top.sums[0], one.top.sums[3]) for one in records]
+        due = above_threshold(above.portion, sums) if self._is_final() else [0] * len(records)
+        for record, wh in zip(records, due, strict=True):
+            fits = record.above_wh == (wh if record.fee else 0)
+            ensure(fits, _name(record), f"has {record.above_wh} Wh above the threshold, the sums of the close say {wh}")
 
     def _contract(self, record: IntervalRecord) -> Contract:
-        _ensure(record.contract < len(self._contracts), _name(record), "names a contract that is not in the close")
+        ensure(record.contract < len(self._contracts), _name(record), "names a contract that is not in the close")
         return self._contracts[record.contract]
 
     def _pieces(self, one: IntervalProof, contract: Contract) -> dict[int, _Own]:
@@ -209,19 +201,22 @@ class _Case:
         parts: dict[int, dict[int, tuple[int, ...]]] = {}
         for opened in one.pieces:
             piece = opened.piece
-            _ensure(piece.start_ms == one.record.start_ms, where, "shows a piece of another interval")
-            _ensure(piece.point < len(contract.assets), where, "shows a meter that the contract does not have")
+            ensure(piece.start_ms == one.record.start_ms, where, "shows a piece of another interval")
+            ensure(piece.point < len(contract.assets), where, "shows a meter that the contract does not have")
             user = contract.assets[piece.point].user
-            _ensure(piece.member == user, where, "shows a piece that is not the meter's in the contract")
-            _ensure(self._is_own(one.record.contract, piece.point, user), where, "shows a meter that is not yours")
+            ensure(piece.member == user, where, "shows a piece that is not the meter's in the contract")
+            ensure(self._is_own(one.record.contract, piece.point, user), where, "shows a meter that is not yours")
             try:
                 verify_path(opened.index, one.record.size, leaf_of(opened.salt, piece), opened.path, one.record.top)
             except ProtocolError as error:
                 raise Misfit(where, f"has a piece that is not under its sums ({error.reason})") from None
-            _ensure(piece.piece not in parts.setdefault(piece.point, {}), where, "shows one piece twice")
+            ensure(piece.piece not in parts.setdefault(piece.point, {}), where, "shows one piece twice")
             parts[piece.point][piece.piece] = piece.sums
         for point, found in parts.items():
-            _ensure(len(found) == PIECES, where, f"shows {len(found)} of the {PIECES} pieces of meter {point}")
+            ensure(len(found) == PIECES, where, f"shows {len(found)} of the {PIECES} pieces of meter {point}")
+        here = [at for side in members(_pool(contract), one.record.start_ms) for at in side]
+        mine = {at for at in here if self._is_own(one.record.contract, at, contract.assets[at].user)}
+        ensure(mine == parts.keys(), where, "does not show all meters that are yours")
         return {point: _own(list(found.values())) for point, found in parts.items()}
 
     def _is_own(self, contract: int, point: int, user: bytes) -> bool:
@@ -231,29 +226,35 @@ class _Case:
     def _is_final(self) -> bool:
         return self._settlement.kind is CloseKind.FINAL
 
-    def _check_groups(self, plan: PoolPlan, record: IntervalRecord, where: str) -> None:
-        """What came to each group is what the split gives it, where that does not depend on earlier intervals."""
+    def _check_groups(
+        self,
+        plan: PoolPlan,
+        record: IntervalRecord,
+        run: Sequence[tuple[PartyId | Group, int]] | None,
+        where: str,
+    ) -> None:
+        """What came to each group is what the split gives it, where that can be known (`run`)."""
         lines = {line.group: line.amount for line in record.groups}
-        _ensure(len(lines) == len(record.groups), where, "has one group twice")
+        ensure(len(lines) == len(record.groups), where, "has one group twice")
         for line in record.groups:
             weight = record.top.sums[4 + _GROUPS.index(line.group)]
-            _ensure(line.weight == weight, where, f"divides among other {line.group} than are in its sums")
+            ensure(line.weight == weight, where, f"divides among other {line.group} than are in its sums")
         present = frozenset(group for group, weight in zip(_GROUPS, record.top.sums[4:], strict=True) if weight)
-        _ensure(record.fee == 0 or present == lines.keys(), where, "leaves out a group that somebody is in")
+        ensure(record.fee == 0 or present == lines.keys(), where, "leaves out a group that somebody is in")
         shared = record.top.sums[3]
         above = record.fee * record.above_wh // shared if shared else 0
-        _ensure(record.above_wh <= shared and record.above == above, where, "has another amount above the threshold")
-        _ensure(sum(lines.values()) <= record.fee - record.above, where, "gives the groups more than there is")
-        due = plan.groups_of(frozenset(lines), record.fee - record.above, record.start_ms)
-        if due is not None:
+        ensure(record.above_wh <= shared and record.above == above, where, "has another amount above the threshold")
+        ensure(sum(lines.values()) <= record.fee - record.above, where, "gives the groups more than there is")
+        if run is not None:
+            due = dict(run)
             wrong = [group for group, amount in lines.items() if amount != due.get(group, 0)]
-            _ensure(not wrong, where, f"gives the {', '.join(wrong)} another amount than the split does")
+            ensure(not wrong, where, f"gives the {', '.join(wrong)} another amount than the split does")
         plants = members(plan.pool, record.start_ms)[0]
         prices = {self._price(plan, record, plan.pool.points[index].price_class) for index in plants}
         if len(prices) == 1:  # else the fee depends on what other plants gave
             exact = shared * prices.pop()
             fits = exact - len(plants) < record.fee <= exact
-            _ensure(fits, where, "has another worth than what is shared at the price")
+            ensure(fits, where, "has another worth than what is shared at the price")
 
     def _price(self, plan: PoolPlan, record: IntervalRecord, index: int) -> Fraction:
         pool = plan.pool
@@ -277,7 +278,7 @@ class _Case:
             worth = int(mine.given * self._price(plan, record, terms.price_class)) if terms.is_plant else 0
             weights = (worth, mine.used, mine.used if is_household else 0, int(point == min(heads, default=-1)))
             due = (0,) * len(weights) if terms.silent else weights
-            _ensure(mine.weights == due, _name(record), f"weighs meter {point} as {mine.weights}, it should be {due}")
+            ensure(mine.weights == due, _name(record), f"weighs meter {point} as {mine.weights}, it should be {due}")
             for group, weight in zip(_GROUPS, due, strict=True):
                 if weight and group in lines:
                     yield (point, group.value), Fraction(lines[group].amount * weight, lines[group].weight)
@@ -302,31 +303,29 @@ def _check_energy(pool: Pool, record: IntervalRecord, point: int, mine: _Own, wh
     injected, withdrawn, shared = record.top.sums[:3]
     terms = pool.points[point]
     if not terms.is_plant:
-        _ensure(mine.injected == mine.given == 0, where, f"meter {point} withdraws, and is said to inject")
+        ensure(mine.injected == mine.given == 0, where, f"meter {point} withdraws, and is said to inject")
         if pool.consumers is ConsumerRule.PRO_RATA:
             exact = Fraction(shared * mine.withdrawn, withdrawn) if withdrawn else Fraction(0)
-            _ensure(abs(mine.used - exact) < 1, where, f"gives meter {point} {mine.used} Wh, its part is {exact}")
+            ensure(abs(mine.used - exact) < 1, where, f"gives meter {point} {mine.used} Wh, its part is {exact}")
             return 0
-        _ensure(mine.used <= mine.withdrawn, where, f"gives meter {point} more than it withdrew")
+        ensure(mine.used <= mine.withdrawn, where, f"gives meter {point} more than it withdrew")
         if terms.part is None:
             return 1  # its coefficient stands in the uploaded file
         part = Fraction(injected * terms.part.n, terms.part.d)
         fits = abs(mine.used - min(part, Fraction(mine.withdrawn))) < 1
-        _ensure(fits, where, f"gives meter {point} {mine.used} Wh, its part is {part} of {mine.withdrawn}")
+        ensure(fits, where, f"gives meter {point} {mine.used} Wh, its part is {part} of {mine.withdrawn}")
         return 0
-    _ensure(mine.withdrawn == mine.used == 0, where, f"meter {point} injects, and is said to withdraw")
+    ensure(mine.withdrawn == mine.used == 0, where, f"meter {point} injects, and is said to withdraw")
     if pool.plants is PlantRule.PRO_RATA:
         exact = Fraction(shared * mine.injected, injected) if injected else Fraction(0)
-        _ensure(abs(mine.given - exact) < 1, where, f"takes {mine.given} Wh of meter {point}, its part is {exact}")
+        ensure(abs(mine.given - exact) < 1, where, f"takes {mine.given} Wh of meter {point}, its part is {exact}")
         return 0
     order = members(pool, record.start_ms)[0]
     most = min(mine.injected, shared)
     least = max(0, shared - (injected - mine.injected)) if order[0] != point else most
     if order[-1] == point:
         most = min(most, max(0, shared - (injected - mine.injected)))
-    _ensure(
-        least <= mine.given <= most, where, f"takes {mine.given} Wh of meter {point}, its turn is {least} to {most}"
-    )
+    ensure(least <= mine.given <= most, where, f"takes {mine.given} Wh of meter {point}, its turn is {least} to {most}")
     return int(least != most)
 
 

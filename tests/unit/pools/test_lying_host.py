@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from support.cheats_page import rows_under
 from support.pools import Community, open_community, proof_of
 from tallystick_cloud.pools import keep
 from tallystick_cloud.pools.model import Interval
@@ -101,6 +102,11 @@ LIES: dict[str, tuple[Lie, str, str]] = {
     "a nano less for one": (less_for_one, "School", "gives you 467999999 nano as producers"),
     "no price": (another_price, "School", "has no price of the series"),
 }
+
+
+def test_the_page_lists_them() -> None:
+    rows = [(name, f"`{reason}`") for name, (_, _, reason) in LIES.items()]
+    assert rows_under("In a pool: energy and money") == rows
 
 
 @pytest.fixture(scope="module")

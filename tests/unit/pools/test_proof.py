@@ -9,8 +9,8 @@ from support.cddl import Schema
 from support.pools import CONSUMERS, MICRO, PLANTS, USERS, Community, open_community, proof_of
 from support.repository import ROOT
 from support.vector_case import plain
+from tallystick_cloud.errors import NotFound
 from tallystick_protocol import cose
-from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.policy import Policy
 from tallystick_protocol.pool_settlement import PoolProof
 from tallystick_protocol.verify.pool import verify_pool
@@ -139,6 +139,11 @@ def test_a_contract_that_the_policy_does_not_know_is_refused(cer: Community) -> 
     assert "none that your policy knows" in verify_pool(proof.encode(), strange).verdict
 
 
-def test_a_stranger_gets_no_file(cer: Community) -> None:
-    with pytest.raises((ProtocolError, ValueError), match="of this party is in no closed interval"):
-        proof_of(cer, "GSE")
+def test_a_stranger_gets_no_file() -> None:
+    zoe = open_community(more='[[party]]\nname = "Zoe"\nroles = ["user"]\nkey = "hosted"\n')
+    zoe.upload()
+    zoe.prices()
+    zoe.close()
+    with pytest.raises(NotFound, match="of this party is in no closed interval"):
+        proof_of(zoe, "Zoe")
+    zoe.books.database.close()
