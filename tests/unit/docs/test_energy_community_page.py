@@ -12,7 +12,7 @@ from tallystick_protocol.verify_cli import main as verify
 PAGE = (ROOT / "docs" / "how-to" / "energy-community.md").read_text()
 BLOCK = re.compile(r"(?:`(?P<file>[\w./-]+)`:\n\n)?```(?P<kind>sh|toml|text)\n(?P<body>.*?)```", re.DOTALL)
 PROGRAMS = {"tallystick": main, "tallystick-verify": verify}
-COMMANDS = 13
+COMMANDS = 16
 
 
 def test_the_page_works_as_it_is_written(
