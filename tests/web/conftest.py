@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 from support.browser import CityServer, chromium, city_server
 
-expect.set_options(timeout=20_000)  # ends a wait that is in vain; nothing is proved by being quicker than this
+expect.set_options(timeout=60_000)  # ends a wait that is in vain; nothing is proved by being quicker than this
 
 
 @pytest.fixture(scope="module")

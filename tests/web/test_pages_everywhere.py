@@ -89,7 +89,9 @@ def test_page_with_all_it_loads_stays_within_its_bytes(
         lambda e: sizes.update({names.get(e["requestId"], "?"): int(e["encodedDataLength"])}),
     )
     page.goto(city.url + path, wait_until="load")
-    page.wait_for_timeout(500)
+    page.evaluate("document.fonts.ready.then(() => true)")
+    while {name for name in names.values() if not name.endswith("/situation/live")} - sizes.keys():
+        page.wait_for_timeout(50)
     context.close()
     assert any(".js" in name for name in sizes)
     assert any(".woff2" in name for name in sizes)

@@ -1,18 +1,15 @@
-"""SIGTERM ends the server within two seconds, also while people watch."""
+"""SIGTERM ends the server also while people watch: each stream is ended, none is waited for until it is cut off."""
 
 from __future__ import annotations
 
 import http.cookiejar
 import socket
-import time
 import urllib.request
 
-import pytest
 from support.browser import CityServer, city_server
 
-pytestmark = pytest.mark.alone
 STREAMS = 50
-LIMIT_S = 2.0
+LAST_CHUNK = b"0\r\n\r\n"  # RFC 9112, 7.1: a body that is whole; what is cut off lacks it
 
 
 def cookie_of(server: CityServer) -> str:
@@ -34,16 +31,19 @@ def watch(port: int, cookie: str) -> socket.socket:
     return found
 
 
-def test_sigterm_ends_fifty_open_streams_within_two_seconds() -> None:
+def rest_of(stream: socket.socket) -> bytes:
+    """What comes until the server closes."""
+    with stream:
+        pieces = iter(lambda: stream.recv(65_536), b"")
+        return b"".join(pieces)
+
+
+def test_sigterm_ends_fifty_open_streams_and_cuts_none_off() -> None:
     with city_server("--uses", "40") as server:
         cookie = cookie_of(server)
         port = int(server.url.rsplit(":", 1)[1])
         streams = [watch(port, cookie) for _ in range(STREAMS)]
-        started = time.monotonic()
         server.process.terminate()
-        code = server.process.wait(60)
-        took_s = time.monotonic() - started
-        for one in streams:
-            one.close()
-        assert code == 0
-        assert took_s <= LIMIT_S, f"{took_s:.2f} s"
+        ends = [rest_of(one)[-len(LAST_CHUNK) :] for one in streams]
+        assert server.process.wait(60) == 0
+    assert ends == [LAST_CHUNK] * STREAMS

@@ -13,14 +13,29 @@ export function setText(element: Element | null, text: string): void {
   if (element && element.textContent !== text) element.textContent = text;
 }
 
-/** One announcement per event, spoken once and readable for a while. */
+const PROBLEM_MS = 8000;
+let problemEnds = 0;
+let saidMeanwhile = "";
+
+/** One announcement per event, spoken once; a problem is readable for a while, and what else is said waits for its end. */
 export function say(text: string, isProblem = false): void {
   const place = byId("say");
   if (!place) return;
+  if (problemEnds && !isProblem) {
+    saidMeanwhile = text;
+    return;
+  }
   place.textContent = text;
   place.classList.toggle("toast", isProblem);
   place.classList.toggle("vh", !isProblem);
-  if (isProblem) setTimeout(() => place.classList.replace("toast", "vh"), 8000);
+  if (!isProblem) return;
+  clearTimeout(problemEnds);
+  problemEnds = setTimeout(() => {
+    problemEnds = 0;
+    place.classList.replace("toast", "vh");
+    if (saidMeanwhile) say(saidMeanwhile);
+    saidMeanwhile = "";
+  }, PROBLEM_MS);
 }
 
 export function isTyping(target: EventTarget | null): boolean {
