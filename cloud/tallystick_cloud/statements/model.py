@@ -29,6 +29,8 @@ class RowKind(StrEnum):
     GIVEN_BACK = "given-back"  # after a dispute
     BILL = "bill"  # a share of a bill
     BILL_BACK = "bill-back"  # one that was taken back
+    ENERGY = "energy"  # a close of a pool: what it gives, or (negative) takes
+    ENERGY_BACK = "energy-back"  # what an earlier close of the same time had given
 
 
 KINDS = {
@@ -63,6 +65,15 @@ class Bill:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """The time whose shared energy a row is about, [from_ms, to_ms); `is_final`: not on account."""
+
+    from_ms: int
+    to_ms: int
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One row. `uses` > 1: slices of a meter joined; `use_id`: where a click leads; `balance` is after the row."""
 
@@ -79,6 +90,7 @@ class Row:
     nano: int
     balance: int = 0
     bill: Bill | None = None
+    shared: Shared | None = None
 
 
 @dataclass(frozen=True, slots=True)

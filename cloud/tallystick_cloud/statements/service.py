@@ -11,8 +11,9 @@ from fractions import Fraction
 from typing import Any
 
 from sqlalchemy import Connection
+from tallystick_protocol.codes import LineKind
 from tallystick_protocol.money.cost import By
-from tallystick_protocol.statement import Line
+from tallystick_protocol.statement import Line, Statement
 
 from tallystick_cloud.contracts.store import book
 from tallystick_cloud.disputes.service import Given, given_to
@@ -28,6 +29,7 @@ from tallystick_cloud.statements.model import (
     Month,
     Row,
     RowKind,
+    Shared,
     account,
     all_final,
     joined,
@@ -51,11 +53,21 @@ class _Books:
     given: Mapping[bytes, Sequence[Given]]  # back, after disputes
     bills: Mapping[bytes, Sequence[Any]]  # shares that the party pays
     supplied: Mapping[bytes, Sequence[Any]]  # bills that are owed to it
+    pools: Mapping[bytes, Sequence[Any]]  # statements in closes of pools
     about: Mapping[bytes, SettledUse]
 
     @property
     def chains(self) -> list[bytes]:
-        known = {*self.signed, *self.unsettled, *self.payouts, *self.payments, *self.given, *self.bills, *self.supplied}
+        known = {
+            *self.signed,
+            *self.unsettled,
+            *self.payouts,
+            *self.payments,
+            *self.given,
+            *self.bills,
+            *self.supplied,
+            *self.pools,
+        }
         return sorted(known, key=lambda chain: (self.names.get(chain, ("", ""))[0], chain))
 
 
@@ -104,6 +116,7 @@ def _books(conn: Connection, reader: Reader, at_ms: int) -> _Books:
         given=_by_chain(given_to(conn, reader.community, party)),
         bills=_by_chain(bills),
         supplied=_by_chain(supplied),
+        pools=_by_chain(store.pools(conn, reader.community, party)),
         about=read_settled(conn, reader, refs),
     )
 
@@ -132,10 +145,18 @@ def _account(books: _Books, chain: bytes, span: Span) -> Account | None:
         rows += joined(inside, span.zone)
     if not rows and not opening:
         return None
-    final = (signed[-1].number, signed[-1].h, signed[-1].closed_ms) if is_final else None
+    final = (signed[-1].number, signed[-1].h, signed[-1].closed_ms) if is_final else _signed_since(books, chain, span)
     shared = (*books.bills.get(chain, ()), *books.supplied.get(chain, ()))
     decided = shared[-1].decision_ref if shared else None
     return account(chain, name, unit, opening, rows, final, decided)
+
+
+def _signed_since(books: _Books, chain: bytes, span: Span) -> tuple[int, bytes, int] | None:
+    """The first statement of a pool that was signed after a month: everything of the month stands in it."""
+    for number, one in enumerate(books.pools.get(chain, ()), 1):
+        if one.closed_ms > span.to_ms:
+            return number, bytes(one.h), one.closed_ms
+    return None
 
 
 def _signed_rows(one: store.Signed, books: _Books) -> Iterable[Row]:
@@ -194,6 +215,22 @@ def _supplied_rows(bills: Iterable[Any]) -> Iterable[Row]:
         )
 
 
+def _pool_rows(statements: Sequence[Any]) -> Iterable[Row]:
+    """What each close of a pool gave or took, and what it took back of earlier ones; one row where it was erased."""
+    times = {bytes(one.close_h): Shared(one.from_ms, one.to_ms, one.kind == "final") for one in statements}
+    for one in statements:
+        ref = bytes(one.h).hex()[:REF_CHARS]
+        if one.data is None:
+            yield _bare(f"E-{ref}", one.closed_ms, RowKind.SHARE, one.moved)
+            continue
+        for at, line in enumerate(Statement.decode(bytes(one.data)).lines):
+            back = line.kind is LineKind.CORRECTION
+            if back or line.kind in (LineKind.SHARE, LineKind.CHARGE):
+                kind = RowKind.ENERGY_BACK if back else RowKind.ENERGY
+                shared = times[bytes(line.ref) if back else bytes(one.close_h)]
+                yield replace(_bare(f"N-{ref}-{at}", one.closed_ms, kind, line.amount), shared=shared)
+
+
 def _both_ways(row: Row, bill: Bill, reversed_ms: int | None) -> Iterable[Row]:
     """A row about a bill, and its opposite where the bill was taken back."""
     yield replace(row, bill=bill)
@@ -211,6 +248,7 @@ def _open_rows(books: _Books, chain: bytes, since_ms: int) -> Iterable[Row]:
                 yield row_of_use(use, RowKind.CORRECTION if use.is_correction else kind, nano, at_ms)
     yield from _bill_rows(books.bills.get(chain, ()))
     yield from _supplied_rows(books.supplied.get(chain, ()))
+    yield from _pool_rows(books.pools.get(chain, ()))
     for row in books.payouts.get(chain, ()):
         ref = f"P-{bytes(row.id).hex()[:REF_CHARS]}"
         if row.sent_ms >= since_ms:

@@ -15,6 +15,8 @@ from tallystick_cloud.schema import (
     cost_share,
     journal,
     payout,
+    pool_close,
+    pool_statement,
     posting,
     settlement,
     settlement_leaf,
@@ -97,6 +99,18 @@ def supplied(conn: Connection, community: str, party: bytes) -> Sequence[Any]:
         .where(cost_bill.c.community == community, cost_bill.c.supplier == party)
         .order_by(cost_bill.c.posted_ms, cost_bill.c.id)
     ).all()
+
+
+def pools(conn: Connection, community: str, party: bytes) -> Sequence[Any]:
+    """The party's statements in closes of pools with the close of each, oldest first."""
+    close = pool_close.c
+    return conn.execute(
+        select(pool_statement, close.chain, close.h.label("close_h"), close.from_ms, close.to_ms, close.kind,
+               close.closed_ms)
+        .join(pool_close, close.id == pool_statement.c.close)
+        .where(pool_statement.c.community == community, pool_statement.c.party == party)
+        .order_by(close.id)
+    ).all()  # fmt: skip
 
 
 def first_booked_ms(conn: Connection, community: str, party: bytes) -> int | None:

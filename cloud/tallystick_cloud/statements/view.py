@@ -124,6 +124,8 @@ def _what(one: Account, row: Row, w: Wording) -> str:
     if row.bill is not None:
         return row.bill.id if row.kind is RowKind.BILL else _("{bill}, taken back").format(bill=row.bill.id)
     return {
+        RowKind.ENERGY: _("Shared energy"),
+        RowKind.ENERGY_BACK: _("Shared energy, settled before and taken back"),
         RowKind.PAYOUT: _("Payout to your bank account"),
         RowKind.RETURN: _("Payout that came back"),
         RowKind.GIVEN_BACK: _("Given back after a dispute") if row.nano >= 0 else _("Taken back after a dispute"),
@@ -136,6 +138,9 @@ def _detail(row: Row, w: Wording) -> str:
     _ = w.gettext
     if row.bill is not None:
         return _bill(row.asset, row.bill, w)
+    if row.shared is not None:
+        days = _("{first} to {last}").format(first=w.date(row.shared.from_ms), last=w.date(row.shared.to_ms - 1))
+        return days if row.shared.is_final else _("{days}, on account").format(days=days)
     if row.use_id is None:
         return ""
     words = {

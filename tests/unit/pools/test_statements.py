@@ -3,23 +3,32 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import cbor2
 import pytest
+from sqlalchemy import Connection
 from support.cddl import Schema
 from support.cheats_page import rows_under
-from support.pools import GRID, MICRO, POOL, PRICES, USERS, Community, open_community, proof_of, toml
+from support.pools import GRID, HOUR, MICRO, POOL, PRICES, USERS, Community, open_community, proof_of, toml
 from support.repository import ROOT
 from support.vector_case import plain
 from tallystick_cloud import schema
 from tallystick_cloud.commands.witness import begun
 from tallystick_cloud.context import Aggregator
+from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.http.month import Span
 from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import Account, Line
 from tallystick_cloud.parties.store import ids_by_name
 from tallystick_cloud.pools import keep, statements
 from tallystick_cloud.pools.statements import Statements
 from tallystick_cloud.settlement.erase import erase_payer
+from tallystick_cloud.statements import service as monthly
+from tallystick_cloud.statements.model import Account as Account_
+from tallystick_cloud.statements.model import RowKind
+from tallystick_cloud.statements.view import account_view
+from tallystick_cloud.uses.model import Reader
 from tallystick_protocol.codes import LineKind
 from tallystick_protocol.ids import H32, sha256
 from tallystick_protocol.pool_settlement import PoolProof
@@ -174,6 +183,47 @@ def test_being_erased_takes_the_statement_and_leaves_the_others(cer: Community) 
     after, report = checked(cer, "Farm")
     assert report.ok
     assert after.statement == before.statement
+
+
+def of_month(cer: Community, name: str, month: str) -> Account_:
+    """The one account on the page of statements."""
+
+    def read(conn: Connection) -> tuple[Account_, ...]:
+        party = ids_by_name(conn, "cer")[name]
+        reader = Reader("cer", party, holds_office=False, purpose="test", now_ms=cer.now_ms)
+        return monthly.accounts(conn, reader, Span.of(month, cer.now_ms, "Europe/Rome"))
+
+    (found,) = cer.books.database.write_now(read)
+    return found
+
+
+def test_the_page_of_statements_shows_the_same_lines_and_is_final_once_they_are_signed(cer: Community) -> None:
+    """The closes are of January 2026, and were made at the end of the year."""
+    corrected(cer)
+    for name in ("Farm", "GSE"):
+        said = [line for number in (1, 2) for line in lines_of(cer, name, number)]
+        now = of_month(cer, name, "2026-12")
+        assert sorted(row.nano for row in now.rows) == sorted(line.amount for line in said)
+        assert {row.kind for row in now.rows} == {RowKind.ENERGY, RowKind.ENERGY_BACK}
+        assert (now.opening, now.closing, now.is_final) == (0, owed(cer, name), False)
+        shown = account_view(now, Wording("en", ZoneInfo("Europe/Rome")))
+        assert {row.what for row in shown.rows[1:-1]} == {
+            "Shared energy",
+            "Shared energy, settled before and taken back",
+        }
+        assert {row.detail for row in shown.rows[1:-1]} == {"1 Jan 2026 to 31 Jan 2026"}
+    cer.now_ms += 40 * 24 * HOUR
+    corrected_again = GRID.replace(",5000,", ",400,")
+    cer.upload(corrected_again, "corrected again")
+    cer.close()
+    assert of_month(cer, "Farm", "2026-12").is_final
+    assert of_month(cer, "Farm", "2027-01").opening == of_month(cer, "Farm", "2026-12").closing
+
+
+def lines_of(cer: Community, name: str, number: int) -> tuple[Said, ...]:
+    party = cer.books.database.read_now(ids_by_name, "cer")[name]
+    rows = [row for row in cer.books.rows(schema.pool_statement) if row["party"] == party]
+    return Statement.decode(bytes(rows[number - 1]["data"])).lines  # type: ignore[arg-type]
 
 
 # ------------------------------------------------------------ a host that lies, and signs and logs it
