@@ -3,12 +3,12 @@ Only its files are made here; `mosquitto.py` runs it."""
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from support.mosquitto import Mosquitto
+from tallystick_sim.ports import any_free
 
 ACL = """\
 user aggregator
@@ -35,9 +35,7 @@ log_dest stderr
 @contextmanager
 def broker(folder: Path, ca_pem: bytes, certificate: Path, key: Path) -> Iterator[int]:
     """Run a broker; gives its port on localhost. Skips the test where none is installed."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
+    port = any_free()
     ca, acl, conf = folder / "ca.pem", folder / "acl", folder / "mosquitto.conf"
     ca.write_bytes(ca_pem)
     acl.write_text(ACL)

@@ -5,7 +5,6 @@ It never touches a cluster that it did not start.
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,6 +15,7 @@ from uuid import uuid4
 
 import psutil
 import psycopg
+from tallystick_sim.ports import any_free
 
 REQUIRED = "TALLYSTICK_REQUIRE_SERVICES"
 START_TIMEOUT_S = 60
@@ -37,12 +37,6 @@ def _as_postgres(command: list[str]) -> list[str]:
     return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command]
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _run(command: list[str], folder: Path) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=START_TIMEOUT_S, check=False)
     if done.returncode != 0:
@@ -56,7 +50,7 @@ class Cluster:
         folder = binaries()
         if folder is None:
             raise RuntimeError("no PostgreSQL server under /usr/lib/postgresql")
-        self._folder, self._home, self._data, self._port = folder, home, home / "data", _free_port()
+        self._folder, self._home, self._data, self._port = folder, home, home / "data", any_free()
         if os.geteuid() == 0:
             shutil.chown(home, "postgres", "postgres")
         self._do("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8")
