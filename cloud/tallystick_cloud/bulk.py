@@ -89,11 +89,11 @@ def _kind(column: Any) -> Callable[[Iterable[Any]], list[bytes]]:
 
 
 def _octets(values: Iterable[Any]) -> list[bytes]:
-    return [_length(len(value)) + value for value in values]
+    return [_cell(value) for value in values]
 
 
 def _octets_or_null(values: Iterable[Any]) -> list[bytes]:
-    return [_NULL if value is None else _length(len(value)) + value for value in values]
+    return [_NULL if value is None else _cell(value) for value in values]
 
 
 def _numbers(values: Iterable[Any]) -> list[bytes]:
@@ -119,6 +119,10 @@ def _texts(values: Iterable[Any]) -> list[bytes]:
             cell = known[value] = _length(len(data)) + data
         found.append(cell)
     return found
+
+
+def _cell(value: bytes) -> bytes:
+    return _SHORT[len(value)] + value if len(value) < 256 else _LENGTH(len(value)) + value
 
 
 def _length(length: int) -> bytes:
@@ -182,7 +186,7 @@ def rows_where(conn: Connection, query: str, values: Iterable[Any]) -> list[Any]
     if not wanted:
         return []
     if conn.dialect.name == "postgresql":
-        return list(conn.exec_driver_sql(f"{query} = ANY(%s)", (wanted,)))
+        return list(conn.exec_driver_sql(f"{query} = ANY(%b)", (wanted,)))
     found: list[Any] = []
     for at in range(0, len(wanted), IN_MAX):
         some = wanted[at : at + IN_MAX]
@@ -195,7 +199,7 @@ def _quoted(name: str) -> str:
 
 
 def _unnest(table: Table, names: Sequence[str]) -> str:
-    return f"unnest({', '.join(f'%s::{_array_of(table.columns[name].type)}' for name in names)})"
+    return f"unnest({', '.join(f'%b::{_array_of(table.columns[name].type)}' for name in names)})"
 
 
 def _array_of(kind: Any) -> str:

@@ -123,10 +123,10 @@ class Code:
 
     def read(self, value: Any, at: str) -> Any:
         UINT.check(value, at)
-        try:
-            return self.table(value)
-        except ValueError:
-            raise Unsupported(at, f"{value} is not in the table {self.table.__name__} of this version") from None
+        known = self.table._value2member_map_.get(value)  # table(value), without its way through the metaclass
+        if known is None:
+            raise Unsupported(at, f"{value} is not in the table {self.table.__name__} of this version")
+        return known
 
     def write(self, value: Any) -> Any:
         return int(value)

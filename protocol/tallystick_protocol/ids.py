@@ -45,7 +45,10 @@ def use_id(channel: bytes, number: int) -> H32:
     """SHA-256(CBOR [channel hash, number]); an interval use's number is its from-total, so it may be negative."""
     if len(channel) != H32_BYTES:
         raise BadValue("channel hash", f"is {len(channel)} bytes long, must be {H32_BYTES}")
-    return sha256(cbor.encode([channel, number]))
+    return H32(_sha256(_CHANNEL_AND + channel + cbor.encode_int(number)).digest())
+
+
+_CHANNEL_AND = b"\x82\x58\x20"  # CBOR: an array of two, of which the first is 32 bytes
 
 
 def _number(value: int, field: str) -> int:

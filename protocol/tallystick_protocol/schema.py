@@ -5,8 +5,10 @@ A message is a frozen dataclass deriving from `MapMessage` (a CBOR map) or `RowM
 The same checks run when a value is built and when it is decoded, so that nobody can sign what nobody would accept.
 """
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 from tallystick_protocol import cbor
@@ -70,9 +72,10 @@ class Field:
     optional: bool = False
     empty: Any = None
 
-    @property
-    def label(self) -> str:
-        return self.name if isinstance(self.name, str) else "+".join(self.name)
+    label: str = dataclasses.field(init=False)  # of the field in errors
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", self.name if isinstance(self.name, str) else "+".join(self.name))
 
     def get(self, message: object) -> Any:
         if isinstance(self.name, str):
@@ -157,8 +160,8 @@ class RowMessage(_Message):
         where = at or cls.NAME
         if not isinstance(value, list) or len(value) != len(cls.FIELDS):
             raise BadType(where, f"must be an array of {len(cls.FIELDS)}")
-        pairs = zip(cls.FIELDS, value, strict=True)
-        values = {field.label: field.codec.read(item, f"{where}.{field.label}") for field, item in pairs}
+        rows = zip(cls.FIELDS, value, _places(cls, where), strict=True)
+        values = {field.label: field.codec.read(item, at) for field, item, at in rows}
         return cls._build(values, where)
 
 
@@ -204,16 +207,15 @@ class MapMessage(_Message):
     @classmethod
     def _attributes(cls, value: dict[int, Any], where: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for field in cls.FIELDS:
+        for field, at in zip(cls.FIELDS, _places(cls, where), strict=True):
             if field.key in value:
-                at = f"{where}.{field.label}"
                 item = field.codec.read(value[field.key], at)
                 if field.optional and item == field.empty:
                     raise BadValue(at, "is there with the value that its absence means: leave it away")
             elif field.optional:
                 item = field.empty
             else:
-                raise MissingField(f"{where}.{field.label}", f"is absent (key {field.key})")
+                raise MissingField(at, f"is absent (key {field.key})")
             if isinstance(field.name, str):
                 found[field.name] = item
             else:
@@ -221,8 +223,16 @@ class MapMessage(_Message):
         return found
 
 
+@lru_cache(maxsize=1024)  # messages and the indices that they mostly stand at
+def _places(message: type[_Message], where: str) -> tuple[str, ...]:
+    """What errors call the fields of a message that stands there."""
+    return tuple(f"{where}.{field.label}" for field in message.FIELDS)
+
+
 def refuse_unknown(value: dict[int, Any], known: frozenset[int], where: str) -> None:
     """Raise Unsupported for a key 0-63 that is not in `known`."""
+    if value.keys() <= known:
+        return
     unknown = [key for key in value.keys() - known if key <= CRITICAL_KEY_MAX]
     if unknown:
         raise Unsupported(where, f"holds the unknown critical key {min(unknown)}")

@@ -53,8 +53,7 @@ class FreshUse(NamedTuple):
     batch: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """Where an amount stands: in whose books, on which account, about whom, under which contract."""
 
     holder: bytes

@@ -14,6 +14,7 @@ YEAR_FIRST = 2000
 YEAR_END = 2100  # exclusive; nothing was metered before 2000, and zone rules beyond a lifetime are guesses
 _MS = 1000
 _DAY_S = 86_400
+_DAY_MS = _DAY_S * _MS
 _T0 = 946_684_800  # 2000-01-01T00:00Z in s
 _T1 = 4_102_444_800  # 2100-01-01T00:00Z in s
 
@@ -38,7 +39,9 @@ class Offsets:
 
     def first_at(self, local_ms: int) -> int:
         """The first UTC time whose local time is `local_ms` or later: midnight even where it is skipped or repeated."""
-        for index, start in enumerate(self.starts_ms):
+        nearest = max(0, bisect_right(self.starts_ms, local_ms - _DAY_MS) - 1)  # no zone is a day away from UTC
+        for index in range(nearest, len(self.starts_ms)):
+            start = self.starts_ms[index]
             end = self.starts_ms[index + 1] if index + 1 < len(self.starts_ms) else self.end_ms
             candidate = local_ms - self.offsets_ms[index]
             if index == 0 and candidate < start:
