@@ -180,17 +180,37 @@ def _sqlite_sum(table: Table, name: str) -> str:
     return f"CASE WHEN typeof({total}) = 'integer' THEN {total} END"
 
 
-def rows_where(conn: Connection, query: str, values: Iterable[Any]) -> list[Any]:
-    """Rows of `query`, which ends with the name of a column, where the column is one of `values`."""
+def rows_where(conn: Connection, query: str, values: Iterable[Any], then: str = "") -> list[Any]:
+    """Rows of `query`, which ends with the name of a column, where the column is one of `values`.
+
+    One text however many values there are: the driver and the server read it once. `then`: what follows on PostgreSQL
+    alone, for locks; SQLite has one writer and no rows to lock.
+    """
     wanted = list(values)
     if not wanted:
         return []
     if conn.dialect.name == "postgresql":
-        return list(conn.exec_driver_sql(f"{query} = ANY(%b)", (wanted,)))
+        return list(conn.exec_driver_sql(f"{query} = ANY(%b) {then}", (wanted,)))
     found: list[Any] = []
     for at in range(0, len(wanted), IN_MAX):
         some = wanted[at : at + IN_MAX]
         found += conn.exec_driver_sql(f"{query} IN ({', '.join('?' * len(some))})", tuple(some))
+    return found
+
+
+def rows_among(conn: Connection, columns: str, table: Table, names: Sequence[str], rows: Rows) -> list[Any]:
+    """`columns` of the rows of a table whose `names` are one of `rows`."""
+    if not rows:
+        return []
+    query = f'SELECT {columns} FROM "{table.name}" WHERE ({", ".join(_quoted(name) for name in names)}) IN'
+    if conn.dialect.name == "postgresql":
+        return list(conn.exec_driver_sql(f"{query} (SELECT * FROM {_unnest(table, names)})", _arrays(rows)))
+    found: list[Any] = []
+    marks = f"({', '.join('?' * len(names))})"
+    for at in range(0, len(rows), IN_MAX):
+        some = rows[at : at + IN_MAX]
+        flat = tuple(value for row in some for value in row)
+        found += conn.exec_driver_sql(f"{query} (VALUES {', '.join([marks] * len(some))})", flat)
     return found
 
 

@@ -69,13 +69,11 @@ def encode_int(value: int) -> bytes:
     major, n = (0x20, -1 - value) if value < 0 else (0, value)
     if n < 24:
         return bytes((major | n,))
-    for head, limit, size in _HEADS:
-        if n < limit:
-            return bytes((major | head,)) + n.to_bytes(size, "big")
-    raise BadValue("value", "holds an integer outside -2^63..2^63-1")
+    head, size = next((head, size) for head, size in _HEADS if n < 1 << 8 * size)
+    return bytes((major | head,)) + n.to_bytes(size, "big")
 
 
-_HEADS = ((24, 1 << 8, 1), (25, 1 << 16, 2), (26, 1 << 32, 4), (27, 1 << 64, 8))  # RFC 8949, 3: the shortest head
+_HEADS = ((24, 1), (25, 2), (26, 4), (27, 8))  # RFC 8949, 3: the shortest head, and the bytes after it
 
 
 def _loads(data: bytes, field: str) -> object:

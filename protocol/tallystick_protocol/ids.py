@@ -19,6 +19,7 @@ KID_BYTES = 8
 BOOT_BYTES = 6
 NONCE_BYTES = 16
 LOG_ID_BYTES = 4
+_PAIR_WITH_H32 = b"\x82\x58\x20"  # CBOR: an array of two, the first of them 32 bytes
 
 ZERO_H32 = H32(bytes(H32_BYTES))
 """As a part's descriptor: no descriptor was in force at the gateway yet (docs/adr/0001)."""
@@ -45,10 +46,7 @@ def use_id(channel: bytes, number: int) -> H32:
     """SHA-256(CBOR [channel hash, number]); an interval use's number is its from-total, so it may be negative."""
     if len(channel) != H32_BYTES:
         raise BadValue("channel hash", f"is {len(channel)} bytes long, must be {H32_BYTES}")
-    return H32(_sha256(_CHANNEL_AND + channel + cbor.encode_int(number)).digest())
-
-
-_CHANNEL_AND = b"\x82\x58\x20"  # CBOR: an array of two, of which the first is 32 bytes
+    return sha256(_PAIR_WITH_H32 + channel + cbor.encode_int(number))
 
 
 def _number(value: int, field: str) -> int:

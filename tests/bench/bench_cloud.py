@@ -48,7 +48,7 @@ from tallystick_protocol.money.rating import rate
 from tallystick_protocol.money.tariff import Band, Window
 from tallystick_protocol.receipt import Receipt
 
-HOUSES = 32  # gateways that each wait for their receipt before they send on: two groups of 16 are under way
+HOUSES = 64  # gateways that each wait for their receipt before they send on: two groups of 32 are under way
 PAPER_HOUSES = 8  # whose batches never reach the database
 USES = {"intervals": FLATS * SLICES, "events": WASHES, "single": 1}
 CALIBRATION = 64  # batches from which the number for a run is taken

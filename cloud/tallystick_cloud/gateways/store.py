@@ -24,28 +24,15 @@ from tallystick_cloud.schema import (
 
 from .model import Head, Key
 
-_HEADS = select(
-    gateway_head.c.gid,
-    gateway_head.c.community,
-    gateway_head.c.epoch,
-    gateway_head.c.next_seq,
-    gateway_head.c.head,
-    gateway_head.c.last_command,
-    gateway_head.c.hello_nonce,
-    gateway_head.c.forks,
-    gateway_head.c.fork_ms,
-    gateway.c.storage_class,
-    gateway.c.state,
-).join(gateway, gateway.c.gid == gateway_head.c.gid)
-_HEAD = _HEADS.where(gateway_head.c.gid == bindparam("g"))
-_HEADS_LOCKED = (
-    _HEADS.where(gateway_head.c.gid.in_(bindparam("gids", expanding=True)))
-    .order_by(gateway_head.c.gid)
-    .with_for_update(of=gateway_head)
-)
+_HEADS = """
+    SELECT h.gid, h.community, h.epoch, h.next_seq, h.head, h.last_command, h.hello_nonce, h.forks, h.fork_ms,
+           g.storage_class, g.state
+    FROM gateway_head AS h JOIN gateway AS g ON g.gid = h.gid WHERE h.gid"""
+_KEYS = """
+    SELECT gid, kid, spki, valid_from_epoch, valid_from_seq, revoked_from_epoch, revoked_from_seq
+    FROM gateway_key WHERE gid"""
 ACTIVE = "active"  # the other state is "revoked"
 _LEVELS = {"file": 1, "hardware": 2}  # protocol.md, Principles: evidence level per use
-_KEYS = select(gateway_key).where(gateway_key.c.gid.in_(bindparam("gids", expanding=True)))
 
 _DESCRIPTORS = select(descriptor.c.channel, descriptor.c.h).where(descriptor.c.gid == bindparam("g"))
 
@@ -73,13 +60,13 @@ def lock_head(conn: Connection, gid: bytes) -> Head | None:
 
 def lock_heads(conn: Connection, gids: Sequence[bytes]) -> dict[bytes, Head]:
     """The heads of these gateways, locked in the order of their ids; unknown ones are left out."""
-    rows = conn.execute(_HEADS_LOCKED, {"gids": list(gids)})
+    rows = bulk.rows_where(conn, _HEADS, gids, "ORDER BY h.gid FOR UPDATE OF h")
     return {bytes(row[0]): _head(row) for row in rows}
 
 
 def read_head(conn: Connection, gid: bytes) -> Head | None:
-    row = conn.execute(_HEAD, {"g": gid}).one_or_none()
-    return None if row is None else _head(row)
+    rows = bulk.rows_where(conn, _HEADS, [gid])
+    return _head(rows[0]) if rows else None
 
 
 def _head(row: Any) -> Head:
@@ -98,7 +85,7 @@ def keys_of(conn: Connection, gid: bytes) -> list[Key]:
 
 def keys_of_all(conn: Connection, gids: Sequence[bytes]) -> dict[bytes, list[Key]]:
     found: dict[bytes, list[Key]] = {gid: [] for gid in gids}
-    for row in conn.execute(_KEYS, {"gids": list(gids)}):
+    for row in bulk.rows_where(conn, _KEYS, gids):
         until = None if row.revoked_from_epoch is None else (row.revoked_from_epoch, row.revoked_from_seq)
         since = row.valid_from_epoch, row.valid_from_seq
         found[bytes(row.gid)].append(Key(bytes(row.kid), bytes(row.spki), since, until))

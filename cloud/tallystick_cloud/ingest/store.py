@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from tallystick_protocol.money.usage import UsageForm
 
 from tallystick_cloud import bulk
@@ -35,12 +35,8 @@ _NEIGHBOURS = select(batch.c.gid, batch.c.hash, batch.c.epoch, batch.c.seq).wher
     (batch.c.hash.in_(bindparam("hashes", expanding=True)))
     | ((batch.c.epoch == bindparam("e")) & (batch.c.seq == bindparam("s"))),
 )
-_PLACES = select(batch.c.gid, batch.c.hash, batch.c.epoch, batch.c.seq).where(
-    tuple_(batch.c.gid, batch.c.epoch, batch.c.seq).in_(bindparam("places", expanding=True))
-)
-_CHANNELS = select(channel).where(channel.c.gid.in_(bindparam("gids", expanding=True)))
+_PLACE = ("gid", "epoch", "seq")
 _CHAINS = select(contract_version.c.chain).where(contract_version.c.community == bindparam("c")).distinct()
-_OPEN_USES = select(open_use).where(open_use.c.channel_hash.in_(bindparam("hashes", expanding=True)))
 _MOVE_OPEN = (
     update(open_use)
     .where(open_use.c.channel_hash == bindparam("h"), open_use.c.number == bindparam("n"))
@@ -69,7 +65,7 @@ def neighbours_of(
 ) -> list[Neighbour]:
     """Stored batches with one of the hashes or at one of the places (gid, epoch, seq)."""
     by_hash = bulk.rows_where(conn, "SELECT gid, hash, epoch, seq FROM batch WHERE hash", hashes)
-    by_place = conn.execute(_PLACES, {"places": list(places)}).all()
+    by_place = bulk.rows_among(conn, "gid, hash, epoch, seq", batch, _PLACE, places)
     return [Neighbour(bytes(gid), bytes(h), epoch, seq) for gid, h, epoch, seq in (*by_hash, *by_place)]
 
 
@@ -126,13 +122,12 @@ def stocks(conn: Connection, gids: Sequence[bytes]) -> dict[bytes, Stock]:
     """Of all these gateways, in two statements."""
     found = {gid: Stock({}, {}) for gid in gids}
     owner: dict[bytes, Stock] = {}
-    for row in conn.execute(_CHANNELS, {"gids": list(gids)}):
+    for row in bulk.rows_where(conn, "SELECT * FROM channel WHERE gid", gids):
         mine = owner[bytes(row.channel_hash)] = found[bytes(row.gid)]
         mine.rows[row.channel] = row
-    if owner:
-        for row in conn.execute(_OPEN_USES, {"hashes": list(owner)}):
-            h = bytes(row.channel_hash)
-            owner[h].open_uses.setdefault(h, []).append(row)
+    for row in bulk.rows_where(conn, "SELECT * FROM open_use WHERE channel_hash", owner):
+        h = bytes(row.channel_hash)
+        owner[h].open_uses.setdefault(h, []).append(row)
     return found
 
 

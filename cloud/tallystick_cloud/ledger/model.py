@@ -6,7 +6,6 @@ It never prices: the money rules do, and they are shared with the verifier.
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 

@@ -238,7 +238,7 @@ class _Chain:
 
     def rating_rows(self, journals: Mapping[str, int]) -> list[Row]:
         """Shadow and test uses post nothing, and neither does what costs nothing: then the journal is None."""
-        ids = [journals.get(self._key(number)) for number in range(len(self._lots))]
+        ids = {number: journals.get(self._key(number)) for number in {number for _, number, _ in self._rated_new}}
         rows = [
             rating_row(self._community, one, 1, None, ids[number], self._lots[number].cause.now_ms)
             for one, number, _ in self._rated_new

@@ -64,3 +64,12 @@ def test_many_values_are_looked_for_in_pieces(conn: Connection, monkeypatch: pyt
     found = bulk.rows_where(conn, "SELECT batch FROM part WHERE batch", [bytes([n]) for n in range(1, 9)])
     assert sorted(bytes(h) for (h,) in found) == [bytes([n]) for n in range(1, 5)]
     assert bulk.rows_where(conn, "SELECT batch FROM part WHERE batch", []) == []
+
+
+def test_rows_are_looked_for_by_several_columns(conn: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "IN_MAX", 2)
+    bulk.insert_rows(conn, part, [(bytes([n]), n, *FIRST[2:]) for n in range(5)])
+    wanted = [(bytes([n]), n) for n in range(1, 9)] + [(bytes([0]), 3)]
+    found = bulk.rows_among(conn, "position", part, ("batch", "position"), wanted)
+    assert sorted(position for (position,) in found) == [1, 2, 3, 4]
+    assert bulk.rows_among(conn, "position", part, ("batch", "position"), []) == []

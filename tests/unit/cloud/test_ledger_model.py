@@ -86,4 +86,4 @@ def test_shares_survive_their_json(shares: list[tuple[bytes, int]]) -> None:
 def test_units_are_never_mixed() -> None:
     line = Line(b"h", Account.PAYABLE, b"p", b"c", "EUR")
     with pytest.raises(InvariantError):
-        check_zero({line: 5, replace(line, unit="cycle"): -5})
+        check_zero({line: 5, line._replace(unit="cycle"): -5})

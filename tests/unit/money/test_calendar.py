@@ -139,3 +139,22 @@ def test_years_without_zone_rules_are_refused() -> None:
 def test_a_window_over_midnight_is_refused() -> None:
     with pytest.raises(BadValue, match="two windows"):
         Window(1, 1200, 300)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Rome", "Pacific/Apia", "America/St_Johns", "UTC", "Pacific/Kiritimati"])
+def test_the_first_moment_of_a_local_time_is_found_wherever_it_lies(zone: str) -> None:
+    """Beside a search from the first row of the table; Apia left out a whole day at the end of 2011."""
+    table = offsets_of(zone)
+
+    def from_the_start(local_ms: int) -> int:
+        ends = (*table.starts_ms[1:], table.end_ms)
+        for start, end, offset in zip(table.starts_ms, ends, table.offsets_ms, strict=True):
+            if local_ms - offset < end:
+                return max(local_ms - offset, start)
+        raise AssertionError(local_ms)
+
+    for change in (*table.starts_ms[1:], utc("2011-12-30T10:00"), utc("2026-11-29T00:00")):
+        for offset in {*table.offsets_ms, 0}:
+            for minutes in range(-26 * 60, 26 * 60, 45):
+                local_ms = change + offset + minutes * 60_000
+                assert table.first_at(local_ms) == from_the_start(local_ms)

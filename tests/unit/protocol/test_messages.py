@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from support import protocol_samples as s
-from tallystick_protocol import cose
+from tallystick_protocol import cbor, cose
 from tallystick_protocol.batch import FIRST_PREV, BadPart, SealedPart, Upload, open_upload, pad_hashes, part_hash
 from tallystick_protocol.codes import EventCode, MeterState, Reason, ReceiptStatus, TimeQuality
 from tallystick_protocol.errors import (
@@ -144,6 +144,17 @@ def test_wrong_lengths_are_refused_by_the_id_functions() -> None:
         use_id(b"short", 1)
     with pytest.raises(BadValue, match="salt"):
         part_hash(b"short", b"")
+
+
+@pytest.mark.parametrize("size", [0, 5, 8, 16, 32, 63])
+def test_the_short_way_to_a_number_gives_the_same_bytes(size: int) -> None:
+    for n in (0, 1, 22, 23, 24, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, 2**size - 1, min(2**size, cbor.INT_MAX)):
+        for number in (n, -1 - n):
+            assert cbor.encode_int(number) == cbor.encode(number)
+            assert use_id(bytes(range(32)), number) == sha256(cbor.encode([bytes(range(32)), number]))
+    for number in (2**63, -(2**63) - 1, 2**64):
+        with pytest.raises(BadValue, match="outside"):
+            use_id(bytes(32), number)
 
 
 def test_the_kind_that_is_expected_must_be_the_kind_that_was_signed() -> None:
