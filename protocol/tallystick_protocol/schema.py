@@ -160,7 +160,7 @@ class RowMessage(_Message):
         where = at or cls.NAME
         if not isinstance(value, list) or len(value) != len(cls.FIELDS):
             raise BadType(where, f"must be an array of {len(cls.FIELDS)}")
-        rows = zip(cls.FIELDS, value, _places(cls, where), strict=True)
+        rows = zip(cls.FIELDS, value, _places(cls, where), strict=True)  # type: ignore[arg-type]
         values = {field.label: field.codec.read(item, at) for field, item, at in rows}
         return cls._build(values, where)
 
@@ -207,7 +207,7 @@ class MapMessage(_Message):
     @classmethod
     def _attributes(cls, value: dict[int, Any], where: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for field, at in zip(cls.FIELDS, _places(cls, where), strict=True):
+        for field, at in zip(cls.FIELDS, _places(cls, where), strict=True):  # type: ignore[arg-type]
             if field.key in value:
                 item = field.codec.read(value[field.key], at)
                 if field.optional and item == field.empty:
@@ -225,7 +225,7 @@ class MapMessage(_Message):
 
 @lru_cache(maxsize=1024)  # messages and the indices that they mostly stand at
 def _places(message: type[_Message], where: str) -> tuple[str, ...]:
-    """What errors call the fields of a message that stands there."""
+    """What errors call the fields of a message that stands there. (mypy takes a class's hash for its instances'.)"""
     return tuple(f"{where}.{field.label}" for field in message.FIELDS)
 
 
