@@ -26,6 +26,7 @@ COMMANDS = {
     "settlement": "settlement",
     "statement": "settlement",
     "payout": "payout",
+    "unclaimed": "unclaimed",
     "cost": "cost",
     "dispute": "dispute",
     "mandate": "mandate",

@@ -41,6 +41,8 @@ def show(parsed: argparse.Namespace) -> int:
     print(f"fees {_money(found.fees_nano)}, imbalance {found.imbalance_nano} nano, log {found.log.size} leaves")
     for name, amount in found.splits_nano.items():
         print(f"  {name}: {_money(amount)}")
+    if int(found.unclaimed_nano):
+        print(f"unclaimed {_money(found.unclaimed_nano)}, see `tallystick unclaimed list`")
     for line in wrong:
         print(f"WRONG: {line}")
     return 1 if wrong else 0

@@ -18,6 +18,7 @@ from tallystick_cloud.ledger.service import counter_scope
 from tallystick_cloud.ledger.summary import channel_ledgers
 from tallystick_cloud.schema import account_day, balance, counter, journal, posting, use, use_counter, use_rating
 from tallystick_cloud.schema import community as communities
+from tallystick_cloud.unclaimed.service import amiss as unclaimed_amiss
 
 
 def audit(conn: Connection) -> list[str]:
@@ -31,6 +32,7 @@ def audit(conn: Connection) -> list[str]:
         found += _counters(conn, community)
         found += _caps(conn, community)
         found += _channels(conn, community)
+        found += unclaimed_amiss(conn, community)
     return found
 
 

@@ -36,6 +36,7 @@ class Account(StrEnum):
     PAYOUT_IN_TRANSIT = "payout-in-transit"
     BANK = "bank"
     SUSPENSE = "suspense"  # moved at the bank, and nobody knows yet for whom
+    UNCLAIMED = "unclaimed"  # owed for long to somebody who cannot be paid
     OWN = "own"  # the holder's own income and costs at the bank, outside of any contract: fees, interest
 
 

@@ -8,10 +8,21 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from tallystick_cloud.ledger.model import shares_of
+from tallystick_cloud.ledger.model import Account, shares_of
 from tallystick_cloud.log import store as log_store
 from tallystick_cloud.parties.store import names_by_id
-from tallystick_cloud.schema import batch, channel, exception, gateway, gateway_contact, meter, posting, use, use_rating
+from tallystick_cloud.schema import (
+    balance,
+    batch,
+    channel,
+    exception,
+    gateway,
+    gateway_contact,
+    meter,
+    posting,
+    use,
+    use_rating,
+)
 
 LATEST_MAX = 20  # charges shown as examples; all of them are pages of their own
 
@@ -84,6 +95,7 @@ class Summary:
     shadow_fees_nano: str
     splits_nano: dict[str, str]
     imbalance_nano: str
+    unclaimed_nano: str  # owed for long to whom nobody could pay; see `tallystick unclaimed list`
     quarantined: int
     ledger: list[ChannelLedger]
     first_charge: Charge | None
@@ -117,6 +129,7 @@ def summary(conn: Connection, community: str) -> Summary:
         shadow_fees_nano=str(sum(int(one.fee_nano) for one in shadow)),
         splits_nano={name: str(amount) for name, amount in sorted(splits.items())},
         imbalance_nano=str(imbalance(conn, community)),
+        unclaimed_nano=str(_unclaimed(conn, community)),
         quarantined=_quarantined(conn, community),
         ledger=channel_ledgers(conn, community),
         first_charge=live[0] if live else None,
@@ -133,6 +146,11 @@ def imbalance(conn: Connection, community: str) -> int:
         .group_by(posting.c.unit)
     )
     return sum(abs(int(amount)) for _, amount in rows)
+
+
+def _unclaimed(conn: Connection, community: str) -> int:
+    where = balance.c.community == community, balance.c.account == Account.UNCLAIMED.value
+    return -int(conn.execute(select(func.coalesce(func.sum(balance.c.amount), 0)).where(*where)).scalar_one())
 
 
 def channel_ledgers(conn: Connection, community: str) -> list[ChannelLedger]:

@@ -20,7 +20,7 @@ from tallystick_cloud.schema import (
 )
 
 CENT_NANO = 10**7
-OWED = ("payable", "fund", "payout-in-transit")
+OWED = ("payable", "fund", "payout-in-transit", "unclaimed")
 TRANSIT = ("payout-in-transit",)
 RECEIVABLE = ("receivable",)
 

@@ -78,6 +78,7 @@ from .settlements import (
     statement,
     witness,
 )
+from .unclaimed import unclaimed, unclaimed_rule
 
 __all__ = [
     "access",
@@ -155,6 +156,8 @@ __all__ = [
     "settlement_slice",
     "site",
     "statement",
+    "unclaimed",
+    "unclaimed_rule",
     "use",
     "use_counter",
     "use_rating",

@@ -115,3 +115,42 @@ def test_each_help_has_examples(word: str, capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit):
         main(["payout", word, "--help"])
     assert f"tallystick payout {word}" in capsys.readouterr().out.split("examples:")[1]
+
+
+def test_what_nobody_can_be_paid_is_moved_listed_and_claimed(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    database = Home(data).database()
+    ids, chain = database.read_now(ids_by_name, "lindenhof"), database.read_now(chains_of)["Washes"]
+    lines = {
+        Line(ids["Coop"], Account.PAYABLE, ids["Ben"], chain, "EUR"): -7 * EURO,
+        Line(ids["Coop"], Account.RECEIVABLE, ids["Anna"], chain, "EUR"): 7 * EURO,
+    }
+    database.write_now(journals.post, "lindenhof", [journals.Entry("b", "test", bytes(32), lines)], 1)
+    database.close()
+
+    def tally(*words: str, code: int = 0) -> str:
+        capsys.readouterr()
+        assert main([*words, "--data", str(data)]) == code
+        said = capsys.readouterr()
+        return said.out if code == 0 else said.err
+
+    by = ("--by", "Maria", "--yes")
+    assert "has not decided after how many days" in tally("unclaimed", "due", code=1)
+    assert "has no rule" in tally("unclaimed", "rule")
+    rule = tally("unclaimed", "rule", "--days", "1095", "--decision", "statute, article 12", "--by", "Maria")
+    assert rule == "lindenhof: after 1095 days (statute, article 12)\n"
+    assert tally("unclaimed", "due") == "Ben: 7.00 EUR, owed by Coop; no account\n"
+    assert "--by: 'Ben' may not do this" in tally("unclaimed", "move", "--by", "Ben", "--why", "x", code=1)
+    assert "--yes: is missing" in tally("unclaimed", "move", "--by", "Maria", "--why", "x", code=1)
+    (moved,) = json.loads(tally("unclaimed", "move", "Ben", *by, "--why", "three letters came back", "--json"))
+    assert (moved["party"], moved["nano"], moved["reason"]) == ("Ben", "7000000000", "no account")
+    assert "unclaimed 7.000000000" in tally("summary")
+    assert tally("unclaimed", "list", "--csv").splitlines()[1].split(",")[1:4] == ["Ben", "Coop", "7.00"]
+    assert tally("balance", "Ben").splitlines()[2].split() == ["Coop", "unclaimed", "Ben", "-7.00", "EUR"]
+    assert tally("balance", "Ben", "--as-of", "2001-01-01").splitlines()[2].split()[1] == "payable"
+    claim = ("unclaimed", "claim", moved["id"][:8], *by, "--identity", "passport seen")
+    assert "--account-holder: is of an account" in tally(*claim, "--account-holder", "Ben", code=1)
+    assert "is not hex" in tally("unclaimed", "claim", "x", *by, "--identity", "y", code=1)
+    said = tally(*claim, "--iban", "IT60X0542811101000000123456")
+    assert said.endswith("Maria: passport seen\n")
+    assert "nothing has waited long enough" in tally("unclaimed", "move", *by, "--why", "again", code=1)
+    assert tally("balance", "Ben").splitlines()[2].split()[1] == "payable"

@@ -1,0 +1,1 @@
+"""Money that is owed and cannot be paid, set apart by name until it is claimed."""
