@@ -98,6 +98,7 @@ class Reason(IntEnum):
     INTERNAL = 59  # the aggregator's program failed on it; a mended one takes it again
     HELD = 60  # waits behind a part of its channel that is set aside as internal
     METER_SIGNATURE = 61  # a record that the meter signed does not bear out what is billed
+    REVERSED = 62  # people decided that a use counts as if it had never been
 
     BAD_SIGNATURE = 96
     WRONG_GATEWAY = 97
@@ -144,7 +145,7 @@ class LogType(IntEnum):
     KEY = 3
     DESCRIPTOR = 4
     SETTLEMENT = 5
-    COMMAND = 6  # and resolutions
+    COMMAND = 6  # and resolutions and reversals
     FORK = 7  # and lost batches
     APPROVAL = 8  # and votes
     INPUT = 9

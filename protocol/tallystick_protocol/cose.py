@@ -30,6 +30,7 @@ class ContentType(StrEnum):
     DESCRIPTOR = "application/vnd.tallystick.descriptor+cbor"
     APPROVAL = "application/vnd.tallystick.approval+cbor"
     RESOLUTION = "application/vnd.tallystick.resolution+cbor"
+    REVERSAL = "application/vnd.tallystick.reversal+cbor"
     SETTLEMENT = "application/vnd.tallystick.settlement+cbor"
     POOL = "application/vnd.tallystick.pool+cbor"
     ENROL = "application/vnd.tallystick.enrol+cbor"
@@ -39,8 +40,13 @@ class ContentType(StrEnum):
 
     @property
     def kind(self) -> str:
-        """The short name, as it stands in a key's grants: `batch`, `key-event`."""
+        """The short name: `batch`, `key-event`."""
         return self.value.removeprefix("application/vnd.tallystick.").removesuffix("+cbor")
+
+    @property
+    def grant(self) -> str:
+        """What a key must be granted to sign it: the short name; who may decide about open spans may about uses too."""
+        return "resolution" if self is ContentType.REVERSAL else self.kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ LOG_TYPES = {
     cose.ContentType.POOL: LogType.SETTLEMENT,
     cose.ContentType.COMMAND: LogType.COMMAND,
     cose.ContentType.RESOLUTION: LogType.COMMAND,
+    cose.ContentType.REVERSAL: LogType.COMMAND,
     cose.ContentType.APPROVAL: LogType.APPROVAL,
     cose.ContentType.VOTE: LogType.APPROVAL,
     cose.ContentType.INPUT: LogType.INPUT,

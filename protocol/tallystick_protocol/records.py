@@ -46,7 +46,7 @@ LOST_MAX = 16  # checkpoints that one continuation names: one for each epoch tha
 LOG_EPOCH_MAX = 2**32 - 1  # seconds UTC until the year 2106
 
 Grant: TypeAlias = str | int
-"""What a key may sign: a kind (`ContentType.kind`, or `checkpoint`) or the number of a command type."""
+"""What a key may sign: a kind (`ContentType.grant`, or `checkpoint`) or the number of a command type."""
 Since: TypeAlias = int | tuple[int, int]
 """From when: [epoch, seq] for a gateway's key, a leaf index of the log for every other."""
 
@@ -243,6 +243,37 @@ class Resolution(MapMessage):
     def check_rules(self) -> None:
         if self.to_total < self.from_total:
             raise BadValue("resolution.to_total", "is below from_total")
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal(MapMessage):
+    """A person's decision that a use counts as if it had never been; it is never taken back.
+
+    The use by channel and number, and what it counted: (from, to] in totals of its channel. `why` is SHA-256(nonce ||
+    the reason in UTF-8): the reason may name people, and stays with whoever keeps the books.
+    """
+
+    NAME = "reversal"
+    VERSION = 1
+    SIZE_MAX = RECORD_BYTES_MAX
+    FIELDS = (
+        Field(1, "nonce", _NONCE),
+        Field(2, "channel_hash", _H32),
+        Field(3, "number", INT),
+        Field(4, "from_total", INT),
+        Field(5, "to_total", INT),
+        Field(6, "why", _H32),
+    )
+    nonce: bytes
+    channel_hash: H32
+    number: int
+    from_total: int
+    to_total: int
+    why: H32
+
+    def check_rules(self) -> None:
+        if self.to_total < self.from_total:
+            raise BadValue("reversal.to_total", "is below from_total")
 
 
 @dataclass(frozen=True, slots=True)

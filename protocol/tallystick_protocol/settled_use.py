@@ -27,6 +27,7 @@ from tallystick_protocol.schema import (
 TAG_BYTES = 8
 COUNTERS_MAX = 64  # a use moves two price counters and two per step of the split
 SHARES_MAX = 256
+REVERSALS_MAX = 4096  # slices of one leaf that people decided about
 _H32 = Bytes(H32_BYTES)
 
 
@@ -78,6 +79,7 @@ class Use(MapMessage):
     Event use: `programme` as the gateway signed it. Joined interval use: all slices of one channel, version, band,
     price step and rating period; `number` and `from_total` are those of the first slice, `to_total - from_total` is
     what all of them used together, `programme` the band, `slices` their tree. Minimum of a period: `programme` null.
+    `reversals`: hashes of the decisions by which it, or slices of it, count as if they had never been.
     `version` is the index into Settlement.contracts, a share's party the index into that contract's parties.
     """
 
@@ -97,6 +99,7 @@ class Use(MapMessage):
         Field(11, "level", Code(EvidenceLevel)),
         Field(12, "slices", Nullable(Of(Tree))),
         Field(13, "replaces", Of(Replaced), optional=True),
+        Field(14, "reversals", List(_H32, 1, REVERSALS_MAX), optional=True, empty=()),
     )
     channel_hash: H32
     number: int
@@ -114,8 +117,11 @@ class Use(MapMessage):
     level: EvidenceLevel
     slices: Tree | None = None
     replaces: Replaced | None = None
+    reversals: tuple[H32, ...] = ()
 
     def check_rules(self) -> None:
+        if self.reversals and self.slices is None and (len(self.reversals) > 1 or self.fee or self.counters):
+            raise BadValue("use.reversals", "name one decision of a use that costs nothing and moves no counter")
         if self.end_ms < self.start_ms:
             raise BadValue("use.start_ms+end_ms", "ends before it begins")
         if self.to_total < self.from_total:

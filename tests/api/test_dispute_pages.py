@@ -22,7 +22,7 @@ def built() -> World:
     contracts = {"washes.toml": WASHES.replace(NOTICE, LOW)}
     words = town().replace('[[contract]]\nfile = "energy.toml"\nstate = "live"\n', "")
     world = open_world(town=words, contracts=contracts)
-    for day in range(3):
+    for day in range(4):
         world.wash(T0 + day * DAY, "60")
     return world
 
@@ -49,10 +49,10 @@ def row(world: World) -> dict[str, object]:
 
 async def test_a_dispute_from_the_use_to_the_decision(built: World, people: People) -> None:
     anna, fixer = people.sign_in("Anna", Role.USER), people.sign_in("Repairer", Role.SERVICER)
-    maria, use = people.sign_in("Maria", Role.COMMUNITY_MANAGER), wash(built)
+    maria, use = people.sign_in("Maria", Role.COMMUNITY_MANAGER), wash(built, 4)  # for good
     assert f'href="/disputes/{use}"' in await anna.page(f"/uses/{use}")
     form = await anna.page(f"/disputes/{use}")
-    assert "until 2 Dec 2026" in form
+    assert "until 5 Dec 2026" in form
     assert "What would be held" in form
     status, _ = await anna.hand_in(f"/disputes/{use}", {"document": b"%PDF-1.7"}, why="the drum <stood> still")
     assert status == 303

@@ -25,7 +25,7 @@ from tallystick_protocol.part import Part
 _GATEWAY, _LOG, _WITNESS = public_key_of(GATEWAY), public_key_of(LOG), public_key_of(WITNESS)
 _OCMF_READING = '{"TM":"2026-01-01T00:00:00,000+0100 S","TX":"B","RV":0.2596,"RI":"1-b:1.8.0","RU":"kWh","ST":"G"}'
 _OCMF_KEY = PublicKey.from_spki(GATEWAY.spki).spki
-_RECORDS = ("descriptor", "key-event", "approval", "resolution", "continuation", "enrol", "enrol-answer")
+_RECORDS = ("descriptor", "key-event", "approval", "resolution", "reversal", "continuation", "enrol", "enrol-answer")
 _SETTLED = ("settlement", "cover", "counter", "use", "slice", "statement", "tree")
 
 

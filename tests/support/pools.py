@@ -12,7 +12,7 @@ from tallystick_cloud.parties.store import ids_by_name, names_by_id
 from tallystick_cloud.pools import service
 from tallystick_cloud.pools.model import Worked
 from tallystick_cloud.pools.proof import prove
-from tallystick_cloud.settlement.service import Office
+from tallystick_cloud.settlement.office import Office
 from tallystick_protocol.ids import H32, PARTY_BYTES, PartyId, sha256
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.contract_toml import load_contract

@@ -38,6 +38,7 @@ from tallystick_protocol.records import (
     KeyGrant,
     LostCheckpoint,
     Resolution,
+    Reversal,
     TypeApproval,
 )
 
@@ -205,6 +206,7 @@ APPROVAL = Approval(fixed("a", 16), h32("contract"), PARTY, True)
 RESOLUTION = Resolution(
     fixed("r", 16), None, channel_hash(GID, 2), 5, ResolutionAction.WAIVE, 12_000, 12_056, "meter was exchanged"
 )
+REVERSAL = Reversal(fixed("rv", 16), channel_hash(GID, 2), 17, 16, 17, h32("why"))
 CONTINUATION = Continuation(
     fixed("c", 16), fixed("log", 4), 1_796_000_000, 0, 100, h32("base"), (LostCheckpoint(0, 120, h32("lost")),),
     "restored from the backup of 2026-11-29",

@@ -197,6 +197,11 @@ def records() -> list[Case]:
     r.common("resolution")
     r.edited("action 2", [5], 2, "unsupported", "resolution.action")
     r.edited("a span that falls", [7], 11_999, "bad-value", "resolution.to_total", rule=True)
+    v = Cases("reversal", s.REVERSAL.encode())
+    v.ok("a wash that never was", v.good)
+    v.common("reversal")
+    v.edited("a reason in words", [6], "the drum stood still", "bad-type", "reversal.why")
+    v.edited("counts that fall", [5], 15, "bad-value", "reversal.to_total", rule=True)
     c = Cases("continuation", s.CONTINUATION.encode())
     c.ok("a log of 100 entries goes on", c.good)
     c.ok("nothing is known to be lost", edit(c.good, [7], []))
@@ -206,7 +211,7 @@ def records() -> list[Case]:
     c.edited("an epoch after the year 2106", [3], 2**32, "bad-value", "continuation.epoch")
     c.edited("an epoch that goes back", [4], 1_796_000_000, "bad-value", "continuation.epoch", rule=True)
     c.edited("lost in an epoch to come", [7, 0, 0], 1_796_000_001, "bad-value", "continuation.lost", rule=True)
-    return d.cases + k.cases + a.cases + r.cases + c.cases
+    return d.cases + k.cases + a.cases + r.cases + v.cases + c.cases
 
 
 def enrolments() -> list[Case]:

@@ -12,7 +12,8 @@ from tallystick_cloud.evidence.service import evidence
 from tallystick_cloud.log.signing import checkpoint
 from tallystick_cloud.parties.store import ids_by_name
 from tallystick_cloud.settlement.model import Closed
-from tallystick_cloud.settlement.service import Office, close
+from tallystick_cloud.settlement.office import Office
+from tallystick_cloud.settlement.service import close
 from tallystick_protocol.codes import Scope
 from tallystick_protocol.ids import PartyId
 from tallystick_protocol.policy import load_policy

@@ -32,6 +32,9 @@ SLICES = salted([SLICE.encode()], lambda size: fixed("slice salt", size))
 JOINED = Use(CHANNEL, 12_000, s.T0, s.T0 + 900_000, 12_000, 12_250, UseKind.LIVE, fixed("tag", 8), 1, "night",
              75_000_001, (), ((1, 75_000_001),), EvidenceLevel.METER_SIGNED, SLICES.head,
              Replaced(h32("settlement before"), 7, Reason.TOO_LATE))  # fmt: skip
+REVERSED = Use(CHANNEL, 13, s.T0, s.T0 + 3_600_000, 12, 13, UseKind.LIVE, fixed("tag", 8), 0, "60 °C", 0, (),
+               ((0, 0), (2, 0)), EvidenceLevel.GATEWAY_FILE, None,
+               Replaced(h32("settlement before"), 7, Reason.REVERSED), (h32("reversal"),))  # fmt: skip
 SHADOW = Use(CHANNEL, 14, s.T0, s.T0, 13, 14, UseKind.SHADOW, fixed("tag", 8), 0, None, 0, (), ((0, 0),), 0)  # type: ignore[arg-type]
 STATEMENT = Statement(fixed("s", 16), s.PARTY, h32("statement before"), 5_000_000_000, (
     Line(LineKind.SHARE, use_id(CHANNEL, 13), 1_000_000_000),

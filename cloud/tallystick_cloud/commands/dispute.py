@@ -36,12 +36,12 @@ def add(commands: Commands) -> None:
         words,
         "decide",
         end,
-        "Decide: --right gives fee and shares back by one journal, --wrong lets the money go. Cannot be undone.",
+        "Decide: --right makes the use count as if it had never been, --wrong lets the money go. Cannot be undone.",
         "  tallystick dispute decide 0a1b... --right --by 'Giulia Ferrari' --why 'the log says so' --yes --data D\n",
     )
     _said(found)
     which = found.add_mutually_exclusive_group(required=True)
-    which.add_argument("--right", action="store_true", help="the dispute is right: give it back")
+    which.add_argument("--right", action="store_true", help="the dispute is right: the use counts no more")
     which.add_argument("--wrong", action="store_true", help="the use stands")
     found.add_argument("--yes", action="store_true", help="do not ask")
 
@@ -86,13 +86,19 @@ def end(parsed: argparse.Namespace) -> int:
         name = community_of(options, parsed.community)
         said = _of(options, name, parsed)
         options.database.read_now(may_decide, name, parsed.by, DECIDERS)
-        ask(parsed.yes, f"{'give back' if parsed.right else 'let stand'} use {parsed.use}?")
+        ask(parsed.yes, _question(parsed.use, is_right=parsed.right))
         row = options.database.write_now(
             lambda conn: service.decide(conn, name, said, is_right=parsed.right, now_ms=options.clock.utc_ms())
         )
         return _print(options, name, [row], as_json=parsed.json)
     finally:
         options.database.close()
+
+
+def _question(use: str, *, is_right: bool) -> str:
+    if is_right:
+        return f"take back use {use}? It then counts as if it had never been, for good; later uses are priced again."
+    return f"let use {use} stand? Its money is free then, and it cannot be disputed again."
 
 
 def _of(options: Options, community: str, parsed: argparse.Namespace) -> service.Said:

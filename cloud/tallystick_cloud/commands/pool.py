@@ -27,7 +27,7 @@ from tallystick_cloud.pools import report, service
 from tallystick_cloud.pools.grid_file import FILE_BYTES_MAX
 from tallystick_cloud.pools.proof import prove as prove_
 from tallystick_cloud.settlement.access import Read, write_down
-from tallystick_cloud.settlement.service import Office
+from tallystick_cloud.settlement.office import Office
 
 PERIOD_HELP = "YYYY-MM; YYYY for the true-up of a year, YYYY-MM-DD for a day"
 

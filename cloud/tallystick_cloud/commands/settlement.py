@@ -22,7 +22,8 @@ from tallystick_cloud.parties.store import ids_by_name
 from tallystick_cloud.settlement import report, statements, store
 from tallystick_cloud.settlement.decisions import Decision, decide
 from tallystick_cloud.settlement.model import Stored
-from tallystick_cloud.settlement.service import Office, close
+from tallystick_cloud.settlement.office import Office
+from tallystick_cloud.settlement.service import close
 
 MIDDLE = 15  # the day that stands for a month: far from its edges in every time zone
 

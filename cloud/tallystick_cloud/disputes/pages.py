@@ -105,7 +105,7 @@ def _page(
         what=view.what(found.use, found.contract.name),
         detail=view.which(found.use, w),
         unit=found.contract.unit,
-        fee=exact(found.use.standing.fee, w),
+        fee=exact(found.fee, w),
         dispute=shown,
         steps=() if one is None else view.steps(one, reader, names, w),
         parts=view.parts(found, reader, w),

@@ -44,6 +44,11 @@ class Seen:
     decided: Told | None
     given: tuple[tuple[bytes, int], ...]
 
+    @property
+    def fee(self) -> int:
+        """Nano that it is about: what the use costs, or did before it was taken back."""
+        return self.given[0][1] if self.given else self.use.standing.fee
+
 
 class Bar(Enum):
     """Why a reader cannot dispute a use."""
@@ -64,6 +69,11 @@ class Opened:
     seen: Seen | None
     until_ms: int
     bar: Bar | None
+
+    @property
+    def fee(self) -> int:
+        """Nano that it is about, or would be."""
+        return self.use.standing.fee if self.seen is None else self.seen.fee
 
     @property
     def may_open(self) -> bool:

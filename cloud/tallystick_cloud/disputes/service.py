@@ -1,6 +1,6 @@
 """Opens and decides disputes: the shares of a disputed use are not paid out, and one that is right is given back.
 
-It never changes a use or its counters: what is given back is one correction journal, once.
+It never prices and never posts: a use whose dispute is right is reversed, which is the ledger's.
 """
 
 import json
@@ -9,17 +9,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, exists, insert, select, update
 from tallystick_protocol import cbor
 from tallystick_protocol.ids import sha256
 
 from tallystick_cloud.contracts.store import versions_of
 from tallystick_cloud.errors import BadInput, Conflict, Forbidden, NotFound
-from tallystick_cloud.ledger import journals
-from tallystick_cloud.ledger.model import Account, Amounts, Kind, Line, amounts, difference, shares_of
+from tallystick_cloud.ledger.model import Account, Amounts, Kind, Line, amounts, shares_of
+from tallystick_cloud.ledger.reversal import reverse
 from tallystick_cloud.ledger.store import rated_uses
-from tallystick_cloud.schema import dispute
+from tallystick_cloud.schema import dispute, reversal
 
+_IS_REVERSED = exists().where(reversal.c.use_id == dispute.c.use_id)
 DAY_MS = 86_400_000
 WHY_CHARS_MAX = 1000
 SHOWN_BYTES_MAX = 2**20  # a photograph or a page; larger files have a place of their own
@@ -66,7 +67,7 @@ def open_dispute(conn: Connection, community: str, said: Said, now_ms: int) -> A
 
 
 def decide(conn: Connection, community: str, said: Said, *, is_right: bool, now_ms: int) -> Any:
-    """The row. Right: fee and shares are given back by one journal. Raises NotFound, Forbidden or Conflict."""
+    """The row. Right: the use is reversed, as if it had never been. Raises NotFound, Forbidden or Conflict."""
     row = find(conn, said.use_id)
     if row is None or row.community != community:
         raise NotFound("dispute", "there is none of this use; see `tallystick dispute list`")
@@ -76,11 +77,10 @@ def decide(conn: Connection, community: str, said: Said, *, is_right: bool, now_
     gets = {party for party, amount in shares_of(use.shares) if amount}
     if said.party in {bytes(row.opened_by), bytes(use.payer)} | gets:
         raise Forbidden("party", "opened it, pays or gets a share; somebody else decides")
-    given = [(bytes(use.payer), use.fee), *((party, -amount) for party, amount in shares_of(use.shares) if amount)]
+    given: list[tuple[bytes, int]] = []
     if is_right:
-        lines = difference({}, _lines(conn, use))
-        entry = journals.Entry(f"dispute:{said.use_id.hex()}", "dispute", said.use_id, lines)
-        journals.post(conn, community, [entry], now_ms)
+        cost = reverse(conn, community, said.use_id, said.why, now_ms)
+        given = [(bytes(use.payer), cost.fee), *((party, -amount) for party, amount in cost.shares if amount)]
     values: dict[str, object] = {
         "state": "upheld" if is_right else "rejected",
         "decided_by": said.party,
@@ -115,10 +115,14 @@ def held(conn: Connection, community: str) -> Mapping[Line, int]:
 
 
 def corrections_between(conn: Connection, chain: bytes, from_ms: int, to_ms: int) -> list[tuple[bytes, bytes, int]]:
-    """(dispute, party, nano) of what was given back under a contract in [from_ms, to_ms), as on statements."""
+    """(dispute, party, nano) of what was given back in [from_ms, to_ms) by a journal alone, as lines of statements.
+
+    So it was before uses could be reversed; a reversed use has lines of its own.
+    """
     query = select(dispute.c.id, dispute.c.given_back).where(
         dispute.c.chain == chain,
         dispute.c.state == "upheld",
+        ~_IS_REVERSED,
         dispute.c.decided_ms >= from_ms,
         dispute.c.decided_ms < to_ms,
     )
@@ -139,8 +143,8 @@ class Given:
 
 
 def given_to(conn: Connection, community: str, party: bytes) -> list[Given]:
-    """Everything that was given back to a party, oldest first."""
-    query = select(dispute).where(dispute.c.community == community, dispute.c.state == "upheld")
+    """Everything that was given back to a party by a journal alone, oldest first."""
+    query = select(dispute).where(dispute.c.community == community, dispute.c.state == "upheld", ~_IS_REVERSED)
     rows = conn.execute(query.order_by(dispute.c.decided_ms, dispute.c.id)).all()
     return [
         Given(bytes(row.id), bytes(row.chain), row.decided_ms, int(nano))

@@ -78,7 +78,7 @@ def dispute_view(one: Seen, reader: Reader, names: Mapping[bytes, str], w: Wordi
     return DisputeView(
         f"/disputes/{use.use_id.hex()}", what(one.use, one.contract.name), which(use, w), mark, w.gettext(state),
         w.gettext(says), w.date(one.opened.at_ms), w.iso(one.opened.at_ms), who(one, one.opened.by, reader, names, w),
-        one.opened.why, one.contract.unit, exact(use.standing.fee, w), one.state == "open",
+        one.opened.why, one.contract.unit, exact(one.fee, w), one.state == "open",
     )  # fmt: skip
 
 

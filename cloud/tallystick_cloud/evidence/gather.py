@@ -197,6 +197,8 @@ class Gathering:
             self._add_all([(bytes(one.envelope), one.leaf) for one in before if one.leaf <= last])
 
     def _use(self, stored: Stored, row: LeafRow, use: Use, piece: int) -> None:
+        for h in use.reversals:
+            self._add(*store.reversal_of(self._conn, h))
         if self.is_own and use.slices is not None:
             kept = settlements.slices(self._conn, stored.h, row.position)
             paths = _Paths(kept, kept)

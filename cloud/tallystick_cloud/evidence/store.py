@@ -18,6 +18,7 @@ from tallystick_cloud.schema import (
     key_event,
     part,
     party_key,
+    reversal,
     use,
 )
 
@@ -68,6 +69,12 @@ def descriptors(conn: Connection, gid: bytes, number: int) -> list[Logged]:
         .order_by(descriptor.c.leaf)
     )
     return [(bytes(envelope), leaf) for envelope, leaf in rows]
+
+
+def reversal_of(conn: Connection, h: bytes) -> Logged:
+    """The decision of that hash by which a use counts no more."""
+    row = conn.execute(select(reversal.c.envelope, reversal.c.leaf).where(reversal.c.h == h)).one()
+    return bytes(row.envelope), row.leaf
 
 
 def batches(conn: Connection, hashes: Iterable[bytes]) -> dict[bytes, Any]:

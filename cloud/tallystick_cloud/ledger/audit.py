@@ -15,8 +15,19 @@ from tallystick_cloud.contracts.store import versions_of
 from tallystick_cloud.ledger.model import DAY_MS, Kind, shares_of
 from tallystick_cloud.ledger.rows import usage_of
 from tallystick_cloud.ledger.service import counter_scope
+from tallystick_cloud.ledger.store import rated_uses
 from tallystick_cloud.ledger.summary import channel_ledgers
-from tallystick_cloud.schema import account_day, balance, counter, journal, posting, use, use_counter, use_rating
+from tallystick_cloud.schema import (
+    account_day,
+    balance,
+    counter,
+    journal,
+    posting,
+    reversal,
+    use,
+    use_counter,
+    use_rating,
+)
 from tallystick_cloud.schema import community as communities
 from tallystick_cloud.unclaimed.service import amiss as unclaimed_amiss
 
@@ -33,6 +44,7 @@ def audit(conn: Connection) -> list[str]:
         found += _caps(conn, community)
         found += _channels(conn, community)
         found += unclaimed_amiss(conn, community)
+        found += _reversals(conn, community)
     return found
 
 
@@ -153,4 +165,17 @@ def _channels(conn: Connection, community: str) -> list[str]:
         if span != one.billed + one.exceptions + one.open:
             booked = f"{one.billed} billed + {one.exceptions} excepted + {one.open} open"
             found.append(f"{community}: channel {one.gateway}/{one.channel} counted {span}, {booked}")
+    return found
+
+
+def _reversals(conn: Connection, community: str) -> list[str]:
+    """Law 9: a reversed use costs nothing and stands in no counter."""
+    mine = select(reversal.c.use_id).where(reversal.c.community == community)
+    ids = [bytes(one) for one in conn.execute(mine).scalars()]
+    query = select(use_counter.c.use_id).where(use_counter.c.use_id.in_(mine))
+    counting = {bytes(one) for one in conn.execute(query).scalars()}
+    found = []
+    for use_id, row in rated_uses(conn, ids).items():
+        if row.fee or use_id in counting:
+            found.append(f"{community}: use {use_id.hex()} was reversed, and costs {row.fee} nano or still counts")
     return found

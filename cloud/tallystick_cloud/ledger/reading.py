@@ -5,18 +5,21 @@ It never changes one, and writes no access row: it is for whoever runs the serve
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, exists, select, tuple_
 from tallystick_protocol.money.rating import Usage, UsageForm
 
 from tallystick_cloud.ledger.model import Kind
 from tallystick_cloud.ledger.rows import usage_of
-from tallystick_cloud.schema import channel, use
+from tallystick_cloud.schema import channel, reversal, use
 
 
 def uses_of_assets(
     conn: Connection, community: str, wanted: Sequence[tuple[str, str]], from_ms: int, to_ms: int
 ) -> list[Usage]:
-    """Uses of channels (asset, quantity) that ended in [from_ms, to_ms), in canonical order; tests are left out."""
+    """Uses of channels (asset, quantity) that ended in [from_ms, to_ms), in canonical order.
+
+    Tests and what was reversed are left out.
+    """
     rows = conn.execute(
         select(use)
         .join(channel, channel.c.channel_hash == use.c.channel_hash)
@@ -27,6 +30,7 @@ def uses_of_assets(
             use.c.form != UsageForm.MINIMUM.value,
             use.c.end_ms >= from_ms,
             use.c.end_ms < to_ms,
+            ~exists().where(reversal.c.use_id == use.c.use_id),
         )
         .order_by(use.c.position)
     )

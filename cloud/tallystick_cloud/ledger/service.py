@@ -264,10 +264,7 @@ class _Chain:
         mine = {key: now[key] for key in keys if key in now}
         if all(row.position < first for row in mine.values()):
             return {key: row.value for key, row in mine.items()}, {}
-        later = store.later(self._conn, keys, first)
-        while (more := store.keys_of_uses(self._conn, later.uses) | keys) != keys:
-            keys = more
-            later = store.later(self._conn, keys, first)
+        keys, later = store.connected(self._conn, keys, first)
         self._moves = later.moves
         stand = store.counters(self._conn, keys - later.before.keys())
         opening = {key: row.value for key, row in stand.items()} | dict(later.before)

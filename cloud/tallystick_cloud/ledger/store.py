@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 from tallystick_protocol import cbor
 
@@ -91,6 +91,15 @@ def later(conn: Connection, keys: Iterable[bytes], position: bytes) -> Later:
     return Later(frozenset(found), before, moves)
 
 
+def connected(conn: Connection, keys: set[bytes], position: bytes) -> tuple[set[bytes], Later]:
+    """All uses after `position` that share a counter with these keys, directly or through each other; and all keys."""
+    found = later(conn, keys, position)
+    while (more := keys_of_uses(conn, found.uses) | keys) != keys:
+        keys = more
+        found = later(conn, keys, position)
+    return keys, found
+
+
 def keys_of_uses(conn: Connection, ids: Iterable[bytes]) -> set[bytes]:
     found: set[bytes] = set()
     for chunk in _chunks(list(ids)):
@@ -107,6 +116,23 @@ def move_use_counters(conn: Connection, rows: list[dict[str, object]]) -> None:
     """rows: k, p, b, a = counter, position, before, after."""
     if rows:
         conn.execute(_MOVE_COUNTER, rows)
+
+
+def leave_counters(conn: Connection, use_id: bytes) -> dict[bytes, int]:
+    """Take a use out of its counters; key -> value before it. One that stood at it is set back, or is gone with it."""
+    mine = conn.execute(select(use_counter).where(use_counter.c.use_id == use_id)).all()
+    conn.execute(delete(use_counter).where(use_counter.c.use_id == use_id))
+    for row in mine:
+        earlier = select(use_counter.c.position).where(
+            use_counter.c.counter == row.counter, use_counter.c.position < row.position
+        )
+        last = conn.execute(earlier.order_by(use_counter.c.position.desc()).limit(1)).scalar_one_or_none()
+        stand = counter.c.counter == row.counter, counter.c.position == row.position
+        if last is None:
+            conn.execute(delete(counter).where(*stand))
+        else:
+            conn.execute(update(counter).where(*stand).values(position=last, value=row.before))
+    return {bytes(row.counter): row.before for row in mine}
 
 
 def upsert_counters(conn: Connection, rows: Rows) -> None:

@@ -18,7 +18,7 @@ from tallystick_protocol.salted_tree import SALT_BYTES, Leaf, SaltedTree
 
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.log import service as log
-from tallystick_cloud.settlement.service import Office
+from tallystick_cloud.settlement.office import Office
 
 from . import store
 from .model import Interval, Worked, owner_of, pool_of

@@ -21,7 +21,7 @@ from tallystick_cloud.errors import BadInput, NotFound
 from tallystick_cloud.ledger.journals import Entry, post
 from tallystick_cloud.ledger.model import Amounts, difference
 from tallystick_cloud.ledger.store import lock_chains
-from tallystick_cloud.settlement.service import Office
+from tallystick_cloud.settlement.office import Office
 
 from . import grid_file, keep, store
 from .erase import forget_erased

@@ -114,7 +114,7 @@ use_rating = Table(
     number("fee"),
     text("shares"),  # JSON [[party hex, "nano"], ...] in contract order
     text("counters"),  # JSON [[counter hex, before], ...]
-    octets("cause", null=True),  # the use or version that made this revision; null for the first
+    octets("cause", null=True),  # the use that made this revision, its own when it was reversed; null for the first
     number("journal", null=True),  # null: shadow and test uses post nothing
     number("rated_ms"),
 )
@@ -140,6 +140,20 @@ counter = Table(
     octets("position"),  # of the last use in it
     number("value"),
     number("cap", null=True),
+)
+
+reversal = Table(
+    "reversal",
+    metadata,
+    octets("use_id", key=True),
+    community(),
+    octets("chain"),
+    text("why"),
+    number("at_ms"),
+    octets("h", null=True),  # hash of the signed decision; null until a settlement relies on it
+    octets("envelope", null=True),
+    number("leaf", null=True),
+    index("chain"),
 )
 
 posting_period = Table(
@@ -169,7 +183,7 @@ journal = Table(
     row_id(),
     community(),
     text("key"),  # idempotency: what caused it, once
-    text("cause"),  # batch | correction | period-close
+    text("cause"),  # batch | correction | period-close | reversal ...
     octets("cause_ref", null=True),
     number("metered_from_ms"),
     number("metered_to_ms"),

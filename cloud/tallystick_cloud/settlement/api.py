@@ -23,6 +23,7 @@ from . import report, service, statements, store
 from .access import Read, write_down
 from .decisions import Decision, decide
 from .model import Stored
+from .office import Office
 
 MANAGERS = frozenset({Role.COMMUNITY_MANAGER})
 READERS = frozenset({Role.COMMUNITY_MANAGER, Role.AUDITOR})
@@ -53,8 +54,8 @@ def settlement_routes(database: Database, aggregator: Aggregator, clock: Clock) 
     """On the people's port."""
     table = RouteTable()
 
-    def office(community: str) -> service.Office:
-        return service.Office(aggregator.of(community), aggregator.entropy)
+    def office(community: str) -> Office:
+        return Office(aggregator.of(community), aggregator.entropy)
 
     @table.route("GET", BASE + "/settlements", roles=MEMBERS, tag="settlements")
     async def list_settlements(call: Call, community: str) -> list[Answer]:

@@ -26,7 +26,7 @@ from tallystick_cloud.log import service as log
 from . import store
 from .errors import SettlementRefused
 from .model import TreeKey
-from .service import Office
+from .office import Office
 
 NONCE_BYTES = 16
 

@@ -4,7 +4,6 @@ It never settles a period twice or out of order, and never changes a settlement.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from sqlalchemy import Connection
 from tallystick_protocol import cose
@@ -18,7 +17,6 @@ from tallystick_protocol.money.contract import Contract, version_at
 from tallystick_protocol.statement import CENT_NANO, Line
 
 from tallystick_cloud.bank.store import payments_between
-from tallystick_cloud.context import Context
 from tallystick_cloud.contracts import store as contracts
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.disputes.service import corrections_between
@@ -26,22 +24,14 @@ from tallystick_cloud.errors import NotFound
 from tallystick_cloud.ledger import period as ledger_period
 from tallystick_cloud.ledger.store import lock_chains
 from tallystick_cloud.log import service as log
-from tallystick_cloud.ports import Entropy
 
-from . import facts, keep, store
+from . import facts, keep, reversals, sources, store
 from .errors import SettlementRefused
 from .model import Closed, Stored, TreeKey
+from .office import Office
 from .uses import Gathered, gather
 
 DAY_MS = 86_400_000
-
-
-@dataclass(frozen=True, slots=True)
-class Office:
-    """Who settles: the community with its keys, and chance for salts, nonces and tags."""
-
-    context: Context
-    entropy: Entropy
 
 
 def close(conn: Connection, office: Office, at_ms: int, now_ms: int, chain: bytes | None = None) -> list[Closed]:
@@ -83,6 +73,7 @@ def _close_chain(
         return _again(conn, chain, period, name)
     listed = [one for one in versions if one.contract.effective_from_ms < period.to_ms]
     gathered = gather(conn, office.context.community, chain, _by_h(versions), period.to_ms, office.entropy)
+    gathered = reversals.signed(conn, office, gathered, now_ms)
     decided = store.undone_resolutions(conn, chain, period.to_ms)
     contracts_listed = [one.contract for one in listed]
     community = office.context.community
@@ -97,7 +88,7 @@ def _close_chain(
         prev=None if before is None else before.h,
         counters=_counters_before(conn, before),
         accounts=_accounts(conn, chain, listed, before, period.to_ms),
-        late_ms=max(contract.terms.late_days for contract in contracts_listed) * DAY_MS,
+        late_ms=_counters_kept_ms(conn, chain, contracts_listed, from_ms),
     )
     built = settle.build(books, office.entropy.bytes)
     _check_late_uses(gathered, listed)
@@ -106,6 +97,13 @@ def _close_chain(
     store.carry_out(conn, [bytes(one.h) for one in decided], stored.h)
     opens = sum(len(cover.opens) for cover in built.covers)
     return Closed(stored, name, len(built.uses), opens, len(built.statements), again=False)
+
+
+def _counters_kept_ms(conn: Connection, chain: H32, listed: Iterable[Contract], from_ms: int) -> int:
+    """How long a counter stays after its period: as long as a late use or a dispute may still move it."""
+    days = max(max(one.terms.late_days, one.terms.dispute_days) for one in listed)
+    oldest = sources.first_disputed_ms(conn, chain)
+    return max(days * DAY_MS, 0 if oldest is None else from_ms - oldest + 1)
 
 
 def _again(conn: Connection, chain: H32, period: Period, name: str) -> Closed:

@@ -6,16 +6,18 @@ It never changes anything.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from tallystick_cloud.ledger.store import IN_MAX
 from tallystick_cloud.schema import (
     batch,
     channel,
     descriptor,
+    dispute,
     exception,
     key_event,
     part,
+    reversal,
     settled_use,
     use,
     use_counter,
@@ -28,6 +30,11 @@ _NEWEST = (
 _SETTLED = (
     select(settled_use.c.use_id, func.max(settled_use.c.number).label("n")).group_by(settled_use.c.use_id).subquery()
 )
+_REVERSED = (
+    reversal.c.at_ms.label("reversed_ms"),
+    reversal.c.why.label("reversed_why"),
+    reversal.c.h.label("reversal"),
+)
 _AS_SETTLED = (
     select(
         use,
@@ -38,11 +45,14 @@ _AS_SETTLED = (
         settled_use.c.fee.label("settled_fee"),
         settled_use.c.shares.label("settled_shares"),
         settled_use.c.counters.label("settled_counters"),
+        use_rating.c.cause,
+        *_REVERSED,
     )
     .join(_NEWEST, _NEWEST.c.use_id == use.c.use_id)
     .join(use_rating, and_(use_rating.c.use_id == use.c.use_id, use_rating.c.revision == _NEWEST.c.n))
     .join(_SETTLED, _SETTLED.c.use_id == use.c.use_id)
     .join(settled_use, and_(settled_use.c.use_id == use.c.use_id, settled_use.c.number == _SETTLED.c.n))
+    .outerjoin(reversal, reversal.c.use_id == use.c.use_id)
 )
 
 
@@ -50,19 +60,45 @@ def fresh_uses(conn: Connection, chain: bytes, to_ms: int) -> list[Any]:
     """Uses of a chain that ended until `to_ms` and stand in no settlement yet, each with its standing rating."""
     return list(
         conn.execute(
-            select(use, use_rating.c.fee, use_rating.c.shares)
+            select(use, use_rating.c.fee, use_rating.c.shares, *_REVERSED)
             .join(_NEWEST, _NEWEST.c.use_id == use.c.use_id)
             .join(use_rating, and_(use_rating.c.use_id == use.c.use_id, use_rating.c.revision == _NEWEST.c.n))
             .outerjoin(settled_use, settled_use.c.use_id == use.c.use_id)
+            .outerjoin(reversal, reversal.c.use_id == use.c.use_id)
             .where(use.c.chain == chain, use.c.end_ms <= to_ms, settled_use.c.use_id.is_(None))
             .order_by(use.c.position)
         )
     )
 
 
-def settled_uses(conn: Connection, chain: bytes, after: bytes) -> list[Any]:
-    """Settled uses after a position, as they stand and (settled_*) as the newest settlement had them."""
-    return list(conn.execute(_AS_SETTLED.where(use.c.chain == chain, use.c.position > after).order_by(use.c.position)))
+def settled_uses(conn: Connection, chain: bytes, since: bytes) -> list[Any]:
+    """Settled uses from a position on, as they stand and (settled_*) as the newest settlement had them."""
+    return list(conn.execute(_AS_SETTLED.where(use.c.chain == chain, use.c.position >= since).order_by(use.c.position)))
+
+
+def first_reversed(conn: Connection, chain: bytes) -> bytes | None:
+    """Position of the first use that was reversed, and that no settlement holds as reversed yet."""
+    found = conn.execute(
+        select(use.c.position)
+        .join(reversal, reversal.c.use_id == use.c.use_id)
+        .where(reversal.c.chain == chain, reversal.c.h.is_(None))
+        .order_by(use.c.position)
+        .limit(1)
+    ).scalar_one_or_none()
+    return None if found is None else bytes(found)
+
+
+def first_disputed_ms(conn: Connection, chain: bytes) -> int | None:
+    """When the oldest use ended that is in dispute, or reversed and in no settlement yet."""
+    waits = or_(
+        use.c.use_id.in_(select(dispute.c.use_id).where(dispute.c.chain == chain, dispute.c.state == "open")),
+        use.c.use_id.in_(select(reversal.c.use_id).where(reversal.c.chain == chain, reversal.c.h.is_(None))),
+    )
+    return conn.execute(select(func.min(use.c.end_ms)).where(use.c.chain == chain, waits)).scalar_one_or_none()
+
+
+def reversed_ids(conn: Connection, chain: bytes) -> set[bytes]:
+    return {bytes(one) for one in conn.execute(select(reversal.c.use_id).where(reversal.c.chain == chain)).scalars()}
 
 
 def settled_uses_of(conn: Connection, ids: Iterable[bytes]) -> list[Any]:
@@ -89,8 +125,9 @@ def uses_of(conn: Connection, h: bytes) -> list[Any]:
     columns = [settled_use.c.leaf.label("settled_leaf"), settled_use.c.part.label("settled_part")]
     return list(
         conn.execute(
-            select(use, *columns)
+            select(use, *columns, *_REVERSED)
             .join(settled_use, settled_use.c.use_id == use.c.use_id)
+            .outerjoin(reversal, reversal.c.use_id == use.c.use_id)
             .where(settled_use.c.settlement == h)
             .order_by(use.c.position)
         )

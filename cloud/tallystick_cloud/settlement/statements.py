@@ -102,6 +102,9 @@ def _rows(conn: Connection, stored: Stored, said: Statement) -> tuple[Row, ...]:
 
 def _row(line: Line, use: Any, stored: Stored, balance: int) -> Row:
     what = _WORDS[line.kind]
+    is_back = line.amount > 0 if line.kind is LineKind.CHARGE else line.amount < 0
+    if use is not None and use.reversed_ms is not None and is_back:
+        what = _WORDS[LineKind.CORRECTION]
     if use is None:
         return Row(stored.to_ms, what, "", None, "", line.amount, balance, line.ref)
     if use.form == "minimum":

@@ -44,15 +44,17 @@ def gather(
 ) -> Gathered:
     """What the next settlement of a chain holds. Uses that no late use can have changed are not looked at again."""
     fresh = sources.fresh_uses(conn, chain, to_ms)
-    later = sources.settled_uses(conn, chain, min(bytes(row.position) for row in fresh)) if fresh else []
+    gone = sources.first_reversed(conn, chain)
+    starts = [bytes(row.position) for row in fresh] + ([] if gone is None else [gone])
+    later = sources.settled_uses(conn, chain, min(starts)) if starts else []
     books = _Books(conn, community, chain, contracts, entropy)
     books.load([*fresh, *later])
-    changed = [row for row in later if _differs(row, books.rated_use(row, _was(row)))]
+    changed = [row for row in later if _differs(row, books.rated_use(row, books.was(row)))]
     changed = books.with_followers(fresh, later, changed)
     again = sources.settled_uses_of(conn, _with_mates(conn, chain, contracts, changed))
     books.load(again)
     found = [(bytes(row.position), books.rated_use(row, None), row) for row in fresh]
-    found += [(bytes(row.position), books.rated_use(row, _was(row)), row) for row in again]
+    found += [(bytes(row.position), books.rated_use(row, books.was(row)), row) for row in again]
     found.sort(key=lambda one: one[0])
     return Gathered(tuple(one for _, one, _ in found), tuple(row for _, _, row in found))
 
@@ -118,6 +120,7 @@ class _Books:
         self._conn, self._chain, self._contracts = conn, chain, contracts
         self._tags = _Tags(conn, community, chain, entropy)
         self._moves: dict[tuple[bytes, bytes], tuple[int, int]] = {}
+        self._reversed = sources.reversed_ids(conn, chain)
 
     def load(self, rows: Sequence[Any]) -> None:
         """Read the counters of these uses."""
@@ -148,24 +151,30 @@ class _Books:
         contract, kind = self._contracts[bytes(row.contract)], Kind(row.kind)
         scope = counter_scope(self._chain, kind)
         usage, plan = usage_of(row), plan_of(contract, scope)
+        if row.reversed_ms is not None:
+            usage = usage._replace(aborted=True)
         keys = [counter.key for counter in counters_by_contract(contract, scope, usage)]
         values = [self._moves[bytes(row.use_id), key] for key in keys]
-        band = plan.band(usage) if not usage.aborted else -1
+        is_event = usage.form is UsageForm.EVENT
+        band = -1 if usage.aborted and is_event else plan.band(usage)
         rated = Rated(
             usage,
             row.fee,
             tuple((key, before) for key, (before, _) in zip(keys, values, strict=True)),
             tuple((key, after) for key, (_, after) in zip(keys, values, strict=True)),
             shares_of(row.shares),
-            usage.programme if usage.aborted else plan.names[band] if band >= 0 else None,
+            plan.names[band] if band >= 0 else usage.programme if is_event else None,
         )
         tag = self._tags.of(usage.payer, plan.period(usage.end_ms).from_ms)
-        return RatedUse(rated, H32(bytes(row.contract)), tag, _KINDS[kind], EvidenceLevel(row.level), was)
+        decision = None if row.reversal is None else H32(bytes(row.reversal))
+        return RatedUse(rated, H32(bytes(row.contract)), tag, _KINDS[kind], EvidenceLevel(row.level), was, decision)
 
-
-def _was(row: Any) -> Was:
-    where = Replaced(H32(bytes(row.settled_in)), row.settled_leaf, Reason.TOO_LATE)
-    return Was(where, row.settled_fee, shares_of(row.settled_shares))
+    def was(self, row: Any) -> Was:
+        """What the newest settlement said of a use, and why it is said again."""
+        cause = Reason.REVERSED if row.cause in self._reversed else Reason.TOO_LATE
+        where = Replaced(H32(bytes(row.settled_in)), row.settled_leaf, cause)
+        counters = tuple((H32(key), value) for key, value in shares_of(row.settled_counters))
+        return Was(where, row.settled_fee, shares_of(row.settled_shares), counters)
 
 
 def _differs(row: Any, one: RatedUse) -> bool:

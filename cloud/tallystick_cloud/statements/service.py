@@ -169,6 +169,8 @@ def _signed_rows(one: store.Signed, books: _Books) -> Iterable[Row]:
         if about is None:
             yield _money_row(books, one, line, kind)
         elif line.amount:
+            if about.is_reversed and line.amount * (-1 if kind is RowKind.SHARE else 1) > 0:
+                kind = RowKind.GIVEN_BACK  # a line that says what a use costs has the other sign
             at_ms = one.to_ms if about.form == "interval" else min(about.end_ms, one.to_ms)
             yield row_of_use(about, kind, line.amount, at_ms)
 
@@ -245,7 +247,8 @@ def _open_rows(books: _Books, chain: bytes, since_ms: int) -> Iterable[Row]:
         at_ms = use.rated_ms if use.is_correction else use.end_ms
         for kind, nano in ((RowKind.SHARE, use.share), (RowKind.CHARGE, use.charge)):
             if nano:
-                yield row_of_use(use, RowKind.CORRECTION if use.is_correction else kind, nano, at_ms)
+                again = RowKind.GIVEN_BACK if use.is_reversed else RowKind.CORRECTION
+                yield row_of_use(use, again if use.is_correction else kind, nano, at_ms)
     yield from _bill_rows(books.bills.get(chain, ()))
     yield from _supplied_rows(books.supplied.get(chain, ()))
     yield from _pool_rows(books.pools.get(chain, ()))

@@ -56,7 +56,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """One revision of a use's price. `counters`: (key, value before); `cause`: the use that came late, if any."""
+    """One revision of a use's price. `counters`: (key, value before).
+
+    `cause`: the use that came late or was reversed, this very use when it was reversed itself; None for the first."""
 
     revision: int
     fee: int
@@ -103,6 +105,11 @@ class UseView:
         """The rating that holds now."""
         return self.ratings[-1]
 
+    @property
+    def is_reversed(self) -> bool:
+        """Whether it counts no more: it is itself what made its last rating."""
+        return self.standing.cause == self.use_id
+
 
 def basis_of(reader: Reader, payer: bytes, sharers: frozenset[bytes]) -> Basis | None:
     """Why this reader may open a use, None when it may not. `sharers`: all parties that any rating names."""
@@ -117,7 +124,8 @@ def basis_of(reader: Reader, payer: bytes, sharers: frozenset[bytes]) -> Basis |
 class UnsettledUse:
     """What a use will do to the reader's next statement: `share` and `charge` (negative) in nano.
 
-    `is_correction`: it stands in a statement already and was priced again since; the amounts are the difference."""
+    `is_correction`: it stands in a statement already and was priced again since; the amounts are the difference.
+    `is_reversed`: it counts no more, after a dispute."""
 
     use_id: bytes
     chain: bytes
@@ -130,12 +138,13 @@ class UnsettledUse:
     share: int
     charge: int
     is_correction: bool
+    is_reversed: bool
     rated_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class SettledUse:
-    """What a line of a statement is about."""
+    """What a line of a statement is about; `is_reversed`: it counts no more, after a dispute."""
 
     use_id: bytes
     asset: str
@@ -144,6 +153,7 @@ class SettledUse:
     number: int
     end_ms: int
     programme: str | None
+    is_reversed: bool
 
 
 @dataclass(frozen=True, slots=True)

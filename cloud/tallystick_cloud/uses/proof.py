@@ -117,6 +117,8 @@ def _price(work: Work) -> Facts:
     use, standing = work.use, work.use.standing
     versions = versions_of(work.conn, use.chain)
     usage = usage_of(store.use_of(work.conn, use.use_id))
+    if use.is_reversed:
+        usage = usage._replace(aborted=True)
     scope = counter_scope(use.chain, Kind(use.kind))
     before = {H32(key): value for key, value in standing.counters}
     (again,) = rate([versions[use.contract].contract], scope, [usage], before)

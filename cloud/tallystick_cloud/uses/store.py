@@ -17,6 +17,7 @@ from tallystick_cloud.schema import (
     contract_version,
     gateway,
     posting,
+    reversal,
     settled_use,
     use,
     use_rating,
@@ -100,12 +101,13 @@ def unsettled(conn: Connection, community: str, party: bytes, to_ms: int) -> lis
     last = settled_use.alias("last")
     rows = conn.execute(
         select(use, use_rating, asset.c.name.label("asset_name"), last.c.fee.label("old_fee"),
-               last.c.shares.label("old_shares"))
+               last.c.shares.label("old_shares"), reversal.c.at_ms.label("reversed_ms"))
         .join(standing, standing.c.use_id == use.c.use_id)
         .join(use_rating, and_(use_rating.c.use_id == use.c.use_id, use_rating.c.revision == standing.c.n))
         .outerjoin(settled, settled.c.use_id == use.c.use_id)
         .outerjoin(last, and_(last.c.use_id == use.c.use_id, last.c.number == settled.c.n))
         .outerjoin(asset, and_(asset.c.community == use.c.community, asset.c.id == use.c.asset))
+        .outerjoin(reversal, reversal.c.use_id == use.c.use_id)
         .where(use.c.community == community, use.c.kind == "live", use.c.end_ms <= to_ms)
         .where(or_(use.c.payer == party, use.c.chain.in_(earning_chains(conn, community, party))))
         .where(or_(last.c.use_id.is_(None), last.c.shares != use_rating.c.shares))
@@ -119,7 +121,7 @@ def unsettled(conn: Connection, community: str, party: bytes, to_ms: int) -> lis
             is_correction = row.old_shares is not None
             found.append(UnsettledUse(
                 bytes(row.use_id), bytes(row.chain), row.asset, row.asset_name or row.asset, row.form, row.number,
-                row.end_ms, row.programme, share, charge, is_correction, row.rated_ms,
+                row.end_ms, row.programme, share, charge, is_correction, row.reversed_ms is not None, row.rated_ms,
             ))  # fmt: skip
     return found
 
@@ -127,13 +129,21 @@ def unsettled(conn: Connection, community: str, party: bytes, to_ms: int) -> lis
 def settled(conn: Connection, community: str, ids: Sequence[bytes]) -> dict[bytes, SettledUse]:
     """What lines of statements are about."""
     rows = conn.execute(
-        select(use, asset.c.name.label("asset_name"))
+        select(use, asset.c.name.label("asset_name"), reversal.c.at_ms.label("reversed_ms"))
         .outerjoin(asset, and_(asset.c.community == use.c.community, asset.c.id == use.c.asset))
+        .outerjoin(reversal, reversal.c.use_id == use.c.use_id)
         .where(use.c.community == community, use.c.use_id.in_(ids))
     )
     return {
         bytes(row.use_id): SettledUse(
-            bytes(row.use_id), row.asset, row.asset_name or row.asset, row.form, row.number, row.end_ms, row.programme
+            bytes(row.use_id),
+            row.asset,
+            row.asset_name or row.asset,
+            row.form,
+            row.number,
+            row.end_ms,
+            row.programme,
+            row.reversed_ms is not None,
         )
         for row in rows
     }

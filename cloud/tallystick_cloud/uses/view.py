@@ -105,7 +105,9 @@ def price_facts(use: UseView, usage: Usage, contract: Contract, chain: H32, w: W
     found = [Fact(_("Metered"), _quantity(use, contract, w))]
     plan = plan_of(contract, chain)
     index = -1 if use.aborted else plan.band(usage)
-    if use.aborted:
+    if use.is_reversed:
+        found.append(Fact(_("Price"), _("taken back after a dispute: it counts as if it had never been")))
+    elif use.aborted:
         found.append(Fact(_("Price"), _("ended before it was billable: free")))
     elif index < 0:
         found.append(Fact(_("Price"), _("what is missing to the minimum of the period")))
@@ -167,11 +169,20 @@ def revisions(use: UseView, w: Wording, now_ms: int) -> tuple[RevisionView, ...]
             one.revision,
             exact(one.fee, w),
             w.moment(one.rated_ms, now_ms),
-            _("first price") if one.revision == 1 else _("a use that came late stands before it: priced again"),
-            one.cause.hex() if one.cause is not None and one.revision > 1 else None,
+            _why(one, use.use_id, w),
+            one.cause.hex() if one.cause not in (None, use.use_id) and one.revision > 1 else None,
         )
         for one in use.ratings
     )
+
+
+def _why(one: Rating, use_id: bytes, w: Wording) -> str:
+    _ = w.gettext
+    if one.revision == 1:
+        return _("first price")
+    if one.cause == use_id:
+        return _("taken back after a dispute")
+    return _("a use before it came late or was taken back: priced again")
 
 
 def checks(proof: Proof, w: Wording) -> tuple[CheckView, ...]:

@@ -28,16 +28,23 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Was:
-    """What a corrected use said in the settlement before: statements get the difference."""
+    """What a corrected use said in the settlement before: statements get the difference.
+
+    `counters`: (key, value before it) as settled, which a reversed use leaves.
+    """
 
     where: Replaced
     fee: int
     shares: tuple[tuple[PartyId, int], ...]
+    counters: tuple[tuple[H32, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RatedUse:
-    """A use as the books have it. `rated.usage.payer` pays; `tag` stands for that payer in this rating period."""
+    """A use as the books have it. `rated.usage.payer` pays; `tag` stands for that payer in this rating period.
+
+    `reversal`: hash of the decision by which it counts as if it had never been; it is rated like an aborted one.
+    """
 
     rated: Rated
     version: H32
@@ -45,6 +52,7 @@ class RatedUse:
     kind: UseKind = UseKind.LIVE
     level: EvidenceLevel = EvidenceLevel.GATEWAY_FILE
     was: Was | None = None
+    reversal: H32 | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def group_of(contract: Contract, chain: H32, one: RatedUse) -> tuple[object, ...
         period.from_ms,
         one.kind,
         one.tag,
-        None if one.was is None else one.was.where,
+        None if one.was is None else (one.was.where.settlement, one.was.where.leaf),
     )
 
 

@@ -103,7 +103,9 @@ def _rate_one(plan: Plan, usage: Usage, moved: dict[H32, int], counters: Mapping
         if reason is not None:
             raise UsageError("use", reason)
         if usage.aborted:
-            return Rated(usage, 0, (), (), plan.waterfall.nothing, usage.programme)
+            band = plan.band(usage) if usage.form is UsageForm.INTERVAL else -1  # a slice that was reversed keeps its
+            name = plan.names[band] if band >= 0 else usage.programme
+            return Rated(usage, 0, (), (), plan.waterfall.nothing, name)
     elif plan.flat >= 0:
         fee = (usage.to_total - usage.from_total) * plan.flat
         return Rated(usage, fee, (), (), _shares(plan, usage, fee, []), plan.names[0])

@@ -4,7 +4,7 @@ It is a pure function: period, openings, salts and nonces are handed in, and not
 
 from collections.abc import Callable, Iterable, Sequence
 
-from tallystick_protocol.codes import UseKind
+from tallystick_protocol.codes import Reason, UseKind
 from tallystick_protocol.counter_line import Counter
 from tallystick_protocol.errors import BadValue
 from tallystick_protocol.ids import H32, NONCE_BYTES
@@ -19,6 +19,7 @@ from tallystick_protocol.money.books import (
     Version,
     Was,
 )
+from tallystick_protocol.money.calendar import Period
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.grouping import group_of
 from tallystick_protocol.money.plan import Plan, plan_of
@@ -102,6 +103,8 @@ def _settle(versions: Sequence[Version], place: int, group: Sequence[RatedUse], 
     if usage.form is UsageForm.INTERVAL:
         slices = salted([slice_of(one).encode() for one in group], random)
     live = first.kind is UseKind.LIVE
+    replaced = [one.was.where for one in group if one.was is not None]
+    before = next((one.rated.before for one in group if one.reversal is None), ())
     quantity = sum(one.rated.usage.to_total - one.rated.usage.from_total for one in group)
     use = Use(
         channel_hash=usage.channel_hash,
@@ -115,11 +118,12 @@ def _settle(versions: Sequence[Version], place: int, group: Sequence[RatedUse], 
         version=place,
         programme=usage.programme if usage.form is UsageForm.EVENT else first.rated.band,
         fee=sum(one.rated.fee for one in group) if live else 0,
-        counters=first.rated.before if live else (),
+        counters=before if live else (),
         shares=_shares(contract, group, live),
         level=min(one.level for one in group),
         slices=None if slices is None else slices.head,
-        replaces=None if first.was is None else first.was.where,
+        replaces=max(replaced, key=lambda where: where.cause is Reason.REVERSED, default=None),
+        reversals=tuple(one.reversal for one in group if one.reversal is not None),
     )
     return Settled(use, usage.payer, slices)
 
@@ -152,6 +156,11 @@ def close_counters(books: Books) -> list[Counter]:
     moved: dict[H32, tuple[tuple[int, int] | None, int]] = {}
     by_hash = {version.h: version.contract for version in books.versions}
     for one in books.uses:
+        if one.reversal is not None and one.was is not None:
+            for key, value in one.was.counters:  # where it stands unless a use beside it moves it
+                left = books.counters.get(key)
+                if left is not None:
+                    moved.setdefault(key, (_span(left.period), value))
         if one.kind is not UseKind.LIVE or not one.rated.after:
             continue
         plan = plan_of(by_hash[one.version], books.chain)
@@ -159,15 +168,17 @@ def close_counters(books: Books) -> list[Counter]:
         for key, value in one.rated.after:
             if key not in known:
                 raise BadValue("use.counters", f"{key.hex()} is not a counter of this use under its contract")
-            period = known[key].period
-            moved[key] = (None if period is None else (period.from_ms, period.to_ms), value)
+            moved[key] = (_span(known[key].period), value)
     rows = {key: Counter(key, period, _opening(books, key), value) for key, (period, value) in moved.items()}
     for key, opening in books.counters.items():
         period = opening.period
         if key not in rows and (period is None or period.to_ms + books.late_ms > books.from_ms):
-            span = None if period is None else (period.from_ms, period.to_ms)
-            rows[key] = Counter(key, span, opening.value, opening.value)
+            rows[key] = Counter(key, _span(period), opening.value, opening.value)
     return [rows[key] for key in sorted(rows)]
+
+
+def _span(period: Period | None) -> tuple[int, int] | None:
+    return None if period is None else (period.from_ms, period.to_ms)
 
 
 def _band(plan: Plan, rated: Rated) -> int:

@@ -20,14 +20,16 @@ from tallystick_protocol.money.settle import Version
 from tallystick_protocol.money.usage import LAST_BYTES
 from tallystick_protocol.part import Event, Part
 from tallystick_protocol.policy import Policy
-from tallystick_protocol.records import Approval, Continuation, Descriptor, KeyEvent, Resolution
+from tallystick_protocol.records import Approval, Continuation, Descriptor, KeyEvent, Resolution, Reversal
 from tallystick_protocol.settled_use import Slice, Use
 from tallystick_protocol.settlement import Settlement
 from tallystick_protocol.statement import Statement
 from tallystick_protocol.verify import words
 from tallystick_protocol.verify.report import Misfit
 
-Body: TypeAlias = Batch | Contract | KeyEvent | Descriptor | Settlement | Resolution | Approval | Continuation
+Body: TypeAlias = (
+    Batch | Contract | KeyEvent | Descriptor | Settlement | Resolution | Reversal | Approval | Continuation
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Item:
                 return f"settlement {words.day(first)} to {words.day(last)}"
             case Resolution() as resolution:
                 return f"decision about open span {resolution.open_id}"
+            case Reversal() as reversal:
+                return f"reversal of use {reversal.number}"
             case Approval() as approval:
                 return f"answer of party {words.short(approval.party)}"
             case Continuation() as continuation:

@@ -15,12 +15,14 @@ from tallystick_protocol.settled_use import Use
 from tallystick_protocol.verify import words
 from tallystick_protocol.verify.case import Account, Case, ensure, is_minimum
 from tallystick_protocol.verify.report import Misfit
+from tallystick_protocol.verify.reversals import reversed_in
 
 
 def usage_of(case: Case, use: Use, payer: PartyId) -> Usage:
     """A settled use as the price sees it."""
     here = use_id(use.channel_hash, use.number)
     form = UsageForm.MINIMUM if is_minimum(use) else UsageForm.INTERVAL if use.slices is not None else UsageForm.EVENT
+    taken_back = here in reversed_in(case, use)
     nothing = use.fee == 0 and not use.counters and use.from_total == use.to_total
     aborted = form is UsageForm.EVENT and case.aborted.get(here, nothing)
     return Usage(
@@ -35,7 +37,7 @@ def usage_of(case: Case, use: Use, payer: PartyId) -> Usage:
         payer=payer,
         programme=use.programme if form is UsageForm.EVENT else None,
         form=form,
-        aborted=aborted,
+        aborted=taken_back or aborted,  # a use that was reversed is rated as if it had been broken off
     )
 
 
@@ -78,6 +80,8 @@ def replaced(case: Case, account: Account, use: Use) -> Use | None:
         raise Misfit(name, "corrects a line of an earlier settlement that is not in the file")
     same = (old.channel_hash, old.number, old.tag) == (use.channel_hash, use.number, use.tag)
     ensure(same, name, "corrects the line of another use")
+    stays = set(old.reversals) <= set(use.reversals)
+    ensure(stays, name, "was reversed, and a later settlement brings it back")
     return old
 
 
@@ -98,7 +102,9 @@ def compare_group(case: Case, account: Account, use: Use, rated: Sequence[Rated]
     """What was settled is what the rules give: counters before, fee, shares, band, span."""
     h = account.versions[use.version].h
     was = None if use.replaces is None else Was(use.replaces, 0, ())
-    again = settle_uses(account.versions, [RatedUse(one, h, use.tag, use.kind, was=was) for one in rated], bytes)
+    reversed_ids = reversed_in(case, use)
+    rows = [RatedUse(one, h, use.tag, use.kind, was=was, reversal=reversed_ids.get(one.usage.use_id)) for one in rated]
+    again = settle_uses(account.versions, rows, bytes)
     name = case.use_name(use)
     ensure(len(again) == 1, name, "joins readings of different prices, bands or periods")
     found, unit = again[0].use, account.settlement.unit
@@ -111,6 +117,7 @@ def compare_group(case: Case, account: Account, use: Use, rated: Sequence[Rated]
         why = f"gives {who} {words.amount(expected, unit)} by the contract, {words.amount(share, unit)} was settled"
         ensure(share == expected, name, why)
     ensure(use.programme == found.programme, name, f"was priced as {found.programme!r}, {use.programme!r} was settled")
+    ensure(use.reversals == found.reversals, name, "is reversed otherwise than its decisions say")
     span = (use.start_ms, use.end_ms, use.from_total, use.to_total, use.number)
     same = span == (found.start_ms, found.end_ms, found.from_total, found.to_total, found.number)
     ensure(same, name, "does not span what its readings span")

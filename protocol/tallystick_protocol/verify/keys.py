@@ -157,7 +157,7 @@ def _check_root_alone(case: Case, item: Item) -> None:
 
 def _office_key(case: Case, item: Item) -> PublicKey:
     """The key that signed a description, settlement or decision: a root, a listed host key or a role's key."""
-    kid, kind = item.unverified.kid, item.kind.kind
+    kid, kind = item.unverified.kid, item.kind.grant
     if case.policy.roots_needed == 1:
         for key in case.policy.roots:
             if key.kid == kid:

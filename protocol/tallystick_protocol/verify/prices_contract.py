@@ -36,10 +36,10 @@ def check_contract_prices(case: Case, account: Account) -> None:
         return
     usages = [usage_of(case, use, payer_of(use.tag)) for use in uses]
     starts = {key: opening_of(account, counters, links.committed[key]) for key in links.committed}
-    _take_back(case, account, uses, starts)
+    _take_back(case, account, uses, starts, links, counters)
     contracts = {usage.use_id: contract_of(account, use) for usage, use in zip(usages, uses, strict=True)}
     rated = rate(lambda usage: contracts[usage.use_id], account.chain, usages, starts)
-    ends: dict[H32, int] = {}
+    ends = {links.committed[key]: value for key, value in starts.items()}
     for use, one in zip(uses, rated, strict=True):
         _compare(case, account, use, one, links.committed)
         ends.update({links.committed[key]: value for key, value in one.after})
@@ -52,22 +52,25 @@ class _Links:
     def __init__(self, case: Case, account: Account, uses: Sequence[Use]) -> None:
         self.committed: dict[H32, H32] = {}
         self.meanings: dict[H32, Meaning] = {}
-        back: dict[H32, H32] = {}
+        self.back: dict[H32, H32] = {}
         for use in uses:
-            if use.slices is not None:
-                continue
-            usage = usage_of(case, use, payer_of(use.tag))
-            expected = counters_of(contract_of(account, use), account.chain, usage)
-            name = case.use_name(use)
-            why = f"moves {len(use.counters)} counters, by the contract {len(expected)}"
-            ensure(len(expected) == len(use.counters), name, why)
-            for meaning, (key, _) in zip(expected, use.counters, strict=True):
-                if meaning.payer is None:
-                    ensure(key == meaning.key, name, "moves another counter of the split than the contract says")
-                known = self.committed.setdefault(meaning.key, key)
-                ensure(known == key, name, "counts one payer in two counters")
-                ensure(back.setdefault(key, meaning.key) == meaning.key, name, "counts two payers in one counter")
-                self.meanings[key] = meaning
+            if use.slices is None:
+                self.add(case, account, use)
+
+    def add(self, case: Case, account: Account, use: Use) -> None:
+        """The counters of a use; raises Misfit."""
+        usage = usage_of(case, use, payer_of(use.tag))
+        expected = counters_of(contract_of(account, use), account.chain, usage)
+        name = case.use_name(use)
+        why = f"moves {len(use.counters)} counters, by the contract {len(expected)}"
+        ensure(len(expected) == len(use.counters), name, why)
+        for meaning, (key, _) in zip(expected, use.counters, strict=True):
+            if meaning.payer is None:
+                ensure(key == meaning.key, name, "moves another counter of the split than the contract says")
+            known = self.committed.setdefault(meaning.key, key)
+            ensure(known == key, name, "counts one payer in two counters")
+            ensure(self.back.setdefault(key, meaning.key) == meaning.key, name, "counts two payers in one counter")
+            self.meanings[key] = meaning
 
 
 def _check_openings(account: Account, counters: dict[H32, Counter]) -> None:
@@ -83,22 +86,36 @@ def _check_openings(account: Account, counters: dict[H32, Counter]) -> None:
         ensure(key in counters or not running, account.name, f"leaves out counter {words.short(key)}, which is running")
 
 
-def _take_back(case: Case, account: Account, uses: Sequence[Use], starts: dict[H32, int]) -> None:
+def _take_back(
+    case: Case,
+    account: Account,
+    uses: Sequence[Use],
+    starts: dict[H32, int],
+    links: "_Links",
+    counters: dict[H32, Counter],
+) -> None:
     """Corrected uses are rated anew: their old effect leaves the counters first.
 
-    A correction therefore brings every later use of its counters along, also those whose price stays.
+    A correction therefore brings every later use of its counters along, also those whose price stays. A reversed use
+    leaves its counters for good, also those that nobody else moves here.
     """
     for use in uses:
         old = replaced(case, account, use)
         if old is None:
             continue
+        if use.reversals:
+            links.add(case, account, old)
+            for key, _ in old.counters:
+                if key in counters:
+                    starts.setdefault(links.back[key], counters[key].opening)
         usage = usage_of(case, old, payer_of(old.tag))
         contract = contract_of(account, old)
         keys = [meaning.key for meaning in counters_of(contract, account.chain, usage)]
         values = dict(zip(keys, (value for _, value in old.counters), strict=True))
         (one,) = rate(lambda _, rules=contract: rules, account.chain, [usage], values)  # type: ignore[misc]
         for (key, was), (_, after) in zip(one.before, one.after, strict=True):
-            starts[key] = starts.get(key, 0) - (after - was)
+            if key in starts:
+                starts[key] -= after - was
 
 
 def _compare(case: Case, account: Account, use: Use, one: Rated, committed: dict[H32, H32]) -> None:

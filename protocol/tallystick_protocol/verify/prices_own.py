@@ -32,7 +32,7 @@ def check_own_prices(case: Case, account: Account) -> None:
     ends: dict[H32, int] = {}
     meanings: dict[H32, Meaning] = {}
     rated: dict[int, list[Rated]] = {}
-    undone = _own_effects(case, account, uses)
+    undone, taken = _own_effects(case, account, uses)
     work = sorted(
         (
             (usage, place, committed)
@@ -45,7 +45,8 @@ def check_own_prices(case: Case, account: Account) -> None:
         contract = contract_of(account, uses[place])
         expected = counters_of(contract, account.chain, usage)
         name = case.use_name(uses[place])
-        same = [meaning.key for meaning in expected] == [key for key, _ in uses[place].counters]
+        moved = () if usage.aborted else uses[place].counters  # a slice that was reversed moves none of its leaf's
+        same = [meaning.key for meaning in expected] == [key for key, _ in moved]
         ensure(same, name, "moves other counters than the contract says for you: this use may be another payer's")
         starts = {
             m.key: _before(account, counters, m, value, ends) + (undone.pop(m.key, 0) if m.payer is not None else 0)
@@ -58,6 +59,10 @@ def check_own_prices(case: Case, account: Account) -> None:
         rated.setdefault(place, []).append(one)
     for place, use in enumerate(uses):
         compare_group(case, account, use, rated.get(place, []))
+    for key, effect in undone.items():  # of uses that were reversed, and nothing came after them
+        if key in counters:
+            meanings[key] = taken[key]
+            ends[key] = _before(account, counters, taken[key], 0, ends) + effect
     strangers = set(counters) - set(meanings) - _own_keys(case)
     ensure(not strangers, "the file", "opens a counter that is not yours")
     check_closings(account, counters, meanings, ends)
@@ -73,9 +78,10 @@ def _own_keys(case: Case) -> set[H32]:
     return keys
 
 
-def _own_effects(case: Case, account: Account, uses: Sequence[Use]) -> dict[H32, int]:
+def _own_effects(case: Case, account: Account, uses: Sequence[Use]) -> tuple[dict[H32, int], dict[H32, Meaning]]:
     """What corrected uses, and slices, had moved own price counters by, negative: it leaves them first."""
     effects: dict[H32, int] = {}
+    moved: dict[H32, Meaning] = {}
     for use in uses:
         old = replaced(case, account, use)
         if old is None or use.replaces is None:
@@ -89,8 +95,8 @@ def _own_effects(case: Case, account: Account, uses: Sequence[Use]) -> dict[H32,
             (one,) = rate(lambda _, rules=contract: rules, account.chain, [usage], values)  # type: ignore[misc]
             for meaning, (key, was), (_, after) in zip(meanings, one.before, one.after, strict=True):
                 if meaning.payer is not None:
-                    effects[key] = effects.get(key, 0) + was - after
-    return effects
+                    effects[key], moved[key] = effects.get(key, 0) + was - after, meaning
+    return effects, moved
 
 
 def _pieces(case: Case, account: Account, use: Use) -> list[tuple[Usage, tuple[int, ...]]]:

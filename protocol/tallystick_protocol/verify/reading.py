@@ -13,7 +13,7 @@ from tallystick_protocol.evidence_draft import LOG_TYPES
 from tallystick_protocol.evidence_file import unpack
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.policy import Policy
-from tallystick_protocol.records import Approval, Continuation, Descriptor, KeyEvent, Resolution
+from tallystick_protocol.records import Approval, Continuation, Descriptor, KeyEvent, Resolution, Reversal
 from tallystick_protocol.settlement import Settlement
 from tallystick_protocol.verify import words
 from tallystick_protocol.verify.case import Body, Case, Item, ensure
@@ -26,6 +26,7 @@ _DECODERS: Mapping[ContentType, Callable[[bytes], Body]] = {
     ContentType.DESCRIPTOR: Descriptor.decode,
     ContentType.SETTLEMENT: Settlement.decode,
     ContentType.RESOLUTION: Resolution.decode,
+    ContentType.REVERSAL: Reversal.decode,
     ContentType.APPROVAL: Approval.decode,
     ContentType.CONTINUATION: Continuation.decode,
 }

@@ -18,6 +18,7 @@ from tallystick_protocol.verify.pieces import check_pieces
 from tallystick_protocol.verify.prices import check_prices
 from tallystick_protocol.verify.reading import read
 from tallystick_protocol.verify.report import ERASED, VALID, VALID_SPLIT_AS_COMMITTED, Check, Misfit, Report
+from tallystick_protocol.verify.reversals import check_reversals
 from tallystick_protocol.verify.slices import check_readings
 from tallystick_protocol.verify.statements import check_statements
 
@@ -31,6 +32,7 @@ STEPS: Sequence[tuple[str, Callable[[Case], Check]]] = (
     ("consistency", check_consistency),
     ("coverage", check_coverage),
     ("meters", check_meter),
+    ("reversals", check_reversals),
     ("readings", check_readings),
     ("prices", check_prices),
     ("statement", check_statements),

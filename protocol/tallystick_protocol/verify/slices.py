@@ -20,6 +20,7 @@ from tallystick_protocol.settled_use import Replaced, Slice, Use
 from tallystick_protocol.verify import words
 from tallystick_protocol.verify.case import Account, Case, ensure, first_missing
 from tallystick_protocol.verify.report import Check, Misfit
+from tallystick_protocol.verify.reversals import counted, reversed_in
 
 EDGES_MAX = 1_000_000  # two years of minutes
 _EXPLAINS = frozenset({EventCode.WRAP, EventCode.RESET, EventCode.EXCHANGE})
@@ -33,8 +34,9 @@ def usages_of_slices(case: Case, account: Account, use: Use) -> list[tuple[Usage
     ensure(missing is None, name, f"is made of slices, and slice {missing} is not in the file")
     rows = []
     for _, one in sorted(slices.items()):
-        ensure(len(one.before) == len(use.counters), name, "has a slice with other counters than the use")
         here = use_id(use.channel_hash, one.from_total)
+        moved = 0 if here in reversed_in(case, use) else len(use.counters)
+        ensure(len(one.before) == moved, name, "has a slice with other counters than the use")
         usage = Usage(
             use_id=here,
             channel_hash=use.channel_hash,
@@ -46,6 +48,7 @@ def usages_of_slices(case: Case, account: Account, use: Use) -> list[tuple[Usage
             asset="",
             payer=case.party,
             form=UsageForm.INTERVAL,
+            aborted=here in reversed_in(case, use),
             gap=one.gap,
         )
         rows.append((usage, one.before))
@@ -153,7 +156,7 @@ def check_sums(case: Case, account: Account, uses: list[Use], counters: dict[H32
             groups.setdefault(key, []).append(use)
         if use.slices is not None:
             ensure(use.programme in plan.names, name, f"is priced in band {use.programme!r}, which the contract lacks")
-            _check_plain(account, name, use, plan)
+            _check_plain(case, account, name, use, plan)
             _check_shares(name, use, plan)
     for key, group in groups.items():
         if len({use.version for use in group}) == 1 and all(use.replaces is None for use in group):
@@ -161,14 +164,14 @@ def check_sums(case: Case, account: Account, uses: list[Use], counters: dict[H32
     _check_caps(account, uses, counters)
 
 
-def _raw(use: Use, plan: Plan) -> int | None:
+def _raw(case: Case, use: Use, plan: Plan) -> int | None:
     """The price of a use in a band where it does not depend on what came before; None elsewhere."""
     curve = plan.curves[plan.names.index(use.programme or "")]
-    return (use.to_total - use.from_total) * curve.slopes[0] if curve.is_plain else None
+    return counted(case, use) * curve.slopes[0] if curve.is_plain else None
 
 
-def _check_plain(account: Account, name: str, use: Use, plan: Plan) -> None:
-    fee, unit = _raw(use, plan), account.settlement.unit
+def _check_plain(case: Case, account: Account, name: str, use: Use, plan: Plan) -> None:
+    fee, unit = _raw(case, use, plan), account.settlement.unit
     if fee is not None and not plan.counts_money:
         why = f"costs {words.amount(fee, unit)} by the contract, {words.amount(use.fee, unit)} was settled"
         ensure(use.fee == fee, name, why)
@@ -190,16 +193,16 @@ def _check_counter(case: Case, account: Account, group: list[Use], counter: Coun
     name, unit = case.use_name(group[0]), account.settlement.unit
     fees = sum(use.fee for use in group)
     metered = [use for use in group if use.slices is not None]
-    if len(metered) == len(group) and group[0].counters[0][0] == counter.key and _raw(group[0], plan) is None:
+    if len(metered) == len(group) and group[0].counters[0][0] == counter.key and _raw(case, group[0], plan) is None:
         curve = plan.curves[plan.names.index(group[0].programme or "")]
-        used = sum(use.to_total - use.from_total for use in group)
+        used = sum(counted(case, use) for use in group)
         why = f"with the other uses of its counter used {used}, but the counter moved otherwise"
         ensure(counter.closing - counter.opening == used, name, why)
         expected = curve.total(counter.closing) - curve.total(counter.opening)
         if plan.counts_money:
             return
     else:
-        raws = [_raw(use, plan) for use in metered]
+        raws = [_raw(case, use, plan) for use in metered]
         if plan.cap is None or len(metered) != len(group) or None in raws:
             return
         expected = capped(counter.opening, sum(raw for raw in raws if raw is not None), plan.cap)

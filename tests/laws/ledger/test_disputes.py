@@ -92,7 +92,7 @@ def test_a_disputed_use_is_not_paid_out_until_somebody_decides_and_is_given_back
     ended(world, first, is_right=True)
     assert due(world) == {"Repairer": 30, "Bank": 136}
     assert world.books.database.read_now(held, world.community) == {}
-    (journal,) = (row for row in world.books.rows(schema.journal) if row["cause"] == "dispute")
+    (journal,) = (row for row in world.books.rows(schema.journal) if row["cause"] == "reversal")
     assert journal["cause_ref"] == first
     moved = {key: balances(world).get(key, 0) - nano for key, nano in at_first.items()}
     assert sum(nano for key, nano in moved.items() if key[1] == "receivable") == -1_850_000_000

@@ -27,7 +27,8 @@ from tallystick_cloud.contracts.errors import ContractRefused
 from tallystick_cloud.ledger.balances import as_of, balances
 from tallystick_cloud.settlement import store as settlements
 from tallystick_cloud.settlement.model import TreeKey
-from tallystick_cloud.settlement.service import Office, close
+from tallystick_cloud.settlement.office import Office
+from tallystick_cloud.settlement.service import close
 from tallystick_cloud.town.service import agree
 from tallystick_protocol import cose
 from tallystick_protocol.codes import EventCode, ReceiptStatus

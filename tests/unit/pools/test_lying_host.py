@@ -8,7 +8,7 @@ from support.cheats_page import rows_under
 from support.pools import Community, open_community, proof_of
 from tallystick_cloud.pools import keep
 from tallystick_cloud.pools.model import Interval
-from tallystick_cloud.settlement.service import Office
+from tallystick_cloud.settlement.office import Office
 from tallystick_protocol.errors import BadProof
 from tallystick_protocol.ids import sha256
 from tallystick_protocol.money.pool_energy import Row

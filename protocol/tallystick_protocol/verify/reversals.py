@@ -1,0 +1,57 @@
+"""Decisions by which uses count as if they had never been: a settled use names them, and the file shows them.
+It never asks whether a decision was right: it asks whether one was signed and logged before it was relied on.
+"""
+
+from collections.abc import Mapping
+
+from tallystick_protocol.cose import ContentType
+from tallystick_protocol.ids import H32, use_id
+from tallystick_protocol.records import Reversal
+from tallystick_protocol.settled_use import Use
+from tallystick_protocol.verify import words
+from tallystick_protocol.verify.case import Case, ensure
+from tallystick_protocol.verify.report import Check, Misfit
+
+
+def check_reversals(case: Case) -> Check:
+    """Every decision that a settlement relies on is about its use and stands in the log before it; raises Misfit."""
+    found = 0
+    for account in case.verified():
+        for use in account.leaves.uses.values():
+            name = case.use_name(use)
+            for h, decision in _decisions(case, use):
+                item = next(one for one in case.items if one.h == h)
+                ensure(item.leaf < account.item.leaf, name, f"was reversed after {account.name}, which relies on it")
+                inside = use.from_total <= decision.from_total and decision.to_total <= use.to_total
+                fits = inside if use.slices is None else decision.number == decision.from_total
+                ensure(fits, name, "was reversed by a decision about other counts")
+                found += 1
+    text = f"{words.count(found, 'use')} reversed: a signed decision says so for each, none costs or counts anything"
+    return Check("reversals", True, text, {"reversed": found})
+
+
+def reversed_in(case: Case, use: Use) -> Mapping[H32, H32]:
+    """use id -> the decision that reversed it: of the use or of its slices. Raises Misfit for one that is not shown."""
+    found = {use_id(one.channel_hash, one.number): h for h, one in _decisions(case, use)}
+    ensure(len(found) == len(use.reversals), case.use_name(use), "is reversed twice")
+    return found
+
+
+def counted(case: Case, use: Use) -> int:
+    """What a use counts without what was reversed of it."""
+    return use.to_total - use.from_total - sum(one.to_total - one.from_total for _, one in _decisions(case, use))
+
+
+def _decisions(case: Case, use: Use) -> list[tuple[H32, Reversal]]:
+    if not use.reversals:
+        return []
+    known = {item.h: item.body for item in case.of(ContentType.REVERSAL)}
+    found = []
+    for h in use.reversals:
+        body = known.get(h)
+        if not isinstance(body, Reversal):
+            raise Misfit(case.use_name(use), "is reversed by a decision that is not in the file")
+        mine = body.channel_hash == use.channel_hash and (use.slices is not None or body.number == use.number)
+        ensure(mine, case.use_name(use), "is reversed by a decision about another use")
+        found.append((h, body))
+    return found
