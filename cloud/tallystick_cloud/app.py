@@ -35,6 +35,7 @@ from tallystick_cloud.http.sessions import DatabaseDoorkeeper, demo_routes, sess
 from tallystick_cloud.invoices.pages import document_pages
 from tallystick_cloud.owner.pages import owner_routes
 from tallystick_cloud.payouts.pages import payout_pages
+from tallystick_cloud.pools.pages import pool_pages
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.statements.pages import statement_routes
 from tallystick_cloud.uses.pages import use_routes
@@ -88,6 +89,7 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(payout_pages(setup.database, setup.pages, setup.clock))
     table.include(dispute_pages(setup.database, setup.pages, setup.clock))
     table.include(debit_pages(setup.database, setup.pages, setup.clock))
+    table.include(pool_pages(setup.database, setup.pages, setup.clock))
     table.include(use_routes(setup.database, setup.pages, setup.clock))
     if setup.claims is not None:
         table.include(claim_pages(setup.database, setup.pages, setup.clock, setup.claims))

@@ -4,9 +4,12 @@ It says what axe and the layout find amiss; the test judges."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
+
+if TYPE_CHECKING:
+    from support.money_server import MoneyServer
 
 AXE = Path(__file__).parents[2] / "cloud" / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -29,6 +32,30 @@ def amiss_in_every_look(page: Page) -> list[str]:
             told += [f"{size} {scheme}: {line}" for line in violations(page, only)]
             if scrolls_sideways(page):
                 told.append(f"{size} {scheme}: scrolls sideways")
+    return told
+
+
+def amiss_in_one_visit(browser: Browser, server: MoneyServer, persona: str, path: str) -> list[str]:
+    """The same, what the console said, and whether the page says something else without script; for pages that are
+    visited once, because every second of a browser counts."""
+    context = browser.new_context(bypass_csp=True, viewport={"width": 1440, "height": 900})
+    server.sign_in(context, persona)
+    page = context.new_page()
+    told: list[str] = []
+    page.on("console", lambda message: told.append(message.text) if message.type in ("error", "warning") else None)
+    page.goto(server.url + path)
+    shown = page.locator("main").inner_text()
+    told += amiss_in_every_look(page)
+    context.close()
+    plain = browser.new_context(java_script_enabled=False, viewport={"width": 1440, "height": 900})
+    server.sign_in(plain, persona)
+    page = plain.new_page()
+    answer = page.goto(server.url + path)
+    if answer is None or answer.status != 200:
+        told.append(f"{path} is not there")
+    if page.locator("main").inner_text() != shown:
+        told.append("says something else without script")
+    plain.close()
     return told
 
 

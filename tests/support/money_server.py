@@ -18,6 +18,7 @@ from support.city_server import StartedClock
 from support.debits import BEN
 from support.invoices import Office
 from support.money_world import NOW, open_money
+from support.pools import Community, open_sunny
 from support.settled import World
 from tallystick_cloud import schema
 from tallystick_cloud.app import Addresses, Setup, run
@@ -41,16 +42,16 @@ if TYPE_CHECKING:
 PERSONAS = ("owner", "lender", "repairer", "user", "manager", "installer", "auditor", "operator")
 
 
-def setup_of(world: World, *, is_demo: bool = True) -> Setup:
-    """The whole server over a world, its clock at NOW."""
+def setup_of(world: World | Community, *, is_demo: bool = True, now_ms: int = NOW) -> Setup:
+    """The whole server over a world, its clock at `now_ms`."""
     books = world.books
-    clock = StartedClock(real_utc_ms(), NOW)
+    clock = StartedClock(real_utc_ms(), now_ms)
     pages = Pages(clock, is_demo=is_demo)
     hub = Hub(books.database, pages, clock)
     uplink = Uplink(books.database, books.aggregator, clock, real_utc, hub)
     return Setup(
         books.database, clock, hub, pages,
-        domain_routes=domain_routes(books.database, clock, uplink, books.aggregator, world.community),
+        domain_routes=domain_routes(books.database, clock, uplink, books.aggregator, books.community),
         port=0,
         is_demo=is_demo,
         claims=ClaimDesk("-----BEGIN CERTIFICATE-----\n", books.aggregator.entropy, "https://localhost:8443"),
@@ -76,12 +77,12 @@ class MoneyServer:
 
 
 @contextmanager
-def money_server() -> Iterator[MoneyServer]:
-    """A server over a fresh world on a free port."""
+def money_server(which: str = "money") -> Iterator[MoneyServer]:
+    """A server over a fresh world (`money` or `pool`) on a free port."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
-            [sys.executable, __file__, folder], env=environment, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__, folder, which], env=environment, stdout=subprocess.PIPE, text=True
         )
         assert process.stdout is not None
         server = MoneyServer(process, process.stdout.readline().strip())
@@ -121,8 +122,8 @@ def collect(world: World) -> None:
     database.write_now(debits.reject, world.community, 1, ids["Coop"], NOW)
 
 
-if __name__ == "__main__":
-    world = open_money(sqlite_url(Path(sys.argv[1])))
+def serve_money(folder: Path) -> None:
+    world = open_money(sqlite_url(folder))
     dispute(world)
     collect(world)
     office = Office(world)
@@ -130,3 +131,13 @@ if __name__ == "__main__":
     office.self_bill(1)
     asyncio.run(run(setup_of(world)))
     world.books.database.close()
+
+
+def serve_pool(folder: Path) -> None:
+    world = open_sunny(sqlite_url(folder))
+    asyncio.run(run(setup_of(world, now_ms=world.now_ms)))
+    world.books.database.close()
+
+
+if __name__ == "__main__":
+    {"money": serve_money, "pool": serve_pool}[(*sys.argv, "money")[2]](Path(sys.argv[1]))

@@ -231,3 +231,31 @@ def site() -> str:
             f'unit = "Wh"\nform = "interval"\nprofile = "test"\nserial = "S{number}"\ntype_approval = "IT-1"\n'
         )
     return "".join(found)
+
+
+ABOVE = POOL.replace('series = "NORD"', 'series = "NORD"\n[pool.above]\nportion = "55 %"\nto = "Social fund"')
+SUN = (0, 0, 0, 0, 0, 0, 1, 8, 21, 38, 55, 68, 74, 70, 58, 41, 24, 9, 1, 0, 0, 0, 0, 0)
+"""What a plant injects hour by hour, per hundred of its best; ours."""
+HOME = (4, 3, 3, 3, 3, 4, 8, 12, 9, 7, 6, 7, 11, 8, 6, 6, 8, 12, 19, 21, 17, 12, 8, 5)
+"""What a home withdraws hour by hour, in hundreds of Wh; ours."""
+
+
+def sunny_day(day: str = "2026-01-02", hours: int = 24) -> str:
+    """The grid's file of a day: two plants in the sun, two homes and a shop."""
+    rows = ["meter,start,injected_wh,withdrawn_wh"]
+    for hour in range(hours):
+        at = f"{day}T{hour:02d}:00"
+        rows += [f"{name},{at},{SUN[hour] * best}," for name, best in (("plant-1", 80), ("plant-2", 50))]
+        uses = (("home-1", 1), ("shop-1", 3), ("home-2", 2))
+        rows += [f"{name},{at},,{HOME[hour] * 100 * times}" for name, times in uses]
+    return "\n".join(rows) + "\n"
+
+
+def open_sunny(url: str = "sqlite://", hours: int = 22) -> Community:
+    """A community whose grid operator has sent one day, of which the last hours are missing; the month is closed."""
+    cer = open_community(url, toml(ABOVE))
+    cer.upload(sunny_day(hours=hours))
+    cer.prices("start,price\n" + "".join(f"2026-01-02T{hour:02d}:00,{100 + hour}\n" for hour in range(24)))
+    cer.close()
+    cer.now_ms = T0 + 60 * 24 * HOUR
+    return cer

@@ -3,13 +3,15 @@
 It never shows a contract to somebody who is not a party to it and holds no office."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import floor
 
 from sqlalchemy import Connection, select
 from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.calendar import period_of
 from tallystick_protocol.money.contract import Contract, read_contract, version_at
+from tallystick_protocol.money.numbers import NANO
 from tallystick_protocol.money.plan import counter_key, plan_of
 from tallystick_protocol.money.split import Scope, Step
 from tallystick_protocol.money.user import UserOpening
@@ -20,6 +22,7 @@ from tallystick_cloud.errors import NotFound
 from tallystick_cloud.schema import approval, contract_version, counter
 
 _NOBODY = PartyId(bytes(16))
+_MEMBERS = PartyId(b"members".ljust(16, b"\0"))
 _EXAMPLE_USE = bytes(32)
 
 
@@ -127,7 +130,9 @@ def _view(conn: Connection, chain: bytes, versions: Sequence[VersionView], now_m
 
 
 def _example_fee(contract: Contract, chain: H32) -> int:
-    """What one price unit costs in the dearest band: a fee that people know."""
+    """What one price unit costs in the dearest band, or is worth in a pool's best class: a sum that people know."""
+    if contract.pool is not None:
+        return max(floor(one.worth(None) * NANO) for one in contract.pool.classes)
     tariff, plan = contract.tariff, plan_of(contract, chain)
     counts = max(1, tariff.counts_per_unit.n // tariff.counts_per_unit.d)
     return max(curve.slopes[0] * counts // curve.denominator for curve in plan.curves)
@@ -136,8 +141,9 @@ def _example_fee(contract: Contract, chain: H32) -> int:
 def _falls(conn: Connection, chain: H32, contract: Contract, fee: int, now_ms: int) -> tuple[Fall, ...]:
     """The example runs down the steps by the money rules themselves: each prefix of the split, then the rest."""
     left, found = fee, []
-    for index, step in enumerate(contract.split):
-        after = _left_after(conn, chain, contract, index + 1, fee, now_ms)
+    split = _split_of(contract)
+    for index, step in enumerate(split):
+        after = _left_after(conn, chain, contract, split[: index + 1], fee, now_ms)
         found.append(Fall(step, left - after, after, _standing(conn, chain, contract, step, now_ms)))
         left = after
     if left:
@@ -145,10 +151,18 @@ def _falls(conn: Connection, chain: H32, contract: Contract, fee: int, now_ms: i
     return tuple(found)
 
 
-def _left_after(conn: Connection, chain: H32, contract: Contract, steps: int, fee: int, now_ms: int) -> int:
-    """What the first `steps` steps leave of a fee, with the counters as they stand now."""
-    rest = Step(to=((_NOBODY, 1),))
-    flow = waterfall_of((*contract.split[:steps], rest), [*(party.id for party in contract.parties), _NOBODY])
+def _split_of(contract: Contract) -> tuple[Step, ...]:
+    """The steps; of a pool, what the last of them leaves is the collector's."""
+    if contract.pool is None or contract.split[-1].takes_rest:
+        return contract.split
+    return (*contract.split, Step(((contract.collector, 1),)))
+
+
+def _left_after(conn: Connection, chain: H32, contract: Contract, steps: Sequence[Step], fee: int, now_ms: int) -> int:
+    """What the first steps leave of a fee, with the counters as they stand now; a group of members stands as one."""
+    placed = [step if step.group is None else replace(step, to=((_MEMBERS, 1),), group=None) for step in steps]
+    parties = [*(party.id for party in contract.parties), _MEMBERS, _NOBODY]
+    flow = waterfall_of((*placed, Step(to=((_NOBODY, 1),))), parties)
     values = []
     for one in flow.counters:
         period = period_of(contract, now_ms) if one.scope is Scope.PERIOD else None

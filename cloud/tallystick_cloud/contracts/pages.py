@@ -49,6 +49,7 @@ def contract_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable
             look_of(place),
             title=w.gettext("Contract"),
             contract=contract,
+            chain=chain,
             state=view.state_of(found.now, w),
             parties=view.parties(found.now, party, w),
             prices=words.price_list(contract, w),

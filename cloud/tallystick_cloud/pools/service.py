@@ -244,9 +244,13 @@ def moment_span(contract: Contract, text: str) -> Period:
 def look(conn: Connection, community: str, versions: Sequence[Version], span: Span) -> Worked:
     """A period as its data say now, all of its worth, also where only an advance is paid; nothing is posted."""
     facts = facts_of(conn, community, versions, span.period)
-    trued_up = _is_trued_up(versions)
-    counts_above = span.is_year if trued_up else _period_at(versions, span.period)[1] == span.period
+    counts_above = span.is_year if _is_trued_up(versions) else is_whole(versions, span.period)
     return work_out(versions, versions[0].chain, span.period, facts, is_final=True, counts_above=counts_above)
+
+
+def is_whole(versions: Sequence[Version], period: Period) -> bool:
+    """Whether it is just one period that the contract closes by. Raises PoolRefused where none is in force."""
+    return _period_at(versions, period)[1] == period
 
 
 def close(conn: Connection, office: Office, versions: Sequence[Version], span: Span, now_ms: int) -> Closed:

@@ -55,6 +55,13 @@ def energy(conn: Connection, community: str, from_ms: int, to_ms: int) -> dict[K
     return {(meter, direction, start): (version, wh) for meter, direction, start, version, wh in rows}
 
 
+def newest_start(conn: Connection, community: str) -> int | None:
+    """Begin of the last interval that a file of the grid speaks of."""
+    query = select(func.max(grid_row.c.start_ms)).where(grid_row.c.community == community)
+    found = conn.execute(query).scalar_one()
+    return None if found is None else int(found)
+
+
 def spans(conn: Connection, community: str, meters: Iterable[str]) -> dict[str, int]:
     """meter -> length of the intervals of its rows."""
     rows = conn.execute(

@@ -1,0 +1,295 @@
+"""Pages of energy communities: what was shared in a day, month or year, by whom, and where its worth goes.
+
+It never posts anything, and shows a member's numbers to that member and to the offices alone."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+from pydantic import StringConstraints
+from sqlalchemy import Connection
+from tallystick_protocol.money.contract import Contract
+from tallystick_protocol.money.pool_energy import Row
+
+from tallystick_cloud.city.model import Community
+from tallystick_cloud.contracts.model import Version
+from tallystick_cloud.contracts.store import book
+from tallystick_cloud.db import Database
+from tallystick_cloud.errors import BadInput, NotFound
+from tallystick_cloud.http.amounts import exact
+from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.http.pages import Pages, see_other
+from tallystick_cloud.http.place import here, look_of
+from tallystick_cloud.http.rail import READERS
+from tallystick_cloud.http.route import Call, Int64, RouteTable
+from tallystick_cloud.parties.store import names_by_id
+from tallystick_cloud.ports import Clock
+from tallystick_cloud.uses.model import Basis, Reader
+from tallystick_cloud.uses.reader import reader_of
+from tallystick_cloud.uses.store import insert_access
+
+from . import service, shares, store, view
+from .errors import PoolRefused
+from .model import Interval, Worked, pool_of
+
+BASE, ONE = "/pools", "/pools/{chain}"
+ChainHex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+PeriodText = Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}(-[01][0-9](-[0-3][0-9])?)?$")]
+ROWS_MAX = 400_000
+"""Meters times intervals that one page works out: a second or two; a larger period is for the command."""
+DAY_CHARS, MONTH_CHARS, YEAR_CHARS = 10, 7, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which period of which pool, and the begin of the interval that is shown closely."""
+
+    chain: bytes
+    period: str | None
+    at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Everything that the page shows. `is_counted`: the threshold counts over just this period.
+
+    `closed`: (ms, whether final) of the newest close of what is shown."""
+
+    versions: list[Version]
+    period: str
+    worked: Worked
+    is_counted: bool
+    names: dict[bytes, str]
+    closed: tuple[int, bool] | None
+
+    @property
+    def contract(self) -> Contract:
+        return self.versions[-1].contract
+
+
+def pool_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable:
+    """List and page."""
+    table = RouteTable()
+
+    @table.route("GET", BASE, roles=READERS, gives="text/html", tag="pools")
+    async def pool_list(call: Call) -> web.StreamResponse:
+        """The energy communities that I am in; the only one at once."""
+        place = await here(database, call)
+        reader = reader_of(call, "list of pools", clock.utc_ms())
+        found = await database.read(pools_of, reader)
+        if len(found) == 1:
+            return see_other(f"{BASE}/{next(iter(found)).hex()}")
+        w = pages.wording(call.request, place.zone)
+        rows = [(chain.hex(), versions[-1].contract.name) for chain, versions in found.items()]
+        return pages.page(call, "pools.html", look_of(place), title=w.gettext("Energy community"), pools=rows)
+
+    @table.route("GET", ONE, roles=READERS, gives="text/html", tag="pools")
+    async def pool_page(
+        call: Call, chain: ChainHex, period: PeriodText | None = None, at: Int64 | None = None
+    ) -> web.StreamResponse:
+        """What was shared in a period, one interval of it closely, the members' shares and where the worth goes."""
+        place = await here(database, call)
+        reader = reader_of(call, "page of a pool", clock.utc_ms())
+        asked = Asked(bytes.fromhex(chain), period, at)
+        found = await database.write(_look, reader, asked)
+        return _page(call, pages, place, reader, asked, found)
+
+    return table
+
+
+def pools_of(conn: Connection, reader: Reader) -> dict[bytes, list[Version]]:
+    """chain -> the versions in force, of pools that the reader is in (an office: all), by name."""
+    found: dict[bytes, list[Version]] = {}
+    for one in book(conn, reader.community).versions:
+        if one.contract.pool is not None:
+            found.setdefault(one.chain, []).append(one)
+    mine = {
+        chain: versions
+        for chain, versions in found.items()
+        if reader.holds_office or any(one.concerns(reader.party or b"") for one in versions)
+    }
+    return dict(sorted(mine.items(), key=lambda one: (one[1][-1].contract.name, one[0])))
+
+
+def _look(conn: Connection, reader: Reader, asked: Asked) -> Found:
+    versions = pools_of(conn, reader).get(asked.chain)
+    if versions is None:
+        raise NotFound("pool", "is none that you are in; look at your contracts")
+    contract = versions[-1].contract
+    period = asked.period or _newest_day(conn, reader, versions)
+    span = service.span_of(contract, period)
+    step = contract.terms.interval_ms
+    rows = (span.period.to_ms - span.period.from_ms) // step * len(pool_of(versions[-1]).points)
+    if rows > ROWS_MAX:
+        raise BadInput("period", f"{period} has {rows} readings, too many for a page; look at a month or a day of it")
+    try:
+        worked = service.look(conn, reader.community, versions, span)
+        is_counted = span.is_year if pool_of(versions[-1]).trued_up else service.is_whole(versions, span.period)
+    except PoolRefused:  # no version was in force then: there is nothing to see, and that is no mistake
+        worked, is_counted = Worked(span.period, (), ()), False
+    insert_access(conn, _access(reader, asked.chain, worked))
+    close = store.newest_close(conn, asked.chain, span.period.from_ms)
+    closed = None if close is None else (int(close.closed_ms), close.kind == "final")
+    return Found(versions, period, worked, is_counted, names_by_id(conn, reader.community), closed)
+
+
+def _access(reader: Reader, chain: bytes, worked: Worked) -> dict[str, object]:
+    """The row that says who looked at whose hours."""
+    basis = Basis.OFFICE if reader.holds_office else Basis.SPLIT
+    row: dict[str, object] = {"community": reader.community, "actor": reader.party, "on_behalf": None}
+    row |= {"resource": "hours of a pool", "contract": chain, "purpose": reader.purpose, "basis": basis.value}
+    return row | {"row_count": len(worked.intervals), "at_ms": reader.now_ms}
+
+
+def _newest_day(conn: Connection, reader: Reader, versions: list[Version]) -> str:
+    """Today where meters count, else the last day that a file of the grid speaks of, else today."""
+    zone = ZoneInfo(versions[-1].contract.zone)
+    today = _local(reader.now_ms, zone).date().isoformat()
+    if service.look(conn, reader.community, versions, service.span_of(versions[-1].contract, today)).intervals:
+        return today
+    newest = store.newest_start(conn, reader.community)
+    return today if newest is None else _local(newest, zone).date().isoformat()
+
+
+def _page(call: Call, pages: Pages, place: Community, reader: Reader, asked: Asked, found: Found) -> web.Response:
+    contract, worked = found.contract, found.worked
+    w = Wording(pages.wording(call.request, place.zone).language, ZoneInfo(contract.zone))
+    listed = shares.columns(worked, _name_of(found.period, w))
+    chosen = _chosen(worked, asked.at)
+    sums = shares.sums(worked.intervals)
+    members = shares.members(worked.intervals)
+    own = next((one for one in members if one.party == reader.party), None)
+    return pages.page(
+        call,
+        "pool.html",
+        look_of(place),
+        title=contract.name,
+        contract=contract,
+        chain=asked.chain.hex(),
+        unit=contract.unit,
+        period=found.period,
+        period_name=period_name(found.period, w),
+        steps=_steps(found.period, reader.now_ms, w),
+        kwh=[view.energy(one, w) for one in (sums.injected, sums.withdrawn, sums.shared)],
+        worth=exact(sums.worth, w),
+        own=None if own is None else exact(own.got - own.charged, w),
+        evidence=view.evidence(worked.intervals, w),
+        books=_books(found, w),
+        chart=view.chart(listed, w),
+        columns=view.columns(
+            listed, _links(found.period, asked.chain, w), None if chosen is None else chosen.start_ms, w
+        ),
+        is_day=len(found.period) == DAY_CHARS,
+        interval=_interval(chosen, reader, found.names, w),
+        destinations=view.destinations(shares.destinations(worked.intervals), found.names, w),
+        threshold=view.threshold(contract, sums, is_counted=found.is_counted, w=w),
+        members=view.members(members, reader.party, found.names, sees_all=reader.holds_office, w=w),
+        opens=[(why, w.count(n)) for why, n in Counter(one.why for one in worked.opens).most_common()],
+        holds_office=reader.holds_office,
+    )
+
+
+def _interval(one: Interval | None, reader: Reader, names: dict[bytes, str], w: Wording) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    to_ms = one.start_ms + one.version.contract.terms.interval_ms
+
+    def meters(rows: Sequence[Row]) -> tuple[view.MeterView, ...]:
+        return view.meters(one, rows, reader.party, names, sees_all=reader.holds_office, w=w)
+
+    return {
+        "name": w.gettext("{start} to {end}, {day}").format(
+            start=w.time(one.start_ms), end=w.time(to_ms), day=w.date(one.start_ms)
+        ),
+        "plants": meters(one.sharing.plants),
+        "consumers": meters(one.sharing.consumers),
+        "shared": view.energy(one.sharing.shared, w),
+        "worth": exact(one.worth.fee, w),
+        "evidence": view.evidence([one], w),
+    }
+
+
+def _chosen(worked: Worked, at: int | None) -> Interval | None:
+    """The interval that holds a moment, else the newest in which something was shared, else the newest."""
+    for one in worked.intervals if at is not None else ():
+        if one.start_ms == at:
+            return one
+    shared = [one for one in worked.intervals if one.sharing.shared] or list(worked.intervals)
+    return shared[-1] if shared else None
+
+
+def _books(found: Found, w: Wording) -> tuple[str, str]:
+    """Mark and words: whether the period stands in the books."""
+    if found.closed is None:
+        return "off", w.gettext("not closed yet: as the data say now")
+    at_ms, is_final = found.closed
+    words = (
+        w.gettext("closed {day}") if is_final else w.gettext("on account since {day}, the year's close pays the rest")
+    )
+    return "ok", words.format(day=w.date(at_ms))
+
+
+def _name_of(period: str, w: Wording) -> Callable[[int], str]:
+    """What a column is called: the time in a day, the day in a month, the month in a year."""
+    match len(period):
+        case 10:
+            return w.time
+        case 7:
+            return lambda ms: w.weekday(w.when(ms).date())
+        case _:
+            return lambda ms: w.month(w.when(ms).year, w.when(ms).month)
+
+
+def _links(period: str, chain: bytes, w: Wording) -> Callable[[int], str]:
+    """Where a column leads: to its interval, its day, its month."""
+    base = f"{BASE}/{chain.hex()}?period="
+    match len(period):
+        case 10:
+            return lambda ms: f"{base}{period}&at={ms}#h-interval"
+        case 7:
+            return lambda ms: base + w.when(ms).date().isoformat()
+        case _:
+            return lambda ms: base + w.when(ms).date().isoformat()[:MONTH_CHARS]
+
+
+def period_name(period: str, w: Wording) -> str:
+    """A day, month or year in words."""
+    match len(period):
+        case 10:
+            return w.day(date.fromisoformat(period))
+        case 7:
+            return w.month(int(period[:4]), int(period[5:]))
+        case _:
+            return period
+
+
+def _steps(period: str, now_ms: int, w: Wording) -> dict[str, str]:
+    """The period before, the one after (empty while it has not begun), and the month and year that hold it."""
+    first = _first_day(period)
+    before = first - timedelta(days=1)
+    after = _first_day(period, after=True)
+    has_begun = after <= w.when(now_ms).date()
+    found = {
+        "before": before.isoformat()[: len(period)],
+        "after": after.isoformat()[: len(period)] if has_begun else "",
+    }
+    return found | {"month": first.isoformat()[:MONTH_CHARS], "year": first.isoformat()[:YEAR_CHARS]}
+
+
+def _first_day(period: str, *, after: bool = False) -> date:
+    """The first day of a period, or the first one after it."""
+    numbers = [int(one) for one in period.split("-")]
+    year, month, day = [*numbers, 1, 1][:3]
+    if not after:
+        return date(year, month, day)
+    if len(numbers) == 3:
+        return date(year, month, day) + timedelta(days=1)
+    return date(year + 1, 1, 1) if len(numbers) == 1 or month == 12 else date(year, month + 1, 1)
+
+
+def _local(ms: int, zone: ZoneInfo) -> datetime:
+    return datetime.fromtimestamp(ms // 1000, UTC).astimezone(zone)
