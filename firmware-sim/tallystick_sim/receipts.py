@@ -25,10 +25,10 @@ class Held:
     receipts: int
 
 
-async def count_receipts(town: Town, snapshot: Snapshot) -> Held:
+async def count_receipts(town: Town, snapshot: Snapshot, timeout_s: float = HOLD_TIMEOUT_S) -> Held:
     """Wait until the gateways hold receipts for all batches of `snapshot`, or the time is up. Raises TownError."""
     wanted = [snapshot.batches_of(name.value) for name in town.gateways]
-    deadline = time.monotonic() + HOLD_TIMEOUT_S
+    deadline = time.monotonic() + timeout_s
     while True:
         held = await asyncio.gather(*(_receipted(site) for site in town.gateways.values()))
         covered = sum(min(pair) for pair in zip(wanted, held, strict=True))  # receipts come in order, per gateway

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tallystick_sim.compare import Line, compare, mismatches
-from tallystick_sim.receipts import Held, count_receipts
+from tallystick_sim.receipts import HOLD_TIMEOUT_S, Held, count_receipts
 from tallystick_sim.snapshot import Snapshot
 from tallystick_sim.town import Town
 
@@ -33,8 +33,18 @@ class Settled:
         return mismatches(self.lines)
 
 
-async def settle(town: Town, refresh: Callable[[], Awaitable[Snapshot]], leaving: asyncio.Event) -> Settled:
-    """Close the laundry and wait until truth and ledger agree and go on agreeing, or the time is up."""
+async def settle(
+    town: Town,
+    refresh: Callable[[], Awaitable[Snapshot]],
+    leaving: asyncio.Event,
+    *,
+    calm_s: float = CALM_S,
+    receipts_s: float = HOLD_TIMEOUT_S,
+    forgives: Callable[[Line], bool] = lambda line: False,
+) -> Settled:
+    """Close the laundry and wait until truth and ledger agree and go on agreeing for `calm_s`, or the time is up.
+
+    `receipts_s`: how long all receipts are waited for; `forgives`: a line that need not agree."""
     await town.ask("close")
     finish = time.monotonic() + FINISH_TIMEOUT_S
     while not (truth := await town.ask("truth"))["still"]:
@@ -48,9 +58,10 @@ async def settle(town: Town, refresh: Callable[[], Awaitable[Snapshot]], leaving
         truth = await town.ask("truth")
         snapshot = await refresh()
         lines = compare(truth, snapshot.channels)
-        agreed_at = None if mismatches(lines) else agreed_at or time.monotonic()
-        calm = agreed_at is not None and time.monotonic() >= agreed_at + CALM_S
+        disagrees = mismatches(line for line in lines if not forgives(line))
+        agreed_at = None if disagrees else agreed_at or time.monotonic()
+        calm = agreed_at is not None and time.monotonic() >= agreed_at + calm_s
         if calm or leaving.is_set() or time.monotonic() > deadline:
-            held = await count_receipts(town, snapshot)
+            held = await count_receipts(town, snapshot, receipts_s)
             return Settled(snapshot, lines, held, hurried=not calm)
         await asyncio.sleep(POLL_S)

@@ -26,10 +26,11 @@ from support import postgres
 from tallystick_cloud.db import Database
 from tallystick_cloud.ledger.audit import audit
 from tallystick_sim.clock import ScaledClock, real_ms
-from tallystick_sim.compare import mismatches
+from tallystick_sim.compare import Line, mismatches
 from tallystick_sim.plan import Gateway
 from tallystick_sim.ports import any_free
-from tallystick_sim.settle import Settled, settle
+from tallystick_sim.receipts import HOLD_TIMEOUT_S
+from tallystick_sim.settle import CALM_S, Settled, settle
 from tallystick_sim.snapshot import Snapshot, take_snapshot
 from tallystick_sim.town import Town, TownError
 
@@ -39,9 +40,11 @@ ALIVE_S = (0.2, 2.0)  # how long a victim may work before it is killed: from "st
 DEAD_S = (0.0, 1.0)
 READY_TIMEOUT_S = 60.0
 # A gateway that is down for the whole rest between two washes cannot tell them apart, and no gateway could: at 60x a
-# second of real time without samples is a minute, so the rests are longer than the outages that these kills make.
-REST_MINUTES = 20
+# second of real time without samples is a minute, so the rests are longer than the outages that these kills make: some
+# seconds in a row, and a start that takes ten times as long on a busy machine.
+REST_MINUTES = 40
 LIVE_AFTER_RESTORE_S = 4.0
+CALM_AFTER_RESTORE_S = 10.0  # a wash that may come out free agrees at once: it must not be billed twice a while later
 AGGREGATOR, POSTGRES = "aggregator", "postgres"
 VICTIMS = (AGGREGATOR, *(g.value for g in Gateway))
 
@@ -136,14 +139,19 @@ class CrashRun:
         await asyncio.sleep(LIVE_AFTER_RESTORE_S)
 
     async def close(self, restored: Gateway | None) -> None:
-        """Settle and compare. A restored store has forgotten the wash that ran meanwhile: it may come out free."""
-        settled = await settle(self.town, self.look, asyncio.Event())
+        """Settle and compare. A restored store has forgotten the wash that ran meanwhile, which may come out free, and
+        receipts that it held."""
+
+        def forgives(line: Line) -> bool:
+            is_its_wash = line.key.gateway == restored and line.unit == "cycles"
+            return is_its_wash and line.booked < line.truth and not line.open
+
+        calm_s, receipts_s = (CALM_S, HOLD_TIMEOUT_S) if restored is None else (CALM_AFTER_RESTORE_S, 0.0)
+        settled = await settle(
+            self.town, self.look, asyncio.Event(), calm_s=calm_s, receipts_s=receipts_s, forgives=forgives
+        )
         self.outcome.settled = settled
-        forgiven = [
-            line
-            for line in settled.lines
-            if restored and line.key.gateway == restored and line.unit == "cycles" and line.booked < line.truth
-        ]
+        forgiven = [line for line in settled.lines if forgives(line)]
         self.outcome.forgiven = len(forgiven)
         self.outcome.amiss += mismatches(line for line in settled.lines if line not in forgiven)
         if settled.snapshot.imbalance_nano:
