@@ -20,7 +20,22 @@ TIME_ERROR = 5  # sys/timex.h: the clock is not synchronised
 RTC_FOLDER = Path("/sys/class/rtc")
 FACTOR_MAX = 10_000  # beyond this one turn of the event loop is minutes of domain time
 _LIBC = ctypes.CDLL(None)  # once: each is a class of its own, and every sample asks for the clock's quality
+LOOK_AGAIN_S = 60.0
 TRUSTED_AFTER_MS = 1_767_225_600_000  # 2026-01-01: a clock before the program was written was never set
+
+
+class _BootClock:
+    """Whether a clock with a battery set the time at boot. One that did has done so for good; before that it is looked
+    for once a minute and not with every sample, because a module for it may be loaded late."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._look_at_s = 0.0
+
+    def is_set(self) -> bool:
+        if not self._is_set and (now := time.monotonic()) >= self._look_at_s:
+            self._is_set, self._look_at_s = is_set_by_hardware(), now + LOOK_AGAIN_S
+        return self._is_set
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +46,7 @@ class SystemClock:
     real_anchor_ms: int = 0
     virtual_anchor_ms: int = 0
     _started_ns: int = field(default_factory=time.monotonic_ns)
+    _boot_clock: _BootClock = field(default_factory=_BootClock, compare=False)
 
     def utc_ms(self) -> int:
         return self.virtual_anchor_ms + (time.time_ns() // 1_000_000 - self.real_anchor_ms) * self.factor
@@ -48,7 +64,7 @@ class SystemClock:
             return TimeQuality.U
         if self.factor != 1 or self.real_anchor_ms or is_kernel_synchronised():
             return TimeQuality.S
-        return TimeQuality.I if is_set_by_hardware() else TimeQuality.U
+        return TimeQuality.I if self._boot_clock.is_set() else TimeQuality.U
 
 
 class _Timex(ctypes.Structure):

@@ -89,16 +89,18 @@ class Desk:
         self._silent -= metered.keys()
         self._tell_silent(plan, at, except_for=metered.keys())
         use = None if plan.wash is None else self._step_wash(plan.wash, s, at, metered)
+        items: list[Item] = []
         for each in metered.values():
-            self.keep(*each.events)
+            items += each.events
             if each.reading is not None:
-                self.keep(each.reading if use is None else replace(each.reading, use=use))
+                items.append(each.reading if use is None else replace(each.reading, use=use))
         gauges = [each for each in plan.gauges if each.register in s.values]
         readings = [GaugeReading(each.channel, at, s.values[each.register], use) for each in gauges]
         if self.gauges_refused:
             self._count_shed(readings)
         else:
-            self.keep(*readings)
+            items += readings
+        self.keep(*items)
 
     def fault(self, f: Fault) -> None:
         """Sink.fault: what a driver threw away is told; one gap event per silence, after a few missed polls."""

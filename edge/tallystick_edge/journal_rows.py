@@ -20,18 +20,22 @@ from tallystick_edge.usage.wash import Phase, WashSample, WashState
 
 VERSION = 1
 ZLIB_LEVEL = 1  # rows of one flush are much alike: a third of the size for 2 us a value
+ROW_LENGTH = 9  # places of a reading of which nothing is as usual; the last is its meter's state, usually 0
 ROW_BYTES_MAX = 16 * 1024 * 1024  # one flush holds at most the app's buffer limit, about 100 bytes an item
 
 
 def encode_items(items: Sequence[Item]) -> bytes:
     """Items with their moments and serials in tables: samples of one meter share theirs, and cards wear by bytes."""
-    moments = list(dict.fromkeys(item.at for item in items))
-    texts = list(dict.fromkeys(item.serial for item in items if isinstance(item, Reading) and item.serial is not None))
-    at = {moment: index for index, moment in enumerate(moments)}
-    serial = {text: index for index, text in enumerate(texts)}
+    moments: dict[Moment, int] = {}
+    serials: dict[str, int] = {}
+    rows: list[list[object]] = []
+    last, at = None, 0
+    for item in items:
+        if item.at is not last:  # the items of one sample come together and share the very same moment
+            last, at = item.at, moments.setdefault(item.at, len(moments))
+        rows.append(_row(item, at, serials))
     table = [_moment(moment) for moment in moments]
-    rows = [_row(item, at[item.at], serial) for item in items]
-    return zlib.compress(cbor.encode([VERSION, table, texts, rows]), ZLIB_LEVEL)
+    return zlib.compress(cbor.encode([VERSION, table, list(serials), rows]), ZLIB_LEVEL)
 
 
 def decode_items(data: bytes) -> list[Item]:
@@ -72,14 +76,14 @@ def _row(item: Item, at: int, serials: dict[str, int]) -> list[object]:
     """A reading is [at, channel, generation, base, value], and after it only what is not as usual."""
     if not isinstance(item, Reading):
         return [at, to_row(item)]
-    head: list[object] = [at, item.channel, item.generation, item.base, item.value]
-    serial = None if item.serial is None else serials[item.serial]
-    mark = None if item.mark is None else int(item.mark)
-    tail: list[object] = [serial, item.use, mark, int(item.state)]
-    usual: list[object] = [None, None, None, 0]
-    while tail and tail[-1] == usual[len(tail) - 1]:
-        tail.pop()
-    return head + tail
+    row: list[object] = [at, item.channel, item.generation, item.base, item.value]
+    serial = None if item.serial is None else serials.setdefault(item.serial, len(serials))
+    if item.use is None and item.mark is None and item.state == 0:
+        return row if serial is None else [*row, serial]
+    row += serial, item.use, None if item.mark is None else int(item.mark), int(item.state)
+    while row[-1] is None or (len(row) == ROW_LENGTH and row[-1] == 0):
+        row.pop()
+    return row
 
 
 def _item(row: object, moments: list[Moment], serials: list[str]) -> Item:

@@ -9,6 +9,7 @@ from importlib import import_module
 from types import ModuleType
 
 PLAIN = (
+    "inspect",  # asyncio has it for what is not a coroutine, dataclasses for texts: see `without_texts`
     "ipaddress",  # urllib.parse has it for addresses in brackets
     "locale",  # subprocess has it for text
     "random",  # cryptography has it for RSA keys in parts
@@ -33,8 +34,27 @@ def put_off() -> None:
     """At the very start of a process that runs for months; modules that are loaded already stay as they are."""
     for name in PLAIN:
         not_before_used(name)
+    if sys.flags.optimize > 1:
+        without_texts()
     for name in CALLED:
         not_before_called(name)
+
+
+def without_texts() -> None:
+    """Dataclasses writes a docstring with the signature for each class that has none: with -OO no class has one."""
+    import dataclasses
+
+    dataclasses.inspect = _Unsigned("inspect")  # type: ignore[attr-defined]
+
+
+class _Unsigned(ModuleType):
+    """The module inspect, except that no class shows its signature."""
+
+    def signature(self, *_: object, **__: object) -> str:
+        return ""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(import_module("inspect"), name)
 
 
 def not_before_used(name: str) -> None:

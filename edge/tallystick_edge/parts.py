@@ -47,10 +47,10 @@ def number(
         if isinstance(item, RawRecord):
             numbered.append(Numbered(item, 0))  # it is found by its hash, which the end of its use carries
             continue
-        if item.channel not in used:
+        numbers = used.get(item.channel)
+        if numbers is None:
             state = channels.get(item.channel) or ChannelState(item.channel)
-            used[item.channel] = _Used(state.pagination, state.event)
-        numbers = used[item.channel]
+            numbers = used[item.channel] = _Used(state.pagination, state.event)
         if not isinstance(item, Happening):
             numbers.pagination += 1
             numbered.append(Numbered(item, numbers.pagination))
@@ -186,12 +186,14 @@ def _segment(run: list[tuple[int, Reading]]) -> Segment:
 
 
 def _run_lengths(values: Sequence[int]) -> Runs:
+    if values.count(values[0]) == len(values):
+        return values[0]
     runs: list[tuple[int, int]] = []
     index = 0
     for value, group in groupby(values):
         runs.append((index, value))
         index += sum(1 for _ in group)
-    return runs[0][1] if len(runs) == 1 else tuple(runs)
+    return tuple(runs)
 
 
 def _gauge_runs_of(readings: Iterable[tuple[int, GaugeReading]]) -> list[list[tuple[int, GaugeReading]]]:

@@ -92,8 +92,10 @@ def decode_value(register: Register, reads: Sequence[RawRead]) -> int:
         scale = min(wire.scale, wire.plus.wire.scale)
         rest = _rest(register.name, wire.plus, reads) * 10 ** (wire.plus.wire.scale - scale)
         over = over * 10 ** (wire.scale - scale) + rest * under
-    power = sum(_power(register.name, each, reads) for each in wire.powers)
-    return _rounded(over, under, scale + power - register.exponent)
+    power = scale - register.exponent
+    for each in wire.powers:
+        power += _power(register.name, each, reads)
+    return over if power == 0 and under == 1 else _rounded(over, under, power)
 
 
 def resolution(register: Register) -> tuple[int, int | None]:
@@ -162,8 +164,7 @@ def raw_bytes(reads: Sequence[RawRead]) -> bytes:
     """What is kept as evidence of a poll: per request function (1), address (2), count (2), then the words,
     all big-endian."""
     return b"".join(
-        struct.pack(">BHH", read.span.function, read.span.address, read.span.count)
-        + b"".join(word.to_bytes(2, "big") for word in read.words)
+        struct.pack(f">BHH{len(read.words)}H", read.span.function, read.span.address, read.span.count, *read.words)
         for read in reads
     )
 
@@ -172,8 +173,8 @@ def _number(name: str, wire: ModbusWire, words: tuple[int, ...]) -> tuple[int, i
     """The number exactly, as numerator and denominator."""
     if words in wire.absent:
         raise ValueAbsent(name, "the meter answered its mark for 'no value'")
-    ordered = words if wire.words is WordOrder.HIGH_FIRST else tuple(reversed(words))
-    data = b"".join(word.to_bytes(2, "big") for word in ordered)
+    ordered = words if wire.words is WordOrder.HIGH_FIRST else words[::-1]
+    data = struct.pack(f">{len(ordered)}H", *ordered)
     if wire.type is not WireType.FLOAT32:
         return int.from_bytes(data, "big", signed=wire.type in _SIGNED), 1
     (value,) = struct.unpack(">f", data)

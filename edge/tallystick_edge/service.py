@@ -18,6 +18,7 @@ from tallystick_edge.errors import EdgeError
 from tallystick_edge.logs import log_lines
 from tallystick_edge.notify import Notify
 
+STOPS = (signal.SIGTERM, signal.SIGINT)
 TIDY_S = 5.0  # a meter read every second leaves so few of them
 
 
@@ -44,19 +45,28 @@ def _until_stopped(path: Path) -> int:
 
 def run(config: EdgeConfig) -> None:
     """Run the agent. Raises EdgeError when it cannot start."""
-    asyncio.run(_run(config))
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in STOPS}
+    try:
+        asyncio.run(_run(config))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def _run(config: EdgeConfig) -> None:
+    """Without asyncio's handlers for signals: whoever replaces the one of SIGINT has the main task made text of, and
+    `loop.add_signal_handler` asks what kind of function it is given. Both load inspect for it, 0.7 MiB."""
     app = App(config, system_clock(), SystemEntropy(), Notify())
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, app.stop)
+    for number in STOPS:
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(app.stop))
     tidying = loop.create_task(_tidy())
     try:
         await app.run()
     finally:
         tidying.cancel()
+        for number in STOPS:
+            signal.signal(number, signal.SIG_IGN)  # it is ending
 
 
 async def _tidy() -> None:

@@ -53,7 +53,7 @@ class Int(_Plain):
     high: int = cbor.INT_MAX
 
     def check(self, value: Any, at: str) -> None:
-        if not isinstance(value, int) or isinstance(value, bool):
+        if type(value) is not int and (not isinstance(value, int) or isinstance(value, bool)):
             raise BadType(at, "must be an integer")
         if not self.low <= value <= self.high:
             raise BadValue(at, f"is {value}, must be {self.low}..{self.high}")
@@ -215,7 +215,7 @@ class Column:
             raise TooLarge(at, f"holds {len(value)} items, the limit is {COLUMN_MAX}")
         if not value:
             return
-        if any(type(item) is not int for item in value):
+        if set(map(type, value)) != {int}:
             raise BadType(at, "must be an array of integers")
         if min(value) < self.low or max(value) > cbor.INT_MAX:
             raise BadValue(at, f"holds an integer outside {self.low}..2^63-1")

@@ -6,9 +6,10 @@ The same checks run when a value is built and when it is decoded, so that nobody
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, ClassVar, Self
 
 from tallystick_protocol import cbor
@@ -77,10 +78,9 @@ class Field:
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", self.name if isinstance(self.name, str) else "+".join(self.name))
 
-    def get(self, message: object) -> Any:
-        if isinstance(self.name, str):
-            return getattr(message, self.name)
-        return tuple(getattr(message, name) for name in self.name)
+    def getter(self) -> Callable[[object], Any]:
+        """Takes the field's value out of a message."""
+        return attrgetter(self.name) if isinstance(self.name, str) else attrgetter(*self.name)
 
     def spread(self, value: Any) -> Iterator[tuple[str, Any]]:
         if isinstance(self.name, str):
@@ -96,12 +96,19 @@ class _Message:
     NAME: ClassVar[str]
     FIELDS: ClassVar[tuple[Field, ...]]
     SIZE_MAX: ClassVar[int] = cbor.UPLOAD_BYTES_MAX
+    _GETTERS: ClassVar[tuple[tuple[Field, Callable[[object], Any], str], ...]]
+
+    def __init_subclass__(cls) -> None:
+        """Each field with what takes its value out and its dotted path: put together once, not for every message."""
+        super().__init_subclass__()
+        if hasattr(cls, "FIELDS"):
+            cls._GETTERS = tuple((field, field.getter(), f"{cls.NAME}.{field.label}") for field in cls.FIELDS)
 
     def __post_init__(self) -> None:
-        for field in self.FIELDS:
-            value = field.get(self)
+        for field, get, at in self._GETTERS:
+            value = get(self)
             if not (field.optional and value == field.empty):
-                field.codec.check(value, f"{self.NAME}.{field.label}")
+                field.codec.check(value, at)
         self.check_rules()
 
     def check_rules(self) -> None:
@@ -153,7 +160,7 @@ class RowMessage(_Message):
     __slots__ = ()
 
     def to_value(self) -> Any:
-        return [field.codec.write(field.get(self)) for field in self.FIELDS]
+        return [field.codec.write(get(self)) for field, get, _ in self._GETTERS]
 
     @classmethod
     def from_value(cls, value: Any, at: str = "") -> Self:
@@ -174,13 +181,14 @@ class MapMessage(_Message):
 
     def __init_subclass__(cls) -> None:
         """The wire keys that a message knows, its version's among them."""
+        super().__init_subclass__()
         versioned = () if cls.VERSION is None else (0,)
         cls.KEYS = frozenset((*versioned, *(field.key for field in cls.FIELDS)))
 
     def to_value(self) -> Any:
         value: dict[int, Any] = {} if self.VERSION is None else {0: self.VERSION}
-        for field in self.FIELDS:
-            item = field.get(self)
+        for field, get, _ in self._GETTERS:
+            item = get(self)
             if not (field.optional and item == field.empty):
                 value[field.key] = field.codec.write(item)
         return value

@@ -61,6 +61,7 @@ class ModbusMeter:
         self._reader = UnitReader(guard, meter.unit, limits, holes_of(line, limits))
         self._registers = chosen_registers(meter, profile)
         self._wanted = wanted_spans(self._registers)
+        self._counters = frozenset(each.name for each in self._registers if each.kind is RegisterKind.COUNTER)
         self._recognised = False
         self._recognised_ms = 0
         self._serial: str | None = None
@@ -107,8 +108,8 @@ class ModbusMeter:
 
     def _fell(self, values: Mapping[str, int]) -> bool:
         """Whether a counter shows less than before: perhaps because another meter answers now."""
-        counters = (register.name for register in self._registers if register.kind is RegisterKind.COUNTER)
-        return any(values.get(name, 0) < self._values.get(name, 0) for name in counters if name in values)
+        before = self._values
+        return any(value < before.get(name, 0) and name in self._counters for name, value in values.items())
 
     def _attempts(self) -> int:
         return 1 if self._failures else ATTEMPTS
@@ -118,8 +119,7 @@ class ModbusMeter:
 
     def _tell_absent(self, sink: Sink, decoded: Decoded) -> None:
         """A counter without a value is told once, until it has one; a gauge without one is nothing to tell."""
-        counters = {register.name for register in self._registers if register.kind is RegisterKind.COUNTER}
-        absent = counters.intersection(decoded.absent)
+        absent = set(self._counters.intersection(decoded.absent))
         for name in sorted(absent - self._told):
             self._tell(sink, ValueAbsent.reason_code, f"{name}: {decoded.absent[name]}")
         self._told = absent

@@ -91,7 +91,8 @@ def _decide(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
         return _exchange(state, seen, state.value, state.serial, seen.serial)
     if _is_other_level(state.suspect, rule, seen):
         return _set_aside(state, rule, seen, Reason.IMPLAUSIBLE_JUMP)
-    allowed = _allowed(rule, seen.at, state.at, seen.value)
+    elapsed = seen.at.since_ms(state.at)
+    allowed = _at_rated(rule, GAP_UNKNOWN_MS if elapsed is None else elapsed, seen.value)
     risen = seen.value - state.value
     if risen < 0:
         if rule.modulus is None or not _wrapped(state.value, seen.value, rule.modulus, allowed):
@@ -99,7 +100,7 @@ def _decide(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
         risen += rule.modulus
     elif allowed is not None and risen > allowed:
         return _set_aside(state, rule, seen, Reason.IMPLAUSIBLE_JUMP)
-    if seen.at.since_ms(state.at) is None and not _is_soon(rule, seen, risen):
+    if elapsed is None and not _is_soon(rule, seen, risen):
         return _wait(state, rule, seen)
     return _good(state, rule, seen)
 
@@ -138,7 +139,8 @@ def _at_rated(rule: CounterRule, elapsed_ms: int, value: int) -> int | None:
     if rule.rated_max_per_h is None:
         return None
     span = elapsed_ms + 2 * rule.every_ms + SLACK_MS
-    return rule.rated_max_per_h * span // HOUR_MS + SLACK_STEPS * rule.step_at(value)
+    step = rule.step if rule.float_unit is None else rule.step_at(value)
+    return rule.rated_max_per_h * span // HOUR_MS + SLACK_STEPS * step
 
 
 def _accept(state: ChannelState, seen: Seen, mark: Reason | None) -> Metered:

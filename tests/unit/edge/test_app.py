@@ -153,22 +153,30 @@ def test_a_second_agent_on_the_same_folder_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_sigterm_ends_cleanly_and_status_reads_what_is_there(config_file: Path) -> None:
-    command = [sys.executable, "-m", "tallystick_edge"]
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_cleanly_and_status_reads_what_is_there(number: signal.Signals, config_file: Path) -> None:
+    command = [sys.executable, "-OO", "-m", "tallystick_edge"]
     options = ["--config", str(config_file)]
-    with subprocess.Popen([*command, "run", *options], stderr=subprocess.PIPE, text=True) as process:
+    run = [sys.executable, "-X", "importtime", *command[1:], "run", *options]
+    said: list[str] = []
+    with subprocess.Popen(run, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
+            said.append(line)
             if "runs with 1 drivers" in line:
                 break
-        process.send_signal(signal.SIGTERM)
-        rest = process.stderr.read()
+        process.send_signal(number)
+        said += process.stderr.readlines()
         assert process.wait(60) == 0
+    rest = "".join(said)
     assert "ended cleanly" in rest
     assert "Traceback" not in rest
+    imported = {line.rpartition("|")[2].strip() for line in said if line.startswith("import time:")}
+    assert "asyncio" in imported
+    assert not imported & {"inspect", "ast", "argparse"}  # 0.7 MiB of a small board, for nothing an agent does
     status = subprocess.run([*command, "status", *options, "--json"], capture_output=True, text=True, check=True)
-    said = json.loads(status.stdout)
-    assert (said["epoch"], said["enrolled"], said["waiting"]) == (1, False, 0)
+    standing = json.loads(status.stdout)
+    assert (standing["epoch"], standing["enrolled"], standing["waiting"]) == (1, False, 0)
     for name in ("proof.pem", "tls.pem"):
         assert (config_file.parent / "data" / name).stat().st_mode & 0o777 == 0o600
 

@@ -24,6 +24,17 @@ def test_ntp_is_synchronised_a_battery_informs_and_neither_knows_nothing(
     assert SystemClock().quality() is TimeQuality.I
 
 
+def test_a_clock_with_a_battery_is_looked_for_once_a_minute_until_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, answers = [1_000.0], iter([False, True])
+    monkeypatch.setattr(clock_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(clock_module, "is_kernel_synchronised", lambda: False)
+    monkeypatch.setattr(clock_module, "is_set_by_hardware", lambda: next(answers))
+    clock = SystemClock()
+    assert [clock.quality() for _ in range(3)] == [TimeQuality.U] * 3
+    now[0] += clock_module.LOOK_AGAIN_S
+    assert [clock.quality() for _ in range(3)] == [TimeQuality.I] * 3
+
+
 def test_a_clock_before_the_program_was_written_was_never_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock_module, "TRUSTED_AFTER_MS", 2**62)
     assert SystemClock().quality() is TimeQuality.U
