@@ -78,6 +78,23 @@ first_day = 2025-01-01
 last_day = 2025-12-31
 """
 
+ISSUER = """\
+version = 1
+[issuer]
+party = "Coop"
+prefix = "LH"
+country = "DE"
+street = "Lindenweg 4"
+postcode = "50667"
+city = "Köln"
+vat_id = "DE136695976"
+[tax]
+rate = "19 %"
+[[contract]]
+name = "Heating of the house"
+none = "Apportioned costs of the owners' association: no tax is charged."
+"""
+
 
 def flat_text(number: int, lives: str | None = None) -> str:
     """`lives`: [[flat.lives]] tables instead of the one person for the whole year; empty: nobody."""

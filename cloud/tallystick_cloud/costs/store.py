@@ -3,15 +3,20 @@
 It never deletes; a bill is marked as reversed once.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from fractions import Fraction
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
+from tallystick_protocol.money.cost import By
 
 from tallystick_cloud.schema import asset, cost_bill, cost_share
 from tallystick_cloud.schema import community as communities
+
+from .words import Measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,14 @@ def shares(conn: Connection, bill: bytes) -> list[StoredShare]:
         )
         for row in rows
     ]  # fmt: skip
+
+
+def measures_of(parts: str) -> tuple[Measure, ...]:
+    """How a share came about, from the column."""
+    return tuple(
+        Measure(Fraction(portion), By(by), Fraction(own), Fraction(total))
+        for portion, by, own, total in json.loads(parts)
+    )
 
 
 def supplied_chains(conn: Connection, community: str) -> set[bytes]:

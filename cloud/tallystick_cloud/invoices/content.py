@@ -5,12 +5,16 @@ It never reads a form that it did not write.
 
 import dataclasses
 import json
+from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
 from tallystick_protocol.errors import InvariantError
+from tallystick_protocol.money.cost import By
 
-from .model import Address, Cited, Debit, Document, Identity, Kind, Line, TaxLine, Transfer
+from tallystick_cloud.costs.words import Measure
+
+from .model import Address, Apportioned, Cited, Debit, Document, Identity, Kind, Line, TaxLine, Transfer
 from .tax import Category, Treatment
 
 VERSION = 1
@@ -40,6 +44,8 @@ def _plain(value: Any) -> Any:
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
+    if isinstance(value, StrEnum):
+        return value.value
     if isinstance(value, Fraction) or (isinstance(value, int) and not isinstance(value, bool)):
         return str(value)
     return value
@@ -58,7 +64,18 @@ def _transfer(raw: dict[str, Any]) -> Transfer:
 def _line(raw: dict[str, Any]) -> Line:
     numbers = {name: int(raw[name]) for name in ("uses", "gross", "net", "rate")}
     price = None if raw["price"] is None else int(raw["price"])
-    return Line(**{**raw, **numbers, "price": price, "quantity": Fraction(raw["quantity"])})
+    bill = _bill(raw.get("bill"))  # there is none in documents of before there were any
+    return Line(**{**raw, **numbers, "price": price, "quantity": Fraction(raw["quantity"]), "bill": bill})
+
+
+def _bill(raw: dict[str, Any] | None) -> Apportioned | None:
+    if raw is None:
+        return None
+    measures = tuple(
+        Measure(Fraction(one["portion"]), By(one["by"]), Fraction(one["own"]), Fraction(one["total"]))
+        for one in raw["measures"]
+    )
+    return Apportioned(**{**raw, "cents": int(raw["cents"]), "measures": measures})
 
 
 def _tax(raw: dict[str, Any]) -> TaxLine:

@@ -21,7 +21,7 @@ from tallystick_cloud.uses.model import local_day
 
 from . import content, store
 from .errors import InvoiceRefused
-from .model import Debit, Document, Identity, Transfer
+from .model import UNIT, Cited, Debit, Document, Identity, Kind, Sum, Transfer
 from .setup import Setup, parse
 from .store import Stored
 
@@ -82,6 +82,27 @@ class Desk:
         debit = None if by is None else Debit(by.mandate, by.creditor_id, by.iban)
         reference = reference_of(self.community, self.issuer, buyer)
         return Transfer(self.names[self.issuer], self.iban, reference, debit)
+
+    def draft(self, conn: Connection, buyer: bytes, one: Sum, days: tuple[str, str], note: str = "") -> Document:
+        """An invoice or a credit note of the issuer over a sum, without a number; `days`: the first and the last."""
+        cited = [show(conn, self.community, number) for number in one.cites]
+        return Document(
+            number="",
+            kind=Kind.CREDIT if one.cents < 0 else Kind.INVOICE,
+            day=self.day,
+            due_day=self.due_day,
+            from_day=days[0],
+            to_day=days[1],
+            unit=UNIT,
+            seller=self.identity(self.issuer),
+            buyer=self.identity(buyer),
+            cites=tuple(Cited(found.number, found.document.day) for found in cited),
+            note=note,
+            shows_gross=self.setup.shows_gross,
+            lines=one.lines,
+            taxes=one.taxes,
+            transfer=self.transfer(buyer),
+        )
 
     def keep(self, conn: Connection, draft: Document, series: str, parties: Parties, about: About) -> Stored:
         """Number a document and keep it; call it under the lock of documents."""

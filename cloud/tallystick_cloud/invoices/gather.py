@@ -19,9 +19,7 @@ from tallystick_protocol.statement import Statement
 from tallystick_cloud.contracts.store import book
 
 from . import store
-from .model import MINIMUM, Charge
-
-UNIT = "EUR"
+from .model import MINIMUM, UNIT, Charge
 
 
 @dataclass(frozen=True, slots=True)

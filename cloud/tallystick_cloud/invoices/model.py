@@ -10,10 +10,14 @@ from fractions import Fraction
 
 from tallystick_protocol.errors import InvariantError
 
+from tallystick_cloud.costs.words import Measure
+
 from .tax import Treatment, cents_of, contained, nets_of
 
+UNIT = "EUR"  # of all documents
 MINIMUM = "minimum"  # the form of what brings a period up to its minimum
 SHARE = "share"  # the form of what a payee gets of other people's uses
+BILL = "bill"  # the form of a part of a shared bill
 
 
 class Kind(StrEnum):
@@ -63,6 +67,19 @@ class Cited:
 
 
 @dataclass(frozen=True, slots=True)
+class Apportioned:
+    """How a part of a shared bill came about: which bill, `cents` of it in all, what decided the key, the days of the
+    stay (YYYY-MM-DD, both included), and the parts of the key."""
+
+    bill: str
+    cents: int
+    decision: str
+    first_day: str
+    last_day: str
+    measures: tuple[Measure, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Charge:
     """What one line of a settled statement charges: `nano` is positive when the buyer owes it.
 
@@ -78,6 +95,7 @@ class Charge:
     price: int | None
     nano: int
     cites: str | None = None
+    bill: Apportioned | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +114,7 @@ class Line:
     gross: int
     net: int
     rate: int
+    bill: Apportioned | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +263,7 @@ class _Draft:
     unit: str
     price: int | None
     cites: str | None
+    bill: Apportioned | None
     uses: int = 0
     quantity: Fraction = Fraction(0)
 
@@ -253,8 +273,9 @@ def _joined(charges: Iterable[Charge]) -> list[tuple[_Draft, int]]:
     sums: dict[tuple[str | bool | int, ...], tuple[_Draft, int]] = {}
     for one in charges:
         same = (one.form, one.programme or "", one.cites or "", one.unit, -1 if one.price is None else one.price)
-        key = (one.contract, one.form == MINIMUM, one.asset, *same)
-        fresh = _Draft(one.contract, one.asset, one.form, one.programme, one.unit, one.price, one.cites)
+        stay = "" if one.bill is None else one.bill.first_day
+        key = (one.contract, one.form == MINIMUM, one.asset, *same, stay)
+        fresh = _Draft(one.contract, one.asset, one.form, one.programme, one.unit, one.price, one.cites, one.bill)
         draft, nano = sums.get(key, (fresh, 0))
         grown = replace(draft, uses=draft.uses + 1, quantity=draft.quantity + one.quantity)
         sums[key] = (grown, nano + one.nano)
@@ -265,5 +286,5 @@ def _line(draft: _Draft, gross: int) -> Line:
     """Net and rate are those of no tax yet."""
     return Line(
         draft.contract, draft.asset, draft.form, draft.programme, draft.uses, draft.quantity, draft.unit, draft.price,
-        draft.cites, gross, gross, 0,
+        draft.cites, gross, gross, 0, draft.bill,
     )  # fmt: skip

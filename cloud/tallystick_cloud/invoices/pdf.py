@@ -73,7 +73,7 @@ def _columns(w: Wording) -> tuple[Column, ...]:
 def _row(one: Document, at: int, w: Wording) -> tuple[Cell, ...]:
     line = one.lines[at]
     shown = line.gross if one.shows_gross else line.net
-    detail = w.gettext("contract {name}").format(name=line.contract) if line.form != SHARE else ""
+    detail = words.under(line, w) if line.form != SHARE else ""
     if line.cites is not None:
         detail += "; " + w.gettext("correction of {number}").format(number=line.cites)
     amount = "" if line.cites is not None else words.quantity(line, w)

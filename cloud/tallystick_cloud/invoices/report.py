@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from tallystick_cloud.payouts.epc import decimal
 from tallystick_cloud.payouts.model import money
 
+from .model import Apportioned
 from .service import Issued
 from .store import Stored
 
@@ -54,10 +55,26 @@ def as_json(one: Stored, names: Names) -> dict[str, object]:
                 "unit": line.unit,
                 "price_nano": None if line.price is None else str(line.price),
                 "cites": line.cites,
+                "bill": None if line.bill is None else _bill(line.bill),
                 "gross_cents": str(line.gross),
                 "net_cents": str(line.net),
             }
             for line in said.lines
+        ],
+    }
+
+
+def _bill(one: Apportioned) -> dict[str, object]:
+    """Parts of the key as exact fractions."""
+    return {
+        "bill": one.bill,
+        "bill_cents": str(one.cents),
+        "decision_ref": one.decision,
+        "first_day": one.first_day,
+        "last_day": one.last_day,
+        "key": [
+            {"portion": str(part.portion), "by": part.by.value, "own": str(part.own), "total": str(part.total)}
+            for part in one.measures
         ],
     }
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from tallystick_cloud.contracts.store import book
+from tallystick_cloud.costs.store import bills as cost_bills
 from tallystick_cloud.db import savepoint
 from tallystick_cloud.errors import BadInput, NotFound
 from tallystick_cloud.http.month import Month, Span
@@ -18,11 +19,11 @@ from tallystick_cloud.payouts import checks
 from tallystick_cloud.settlement.access import Read, write_down
 from tallystick_cloud.uses.model import local_day
 
-from . import gather, store
-from .desk import About, Asked, Desk, Parties, desk_of, show
+from . import bills, gather, store
+from .desk import About, Asked, Desk, Parties, desk_of
 from .errors import InvoiceRefused
 from .gather import Left, Page
-from .model import Cited, Document, Kind, Sum, sums_of
+from .model import sums_of
 from .setup import Setup, parse
 from .store import Stored
 
@@ -48,9 +49,10 @@ def set_up(conn: Connection, community: str, text: str, where: str, party: bytes
         if name not in ids:
             raise BadInput(field, f"{name!r} is not in {community}; write the name as in the list of parties")
     contracts = {version.contract.name for version in book(conn, community).versions}
+    contracts |= {one.name for one in cost_bills(conn, community)}
     for name in found.taxes:
         if name not in contracts:
-            raise BadInput("contract", f"{name!r} is not in force in {community}; write the contract's name")
+            raise BadInput("contract", f"{name!r} is no contract in force and no cost pool; write its name")
     issuer = ids[found.issuer]
     checks.check_handler(conn, community, party, issuer, names)
     owner = store.prefixes(conn, community).get(found.prefix, issuer)
@@ -73,13 +75,15 @@ def issue(conn: Connection, community: str, period: str, asked: Asked, now_ms: i
     if now_ms < span.to_ms:
         raise InvoiceRefused("period", f"{period} is not over; close it when it is, then issue it")
     pages, left = gather.pages_of(conn, community, desk.issuer, span.to_ms)
-    _check_order(pages, span, desk)
+    shared = bills.open_pages(conn, desk, span.to_ms)
+    _check_order(pages, shared, span, desk)
     carried = fresh = 0
     for buyer, some in gather.by_buyer(pages).items():
         made, rest = _issue_to(conn, desk, buyer, some, period)
         fresh, carried = fresh + made, carried + rest
         rows = sum(len(page.charges) for page in some)
         write_down(conn, community, Read(asked.party, buyer, f"uses for documents of {period}", rows), now_ms)
+    fresh += bills.issue(conn, desk, shared, period)
     return Issued(tuple(store.of_period(conn, community, desk.issuer, period)), fresh, tuple(left), carried)
 
 
@@ -104,11 +108,13 @@ def show_to(conn: Connection, community: str, number: str, party: bytes | None, 
     return found
 
 
-def _check_order(pages: Sequence[Page], span: Span, desk: Desk) -> None:
+def _check_order(pages: Sequence[Page], shared: Sequence[bills.Page], span: Span, desk: Desk) -> None:
     """Earlier months first: a correction has to find the document that it corrects."""
-    early = [page for page in pages if page.charges and page.to_ms <= span.from_ms]
-    if early:
-        month = Month.of(early[0].to_ms - 1, desk.zone.key).text
+    early = [page.to_ms for page in pages if page.charges and page.to_ms <= span.from_ms]
+    months = [Month.of(early[0] - 1, desk.zone.key).text] if early else []
+    months += [month] if (month := bills.first_month(shared, span.from_ms, desk)) is not None else []
+    if months:
+        month = min(months)
         raise InvoiceRefused("period", f"{month} is settled and has no documents yet; issue {month} first")
 
 
@@ -119,10 +125,12 @@ def _issue_to(conn: Connection, desk: Desk, buyer: bytes, pages: Sequence[Page],
     charges = [charge for page in charged for charge in page.charges]
     sums, rest = sums_of(store.carried(conn, desk.issuer, buyer), charges, treatments)
     parties = Parties(desk.issuer, buyer)
+    first, last = min((page.from_ms for page in charged), default=0), max((page.to_ms for page in charged), default=1)
+    days = local_day(first, desk.zone), local_day(last - 1, desk.zone)
     whole: str | None = None
     for one in sums:
         about = About(period, one.cites[0] if one.is_credit_of_one else None)
-        made = desk.keep(conn, _draft(conn, desk, buyer, charged, one), desk.setup.prefix, parties, about)
+        made = desk.keep(conn, desk.draft(conn, buyer, one, days), desk.setup.prefix, parties, about)
         whole = whole if one.is_credit_of_one else made.number
     store.carry(conn, desk.community, desk.issuer, buyer, rest)
     store.take(
@@ -141,24 +149,3 @@ def _issue_to(conn: Connection, desk: Desk, buyer: bytes, pages: Sequence[Page],
         ],
     )
     return len(sums), rest
-
-
-def _draft(conn: Connection, desk: Desk, buyer: bytes, pages: Sequence[Page], one: Sum) -> Document:
-    cited = [show(conn, desk.community, number) for number in one.cites]
-    return Document(
-        number="",
-        kind=Kind.CREDIT if one.cents < 0 else Kind.INVOICE,
-        day=desk.day,
-        due_day=desk.due_day,
-        from_day=local_day(min(page.from_ms for page in pages), desk.zone),
-        to_day=local_day(max(page.to_ms for page in pages) - 1, desk.zone),
-        unit=gather.UNIT,
-        seller=desk.identity(desk.issuer),
-        buyer=desk.identity(buyer),
-        cites=tuple(Cited(found.number, found.document.day) for found in cited),
-        note="",
-        shows_gross=desk.setup.shows_gross,
-        lines=one.lines,
-        taxes=one.taxes,
-        transfer=desk.transfer(buyer),
-    )

@@ -179,6 +179,21 @@ def take(conn: Connection, community: str, taken: Iterable[Mapping[str, object]]
         conn.execute(insert(invoice_statement), rows)
 
 
+def taken(conn: Connection, issuer: bytes, ids: Sequence[bytes]) -> set[bytes]:
+    """Which of these an issuer has taken."""
+    found: set[bytes] = set()
+    for at in range(0, len(ids), IN_MAX):
+        where = (invoice_statement.c.issuer == issuer, invoice_statement.c.statement.in_(ids[at : at + IN_MAX]))
+        found |= {bytes(one) for one in conn.execute(select(invoice_statement.c.statement).where(*where)).scalars()}
+    return found
+
+
+def asset_name(conn: Connection, community: str, one: str) -> str:
+    """As people call it, or its id."""
+    where = (asset.c.community == community, asset.c.id == one)
+    return conn.execute(select(asset.c.name).where(*where)).scalar_one_or_none() or one
+
+
 def retake(conn: Connection, community: str, old: str, new: str) -> None:
     """The uses of a replaced document stand in its replacement from now on."""
     where = (invoice_statement.c.community == community, invoice_statement.c.number == old)

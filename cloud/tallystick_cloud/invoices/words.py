@@ -9,6 +9,7 @@ from datetime import date
 from babel.dates import format_date
 
 from tallystick_cloud.contracts.words import decimal
+from tallystick_cloud.costs.words import measures
 from tallystick_cloud.http.amounts import exact
 from tallystick_cloud.http.locale import Wording
 
@@ -57,6 +58,8 @@ def what(line: Line, w: Wording) -> str:
         return _("Shares under the contract {name}").format(name=line.contract)
     if line.form == MINIMUM:
         return _("Up to the minimum of the period")
+    if line.bill is not None:
+        return f"{line.asset}, {line.bill.bill}"
     words = line.asset or line.contract
     if line.programme and line.form == "event":
         words += ", " + _("programme {name}").format(name=line.programme)
@@ -68,13 +71,30 @@ def what(line: Line, w: Wording) -> str:
 def detail(line: Line, w: Wording) -> str:
     """Under which contract, how much at which price, and what it corrects."""
     _ = w.gettext
-    parts = [] if line.form == SHARE else [_("contract {name}").format(name=line.contract)]
+    parts = [under(line, w)] if line.form != SHARE else []
     if line.cites is not None:
         parts.append(_("correction of {number}").format(number=line.cites))
     elif amount := quantity(line, w):
         at = price(line, w)
         parts.append(_("{quantity} at {price}").format(quantity=amount, price=at) if at else amount)
     return "; ".join(parts)
+
+
+def under(line: Line, w: Wording) -> str:
+    """Under which contract; of a shared bill its days and whole amount, every part of the key, and what decided it."""
+    _ = w.gettext
+    if line.bill is None:
+        return _("contract {name}").format(name=line.contract)
+    bill = line.bill
+    words = _("{name}, {first} to {last}, of {amount}: {measures}; decided by {decision}")
+    return words.format(
+        name=line.contract,
+        first=day(bill.first_day, w),
+        last=day(bill.last_day, w),
+        amount=cents(bill.cents, w),
+        measures=measures(bill.measures, w),
+        decision=bill.decision,
+    )
 
 
 def quantity(line: Line, w: Wording) -> str:

@@ -47,10 +47,10 @@ invoice = Table(
 invoice_statement = Table(
     "invoice_statement",
     metadata,
-    octets("statement", key=True),  # h of a party's statement
+    octets("statement", key=True),  # h of a party's statement, or of its part of a shared bill
     octets("issuer", key=True),  # who took it, once: versions of a contract may have different collectors
     community(),
-    octets("settlement"),
+    octets("settlement"),  # that it stands in; of a shared bill the same as above
     octets("party"),
     text("number", null=True),  # the document of its fresh uses; null: below a cent, carried
     number("taken_ms"),

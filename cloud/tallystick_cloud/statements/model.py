@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
-from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from tallystick_protocol.codes import LineKind
-from tallystick_protocol.money.cost import By
 
+from tallystick_cloud.costs.words import Measure
 from tallystick_cloud.uses.model import SettledUse, UnsettledUse, local_day
 
 REF_CHARS = 16
@@ -40,16 +39,6 @@ KINDS = {
     LineKind.CORRECTION: RowKind.GIVEN_BACK,
     LineKind.PAYMENT: RowKind.PAYMENT,  # a line about a payout is one that came back
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A part of a bill's key: `own` of `total` by a measure decides over `portion` of the bill."""
-
-    portion: Fraction
-    by: By
-    own: Fraction
-    total: Fraction
 
 
 @dataclass(frozen=True, slots=True)

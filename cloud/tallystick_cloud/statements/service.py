@@ -2,20 +2,18 @@
 
 It never shows another party's statement, and where a period is settled it shows exactly the signed one."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from fractions import Fraction
 from typing import Any
 
 from sqlalchemy import Connection
 from tallystick_protocol.codes import LineKind
-from tallystick_protocol.money.cost import By
 from tallystick_protocol.statement import Line, Statement
 
 from tallystick_cloud.contracts.store import book
+from tallystick_cloud.costs.store import measures_of
 from tallystick_cloud.disputes.service import Given, given_to
 from tallystick_cloud.http.month import Month as Calendar
 from tallystick_cloud.http.month import Span
@@ -25,7 +23,6 @@ from tallystick_cloud.statements.model import (
     REF_CHARS,
     Account,
     Bill,
-    Measure,
     Month,
     Row,
     RowKind,
@@ -195,12 +192,8 @@ def _money_row(books: _Books, one: store.Signed, line: Line, kind: RowKind) -> R
 def _bill_rows(shares: Iterable[Any]) -> Iterable[Row]:
     """A row per share of a bill, and one for each that was taken back."""
     for one in shares:
-        measures = tuple(
-            Measure(Fraction(portion), By(by), Fraction(own), Fraction(total))
-            for portion, by, own, total in json.loads(one.parts)
-        )
         days = date.fromisoformat(one.first_day), date.fromisoformat(one.last_day)
-        bill = Bill(one.bill_id, one.name, *days, one.bill_cents, measures)
+        bill = Bill(one.bill_id, one.name, *days, one.bill_cents, measures_of(one.parts))
         ref = f"{bytes(one.bill).hex()[:REF_CHARS]}-{one.position}"
         charge = _bare(f"B-{ref}", one.posted_ms, RowKind.BILL, -one.cents * CENT_NANO)
         yield from _both_ways(replace(charge, asset=one.asset), bill, one.reversed_ms)

@@ -7,8 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tallystick_protocol.money.cost import By
-
+from tallystick_cloud.costs.words import measures
 from tallystick_cloud.http.amounts import Amount, exact, harmless, plain
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.http.month import Month as Calendar
@@ -18,20 +17,6 @@ from tallystick_cloud.statements.model import Account, Bill, Month, Row, RowKind
 COLUMNS = ("contract", "reference", "time", "what", "detail", "amount", "balance", "unit")
 
 NANO_PER_CENT = 10**7
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation; it is translated where it is shown."""
-    return text
-
-
-MEASURES = {
-    By.USE: N_("by use"),
-    By.PEOPLE: N_("by people"),
-    By.SHARE: N_("by shares"),
-    By.AREA: N_("by area"),
-    By.FLAT: N_("by flats"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +145,7 @@ def _bill(asset: str, bill: Bill, w: Wording) -> str:
     if not bill.measures:
         return days
     whole = _("{flat}, {days}, of {amount}").format(flat=asset, days=days, amount=exact(bill.cents * NANO_PER_CENT, w))
-    parts = [
-        _("{part} % {by}, your part {own} %").format(
-            part=w.percent(one.portion), by=_(MEASURES[one.by]), own=w.percent(one.own / one.total)
-        )
-        for one in bill.measures
-    ]
-    return f"{whole}: {'; '.join(parts)}"
+    return f"{whole}: {measures(bill.measures, w)}"
 
 
 def as_csv(accounts: Sequence[AccountView]) -> str:

@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 from support import postgres
+from support.books import DAY, T0
 from support.invoices import Office
 from support.money_world import open_money
+from support.shared_house import BILL, ISSUER, house, open_house
+from tallystick_cloud.costs import service as costs
+from tallystick_cloud.invoices import service
+from tallystick_cloud.invoices.desk import Asked
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -40,3 +45,19 @@ def test_several_who_issue_at_once_leave_no_gap_and_issue_nothing_twice(office: 
     assert office.billed("Anna") == 915
     assert office.issue("2026-12").fresh == 2
     assert office.world.books.audit() == []
+
+
+def test_shared_bills_make_documents_and_credit_notes_on_postgresql(postgres_server: str) -> None:
+    with postgres.database(postgres_server) as url:
+        home = open_house(url)
+        home.post(house())
+        home.post(house(bill=BILL.replace("heating 2025", "water 2025").replace("1234.56", "0.05")))
+        write, coop = home.books.database.write_now, home.ids["Coop"]
+        write(service.set_up, home.books.community, ISSUER, "setup.toml", coop, T0)
+        november = write(service.issue, home.books.community, "2026-11", Asked(coop), T0 + 70 * DAY)
+        assert november.fresh == 12 + 5  # five have a cent of five
+        write(costs.reverse, home.books.community, "heating 2025", coop, "a wrong amount", T0 + 40 * DAY)
+        december = write(service.issue, home.books.community, "2026-12", Asked(coop), T0 + 70 * DAY)
+        assert december.fresh == 12
+        assert sum(one.cents for one in (*november.documents, *december.documents)) == 5
+        home.books.database.close()
