@@ -204,8 +204,8 @@ class Sender:
         return parts
 
 
-def found(folder: Path, url: str | None) -> None:
-    """A community in `folder`, its gateways enrolled; their keys lie beside it."""
+def found(folder: Path, url: str | None, seed: int) -> None:
+    """A community in `folder`, its gateways enrolled; their keys lie beside it, and the seed of its meters."""
     (folder / "gateways").mkdir(parents=True)
     (folder / "town.toml").write_text(town())
     for name, text in contracts().items():
@@ -223,7 +223,7 @@ def found(folder: Path, url: str | None) -> None:
         database.write_now(enrol, aggregator, gateway.enrol_request(claim), T0, datetime.now(UTC))
         (folder / "gateways" / f"{site(number)}.pem").write_bytes(gateway.signer.to_pem())
     database.close()
-    (folder / "ready").touch()
+    (folder / "ready").write_text(str(seed))
 
 
 def work(folder: Path, url: str | None, seed: int, batches: int, run: int) -> None:
@@ -320,6 +320,20 @@ def batches_for(count: int) -> int:
     return -(-count // (SITES * USES_PER_BATCH))
 
 
+def batches_to(folder: Path, url: str | None, seed: int, count: int) -> int:
+    """Of each gateway, for about so many uses: never fewer than are in the books already, for all are judged.
+
+    Raises ValueError for a folder whose meters have another seed.
+    """
+    kept = (folder / "ready").read_text() or str(seed)
+    if int(kept) != seed:
+        raise ValueError(f"{folder} was made with --seed {kept}; give that one, or another folder")
+    database = Home(folder / "data", url).database()
+    held = max(Sender(folder, number, seed).go_on(database) for number in range(SITES))
+    database.close()
+    return max(held, batches_for(count))
+
+
 def main(words: Sequence[str]) -> int:
     if words and words[0] == "--work":
         folder, seed, batches, run, url = words[1:]
@@ -336,8 +350,15 @@ def main(words: Sequence[str]) -> int:
     folder = given.data or Path(tempfile.mkdtemp(prefix="tallystick-million-"))
     if not (folder / "ready").exists():
         os.environ[VARIABLE] = f"1,{real_utc_ms()},{T0}"
-        found(folder, given.db)
-    began, batches = time.monotonic(), batches_for(given.count)
+        found(folder, given.db, given.seed)
+    try:
+        batches = batches_to(folder, given.db, given.seed, given.count)
+    except ValueError as error:
+        parser.error(str(error))
+    if batches > batches_for(given.count):
+        uses = batches * SITES * USES_PER_BATCH
+        print(f"{folder} holds more than --count {given.count} asks for: all of it is judged, about {uses:,} uses")
+    began = time.monotonic()
     try:
         deadline = None if given.seconds is None else began + given.seconds
         killed = play(folder, given.db, given.seed, batches, given.kills, deadline)

@@ -28,8 +28,11 @@ def test_duplicates_other_orders_and_kills_leave_no_nano_off(
 def play(folder: Path, url: str | None, count: int, kills: int) -> None:
     seed, batches = time.time_ns() % 1_000_000, million.batches_for(count)
     print(f"seed {seed}")
-    million.found(folder, url)
+    million.found(folder, url, seed)
     killed = million.play(folder, url, seed, batches, kills)
+    assert million.batches_to(folder, url, seed, 1) == batches  # never judged by less than it holds
+    with pytest.raises(ValueError, match=f"was made with --seed {seed}"):
+        million.batches_to(folder, url, seed + 1, count)
     found = judge(folder, url, seed, batches)
     print(found.sentence(killed, 0))
     assert killed == kills
