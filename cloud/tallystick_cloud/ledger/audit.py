@@ -141,9 +141,12 @@ def _counters(conn: Connection, community: str) -> list[str]:
 
 
 def _caps(conn: Connection, community: str) -> list[str]:
-    """Law 4: no counter is above the cap that the contract of any of its uses gives it."""
-    after = {
-        (bytes(row.counter), bytes(row.use_id)): row.after
+    """Law 4: no use moves a counter beyond the cap that its contract gives it.
+
+    A later version may have a lower cap than was taken before: that stays, and its uses move the counter no further.
+    """
+    moves = {
+        (bytes(row.counter), bytes(row.use_id)): (row.before, row.after)
         for row in conn.execute(select(use_counter).where(use_counter.c.community == community))
     }
     found = []
@@ -151,8 +154,8 @@ def _caps(conn: Connection, community: str) -> list[str]:
         contract = versions_of(conn, bytes(row.chain))[bytes(row.contract)].contract
         scope = counter_scope(bytes(row.chain), Kind(row.kind))
         for one in counters_of(contract, scope, usage_of(row)):
-            value = after.get((one.key, bytes(row.use_id)), 0)
-            if one.cap is not None and value > one.cap:
+            before, value = moves.get((one.key, bytes(row.use_id)), (0, 0))
+            if one.cap is not None and value > max(one.cap, before):
                 found.append(f"{community}: counter {one.key.hex()} is {value}, its cap {one.cap}")
     return found
 

@@ -101,11 +101,12 @@ class Loan:
 
     @property
     def left(self) -> int:
-        return self.cap - self.repaid
+        """Nothing where a later version has a lower cap than was repaid before."""
+        return max(0, self.cap - self.repaid)
 
     @property
     def percent(self) -> int:
-        return self.repaid * 100 // self.cap if self.cap else 100
+        return min(100, self.repaid * 100 // self.cap) if self.cap else 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from tallystick_protocol.money.intervals import Cut, Point, cut
 from tallystick_protocol.money.plan import Plan, plan_of
 from tallystick_protocol.money.price import capped
 from tallystick_protocol.money.rating import Usage, UsageForm
+from tallystick_protocol.money.waterfall import SplitCounter
 from tallystick_protocol.part import Segment
 from tallystick_protocol.settled_use import Replaced, Slice, Use
 from tallystick_protocol.verify import words
@@ -211,12 +212,20 @@ def _check_counter(case: Case, account: Account, group: list[Use], counter: Coun
 
 
 def _check_caps(account: Account, uses: list[Use], counters: dict[H32, Counter]) -> None:
-    """A counter of the split never passes its cap, and falls only where uses are corrected."""
+    """A counter of the split never passes its cap, and falls only where uses are corrected.
+
+    Where versions differ the highest cap counts; what stood above a later, lower one before stays, and moves no more.
+    """
     corrected = any(use.replaces is not None for use in uses)
+    rules: dict[H32, list[SplitCounter]] = {}
     for use in uses:
         plan = plan_of(account.versions[use.version].contract, account.chain)
         split = use.counters[len(use.counters) - len(plan.waterfall.counters) :]
         for (key, _), rule in zip(split, plan.waterfall.counters, strict=False):
-            found = counters[key]
-            fits = (corrected or found.opening <= found.closing) and (rule.cap is None or found.closing <= rule.cap)
-            ensure(fits, account.name, f"moves the counter {rule.name!r} backwards or past its cap")
+            rules.setdefault(key, []).append(rule)
+    for key, mine in rules.items():
+        found = counters[key]
+        caps = [rule.cap for rule in mine if rule.cap is not None]
+        within = len(caps) < len(mine) or found.closing <= max(*caps, found.opening)
+        fits = (corrected or found.opening <= found.closing) and within
+        ensure(fits, account.name, f"moves the counter {mine[0].name!r} backwards or past its cap")
