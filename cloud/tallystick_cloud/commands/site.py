@@ -12,6 +12,7 @@ from tallystick_cloud.assets import store as assets
 from tallystick_cloud.assets.model import NewSite
 from tallystick_cloud.commands.claim_files import claim_files
 from tallystick_cloud.commands.common import Commands, command, community_of, group, opened
+from tallystick_cloud.contracts.fitting import check_plan
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.gateways import claims
 from tallystick_cloud.ports import Entropy
@@ -57,5 +58,6 @@ def _add(conn: Connection, community: str, site: TownSite, entropy: Entropy, now
             raise BadInput(f"channel {channel.number}, asset", f"{channel.asset!r} is not an asset of {community}")
     row = NewSite(site.id, site.name, site.address, site.latitude_e7, site.longitude_e7, site.plan)
     if not assets.has_site(conn, community, site.id):
+        check_plan(conn, community, site.id, site.plan, now_ms)
         assets.insert_site(conn, community, row, now_ms)
     return claims.issue(conn, community, site.id, entropy, now_ms)

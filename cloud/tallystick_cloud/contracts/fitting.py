@@ -9,16 +9,19 @@ from fractions import Fraction
 
 from sqlalchemy import Connection, select
 from tallystick_protocol.errors import BadValue
-from tallystick_protocol.money.contract import DAY_MS, AssetTerms, Contract, ContractState
+from tallystick_protocol.money.contract import DAY_MS, AssetTerms, Contract, ContractState, version_at
 from tallystick_protocol.money.tariff import Form, Tariff
 from tallystick_protocol.money.units import counts_per
 
-from tallystick_cloud.assets.model import PlannedChannel, plan_from_json
+from tallystick_cloud.assets.model import Plan, PlannedChannel, plan_from_json
 from tallystick_cloud.assets.store import asset_ids
+from tallystick_cloud.errors import BadInput
 from tallystick_cloud.schema import community as communities
 from tallystick_cloud.schema import meter, site
 
 from .errors import ContractRefused
+from .model import Version
+from .store import book
 
 ENERGY_UNITS = frozenset({"Wh", "kWh", "MWh"})  # what the law on measuring instruments wants an approved meter for
 AWAY_DAYS_MAX = 3660  # a contract that begins ten years from now, or began then, has a wrong digit in its year
@@ -98,7 +101,7 @@ def _counts_alike(tariff: Tariff, planned: PlannedChannel) -> bool:
 
 def check_meters(conn: Connection, community: str, contract: Contract, now_ms: int) -> None:
     """A live price per kWh needs approved and verified meters; refuse with the meter's name."""
-    if contract.tariff.form is not Form.INTERVAL or contract.tariff.count_unit not in ENERGY_UNITS:
+    if not _needs_approval(contract):
         return
     assets = [terms.asset for terms in contract.assets]
     rows = conn.execute(
@@ -111,6 +114,44 @@ def check_meters(conn: Connection, community: str, contract: Contract, now_ms: i
             raise ContractRefused("contract.assets", f"meter {name!r} has no type approval; use state = shadow")
         if until_ms is not None and until_ms < now_ms:
             raise ContractRefused("contract.assets", f"meter {name!r} is past its verification; have it verified")
+
+
+def check_plan(conn: Connection, community: str, site_id: str, plan: Plan, now_ms: int) -> None:
+    """The same from the other side: meters that come to an asset after its price per kWh went live.
+
+    Raises BadInput naming site, channel and field.
+    """
+    priced = {
+        (terms.asset, terms.quantity): version.contract.name
+        for version in _from_now_on(book(conn, community).versions, now_ms)
+        if version.live and _needs_approval(version.contract)
+        for terms in version.contract.assets
+    }
+    for planned in plan.channels:
+        name = priced.get((planned.asset, planned.quantity))
+        if name is None:
+            continue
+        at = f"site {site_id!r}, channel {planned.number}"
+        why = f"{name!r} is live and charges {planned.asset!r} by energy"
+        if planned.type_approval is None:
+            step = "write the meter's approval, or put the contract in shadow first"
+            raise BadInput(f"{at}, type_approval", f"is missing; {why}: {step}")
+        if planned.verified_until_ms is not None and planned.verified_until_ms < now_ms:
+            step = "have the meter verified and write the new date, or put the contract in shadow first"
+            raise BadInput(f"{at}, verified_until_ms", f"is over; {why}: {step}")
+
+
+def _needs_approval(contract: Contract) -> bool:
+    return contract.tariff.form is Form.INTERVAL and contract.tariff.count_unit in ENERGY_UNITS
+
+
+def _from_now_on(versions: Sequence[Version], now_ms: int) -> Iterable[Version]:
+    """Of each contract the version that holds now, and those to come."""
+    chains: dict[bytes, list[Contract]] = {}
+    for one in versions:
+        chains.setdefault(one.chain, []).append(one.contract)
+    holding = {id(version_at(contracts, now_ms)) for contracts in chains.values()}
+    return (one for one in versions if id(one.contract) in holding or one.contract.effective_from_ms > now_ms)
 
 
 def _meant(name: str, known: Iterable[str], otherwise: str) -> str:

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
-from support.books import ENERGY, TOWN, WASHES, open_books
+from support.books import ENERGY, T0, TOWN, WASHES, Books, open_books
+from support.uploads import Randomness
 from tallystick_cloud import schema
+from tallystick_cloud.commands import site as site_command
 from tallystick_cloud.errors import BadInput, CloudError
-from tallystick_cloud.town.toml import load_town
+from tallystick_cloud.town.toml import load_site, load_town
 
 
 def test_town_becomes_parties_assets_sites_and_live_contracts() -> None:
@@ -79,3 +81,43 @@ def test_meter_past_its_verification_bills_nothing_live() -> None:
     town = TOWN.replace('type_approval = "DE-1"', 'type_approval = "DE-1"\nverified_until_ms = 1000')
     with pytest.raises(CloudError, match="past its verification"):
         open_books(town=town)
+
+
+ATTIC = """\
+version = 1
+[site]
+id = "attic"
+name = "Attic"
+[[site.channel]]
+number = 1
+meter = "m-attic"
+asset = "flat"
+quantity = "1-0:1.8.0"
+unit = "Wh"
+form = "interval"
+profile = "test"
+"""
+
+
+def test_a_meter_that_comes_after_the_live_price_per_kilowatt_hour_needs_approval_too(tmp_path: Path) -> None:
+    def add(books: Books, more: str = "", text: str = ATTIC) -> str:
+        (tmp_path / "attic.toml").write_text(text + more)
+        site = load_site(tmp_path / "attic.toml")
+        return str(books.run(site_command._add, "lindenhof", site, Randomness(site.id), T0))
+
+    books = open_books()
+    before = books.dump()
+    words = "site 'attic', channel 1, type_approval: is missing; 'Energy' is live and charges 'flat' by energy"
+    with pytest.raises(BadInput, match=words):
+        add(books)
+    with pytest.raises(BadInput, match="channel 1, verified_until_ms: is over; 'Energy' is live"):
+        add(books, f'type_approval = "DE-2"\nverified_until_ms = {T0 - 1}\n')
+    assert books.dump() == before
+    other = ATTIC.replace("1-0:1.8.0", "1-0:2.8.0")  # what no contract prices
+    assert add(books, text=other.replace("attic", "loft"))
+    assert add(books, f'type_approval = "DE-2"\nverified_until_ms = {T0}\n')
+    books.database.close()
+    shadow = TOWN.replace('file = "energy.toml"\nstate = "live"', 'file = "energy.toml"\nstate = "shadow"')
+    books = open_books(town=shadow)
+    assert add(books)
+    books.database.close()
