@@ -132,11 +132,16 @@ def gateway_application(setup: Setup, table: RouteTable) -> web.Application:
 
 async def run(setup: Setup) -> None:
     """Serve until SIGTERM or SIGINT; both ports are closed, streams ended and tasks gone when this returns."""
+    await serve_until(setup, told_to_end())
+
+
+def told_to_end() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve_until(setup, stop)
+    return stop
 
 
 async def serve_until(setup: Setup, stop: asyncio.Event) -> None:

@@ -9,13 +9,13 @@ import logging
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tallystick_cloud.app import Addresses, Setup, Task, run
+from tallystick_cloud.app import Addresses, Setup, Task, run, told_to_end
 from tallystick_cloud.bank.api import bank_routes
 from tallystick_cloud.checkpoints import CheckpointKeeper
 from tallystick_cloud.city.live import Hub
-from tallystick_cloud.clock import real_utc
+from tallystick_cloud.clock import SystemClock, real_utc
 from tallystick_cloud.commands import quarantine
-from tallystick_cloud.commands.common import Commands, Options, command, opened, port
+from tallystick_cloud.commands.common import Commands, Options, command, home_of, opened, port
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
 from tallystick_cloud.debits.api import debit_routes
@@ -37,6 +37,7 @@ from tallystick_cloud.payouts.api import payout_routes
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.settlement.api import settlement_routes
 from tallystick_cloud.uplink import Uplink
+from tallystick_cloud.waiting import until_there
 
 PORT, GATEWAY_PORT = 8080, 8443
 
@@ -62,6 +63,8 @@ def add(commands: Commands) -> None:
 
 def serve(parsed: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if not asyncio.run(_wait(parsed)):
+        return 0
     options = opened(parsed)
     try:
         options.database.write_now(upgrade)
@@ -71,6 +74,15 @@ def serve(parsed: argparse.Namespace) -> int:
     finally:
         options.database.close()
     return 0
+
+
+async def _wait(parsed: argparse.Namespace) -> bool:
+    """False when told to end before the database was there."""
+    database = home_of(parsed).database()
+    try:
+        return await until_there(database, Pages(SystemClock(), is_demo=parsed.demo), parsed.port, told_to_end())
+    finally:
+        database.close()
 
 
 async def _serve(parsed: argparse.Namespace, options: Options) -> None:

@@ -108,6 +108,13 @@ class Busy(Problem):
     next_step = "Try again in a few seconds."
 
 
+class NotReady(Problem):
+    """The server has just started and waits for its database."""
+
+    status, code, title = 503, "not-ready", "Not ready yet"
+    next_step = "Wait a little and load the page again; the server goes on by itself as soon as the database answers."
+
+
 class Broken(Problem):
     """Our fault; the cause is in the server's log under the reference given."""
 
