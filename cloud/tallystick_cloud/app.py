@@ -19,6 +19,7 @@ from tallystick_cloud.city.pages import city_routes
 from tallystick_cloud.city.watch import ContactWatch
 from tallystick_cloud.clock import real_utc_ms
 from tallystick_cloud.contracts.pages import contract_pages
+from tallystick_cloud.costs.pages import bill_pages
 from tallystick_cloud.db import Database
 from tallystick_cloud.debits.pages import debit_pages
 from tallystick_cloud.disputes.pages import dispute_pages
@@ -90,6 +91,7 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(dispute_pages(setup.database, setup.pages, setup.clock))
     table.include(debit_pages(setup.database, setup.pages, setup.clock))
     table.include(pool_pages(setup.database, setup.pages, setup.clock))
+    table.include(bill_pages(setup.database, setup.pages, setup.clock))
     table.include(use_routes(setup.database, setup.pages, setup.clock))
     if setup.claims is not None:
         table.include(claim_pages(setup.database, setup.pages, setup.clock, setup.claims))

@@ -25,6 +25,8 @@ from tallystick_cloud.app import Addresses, Setup, run
 from tallystick_cloud.city.live import Hub
 from tallystick_cloud.clock import real_utc, real_utc_ms
 from tallystick_cloud.commands.serve import domain_routes
+from tallystick_cloud.costs import service as costs
+from tallystick_cloud.costs.service import Asked
 from tallystick_cloud.db import sqlite_url
 from tallystick_cloud.debits import mandates
 from tallystick_cloud.debits import service as debits
@@ -32,9 +34,11 @@ from tallystick_cloud.debits.mandate import NewMandate
 from tallystick_cloud.disputes import service as disputes
 from tallystick_cloud.gateways.pages import ClaimDesk
 from tallystick_cloud.http.pages import Pages
+from tallystick_cloud.parties.store import ids_by_name
 from tallystick_cloud.payouts.pain import BankParty
 from tallystick_cloud.payouts.service import Proposal
 from tallystick_cloud.uplink import Uplink
+from tallystick_protocol.money.toml_cost import load_cost
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
@@ -122,6 +126,32 @@ def collect(world: World) -> None:
     database.write_now(debits.reject, world.community, 1, ids["Coop"], NOW)
 
 
+FLATS = "".join(f'[[asset]]\nid = "flat-{one}"\nname = "Flat {one}"\nkind = "flat"\n' for one in "abc")
+STAIRS = """\
+version = 1
+[cost]
+name = "Stairs and roof"
+community = "cer"
+collector = "CER"
+decision_ref = "owners' meeting of 2025-11-14, item 3"
+[[cost.key]]
+portion = "60 %"
+by = "area"
+[[cost.key]]
+portion = "40 %"
+by = "people"
+[bill]
+id = "stairs 2025"
+amount = 345.67
+first_day = 2025-01-01
+last_day = 2025-12-31
+""" + "".join(
+    f'[[flat]]\nasset = "flat-{one}"\nowner = "School"\narea = {area}\n'
+    f'[[flat.lives]]\nname = "{name}"\npeople = {people}\n'
+    for one, area, name, people in (("a", 62.5, "Anna", 2), ("b", 71.25, "Carla", 1), ("c", 58, "Bakery", 3))
+)
+
+
 def serve_money(folder: Path) -> None:
     world = open_money(sqlite_url(folder))
     dispute(world)
@@ -134,7 +164,9 @@ def serve_money(folder: Path) -> None:
 
 
 def serve_pool(folder: Path) -> None:
-    world = open_sunny(sqlite_url(folder))
+    world = open_sunny(sqlite_url(folder), more=FLATS)
+    database, ids = world.books.database, world.books.database.read_now(ids_by_name, "cer")
+    database.write_now(costs.bill, "cer", Asked(load_cost(STAIRS), STAIRS, ids["CER"]), world.now_ms)
     asyncio.run(run(setup_of(world, now_ms=world.now_ms)))
     world.books.database.close()
 

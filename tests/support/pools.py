@@ -251,9 +251,9 @@ def sunny_day(day: str = "2026-01-02", hours: int = 24) -> str:
     return "\n".join(rows) + "\n"
 
 
-def open_sunny(url: str = "sqlite://", hours: int = 22) -> Community:
+def open_sunny(url: str = "sqlite://", hours: int = 22, more: str = "") -> Community:
     """A community whose grid operator has sent one day, of which the last hours are missing; the month is closed."""
-    cer = open_community(url, toml(ABOVE))
+    cer = open_community(url, toml(ABOVE), more=more)
     cer.upload(sunny_day(hours=hours))
     cer.prices("start,price\n" + "".join(f"2026-01-02T{hour:02d}:00,{100 + hour}\n" for hour in range(24)))
     cer.close()

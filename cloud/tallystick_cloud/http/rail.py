@@ -41,6 +41,7 @@ LINKS = (
     RailLink("/disputes", N_("Disputes"), "i-dispute", "d", READERS),
     RailLink("/payouts", N_("Payouts and bank"), "i-bank", "p", TREASURY),
     RailLink("/debits", N_("Direct debits"), "i-debit", "b", TREASURY),
+    RailLink("/bills", N_("Shared bills"), "i-bill", "h", TREASURY),
     RailLink("/find", N_("Find"), "i-find", "f", SIGHT),
 )
 
