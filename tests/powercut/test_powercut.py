@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 IMAGES = 400
+WEAK_IMAGES = 150
 
 
 def powercut_module() -> ModuleType:
@@ -31,7 +32,6 @@ def test_no_power_cut_takes_what_was_acknowledged() -> None:
 
 
 def test_the_same_cuts_find_losses_when_the_journal_only_promises_normal() -> None:
-    seed = secrets.token_hex(4)
-    outcome = powercut_module().run(IMAGES, seed, "NORMAL")
+    outcome = powercut_module().run(WEAK_IMAGES, "weak", "NORMAL")  # that it can fail is no matter of luck: one seed
     lost = sum(count for text, count in outcome.amiss.items() if "lost" in text)
-    assert lost > IMAGES // 20, f"seed {seed}: {dict(outcome.amiss)}"
+    assert lost > WEAK_IMAGES // 20, dict(outcome.amiss)
