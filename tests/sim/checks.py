@@ -291,7 +291,7 @@ def _arrived(conn: Connection, gateway: Gateway, sealed_ms: int, wrong: Wrong) -
         for segment in part.segments:
             found.update((part.channel, segment.at.boot, each.uptime_ms) for each in segment.readings())
     for name, channel in ((f"house-{gateway.name}", HOUSE), (f"washer-{gateway.name}", WASHER)):
-        for t_ms, _, reading, kept_ms in cellar.seen[name].kept:
+        for t_ms, _, reading, _, kept_ms in cellar.seen[name].kept:
             if reading is None or kept_ms > sealed_ms or any(made <= kept_ms <= back for made, back in cellar.restores):
                 continue
             times = found[channel, *reading]
@@ -309,7 +309,8 @@ def _seam_loss(cellar: Cellar, register: Register, seen: Seen) -> int:
     """What was used between the last reading that is still on a disk before a seam and the first sample after it.
 
     A reading on a card that an older copy replaced is gone, also when that card had told the books of it; a rise that
-    still waited for company (metering.counter) has no reading, and nobody can say any more whether it was right.
+    still waited for company (docs/adr/0605) has no reading, and nobody can say any more whether it was right. Only
+    after an outage of unknown length is there anything that waits.
     """
     lost = 0
     for seam in register.seams:
@@ -318,7 +319,7 @@ def _seam_loss(cellar: Cellar, register: Register, seen: Seen) -> int:
             if made_ms <= end + DAY_MS and back_ms >= begin:  # the copy may have forgotten the seam
                 begin, end = min(begin, made_ms), max(end, back_ms)
         kept = [one for one in seen.kept if not any(made < one.kept_ms < back for made, back in cellar.restores)]
-        before = [one.wh for one in kept if one.t_ms < begin and one.reading is not None]
+        before = [one.wh for one in kept if one.t_ms < begin and (one.reading is not None or not one.may_wait)]
         after = [one.wh for one in seen.kept if one.t_ms >= end]
         lost += (after[0] if after else register.truth_wh) - (before[-1] if before else 0)
     return lost

@@ -62,7 +62,7 @@ class Gateway:
         self.wire = Wire(self.gid, self.name, mqtt, server, rates, Random(chance.random()), trace, context)
         self.has_rtc = chance.random() < 0.6
         self._entropy = RandomBytes(Random(chance.random()))
-        self._clock_skew_ms = 0
+        self._clock_skew_ms, self._was_stepped = 0, False
         self.clock: GatewayClock | None = None
         self.machine: Machine | None = None
         self.core: Core | None = None
@@ -140,7 +140,7 @@ class Gateway:
         core.on_kept = self._on_kept
         try:
             core.enrolled(self._known)
-            driver = CellarDriver(self.cellar, self._true, clock, core.desk, rates.poll_ms, self.glitch, self._chance)
+            driver = CellarDriver(self.cellar, self._true, clock, core, rates.poll_ms, self.glitch, self._chance)
             agent = Agent(
                 core, [("line", driver)], clock, Pace(rates.flush_ms, rates.seal_every_ms, rates.heartbeat_ms)
             )
@@ -180,15 +180,15 @@ class Gateway:
 
     def step_clock(self, offset_ms: int) -> None:
         """Somebody sets the clock wrong, or right again."""
-        self._clock_skew_ms = offset_ms
+        self._clock_skew_ms, self._was_stepped = offset_ms, True
         if self.clock is not None and self.clock.quality().name == "S":
             self.clock.set(offset_ms)
             self._trace.tell(self.name, "clock-step", f"{offset_ms / 1000:+.0f} s")
 
     def _new_clock(self) -> GatewayClock:
         if self.has_rtc or self.lives == 1:
-            return GatewayClock(self._true, self._clock_skew_ms, is_set=True)
-        clock = GatewayClock(self._true, WOKE_MS - self._true.utc_ms(), is_set=False)
+            return GatewayClock(self._true, self._clock_skew_ms, True, self._was_stepped)
+        clock = GatewayClock(self._true, WOKE_MS - self._true.utc_ms(), False, self._was_stepped)
         wait_s = 5.0 if self.calm else self._chance.expovariate(1 / self._rates.clock_set_after_s)
         asyncio.get_running_loop().call_later(wait_s, lambda: clock.set(self._clock_skew_ms))
         return clock

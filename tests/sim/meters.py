@@ -8,7 +8,7 @@ from random import Random
 from typing import NamedTuple
 
 from sim.clocks import GatewayClock, TrueTime
-from tallystick_edge.desk import Desk
+from tallystick_edge.core import Core
 from tallystick_edge.metering.counter import CounterRule
 from tallystick_edge.plan import CounterPlan, MeterPlan, Scale, WashPlan
 from tallystick_edge.ports import Sink
@@ -109,12 +109,13 @@ class Washer:
 
 
 class Kept(NamedTuple):
-    """One sample: when, the truth in Wh, (boot, uptime) of the reading that the gateway made of it, if any, and since
-    when it is on the disk."""
+    """One sample: when, the truth in Wh, (boot, uptime) of the reading that the gateway made of it, if any, whether it
+    may wait for company instead (docs/adr/0605), and since when it is on the disk."""
 
     t_ms: int
     wh: int
     reading: tuple[bytes, int] | None
+    may_wait: bool
     kept_ms: int = 0
 
 
@@ -189,10 +190,10 @@ class CellarDriver:
     """The Driver port: polls both meters, and now and then gives a wrong value or none, as lines do."""
 
     def __init__(
-        self, cellar: Cellar, true: TrueTime, clock: GatewayClock, desk: Desk, every_ms: int, glitch: float,
+        self, cellar: Cellar, true: TrueTime, clock: GatewayClock, core: Core, every_ms: int, glitch: float,
         chance: Random,
     ) -> None:  # fmt: skip
-        self._cellar, self._true, self._clock, self._desk = cellar, true, clock, desk
+        self._cellar, self._true, self._clock, self._core = cellar, true, clock, core
         self._every_ms, self._glitch, self._chance = every_ms, glitch, chance
         self._glitched = False
 
@@ -223,6 +224,8 @@ class CellarDriver:
         uptime_ms, utc_ms = self._clock.uptime_ms(), self._clock.utc_ms()
         sink.sample(Sample(name, uptime_ms, utc_ms, values, register.serial, MeterState.OK))
         if not glitch:
-            last = self._desk.channels[channel].at if channel in self._desk.channels else None
-            reading = (last.boot, uptime_ms) if last is not None and last.uptime_ms == uptime_ms else None
-            self._cellar.seen[name].given.append(Kept(self._true.elapsed_ms(), register.truth_wh, reading))
+            state, now = self._core.desk.channels.get(channel), (self._core.boot, uptime_ms)
+            last = None if state is None or state.at is None else (state.at.boot, state.at.uptime_ms)
+            reading = now if last == now else None
+            given = Kept(self._true.elapsed_ms(), register.truth_wh, reading, self._clock.hides_outages)
+            self._cellar.seen[name].given.append(given)
