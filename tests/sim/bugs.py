@@ -55,13 +55,14 @@ def planted(name: str | None) -> Iterator[None]:
 
 
 def _sent_before_durable(patches: Patches) -> None:
-    """A sealed batch is committed by whatever commits next; until then it is sent from memory."""
+    """A sealed batch is on the disk with whatever is committed next; until then it is sent from memory."""
 
     def make(real: Any) -> Any:
         def seal(self: Journal, *args: Any) -> None:
             db = self._db
             assert isinstance(db, store.CardConnection)
-            db.late_commit = True
+            assert db.disk is not None
+            db.disk.commit_late()
             real(self, *args)
 
         return seal

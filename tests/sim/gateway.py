@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from contextvars import Context
 from pathlib import Path
 from random import Random
@@ -91,14 +91,15 @@ class Gateway:
 
     async def restore_later(self) -> None:
         """Copy the card now, put the copy back after a while: what a person with a backup does."""
-        made_ms, image = self._true.elapsed_ms(), self.disk.copy()
-        await asyncio.sleep(self._chance.expovariate(1 / self._chance.choice((120, 900))))
-        if self.calm:
-            return
-        while self.machine is not None:
-            self.machine.die()
-            await asyncio.sleep(0)
-        self.disk.put_back(image)
+        made_ms = self._true.elapsed_ms()
+        with closing(self.disk.copy()) as image:
+            await asyncio.sleep(self._chance.expovariate(1 / self._chance.choice((120, 900))))
+            if self.calm:
+                return
+            while self.machine is not None:
+                self.machine.die()
+                await asyncio.sleep(0)
+            self.disk.put_back(image)
         if self._chance.random() < 0.5:  # whoever puts a card back often does it where nothing else works either
             self.wire.hole = True
             asyncio.get_running_loop().call_later(self._chance.expovariate(1 / 600), self._hole_ends)

@@ -1,15 +1,16 @@
-"""A gateway's disk: the real journal on real SQLite; commits fail, or fail but happened, and the power goes.
-What SQLite was told not to sync (`synchronous` below FULL) is lost with the power, as on a real card."""
+"""A gateway's disk: the real journal on real SQLite in memory; commits fail, or fail but happened, and the power goes.
+What SQLite was told not to sync (`synchronous` below FULL) is lost with the power, as on a real card. How files and
+their logs survive power cuts is shown by `tests/powercut`."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from sim.machine import Machine
 from sim.rates import Rates
@@ -18,9 +19,13 @@ from tallystick_edge.journal_schema import prepare
 from tallystick_edge.room import StoreLimits
 
 FULL = 2  # what `PRAGMA synchronous` answers when every commit is synced
+T = TypeVar("T", bound=sqlite3.Connection)
 UNSYNCED_COMMITS = 40  # how long a log that nobody syncs may stay in memory
 FREE_BYTES = 1 << 33
 WRITES = ("INSERT", "UPDATE", "DELETE")
+TO_WAL = "PRAGMA journal_mode = WAL"
+EARLY_OF = 4  # of so many flushes on a full disk one is refused at its first write, the others as they begin
+_numbers = count(1)
 
 
 class Disk:
@@ -34,8 +39,12 @@ class Disk:
         self.tell: Callable[[str, str], None] = lambda what, detail: None
         self.on_final: Callable[[int, int, bytes], None] = lambda epoch, seq, digest: None
         self._machine = Machine("none")
-        self._synced = path.with_suffix(".synced")
+        self._address = f"file:/{next(_numbers)}?vfs=memdb"  # shared by all connections of this process
+        self._card = self._connect(sqlite3.Connection)  # it is there as long as one of them is open
+        self._synced: sqlite3.Connection | None = None
         self._unsynced = 0
+        self._late_commits = 0
+        self._refused = 0
         self._open: list[CardConnection] = []
 
     def plug(self, machine: Machine) -> None:
@@ -46,34 +55,37 @@ class Disk:
         for connection in self._open:
             connection.really_close()
         self._open.clear()
-        if self._synced.exists():
-            self._replace(self._synced)
-        self._unsynced = 0
+        if self._synced is not None:
+            self._synced.backup(self._card)
+        self._unsynced = self._late_commits = 0
 
-    def copy(self) -> Path:
-        """An image of the card as it is now."""
-        target = self.path.with_suffix(".copy")
-        self._image(target)
-        return target
+    def throw_away(self) -> None:
+        """The world is over."""
+        self.unplug()
+        for connection in (self._card, self._synced):
+            if connection is not None:
+                connection.close()
 
-    def put_back(self, image: Path) -> None:
+    def copy(self) -> sqlite3.Connection:
+        """An image of the card as it is now, for whoever closes it."""
+        image = sqlite3.connect(":memory:")
+        self._card.backup(image)
+        return image
+
+    def commit_late(self) -> None:
+        """For a planted bug: what the next commit writes is lost with the power until there was another one."""
+        if self._synced is None:
+            self._synced = self.copy()
+        self._late_commits = 2
+
+    def put_back(self, image: sqlite3.Connection) -> None:
         """The card holds `image` from now on; no machine may be on."""
-        self._replace(image)
-        self._synced.unlink(missing_ok=True)
+        image.backup(self._card)
+        if self._synced is not None:
+            image.backup(self._synced)
 
-    def _image(self, target: Path) -> None:
-        target.unlink(missing_ok=True)
-        source, copy = sqlite3.connect(self.path), sqlite3.connect(target)
-        try:
-            source.backup(copy)
-        finally:
-            source.close()
-            copy.close()
-
-    def _replace(self, image: Path) -> None:
-        for suffix in ("-wal", "-shm"):
-            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
-        shutil.copy(image, self.path)
+    def _connect(self, kind: type[T]) -> T:
+        return sqlite3.connect(self._address, uri=True, isolation_level=None, factory=kind)
 
     def limits(self) -> StoreLimits:
         """What the agent may know of the disk's room."""
@@ -82,21 +94,27 @@ class Disk:
     def open(self, path: Path, first_prev: bytes) -> Journal:
         """What Core calls to open its journal."""
         self._machine.alive()
-        connection = sqlite3.connect(path, isolation_level=None, factory=CardConnection)
+        connection = self._connect(CardConnection)
         self._open.append(connection)
         prepare(connection, path, first_prev)
         connection.is_synced = connection.execute("PRAGMA synchronous").fetchone()[0] >= FULL
         connection.disk, connection.machine = self, self._machine
-        if not connection.is_synced and not self._synced.exists():
-            self._image(self._synced)
+        if not connection.is_synced and self._synced is None:
+            self._synced = self.copy()
         return CardJournal(connection)
 
     # --- told by the connection ----------------------------------------------------------------------------------
 
+    def before_flush(self) -> None:
+        """A full disk says so before anything was encoded for it, but for every fourth time."""
+        self._refused += self.full
+        if self.full and self._refused % EARLY_OF:
+            raise _full()
+
     def before_write(self, machine: Machine) -> None:
         machine.alive()
         if self.full:
-            raise _error("database or disk is full", sqlite3.SQLITE_FULL)
+            raise _full()
 
     def commit(self, machine: Machine, really: Callable[[], Any], flushing: bool) -> Any:
         """One commit and its fate."""
@@ -110,6 +128,10 @@ class Disk:
                 self.tell("commit-fails", "")
                 raise _error("disk I/O error", sqlite3.SQLITE_IOERR)
         done = really()
+        if self._late_commits:
+            self._late_commits -= 1
+            if not self._late_commits:
+                self._all_synced()
         if flushing:
             self._on_kept()
         if not self.calm:
@@ -125,7 +147,12 @@ class Disk:
         self._unsynced += 1
         if self._unsynced >= UNSYNCED_COMMITS:
             self._unsynced = 0
-            self._image(self._synced)
+            self._all_synced()
+
+    def _all_synced(self) -> None:
+        """Whatever was committed stays when the power goes."""
+        if self._synced is not None:
+            self._card.backup(self._synced)
 
 
 class CardConnection(sqlite3.Connection):
@@ -135,17 +162,11 @@ class CardConnection(sqlite3.Connection):
     machine: Machine | None = None
     is_synced = True
     flushing = False
-    late_commit = False  # a planted bug: the next commit only begins, the one after it ends it
     _wrote = False
 
     def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:  # type: ignore[override]
         if self.disk is None or self.machine is None:
-            return super().execute(sql, *parameters)
-        if self.late_commit and sql == "COMMIT":
-            return super().execute("SELECT 1")
-        if self.late_commit and sql == "BEGIN IMMEDIATE":
-            self.late_commit = False
-            self.execute("COMMIT")
+            return super().execute("SELECT 'wal'" if sql == TO_WAL else sql, *parameters)
         if sql == "COMMIT" and self._wrote:
             self._wrote = False
             done = self.disk.commit(self.machine, lambda: super(CardConnection, self).execute(sql), self.flushing)
@@ -153,6 +174,8 @@ class CardConnection(sqlite3.Connection):
                 self.disk.committed_unsynced()
             return done  # type: ignore[no-any-return]
         self.machine.alive()
+        if sql == "BEGIN IMMEDIATE" and self.flushing:
+            self.disk.before_flush()
         if sql == "ROLLBACK":
             self._wrote = False
         if sql.startswith(WRITES):
@@ -201,10 +224,20 @@ class CardJournal(Journal):
                     disk.on_final(epoch, seq, digest)
         return done
 
+    def used_bytes(self) -> int:
+        """Nothing that counts: in a few hours nobody comes near the limit of a journal, and each flush asks."""
+        if self._card.machine is not None:
+            self._card.machine.alive()
+        return 0
+
     @property
     def _card(self) -> CardConnection:
         assert isinstance(self._db, CardConnection)
         return self._db
+
+
+def _full() -> sqlite3.OperationalError:
+    return _error("database or disk is full", sqlite3.SQLITE_FULL)
 
 
 def _error(text: str, code: int) -> sqlite3.OperationalError:

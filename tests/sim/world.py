@@ -254,8 +254,12 @@ def play(seed: int, show: Callable[[str], None] | None = None) -> Verdict:
         with tempfile.TemporaryDirectory(prefix="tallystick-sim-", dir=memory_folder()) as folder:
             world = World(loop, seed, Path(folder), show)
             worlds.append(world)
-            with _listening(world.trace), remembering():
-                return await world.play()
+            try:
+                with _listening(world.trace), remembering():
+                    return await world.play()
+            finally:
+                for gateway in world.gateways:
+                    gateway.disk.throw_away()
 
     try:
         return run(main, Chance(seed).stream("order"))
