@@ -126,13 +126,16 @@ class Agent:
         """Until the next group commit, or until something urgent came. Commits are due at multiples of their interval,
         whatever the last one took: so no interval holds more than its own share of what is polled."""
         wait_ms = self._pace.flush_ms - self._clock.uptime_ms() % self._pace.flush_ms
-        waits = (self._clock.sleep_ms(wait_ms), self._changed.wait())
-        tasks = [asyncio.ensure_future(each) for each in waits]
+        nap = asyncio.ensure_future(self._clock.sleep_ms(wait_ms))
+        nap.add_done_callback(self._nap_ended)
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await self._changed.wait()
         finally:
-            for task in tasks:
-                task.cancel()
+            nap.cancel()
+
+    def _nap_ended(self, nap: asyncio.Future[None]) -> None:
+        if not nap.cancelled():
+            self._changed.set()
 
     async def _seal(self) -> None:
         core, pace = self._core, self._pace
