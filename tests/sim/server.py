@@ -4,6 +4,7 @@ It may die before a commit or between a commit and the receipt; what it answers 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
@@ -44,6 +45,15 @@ def engine() -> Engine:
     return engine_of("sqlite://")
 
 
+@cache
+def books() -> sqlite3.Connection:
+    """The one connection of that engine, for whoever needs no statement built. No transaction is open between steps."""
+    with engine().connect() as conn:
+        found = conn.connection.driver_connection
+    assert isinstance(found, sqlite3.Connection)
+    return found
+
+
 class InlineDatabase(Database):
     """The same two calls without threads, and with the faults of a process that may die at its commit."""
 
@@ -81,8 +91,7 @@ class Server:
         self.receipts: dict[tuple[bytes, int, int], bytes] = {}
         self.notes: list[tuple[int, bytes]] = []
         self.on_death: Callable[[], None] = lambda: None
-        with engine().connect() as conn:
-            conn.connection.driver_connection.deserialize(town.image)  # type: ignore[union-attr]
+        books().deserialize(town.image)
         self.database = InlineDatabase(self)
         self.boot()
 
@@ -143,9 +152,8 @@ class Server:
 
     def holds(self, gid: bytes, epoch: int, seq: int, digest: bytes) -> bool:
         """Whether the committed books hold this batch."""
-        with engine().connect() as conn:
-            found = conn.exec_driver_sql("SELECT gid, epoch, seq FROM batch WHERE hash = ?", (digest,))
-            return (gid, epoch, seq) in [(bytes(g), e, s) for g, e, s in found]
+        found = books().execute("SELECT gid, epoch, seq FROM batch WHERE hash = ?", (digest,)).fetchall()
+        return (gid, epoch, seq) in found
 
     async def checkpoint(self) -> None:
         """Sign the log's head; a witness keeps what it saw."""
