@@ -23,9 +23,9 @@ million:
 crash:
 	@python3 run.py crash CYCLES=$(or $(CYCLES),100) $(ARGS)
 
-# make sim SEEDS=10000 ARGS="--data DIR", make sim BUGS=1
+# make sim SEEDS=10000 ARGS="--data DIR", make sim FRESH=1, make sim BUGS=1 ARGS="--data DIR"
 sim:
-	@python3 run.py sim SEEDS=$(or $(SEEDS),100) $(if $(BUGS),BUGS=1) $(ARGS)
+	@python3 run.py sim SEEDS=$(or $(SEEDS),100) $(if $(FRESH),FRESH=1) $(if $(BUGS),BUGS=1) $(ARGS)
 
 # make powercut IMAGES=20000
 powercut:

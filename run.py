@@ -50,7 +50,8 @@ python3 run.py COMMAND [...]      (or: make COMMAND)
   crash     CYCLES=N times kill -9 at random moments, then the ledger must equal the truth
             --kill postgres,aggregator  these victims; with postgres the books are on a server of this run
   sim       SEEDS=N worlds of two virtual hours each: real gateways and aggregator, every fault drawn from the seed
-            --data DIR goes on where it stopped; BUGS=1 finds bugs planted on purpose; --replay SEED shows one run
+            FRESH=1 plays those that are this commit's own, as CI does; --data DIR goes on where it stopped
+            BUGS=1 finds bugs planted on purpose; --replay SEED shows one run
   powercut  IMAGES=N disks as power cuts may leave them; each must hold every acknowledged reading
   fuzz      EXECUTIONS=N of each border (default 500000), coverage-guided; goes on where it stopped
             --only NAME,NAME  --seconds N  --fresh   some of them, at most so long on each, from the beginning
@@ -293,13 +294,15 @@ def fuzz(arguments: list[str]) -> int:
 
 
 def sim(arguments: list[str]) -> int:
-    """SEEDS=N or BUGS=1, then what `run.py sim --help` says; sets of bytes get one order, so that a seed is a seed."""
+    """SEEDS=N, FRESH=1 or BUGS=1, then what `run.py sim --help` says. Sets of bytes get one order: a seed is a seed."""
     install(with_tests=True)
     given = dict(a.split("=", 1) for a in arguments if "=" in a and not a.startswith("-"))
     rest = absolute_paths([a for a in arguments if "=" not in a or a.startswith("-")])
     if (given.get("BUGS") or os.environ.get("BUGS")) and "--bugs" not in rest:
         rest = ["--bugs", *rest]
-    elif not {"--seeds", "--replay", "--bugs", "--help", "-h"} & set(rest):
+    elif (given.get("FRESH") or os.environ.get("FRESH")) and "--fresh" not in rest:
+        rest = ["--fresh", *rest]
+    elif not {"--seeds", "--fresh", "--replay", "--bugs", "--help", "-h"} & set(rest):
         rest = ["--seeds", value_of("SEEDS", arguments, default="100"), *rest]
     return become("env", "PYTHONPATH=tests", "PYTHONHASHSEED=0", str(PYTHON), "-m", "sim", *rest)
 

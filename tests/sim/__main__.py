@@ -2,23 +2,29 @@
 
 sim SEEDS=10000 [--start SEED] [--data DIR]   seeds from SEED on; with --data it goes on where it stopped
     [--jobs N] [--budget S]                   in so many processes (one per core), for at most so long
-sim --bugs [NAME ...]                         each planted bug until it is found, at most 200 seeds
+sim --fresh                                   worlds that this commit is the first to play: 100, and more in 120 s; CI
+sim --bugs [NAME ...] [--data DIR]            each planted bug until it is found, at most 200 seeds; goes on too
 sim --replay SEED [--bug NAME]                one seed, every event on a line
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import secrets
+import shutil
+import subprocess
 import sys
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Generator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
-from itertools import islice, repeat
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -28,6 +34,9 @@ from sim.trace import Kind
 from sim.world import HEAL_S, Verdict, play
 
 STATE_FILE, STATE_VERSION = "sim-state.json", 1
+BUGS_FILE = "sim-bugs.jsonl"
+FRESH_SEEDS, FRESH_S = 100, 120.0  # in CI: so many at least, and as many as fit
+COMMIT_DIGITS = 8  # hexadecimal; 4 billion first seeds, so that two commits hardly share a world
 BUG_SEEDS_MAX = 200  # a bug that hides longer says that the simulation is too weak
 SPEED_GOAL = 5.0  # seeds in a second of processor time
 TELL_EVERY_S = 10.0
@@ -61,12 +70,14 @@ class Tally:
             self.failed.append(verdict.seed)
 
 
-def run_seeds(tally: Tally, seeds: int, keep: Path | None, budget_s: float | None = None, jobs: int = 1) -> Tally:
-    """Seeds `start + done` and on, until there were `seeds` or the budget of real time is used up."""
+def run_seeds(
+    tally: Tally, seeds: int, keep: Path | None, budget_s: float | None = None, jobs: int = 1, at_least: int = 0
+) -> Tally:
+    """Seeds `start + done` and on, until there were `seeds`, or `at_least` and the budget of real time is used up."""
     town()
     began = told = time.monotonic()
     worlds = side_by_side(tally.start + tally.done, seeds - tally.done, jobs)
-    while tally.done < seeds and (budget_s is None or time.monotonic() - began < budget_s):
+    while tally.done < at_least or (tally.done < seeds and (budget_s is None or time.monotonic() - began < budget_s)):
         verdict, cpu_s = next(worlds)
         seed = verdict.seed
         tally.add(verdict, cpu_s)
@@ -108,29 +119,37 @@ def _timed(seed: int) -> tuple[Verdict, float]:
 
 @dataclass(frozen=True, slots=True)
 class Hunt:
-    """A planted bug and the seed that found it, None when none did."""
+    """A planted bug, how many seeds from `start` on were played with it, and the one that found it, if any did."""
 
     name: str
-    tried: int
-    seed: int | None
-    sentence: str
+    start: int
+    tried: int = 0
+    seed: int | None = None
+    sentence: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        return self.seed is not None or self.tried >= BUG_SEEDS_MAX
 
 
-def hunt(name: str, start: int, seeds_max: int = BUG_SEEDS_MAX) -> Hunt:
-    """Run seeds with the bug in the product until one is amiss that is not without it."""
+def hunt(begun: Hunt, seeds_max: int = BUG_SEEDS_MAX, until_s: float | None = None) -> Hunt:
+    """Run seeds with the bug in the product until one is amiss that is not without it. `until_s`: of the monotonic
+    clock, after which no further seed begins."""
     town()
-    for tried in range(1, seeds_max + 1):
-        seed = start + tried - 1
-        with planted(name):
+    for tried in range(begun.tried, seeds_max):
+        if until_s is not None and time.monotonic() >= until_s:
+            return replace(begun, tried=tried)
+        seed = begun.start + tried
+        with planted(begun.name):
             amiss = [str(each) for each in play(seed).amiss]
         if amiss and not play(seed).amiss:  # without the bug it is clean: it is the bug that was found
-            return Hunt(name, tried, seed, amiss[0])
-    return Hunt(name, seeds_max, None, "")
+            return replace(begun, tried=tried + 1, seed=seed, sentence=amiss[0])
+    return replace(begun, tried=seeds_max)
 
 
-def figures(tally: Tally) -> list[dict[str, object]]:
+def figures(tally: Tally, at_least: int = 1) -> list[dict[str, object]]:
     """As every bench prints them."""
-    found = [_figure("sim-seeds", tally.done, "seeds", 1, tally.done >= 1)]
+    found = [_figure("sim-seeds", tally.done, "seeds", at_least, tally.done >= at_least)]
     for kind in (Kind.LOST, Kind.TWICE, Kind.UNBALANCED, Kind.BACKLOG, Kind.BROKEN):
         value = tally.kinds.get(kind.value, 0)
         found.append(_figure(f"sim-{kind.value}", value, "seeds", 0, value == 0))
@@ -174,6 +193,27 @@ def _fresh() -> int:
     return secrets.randbelow(10**9)
 
 
+def first_of_commit() -> int:
+    """The first seed of worlds that nobody played before: of the commit, so that whoever has it plays the same ones;
+    where no git tells it, of the day."""
+    git = shutil.which("git")
+    if git is not None:
+        words = [git, "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return int(done.stdout[:COMMIT_DIGITS], 16)
+    return int(datetime.now(UTC).strftime("%Y%m%d")) * 1_000
+
+
+def _fresh_worlds(given: argparse.Namespace) -> int:
+    tally = Tally(STATE_VERSION, first_of_commit() if given.start is None else given.start)
+    print(f"fresh worlds of this commit: seeds from {tally.start}", flush=True)
+    many = 1_000_000  # more than fit; the budget ends it
+    budget_s = FRESH_S if given.budget is None else given.budget
+    run_seeds(tally, many, None, budget_s, given.jobs, FRESH_SEEDS)
+    return _tell_all(tally, FRESH_SEEDS)
+
+
 def _seeds(given: argparse.Namespace) -> int:
     if given.data is None:
         tally = Tally(STATE_VERSION, _fresh() if given.start is None else given.start)
@@ -181,38 +221,67 @@ def _seeds(given: argparse.Namespace) -> int:
         tally = _load(given.data, given.start)
     print(f"seeds from {tally.start}", flush=True)
     run_seeds(tally, given.seeds, given.data, given.budget, given.jobs)
+    return _tell_all(tally, 1)
+
+
+def _tell_all(tally: Tally, at_least: int) -> int:
     events = f"{tally.events} events, {tally.uses} uses, {tally.washes} washes"
-    print(
-        f"{tally.done} seeds of two virtual hours: {events}; {tally.done / max(tally.cpu_s, 1e-9):.1f} per CPU second"
-    )
+    speed = tally.done / max(tally.cpu_s, 1e-9)
+    print(f"{tally.done} seeds of two virtual hours: {events}; {speed:.2f} per CPU second")
     if tally.failed:
         print(f"failed: {', '.join(map(str, tally.failed))}")
-    return _show(figures(tally))
+    return _show(figures(tally, at_least))
 
 
 def _bugs(given: argparse.Namespace) -> int:
-    start = _fresh() if given.start is None else given.start
+    names = given.bugs or list(BUGS)
+    begun = {} if given.data is None else _load_hunts(given.data)
+    starts = {each.start for each in begun.values()}
+    if len(starts | {given.start} - {None}) > 1:
+        raise SystemExit(f"{given.data / BUGS_FILE} is of another run. Next: name another --data, or remove it")
+    start = min(starts, default=_fresh() if given.start is None else given.start)
     print(f"seeds from {start}", flush=True)
     town()
-    hunts = []
+    until_s = None if given.budget is None else time.monotonic() + given.budget
+    open_hunts = [each for name in names if not (each := begun.get(name, Hunt(name, start))).is_over]
     with ProcessPoolExecutor(given.jobs, get_context("fork")) as pool:
-        names = given.bugs or list(BUGS)
-        for found in pool.map(hunt, names, repeat(start)):
-            hunts.append(found)
+        for ended in as_completed([pool.submit(hunt, each, BUG_SEEDS_MAX, until_s) for each in open_hunts]):
+            found = ended.result()
+            begun[found.name] = found
             _tell(found)
-    lost = Counter(each.seed is None for each in hunts)[True]
+            if given.data is not None:
+                with (given.data / BUGS_FILE).open("a") as file:  # the last line of a bug counts
+                    file.write(json.dumps(asdict(found)) + "\n")
+    hunts = [begun.get(name, Hunt(name, start)) for name in names]
+    found_count = sum(each.seed is not None for each in hunts)
     most = max(each.tried for each in hunts)
+    for each in hunts:
+        print(json.dumps(asdict(each)), flush=True)
     return _show(
         [
-            _figure("sim-bugs-found", len(hunts) - lost, "bugs", len(hunts), lost == 0),
-            _figure("sim-bug-seeds-max", most, "seeds", BUG_SEEDS_MAX, lost == 0),
+            _figure("sim-bugs-found", found_count, "bugs", len(hunts), found_count == len(hunts)),
+            _figure("sim-bug-seeds-max", most, "seeds", BUG_SEEDS_MAX, found_count == len(hunts)),
         ]
     )
 
 
+def _load_hunts(folder: Path) -> dict[str, Hunt]:
+    """What is known of each bug; a line that a kill cut short is played again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path, found = folder / BUGS_FILE, {}
+    for line in path.read_text().splitlines() if path.exists() else ():
+        with suppress(ValueError):
+            each = Hunt(**json.loads(line))
+            found[each.name] = each
+    return found
+
+
 def _tell(found: Hunt) -> None:
-    where = f"seed {found.seed}, after {found.tried}: {found.sentence}" if found.seed is not None else "NOT FOUND"
-    print(f"  {found.name:28} {where}"[:200], flush=True)
+    if found.seed is not None:
+        said = f"seed {found.seed}, after {found.tried}: {found.sentence}"
+    else:
+        said = "NOT FOUND" if found.is_over else f"not yet, after {found.tried}"
+    print(f"  {found.name:28} {said}"[:200], flush=True)
 
 
 def _replay(given: argparse.Namespace) -> int:
@@ -232,6 +301,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--start", type=int, help="the first seed (fresh, and printed)")
     parser.add_argument("--data", type=Path, help="folder of the state file: go on where it stopped")
     parser.add_argument("--budget", type=float, metavar="S", help="stop after this many seconds of real time")
+    parser.add_argument("--fresh", action="store_true", help="worlds of this commit: 100, and as many as fit 120 s")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (one per core)")
     parser.add_argument("--bugs", nargs="*", choices=list(BUGS), metavar="NAME", help=", ".join(BUGS))
     parser.add_argument("--replay", type=int, metavar="SEED", help="run one seed and print every event")
@@ -241,8 +311,11 @@ def main(words: list[str] | None = None) -> int:
         return _replay(given)
     if given.bugs is not None:
         return _bugs(given)
+    if given.fresh:
+        return _fresh_worlds(given)
     return _seeds(given)
 
 
 if __name__ == "__main__":
+    gc.freeze()  # what is loaded by now stays; the garbage of each world is looked for without it
     sys.exit(main())

@@ -1,17 +1,30 @@
-"""The simulation's short cut in CI: a row of seeds, some of them regressions, the same seed twice, some planted bugs.
-Fresh ones belong to `python3 run.py sim`: CI is no lottery."""
+"""The simulation in CI: a row of seeds, some of them regressions, the same seed twice, some planted bugs."""
 
 from __future__ import annotations
 
 import asyncio
+import subprocess
+from pathlib import Path
 from random import Random
 
 import pytest
-from sim.__main__ import STATE_VERSION, Tally, hunt, main, run_seeds, side_by_side
+from sim.__main__ import (
+    BUG_SEEDS_MAX,
+    BUGS_FILE,
+    STATE_VERSION,
+    Hunt,
+    Tally,
+    first_of_commit,
+    hunt,
+    main,
+    run_seeds,
+    side_by_side,
+)
 from sim.bugs import BUGS, planted
 from sim.loop import Restless, SimLoop, run
 from sim.world import World, play
 
+TESTS = Path(__file__).resolve().parent.parent
 FIRST_SEED, SEEDS_MAX = 70_000, 16  # about 40 s of two busy cores
 QUICK_BUGS = ("double-posting-on-duplicate", "normal-instead-of-full", "clock-in-the-key")
 
@@ -25,7 +38,21 @@ def test_a_row_of_seeds_loses_nothing_and_bills_nothing_twice() -> None:
     assert not tally.failed, f"replay with: python3 run.py sim --replay {tally.failed[0]}"
 
 
-@pytest.mark.parametrize("seed", [342352027, 342352028, 342352035])
+def test_at_least_so_many_worlds_are_played_whatever_the_budget() -> None:
+    tally = run_seeds(Tally(STATE_VERSION, 70_000), 3, None, budget_s=0.0, at_least=2)
+    assert (tally.done, tally.failed) == (2, [])
+    assert tally.uses
+
+
+def test_the_first_fresh_seed_is_the_commit_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=TESTS, capture_output=True, text=True, check=False)
+    if told.returncode == 0:
+        assert first_of_commit() == int(told.stdout[:8], 16)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert len(str(first_of_commit())) == len("20261129000")
+
+
+@pytest.mark.parametrize("seed", [342352027, 342352028, 342352035, 1500131])
 def test_seeds_that_found_something_are_clean(seed: int) -> None:
     assert play(seed).amiss == ()
 
@@ -40,7 +67,7 @@ def test_the_same_seed_gives_the_same_trace() -> None:
 @pytest.mark.parametrize("name", QUICK_BUGS)
 @pytest.mark.timeout(300)
 def test_a_planted_bug_is_found(name: str) -> None:
-    found = hunt(name, 1, seeds_max=4)
+    found = hunt(Hunt(name, 1), seeds_max=4)
     assert found.seed is not None, f"{name} was not found in the seeds 1 to 4"
 
 
@@ -77,3 +104,23 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: object, capsys: pytest.Capture
     said = capsys.readouterr().out
     assert "going on after 1 seeds from 7" in said
     assert '"name": "sim-lost", "value": 0' in said
+
+
+def test_a_hunt_goes_on_where_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--jobs", "1", "--data", str(tmp_path), "--bugs", "clock-in-the-key"]
+    assert main([*words, "--start", "1", "--budget", "0"]) == 1
+    assert "clock-in-the-key             not yet, after 0" in capsys.readouterr().out
+    with (tmp_path / BUGS_FILE).open("a") as file:
+        file.write('{"name": "clock-')  # a kill in the middle of a line
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "seeds from 1" in said
+    assert '"name": "sim-bugs-found", "value": 1' in said
+    assert main(words) == 0  # nothing is left to play
+    with pytest.raises(SystemExit, match="of another run"):
+        main([*words, "--start", "2"])
+
+
+def test_a_bug_that_nobody_found_is_told() -> None:
+    assert Hunt("no-watermark", 1, BUG_SEEDS_MAX).is_over
+    assert not Hunt("no-watermark", 1, 7).is_over
