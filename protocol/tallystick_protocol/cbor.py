@@ -69,11 +69,13 @@ def encode_int(value: int) -> bytes:
     major, n = (0x20, -1 - value) if value < 0 else (0, value)
     if n < 24:
         return bytes((major | n,))
-    head, size = next((head, size) for head, size in _HEADS if n < 1 << 8 * size)
-    return bytes((major | head,)) + n.to_bytes(size, "big")
-
-
-_HEADS = ((24, 1), (25, 2), (26, 4), (27, 8))  # RFC 8949, 3: the shortest head, and the bytes after it
+    if n < 1 << 8:
+        return bytes((major | 24, n))
+    if n < 1 << 16:
+        return bytes((major | 25, n >> 8, n & 255))
+    if n < 1 << 32:
+        return (((major | 26) << 32) + n).to_bytes(5, "big")
+    return (((major | 27) << 64) + n).to_bytes(9, "big")
 
 
 def _loads(data: bytes, field: str) -> object:

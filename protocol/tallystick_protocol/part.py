@@ -4,7 +4,7 @@ It never holds two uses, never mixes money with what only the person concerned m
 
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from tallystick_protocol.cbor import INT_MAX, INT_MIN, UPLOAD_BYTES_MAX
 from tallystick_protocol.codes import MeterState, RawKind, Reason, Sensitivity, TimeQuality
@@ -39,11 +39,9 @@ PART_BYTES_MAX = UPLOAD_BYTES_MAX
 _H32 = Bytes(H32_BYTES)
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentReading:
+class SegmentReading(NamedTuple):
     """One reading of a segment, spelled out: `total` = base + register, times in ms."""
 
-    index: int
     pagination: int
     uptime_ms: int
     t_ms: int
@@ -119,15 +117,13 @@ class Segment(MapMessage):
         rows = zip(
             accumulate(self.dt, initial=0),
             accumulate(self.dv, initial=self.first_total),
-            _expand(self.quality, count),
-            _expand(self.state, count),
+            _expand(self.quality, count, TimeQuality),
+            _expand(self.state, count, MeterState),
             strict=True,
         )
         return tuple(
-            SegmentReading(
-                index, self.pagination + index, self.at.ms + dt, self.t0_ms + dt, total, TimeQuality(q), MeterState(s)
-            )
-            for index, (dt, total, q, s) in enumerate(rows)
+            SegmentReading(self.pagination + index, self.at.ms + dt, self.t0_ms + dt, total, quality, state)
+            for index, (dt, total, quality, state) in enumerate(rows)
         )
 
 
@@ -259,8 +255,14 @@ def _check_marks(marks: tuple[tuple[int, int], ...], count: int) -> None:
         raise BadValue("segment.marks", "do not strictly rise by index and reason")
 
 
-def _expand(runs: Runs, count: int) -> list[int]:
+_Code = TypeVar("_Code", TimeQuality, MeterState)
+
+
+def _expand(runs: Runs, count: int, table: type[_Code]) -> list[_Code]:
     if not isinstance(runs, tuple):
-        return [runs] * count
+        return [table(runs)] * count
     starts = [start for start, _ in runs] + [count]
-    return [value for (_, value), (start, end) in zip(runs, pairwise(starts), strict=True) for _ in range(end - start)]
+    found: list[_Code] = []
+    for (_, value), (start, end) in zip(runs, pairwise(starts), strict=True):
+        found += [table(value)] * (end - start)
+    return found

@@ -35,11 +35,12 @@ from support.load import FLATS, LATER, SLICES, WASHES, in_turn, open_load
 from support.money import BANK, CHAIN, ELENA, FUND, HADDAD, HOUR, KOFLER, T0, contract, energy, interval, loan, price
 from support.money import rest as split_rest
 from support.paper import Paper
-from tallystick_cloud import schema
+from tallystick_cloud import garbage, schema
 from tallystick_cloud.ingest.commit import GROUP_MAX
 from tallystick_cloud.ingest.rate import Rate
 from tallystick_cloud.ledger.balances import as_of, balances
 from tallystick_cloud.payouts import pain001
+from tallystick_cloud.payouts.pain import BankParty
 from tallystick_cloud.ports import NoEvents
 from tallystick_cloud.uplink import Uplink
 from tallystick_protocol import cose
@@ -341,8 +342,8 @@ def of_rating() -> Iterator[Figure]:
 
 def of_file() -> Iterator[Figure]:
     """A bank file of 2,000 payments, checked and written."""
-    payee = pain001.BankParty("Coop", "DE89370400440532013000")
-    debtor = pain001.BankParty("Owner", "IT60X0542811101000000123456")
+    payee = BankParty("Coop", "DE89370400440532013000")
+    debtor = BankParty("Owner", "IT60X0542811101000000123456")
     transfers = tuple(
         pain001.Transfer(f"E{number:06}", 100 + number, payee, f"Payout {number}") for number in range(PAYMENTS)
     )
@@ -369,6 +370,7 @@ def measure(only: set[str], seconds: int) -> list[Figure]:
         make_tpcb(server)
         with postgres.database(cluster.url) as database:
             bench = Bench(server, database, seconds)
+            garbage.settle()  # as `tallystick serve` does
 
             def tps() -> float:
                 tell("pgbench ...")

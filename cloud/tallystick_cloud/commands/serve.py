@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tallystick_cloud import garbage
 from tallystick_cloud.app import Addresses, Setup, Task, run, told_to_end
 from tallystick_cloud.bank.api import bank_routes
 from tallystick_cloud.checkpoints import CheckpointKeeper
@@ -104,7 +105,7 @@ async def _serve(parsed: argparse.Namespace, options: Options) -> None:
             is_demo=parsed.demo,
             tasks=_tasks(parsed, options, uplink),
             claims=ClaimDesk(options.aggregator.authority.pem.decode(), options.entropy),
-            on_ready=_say,
+            on_ready=_ready,
         )
     )
 
@@ -144,6 +145,11 @@ def _tls_files(parsed: argparse.Namespace) -> TlsFiles | None:
             return TlsFiles(ca, certificate, key)
         case _:
             raise BadInput("--mqtt-ca", "goes together with --mqtt-certificate and --mqtt-key; give all three or none")
+
+
+def _ready(addresses: Addresses) -> None:
+    garbage.settle()
+    _say(addresses)
 
 
 def _say(addresses: Addresses) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from tallystick_protocol.codes import EventCode, EvidenceLevel, MeterState, Reason, TimeQuality
 from tallystick_protocol.ids import H32, use_id
 from tallystick_protocol.money.intervals import Cut, IntervalSlice, Point, cut
-from tallystick_protocol.money.plan import problem
+from tallystick_protocol.money.plan import plan_of, problem
 from tallystick_protocol.money.rating import Usage, UsageForm
 from tallystick_protocol.part import Event, Segment, SegmentReading
 
@@ -250,7 +250,8 @@ class ChannelWork:
     def _keep(self, usage: Usage, found: Found, subject: bytes | None, level: int | None = None) -> None:
         """A use for the books; one that its contract cannot price stays open with the reason."""
         version = found.version
-        why = problem(version.contract, usage)
+        h, chain = H32(version.h), H32(version.chain)
+        why = None if plan_of(version.contract, chain).is_usual(usage) else problem(version.contract, usage)
         if why is not None:
             span = usage.from_total, usage.to_total
             self.exceptions.append(Trouble(Reason.NO_CONTRACT, why, *span, usage.number))
@@ -261,7 +262,6 @@ class ChannelWork:
             self.exceptions.append(Trouble(Reason.TOO_LATE, detail, usage.from_total, usage.to_total, usage.number))
             return
         kind = Kind.LIVE if version.live else Kind.SHADOW
-        h, chain = H32(version.h), H32(version.chain)
         level = self.origin.level if level is None else level
         self.uses.append(FreshUse(usage, h, chain, kind, self.gid, subject, level, self.origin.batch))
 
