@@ -22,7 +22,7 @@ EXAMPLES = {
     "enrol": "tallystick-edge enrol --config edge.toml",
     "status": "tallystick-edge status --config edge.toml --json",
     "check-config": "tallystick-edge check-config --config edge.toml",
-    "fsck": "tallystick-edge fsck --config edge.toml --json",
+    "fsck": "tallystick-edge fsck --config edge.toml --repair",
     "doctor": "tallystick-edge doctor --config /etc/tallystick/edge.toml",
     "service-file": "tallystick-edge service-file --config /etc/tallystick/edge.toml",
 }
@@ -31,10 +31,14 @@ HELP = {
     "enrol": "use the site's claim now and exit; harmless when enrolled already",
     "status": "where the journal and the chain stand",
     "check-config": "read the configuration and the profiles it names, open nothing",
-    "fsck": "look for damage in the journal; changes nothing, also beside a running agent",
+    "fsck": "look for damage in the journal; without --repair it changes nothing, also beside a running agent",
     "doctor": "look for what is wrong here and say what to do; changes nothing, also beside a running agent",
     "service-file": "print a systemd unit for this installation and this configuration",
 }
+REPAIR = (
+    "make a new journal out of what can be proved of a damaged one, while the agent is stopped; it asks first, keeps "
+    "the damaged one beside, and says what is lost"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +72,7 @@ def _command(options: argparse.Namespace, config: EdgeConfig) -> int:
 
             _print(status(config), options.json)
         case "fsck":
-            return _fsck(config, options.json)
+            return _repair(config, options) if options.repair else _fsck(config, options.json)
         case "service-file":
             from tallystick_edge.service_file import service_file
 
@@ -102,6 +106,39 @@ def _fsck(config: EdgeConfig, as_json: bool) -> int:
     return 0 if report.is_sound else 1
 
 
+def _repair(config: EdgeConfig, options: argparse.Namespace) -> int:
+    """0 = sound now, 1 = nothing was done."""
+    from tallystick_edge.app import DataLock
+    from tallystick_edge.clock import SystemEntropy, system_clock
+    from tallystick_edge.repair import Journal, Outcome, repair
+
+    def agree(outcome: Outcome) -> bool:
+        if options.yes:
+            return True
+        if options.json:
+            return False
+        print(f"{outcome.before.text()}\nthe new journal would hold:\n{outcome.text()}")
+        if not sys.stdin.isatty():
+            return False
+        return input("Put it in the place of the damaged one, which is kept beside it? [y/N] ").lower() in ("y", "yes")
+
+    def tell(done: int, of: int) -> None:
+        if sys.stderr.isatty() and (done % 100 == 0 or done == of):
+            print(f"\r{done} of {of} batches", end="\n" if done == of else "", file=sys.stderr, flush=True)
+
+    with DataLock(config.data):
+        outcome = repair(Journal.of(config), system_clock(), SystemEntropy(), agree, tell)
+    if options.json:
+        print(json.dumps(outcome.as_json(), ensure_ascii=False))
+    elif not outcome.is_needed:
+        print(f"{outcome.before.text()}: nothing to repair")
+    elif outcome.kept is not None:
+        print(f"repaired: {outcome.text()}\nthe damaged journal is {outcome.kept}. Next: start the agent")
+    else:
+        print("nothing was changed. Next: the same with --yes")
+    return 0 if outcome.kept is not None or not outcome.is_needed else 1
+
+
 async def _enrol(config: EdgeConfig, as_json: bool) -> None:
     from tallystick_edge.app import obtain_enrolment
     from tallystick_edge.clock import SystemEntropy
@@ -123,6 +160,9 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text, epilog=f"example: {EXAMPLES[name]}")
         command.add_argument("--config", type=Path, default=Path("edge.toml"), help="configuration file (edge.toml)")
         command.add_argument("--json", action="store_true", help="print JSON")
+        if name == "fsck":
+            command.add_argument("--repair", action="store_true", help=REPAIR)
+            command.add_argument("--yes", action="store_true", help="with --repair: do not ask")
         command.add_argument("--verbose", action="store_true", help="also log what goes well in detail")
         command.add_argument(
             "--log",

@@ -28,6 +28,7 @@ from tallystick_edge.ports import Clock, Entropy
 from tallystick_edge.restore import Card, restore
 from tallystick_edge.rewrite import rewrite
 from tallystick_edge.room import Level, Room, StoreLimits
+from tallystick_edge.switch import finish_switch
 from tallystick_edge.usage.wash import WashRule
 
 BOOT_BYTES, NONCE_BYTES = 6, 16
@@ -275,7 +276,7 @@ class Core:
     def holds_any(self, epoch: int, seq: int, parts: Sequence[int]) -> bool:
         """Whether this card still has one of these parts of a batch as they were signed."""
         data = self._use(lambda journal: journal.upload(epoch, seq))
-        if data is None:
+        if not data:
             return False
         held = open_upload(data).parts
         return any(part < len(held) and isinstance(held[part], Part) for part in parts)
@@ -349,7 +350,7 @@ class Core:
         erased, uploads = 0, []
         for epoch, seq in sorted({(epoch, seq) for epoch, seq, _ in places}):
             data = self._use(lambda journal, at=(epoch, seq): journal.upload(*at))  # type: ignore[misc]
-            if data is None:
+            if not data:
                 continue
             upload = Upload.decode(data)
             gone = {part for *at, part in places if tuple(at) == (epoch, seq)}
@@ -373,8 +374,10 @@ class Core:
 
 
 def settle(journal: Path) -> None:
-    """Before the only writer opens a journal: a commit whose sync failed may stand in the log, unsynced for ever."""
+    """Before the only writer opens a journal: a repair may have been cut off before its last step, and a commit whose
+    sync failed may stand in the log, unsynced for ever."""
     try:
+        finish_switch(journal)
         rewrite(journal.with_name(f"{journal.name}-wal"))
     except OSError as error:
         raise JournalError(f"{journal}: {error}. Next: check the disk, the agent tries again") from error

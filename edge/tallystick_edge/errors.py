@@ -27,6 +27,13 @@ class JournalFull(JournalError):
     """The disk (or the journal's own limit) is full; nothing of the flush was kept."""
 
 
+class RepairError(EdgeError):
+    """A damaged journal that cannot be gone on from, or not now; nothing was changed."""
+
+    def __init__(self, reason: str, step: str) -> None:
+        super().__init__(f"{reason}. Next: {step}")
+
+
 class EnrolmentError(EdgeError):
     """The aggregator (or the claim) did not let this gateway in; the message carries the remedy."""
 

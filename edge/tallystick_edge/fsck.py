@@ -1,5 +1,5 @@
 """Looks at every byte of the journal that means something: structure, sums, hashes, chain, signatures, receipts.
-It reads only and repairs nothing; each finding says where, what, and what a person does next."""
+It reads only and repairs nothing (`repair.py` does); each finding says where, what, and what a person does next."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from tallystick_protocol.receipt import Receipt
 
 from tallystick_edge import journal_rows as rows
 from tallystick_edge.config import EdgeConfig
-from tallystick_edge.enrolment import load_enrolment
+from tallystick_edge.enrolment import Enrolment, load_enrolment
 from tallystick_edge.errors import EdgeError, InvariantError
-from tallystick_edge.identity import PROOF_FILE, load_identity
+from tallystick_edge.identity import PROOF_FILE, Identity, load_identity
 from tallystick_edge.journal_schema import SCHEMA_VERSION, bring_forward, row_sum
+from tallystick_edge.switch import READY, beside
 from tallystick_edge.wal import unread_frames
 
 JOURNAL_FILE = "journal.sqlite"
 FINDINGS_MAX = 100  # a page that is gone damages every row on it; nobody reads more
 SEND = "if it waits for its receipt the agent declares it lost by itself; keep a copy of the card and replace it"
-SNAPSHOT = (
-    "stop the agent, keep a copy of the journal, move it away and start: the agent goes on from the aggregator's books"
-)
+SNAPSHOT = "stop the agent and run `tallystick-edge fsck --repair`; replace the card if it comes again"
+KEPT = "nothing: the damaged journal that `fsck --repair` kept beside this one has what there was"
+UNFINISHED = "start the agent, or run `fsck --repair` again: both put it there first"
 EVIDENCE = "the aggregator still has it; keep a copy of the journal and replace the card"
 UNREADABLE = (sqlite3.Error, UnicodeDecodeError)  # sqlite3 cannot say "malformed" of a name that is no UTF-8
-FILE = "stop the agent, copy the whole data folder to another card now, and run fsck on the copy"
+FILE = "stop the agent, copy the whole data folder to another card now, and run `fsck --repair` on the copy"
 TAIL = "nothing to do after a power cut (what was acknowledged is before it); without one, replace the card"
 _ROWS = {
     "chain": "epoch, next_seq, head, last_command, log_view",
@@ -100,12 +101,17 @@ def fsck(path: Path, spki: bytes, open_receipt: Callable[[bytes], Receipt] | Non
 
 def fsck_of(config: EdgeConfig) -> Report:
     """The journal of a configuration, with the keys it was enrolled with."""
+    path, identity, enrolment = journal_of(config)
+    return fsck(path, identity.signer.spki, None if enrolment is None else enrolment.trust.receipt)
+
+
+def journal_of(config: EdgeConfig) -> tuple[Path, Identity, Enrolment | None]:
+    """Where it is and whose. Raises EdgeError when there is none yet."""
     path = config.data / JOURNAL_FILE
-    if not path.exists() or not (config.data / PROOF_FILE).exists():
+    if not (path.exists() or beside(path, READY).exists()) or not (config.data / PROOF_FILE).exists():
         raise EdgeError(f"{config.data}: no journal yet. Next: start the agent with `tallystick-edge run`")
     identity = load_identity(config.data)
-    enrolment = load_enrolment(config.data, identity)
-    return fsck(path, identity.signer.spki, None if enrolment is None else enrolment.trust.receipt)
+    return path, identity, load_enrolment(config.data, identity)
 
 
 class _Examiner:
@@ -116,6 +122,8 @@ class _Examiner:
         self._final: set[tuple[int, int]] = set()
 
     def findings(self, path: Path) -> Iterator[Finding]:
+        if beside(path, READY).exists():
+            yield Finding("repair-unfinished", path.name, "a repaired journal is not in its place yet", UNFINISHED)
         unread = unread_frames(path.with_name(f"{path.name}-wal"))
         if unread:
             what = f"{unread} pages at its end were never completed"
@@ -174,13 +182,15 @@ class _Examiner:
             self._report.batches += 1
             place, where = (epoch, seq), f"batch {epoch}/{seq}"
             self._hashes[place] = digest
-            if status == 1:
+            if status == 1 and upload:
                 self._final.add(place)
             if _sum_or_none((epoch, seq, digest, created_ms, status)) != total:
                 yield Finding("batch-row", where, "its row is not what was written", EVIDENCE)
-            what = self._upload(upload, place, digest, created_ms, before)
+            what = self._upload(upload, place, digest, created_ms, before) if upload or status == 0 else None
             if what is not None:
                 yield Finding(what[0], where, what[1], SEND)
+            elif not upload:
+                yield Finding("batch-gone", where, "only its hash is left since a repair", KEPT, "warn")
             before = place
 
     def _upload(

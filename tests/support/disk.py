@@ -15,7 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from tallystick_edge import rewrite
+from tallystick_edge import rewrite, switch
 
 # sqlite3.h, "Result Codes" and "Flags For File Open Operations"
 OK, IOERR, FULL = 0, 10, 13
@@ -151,19 +151,19 @@ def disk_under(folder: Path, disk: Disk | None = None) -> Iterator[Disk]:
     shim = _Shim(disk or Disk(folder), base.contents, base)
     _SHIMS.append(shim)
     real_os = rewrite.os
-    rewrite.os = _Os(shim.disk)  # type: ignore[assignment]
+    rewrite.os = switch.os = _Os(shim.disk)  # type: ignore[assignment]
     if library.sqlite3_vfs_register(ctypes.byref(shim.vfs), 1) != OK:
         raise RuntimeError("SQLite took no VFS")
     try:
         yield shim.disk
     finally:
-        rewrite.os = real_os
+        rewrite.os = switch.os = real_os
         library.sqlite3_vfs_register(base, 1)
         library.sqlite3_vfs_unregister(ctypes.byref(shim.vfs))
 
 
 class _Os:
-    """The `os` that the journal's rewriting uses, on the same Disk."""
+    """The `os` that the journal's rewriting and switching use, on the same Disk."""
 
     O_RDWR, O_RDONLY, O_CREAT, O_TRUNC = os.O_RDWR, os.O_RDONLY, os.O_CREAT, os.O_TRUNC
 
@@ -198,6 +198,15 @@ class _Os:
         )
         self._disk.inodes[target.name] = inode
         del self._disk.inodes[source.name]
+
+    def unlink(self, path: Path) -> None:
+        if not path.exists():
+            raise FileNotFoundError(path)
+        self._try(Op(Kind.DELETE, path.name), lambda: os.unlink(path) or OK)
+
+    def link(self, source: Path, target: Path) -> None:
+        inode = self._disk.inodes[target.name] = self._disk.inode(source.name)
+        self._try(Op(Kind.CREATE, target.name, inode), lambda: os.link(source, target) or OK)
 
     def _try(self, op: Op, act: Callable[[], int]) -> None:
         code = self._disk.asked(op, act)
