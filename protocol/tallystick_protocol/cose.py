@@ -33,6 +33,7 @@ class ContentType(StrEnum):
     REVERSAL = "application/vnd.tallystick.reversal+cbor"
     SETTLEMENT = "application/vnd.tallystick.settlement+cbor"
     POOL = "application/vnd.tallystick.pool+cbor"
+    COST = "application/vnd.tallystick.cost+cbor"
     ENROL = "application/vnd.tallystick.enrol+cbor"
     VOTE = "application/vnd.tallystick.vote+cbor"
     INPUT = "application/vnd.tallystick.input+cbor"

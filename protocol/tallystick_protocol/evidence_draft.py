@@ -21,6 +21,7 @@ LOG_TYPES = {
     cose.ContentType.DESCRIPTOR: LogType.DESCRIPTOR,
     cose.ContentType.SETTLEMENT: LogType.SETTLEMENT,
     cose.ContentType.POOL: LogType.SETTLEMENT,
+    cose.ContentType.COST: LogType.SETTLEMENT,
     cose.ContentType.COMMAND: LogType.COMMAND,
     cose.ContentType.RESOLUTION: LogType.COMMAND,
     cose.ContentType.REVERSAL: LogType.COMMAND,

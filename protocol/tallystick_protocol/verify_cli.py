@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tallystick_protocol import cose
 from tallystick_protocol.checkpoint import Checkpoint, add_cosignature, epoch_in, open_in_any_epoch
+from tallystick_protocol.cost_settlement import PROOF_BYTES_MAX as COST_BYTES_MAX
 from tallystick_protocol.errors import BadValue, ProtocolError
 from tallystick_protocol.evidence import Evidence
 from tallystick_protocol.evidence_file import FILE_BYTES_MAX, unpack
@@ -26,6 +27,7 @@ from tallystick_protocol.policy import POLICY_BYTES_MAX, Policy, load_policy
 from tallystick_protocol.pool_settlement import PROOF_BYTES_MAX as POOL_BYTES_MAX
 from tallystick_protocol.records import RECORD_BYTES_MAX, Continuation
 from tallystick_protocol.verify import Report, verify_evidence
+from tallystick_protocol.verify.cost import verify_cost
 from tallystick_protocol.verify.pool import verify_pool
 from tallystick_protocol.verify.report import Misfit
 from tallystick_protocol.verify.set_back import Place, gone_since
@@ -40,6 +42,7 @@ EXAMPLES = """examples:
   tallystick-verify evidence elena-2026-01.evidence --policy policy.json
   tallystick-verify evidence elena-2026-01.evidence --policy policy.json --json
   tallystick-verify pool anna-2026-01.pool --policy policy.json
+  tallystick-verify cost anna-heating.cost --policy policy.json
   tallystick-verify witness checkpoint.txt --policy policy.json --state seen.json --tiles log/
   tallystick-verify witness theirs.evidence --policy policy.json --state seen.json
 
@@ -63,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run; returns the exit code (argparse itself exits with 2 on wrong usage)."""
     args = _parser().parse_args(argv)
     try:
-        return {"evidence": _evidence, "pool": _pool, "witness": _witness}[args.command](args)
+        return {"evidence": _evidence, "pool": _pool, "cost": _cost, "witness": _witness}[args.command](args)
     except (Unusable, ProtocolError) as error:
         print(f"tallystick-verify: {error}", file=sys.stderr)
         return UNUSABLE
@@ -87,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     about = "verify a member's file of an energy community: own meters in the sums, own part, own money"
     pool = commands.add_parser("pool", help=about, description=about, epilog=EXAMPLES, formatter_class=raw)
     pool.add_argument("file", type=Path, help="what `tallystick pool proof` wrote")
+    about = "verify a payer's file of a shared bill: own stays in the sums, the share by the key to the cent"
+    cost = commands.add_parser("cost", help=about, description=about, epilog=EXAMPLES, formatter_class=raw)
+    cost.add_argument("file", type=Path, help="what `tallystick cost proof` wrote")
     about = "check that a checkpoint continues the log seen so far, and co-sign it"
     witness = commands.add_parser(
         "witness", help=about, description=about, epilog=WITNESS_EXAMPLES, formatter_class=raw
@@ -101,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     witness.add_argument("--sign", type=Path, help="this witness's private key (PEM, Ed25519)")
     witness.add_argument("--name", help="this witness's name on checkpoints")
     witness.add_argument("--out", type=Path, help="where to write the co-signed checkpoint")
-    for command in (evidence, pool, witness):
+    for command in (evidence, pool, cost, witness):
         command.add_argument("--policy", type=Path, required=True, help="whom and what you trust (JSON)")
         command.add_argument("--json", action="store_true", help="print the report as JSON")
     return parser
@@ -115,6 +121,11 @@ def _evidence(args: argparse.Namespace) -> int:
 def _pool(args: argparse.Namespace) -> int:
     policy = _policy(args.policy)
     return _say(args, verify_pool(_read(args.file, POOL_BYTES_MAX + 1), policy))
+
+
+def _cost(args: argparse.Namespace) -> int:
+    policy = _policy(args.policy)
+    return _say(args, verify_cost(_read(args.file, COST_BYTES_MAX + 1), policy))
 
 
 def _say(args: argparse.Namespace, report: Report) -> int:

@@ -1,4 +1,4 @@
-"""`tallystick cost check | bill | show | reverse`: bills of a house, shared by the key that its owners fixed.
+"""`tallystick cost check | bill | show | reverse | proof`: bills of a house, shared by the key that its owners fixed.
 
 It never posts without being told: `check` says what everybody would pay.
 """
@@ -8,16 +8,25 @@ import json
 from pathlib import Path
 
 from sqlalchemy import Connection
+from tallystick_protocol.ids import PartyId
 from tallystick_protocol.money.cost import Charge, Cost
 from tallystick_protocol.money.toml_cost import load_cost
 
 from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, opened
+from tallystick_cloud.commands.evidence import file_name
 from tallystick_cloud.commands.run_words import How, answered, common, yes
+from tallystick_cloud.commands.settlement import sign_checkpoint
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.costs import report, service
+from tallystick_cloud.costs.proof import prove as prove_
+from tallystick_cloud.costs.proof import sign
 from tallystick_cloud.costs.service import Asked, Shared
 from tallystick_cloud.costs.store import bills
 from tallystick_cloud.errors import BadInput
+from tallystick_cloud.keys import write_private
+from tallystick_cloud.parties.store import ids_by_name
+from tallystick_cloud.settlement.access import Read, write_down
+from tallystick_cloud.settlement.office import Office
 
 FILE_BYTES_MAX = 2**20
 HOW = How(report.as_json, report.as_text, "no bill yet; next: tallystick cost bill FILE")
@@ -66,6 +75,18 @@ def add(commands: Commands) -> None:
     found.add_argument("--why", required=True, metavar="TEXT", help="stands beside it for ever")
     yes(found)
     common(found)
+    found = command(
+        words,
+        "proof",
+        prove,
+        "Write a payer's proof of a bill: own stays in the sums of all, and the share by the key.",
+        "  tallystick cost proof Anna '2026 heating' --data D\n"
+        "  tallystick cost proof Anna '2026 heating' --out anna.cost --data D\n",
+    )
+    found.add_argument("payer", metavar="PAYER")
+    found.add_argument("bill", metavar="BILL")
+    found.add_argument("--out", type=Path, metavar="FILE", help="default: PAYER-BILL.cost in this folder")
+    found.add_argument("--community", metavar="ID")
 
 
 def check(parsed: argparse.Namespace) -> int:
@@ -92,7 +113,14 @@ def bill(parsed: argparse.Namespace) -> int:
         asked = Asked(cost, text, party_of(name, ids, parsed.party))
         if cost.bill is not None:
             ask(parsed.yes, f"Post bill {cost.bill.id} over {len(cost.flats)} flats?")
-        return [options.database.write_now(service.bill, name, asked, options.clock.utc_ms())]
+        office, now_ms = _office(options, name), options.clock.utc_ms()
+
+        def post(conn: Connection) -> Shared:
+            shared = service.bill(conn, name, asked, now_ms)
+            sign(conn, office, shared.stored.bill, now_ms)
+            return shared
+
+        return [options.database.write_now(post)]
 
     return answered(parsed, act, HOW)
 
@@ -112,10 +140,39 @@ def reverse(parsed: argparse.Namespace) -> int:
     def act(options: Options, name: str, ids: dict[str, bytes]) -> list[Shared]:
         party = party_of(name, ids, parsed.party)
         ask(parsed.yes, f"Take bill {parsed.bill} back? This cannot be undone.")
-        now_ms = options.clock.utc_ms()
-        return [options.database.write_now(service.reverse, name, parsed.bill, party, parsed.why, now_ms)]
+        office, now_ms = _office(options, name), options.clock.utc_ms()
+
+        def take_back(conn: Connection) -> Shared:
+            shared = service.reverse(conn, name, parsed.bill, party, parsed.why, now_ms)
+            sign(conn, office, shared.stored.bill, now_ms)
+            return shared
+
+        return [options.database.write_now(take_back)]
 
     return answered(parsed, act, HOW)
+
+
+def prove(parsed: argparse.Namespace) -> int:
+    """The file is 0600: it holds a person's measures. A bill that was posted on a page is signed now."""
+    options = opened(parsed)
+    try:
+        name, now_ms = community_of(options, parsed.community), options.clock.utc_ms()
+        party = PartyId(party_of(name, options.database.read_now(ids_by_name, name), parsed.payer))
+        options.database.write_now(sign, _office(options, name), parsed.bill, now_ms)
+        sign_checkpoint(options, name)
+        data = options.database.read_now(prove_, options.aggregator.of(name), parsed.bill, party).encode()
+        options.database.write_now(write_down, name, Read(None, party, f"proof of bill {parsed.bill}", 1), now_ms)
+    finally:
+        options.database.close()
+    out = parsed.out or Path(f"{file_name(parsed.payer)}-{file_name(parsed.bill)}.cost")
+    write_private(out, data)
+    print(f"{out}: {len(data)} bytes")
+    print(f"next: tallystick-verify cost {out} --policy POLICY")
+    return 0
+
+
+def _office(options: Options, name: str) -> Office:
+    return Office(options.aggregator.of(name), options.entropy)
 
 
 def _file(path: Path) -> tuple[str, Cost]:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 from tallystick_protocol.money.cost import By
 
-from tallystick_cloud.schema import asset, cost_bill, cost_share
+from tallystick_cloud.schema import asset, cost_bill, cost_leaf, cost_settlement, cost_share
 from tallystick_cloud.schema import community as communities
 
 from .words import Measure
@@ -90,6 +90,30 @@ def measures_of(parts: str) -> tuple[Measure, ...]:
         Measure(Fraction(portion), By(by), Fraction(own), Fraction(total))
         for portion, by, own, total in json.loads(parts)
     )
+
+
+def document_of(conn: Connection, bill: bytes) -> str:
+    """The file that was posted."""
+    return str(conn.execute(select(cost_bill.c.document).where(cost_bill.c.id == bill)).scalar_one())
+
+
+def signed(conn: Connection, bill: bytes) -> list[Any]:
+    """What was signed of a bill: it, then what takes it back."""
+    query = select(cost_settlement).where(cost_settlement.c.bill == bill).order_by(cost_settlement.c.leaf)
+    return list(conn.execute(query))
+
+
+def insert_signed(conn: Connection, row: Mapping[str, object]) -> None:
+    conn.execute(insert(cost_settlement), dict(row))
+
+
+def leaves(conn: Connection, bill: bytes) -> list[Any]:
+    """The leaves of a signed bill, in the order of its tree."""
+    return list(conn.execute(select(cost_leaf).where(cost_leaf.c.bill == bill).order_by(cost_leaf.c.leaf)))
+
+
+def insert_leaves(conn: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    conn.execute(insert(cost_leaf), [dict(one) for one in rows])
 
 
 def supplied_chains(conn: Connection, community: str) -> set[bytes]:

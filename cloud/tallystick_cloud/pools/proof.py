@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection
-from tallystick_protocol import cose
 from tallystick_protocol.codes import LineKind, LogType
-from tallystick_protocol.evidence import LoggedObject, Proof
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.calendar import Period
 from tallystick_protocol.money.split import Group
@@ -24,16 +22,14 @@ from tallystick_protocol.pool_settlement import (
     OpenedStatement,
     PoolProof,
 )
-from tallystick_protocol.records import Continuation
 from tallystick_protocol.salted_tree import Leaf, SaltedTree
 from tallystick_protocol.statement import Statement
 
 from tallystick_cloud.context import Context
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.errors import NotFound
-from tallystick_cloud.log import cosign, epochs
-from tallystick_cloud.log import store as log_store
 from tallystick_cloud.log.prover import Prover
+from tallystick_cloud.log.shown import ShownLog
 
 from . import store
 from .errors import PoolRefused
@@ -63,7 +59,7 @@ def prove(conn: Connection, context: Context, versions: Sequence[Version], party
         proved = [one for one in proved if one.pieces]
     earlier = [] if statement is None else _earlier(conn, versions[0].chain, close, statement.statement, party)
     listed = store.contract_leaves(conn, records.listed)
-    log = _Log(conn, context, max(close.leaf, *(one.leaf for one in listed)))
+    log = ShownLog(conn, context, max(close.leaf, *(one.leaf for one in listed)))
     return PoolProof(
         party=party,
         note=log.note,
@@ -71,7 +67,7 @@ def prove(conn: Connection, context: Context, versions: Sequence[Version], party
         settlement=log.logged(LogType.SETTLEMENT, close.envelope, close.leaf),
         openings=records.openings(party),
         intervals=tuple(proved),
-        continuations=tuple(log.logged(LogType.CONTINUATION, *one) for one in log.continuations),
+        continuations=log.continuations,
         proofs=log.proofs,
         statement=statement,
         earlier=tuple(
@@ -107,30 +103,6 @@ def _earlier(
         if opened is not None:
             found.append((one, opened))
     return found
-
-
-class _Log:
-    """The log under one checkpoint that covers what a file shows."""
-
-    def __init__(self, conn: Connection, context: Context, newest: int) -> None:
-        found = cosign.witnessed_note(conn, context.community, newest + 1)
-        if found is None:
-            raise NotFound("checkpoint", "none covers the close yet; the next one is signed within a minute")
-        size, self.note = found
-        self._prover = Prover([H32(h) for h in log_store.leaf_hashes(conn, context.community, 0, size)])
-        self.continuations = [one for one in epochs.continuations(conn, context.community) if one[1] < size]
-
-    @property
-    def proofs(self) -> tuple[Proof, ...]:
-        """That the log went on from where its continuations say."""
-        said = [Continuation.decode(cose.parse(envelope).payload) for envelope, _ in self.continuations]
-        return tuple(
-            Proof(size, tuple(self._prover.consistency(size))) for size in sorted({r.size for r in said} - {0})
-        )
-
-    def logged(self, kind: LogType, envelope: bytes, leaf: int) -> LoggedObject:
-        """An object with its way to the checkpoint."""
-        return LoggedObject(kind, bytes(envelope), leaf, tuple(self._prover.inclusion(leaf)))
 
 
 class _Records:

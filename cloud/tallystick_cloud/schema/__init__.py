@@ -22,7 +22,7 @@ from .books import (
     user_acceptance,
     user_opening,
 )
-from .costs import cost_bill, cost_share
+from .costs import cost_bill, cost_leaf, cost_settlement, cost_share
 from .debits import debit, debit_approval, debit_run, mandate
 from .disputes import dispute
 from .gateways import (
@@ -102,6 +102,8 @@ __all__ = [
     "contract_version",
     "cosignature",
     "cost_bill",
+    "cost_leaf",
+    "cost_settlement",
     "cost_share",
     "counter",
     "debit",

@@ -48,3 +48,27 @@ cost_share = Table(
     text("parts"),  # JSON [[portion, by, own, total], ...], fractions as text
     index("community", "party"),
 )
+
+cost_settlement = Table(  # a bill as it was signed and logged, and what takes it back
+    "cost_settlement",
+    metadata,
+    octets("h", key=True),
+    community(),
+    octets("bill"),  # id of the bill
+    octets("reverses", null=True),  # the h that it takes back
+    octets("envelope"),
+    number("leaf"),
+    number("signed_ms"),
+    index("bill"),
+)
+
+cost_leaf = Table(  # a leaf of a signed bill's tree
+    "cost_leaf",
+    metadata,
+    octets("bill", key=True),
+    number("leaf", key=True),
+    community(),
+    octets("party"),
+    octets("salt"),
+    octets("piece"),  # CostPiece
+)

@@ -17,6 +17,7 @@ from tallystick_protocol.money.split import share
 
 CENTS_MAX = 99_999_999_999  # 999,999,999.99, what a bank file can carry
 PER_MILLE = 1000
+KEY_MAX = 7  # parts: a payer's proof carries them beside the money
 DAYS_MAX = 3_660  # ten years: longer is a wrong year
 YEAR_MAX = 2199
 DAY = timedelta(days=1)
@@ -114,6 +115,8 @@ class Cost:
         """Raise BadValue naming what does not fit together."""
         if self.supplier == self.collector:
             raise BadValue("cost.supplier", f"is {self.collector}, the collector itself: leave it out")
+        if len(self.key) > KEY_MAX:
+            raise BadValue("cost.key", f"has {len(self.key)} parts; the limit is {KEY_MAX}")
         total = sum(part.portion for part in self.key)
         if total != 1:
             raise BadValue("cost.key", f"has portions that make {total}, not 1: they must make the whole bill")
@@ -186,6 +189,14 @@ class Charge:
     def exact(self) -> Fraction:
         """Its part of the whole, 0 to 1."""
         return sum((one.portion * one.own / one.total for one in self.parts), Fraction(0))
+
+
+def days_between(first_day: str, last_day: str) -> int:
+    """Days from the first to the last, both included. Raises BadValue for what is no day."""
+    try:
+        return (date.fromisoformat(last_day) - date.fromisoformat(first_day)).days + 1
+    except ValueError:
+        raise BadValue("day", f"{first_day} or {last_day} is none") from None
 
 
 UseOf = Callable[[Stay, str], Fraction]

@@ -79,6 +79,9 @@ class Ratio(RowMessage):
         """Raises BadValue when the rational is negative or its denominator too large."""
         return cls(value.numerator, value.denominator)
 
+    def fraction(self) -> Fraction:
+        return Fraction(self.n, self.d)
+
 
 @dataclass(frozen=True, slots=True)
 class Word:

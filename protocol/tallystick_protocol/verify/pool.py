@@ -19,7 +19,6 @@ from tallystick_protocol.pool_settlement import PIECES, CloseKind, IntervalProof
 from tallystick_protocol.pool_tree import leaf_of
 from tallystick_protocol.salted_tree import Leaf, verify_leaf
 from tallystick_protocol.sum_tree import WIDTH, verify_path
-from tallystick_protocol.verify import words
 from tallystick_protocol.verify.case import ensure
 from tallystick_protocol.verify.inclusion import witnesses_of
 from tallystick_protocol.verify.pool_log import Logged, logged
@@ -50,10 +49,7 @@ def verify_pool(data: bytes, policy: Policy) -> Report:
         checks.append(Check("file", True, f"{len(proof.intervals)} intervals, for you"))
         step = "log"
         found = logged(proof, policy)
-        text = f"the close and its contract stand in the log {policy.log_origin}"
-        if found.set_back:
-            text += f", which was set back {words.count(found.set_back, 'time')} and says so"
-        checks.append(Check("log", True, text, {"set_back": found.set_back}))
+        checks.append(found.check)
         step = "witnesses"
         checks.append(witnesses_of(policy, proof.note))
         case = _Case(proof, found)

@@ -10,9 +10,15 @@ from support.books import DAY, T0
 from support.invoices import Office
 from support.money_world import open_money
 from support.shared_house import BILL, ISSUER, house, open_house
+from tallystick_cloud.costs import proof
 from tallystick_cloud.costs import service as costs
+from tallystick_cloud.evidence.policy import policy_of
 from tallystick_cloud.invoices import service
 from tallystick_cloud.invoices.desk import Asked
+from tallystick_cloud.log.signing import checkpoint
+from tallystick_cloud.settlement.office import Office as Settling
+from tallystick_protocol.ids import PartyId
+from tallystick_protocol.verify.cost import verify_cost
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -47,7 +53,7 @@ def test_several_who_issue_at_once_leave_no_gap_and_issue_nothing_twice(office: 
     assert office.world.books.audit() == []
 
 
-def test_shared_bills_make_documents_and_credit_notes_on_postgresql(postgres_server: str) -> None:
+def test_shared_bills_make_documents_credit_notes_and_proofs_on_postgresql(postgres_server: str) -> None:
     with postgres.database(postgres_server) as url:
         home = open_house(url)
         home.post(house())
@@ -60,4 +66,9 @@ def test_shared_bills_make_documents_and_credit_notes_on_postgresql(postgres_ser
         december = write(service.issue, home.books.community, "2026-12", Asked(coop), T0 + 70 * DAY)
         assert december.fresh == 12
         assert sum(one.cents for one in (*november.documents, *december.documents)) == 5
+        context, anna = home.books.aggregator.of(home.books.community), PartyId(home.ids["Anna"])
+        write(proof.sign, Settling(context, home.books.aggregator.entropy), "heating 2025", T0)
+        write(checkpoint, context, T0 + 1)
+        data = home.books.database.read_now(proof.prove, context, "heating 2025", anna).encode()
+        assert verify_cost(data, home.books.database.read_now(policy_of, context, anna)).verdict == "valid"
         home.books.database.close()

@@ -12,6 +12,7 @@ from support.shared_house import CENTS, write_files
 from tallystick_cloud.cli import main
 from tallystick_protocol.money.cost import By
 from tallystick_protocol.money.toml_cost import load_cost
+from tallystick_protocol.verify_cli import main as verify
 
 PAGE = (ROOT / "docs/how-to/share-a-bill.md").read_text()
 COMMANDS = re.findall(r"^\.venv/bin/tallystick (.+)$", PAGE, re.MULTILINE)
@@ -48,13 +49,15 @@ def test_the_file_of_the_page_is_a_cost_pool() -> None:
 
 def test_the_commands_of_the_page_share_the_bill_and_take_it_back(tally: Tally) -> None:
     told = [tally(*shlex.split(command)[:-2]) for command in COMMANDS]
-    check, bill, shown, dues, back = told
+    check, bill, shown, dues, proof, _, back = told
     assert "bill heating 2025: 1234.56 EUR, 2025-01-01 to 2025-12-31" in check
     assert "nothing is posted" in check
     assert "bill heating 2025 of Heating of the house: posted" in bill
     assert shown == bill
     cents = [int(amount.replace(".", "")) for amount in re.findall(r"^ *(\d+\.\d\d)  ", dues, re.MULTILINE)]
     assert (len(cents), sum(cents)) == (12, CENTS)
+    assert "next: tallystick-verify cost anna.cost" in proof
+    assert verify(["cost", "anna.cost", "--policy", "policy.json"]) == 0
     assert "taken back: the supplier corrected it" in back
     assert json.loads(tally("bank", "dues", "--json")) == []
 

@@ -10,6 +10,7 @@ from tallystick_protocol import codes, records
 from tallystick_protocol.batch import Batch
 from tallystick_protocol.command import Command
 from tallystick_protocol.cose import ContentType
+from tallystick_protocol.cost_settlement import CostPart, CostPiece, CostProof, CostSettlement
 from tallystick_protocol.counter_line import Counter
 from tallystick_protocol.cover import BatchSpan, Cover, Open
 from tallystick_protocol.enrol import EnrolAnswer, EnrolRequest
@@ -68,6 +69,8 @@ MAPS: list[tuple[str, type[MapMessage]]] = [
     ("Settlement", Settlement),
     ("PoolSettlement", PoolSettlement),
     ("PoolProof", PoolProof),
+    ("CostSettlement", CostSettlement),
+    ("CostProof", CostProof),
     ("Use", Use),
     ("Statement", Statement),
     ("Evidence", Evidence),
@@ -78,6 +81,8 @@ ROWS: list[tuple[str, type[RowMessage]]] = [
     ("Tree", Tree),
     ("SumNode", SumNode),
     ("MeterPiece", MeterPiece),
+    ("CostPart", CostPart),
+    ("CostPiece", CostPiece),
     ("IntervalRecord", IntervalRecord),
     ("IntervalProof", IntervalProof),
     ("OpenedPiece", OpenedPiece),
