@@ -213,6 +213,45 @@ to = "Coop"
 {NOTICE}
 """
 
+STEEP = f"""\
+version = 1
+name = "Washes"
+community = "lindenhof"
+unit = "EUR"
+zone = "UTC"
+state = "live"
+collector = "Coop"
+effective_from = 2026-10-01
+{PARTIES}
+[[user]]
+name = "Anna"
+[[asset]]
+asset = "washer"
+quantity = "cycles"
+user = "Anna"
+[tariff]
+form = "event"
+per = "cycle"
+minimum = 4.00
+cap = 7.00
+[[tariff.band]]
+name = "all"
+tiers = [{{ up_to = 2, price = 1.50 }}, {{ price = 1.10 }}]
+[[split]]
+to = "Repairer"
+fixed = 0.15
+[[split]]
+to = "Bank"
+portion = "40 %"
+cap = 2.50
+cap_per = "lifetime"
+counter = "loan"
+[[split]]
+to = {{ "Coop" = 4, "Fund" = 1 }}
+{NOTICE}
+"""
+"""Tiers, a minimum and a cap per month and a loan over the contract's life: a use that goes moves all of them."""
+
 
 @dataclass(slots=True)
 class Books:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, func, select, true
 
 from tallystick_cloud.debits import mandates, store
 from tallystick_cloud.debits.mandate import State
+from tallystick_cloud.disputes.service import disputed_fees
 from tallystick_cloud.ledger.model import Account
 from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.payouts.model import whole_cents
@@ -36,7 +37,8 @@ class ByDebit:
 class Due:
     """`cents` that `payer` owes `holder`, to be paid under `reference`; `iban` None: the holder gave no account yet.
 
-    `debit`: it is collected from the payer's account instead, and nobody has to do anything.
+    `debit`: it is collected from the payer's account instead, and nobody has to do anything. `disputed` cents more are
+    for uses in open disputes, and need not be paid until these are decided.
     """
 
     payer: str
@@ -45,6 +47,7 @@ class Due:
     cents: int
     reference: str
     debit: ByDebit | None = None
+    disputed: int = 0
 
 
 def dues(conn: Connection, community: str, party: bytes, now_ms: int) -> tuple[Due, ...]:
@@ -73,15 +76,19 @@ def _dues(
     )
     names, known = names_by_id(conn, community), accounts(conn, community, now_ms)
     collected = by_debit(conn, community, now_ms, payer)
+    disputed: dict[tuple[bytes, bytes], int] = {}
+    for fee in disputed_fees(conn, community):
+        disputed[fee.holder, fee.payer] = disputed.get((fee.holder, fee.payer), 0) + fee.nano
     found = []
     for holder, party, nano in rows:
-        cents = whole_cents(int(nano))
-        if cents:
+        whole = whole_cents(int(nano))
+        cents = whole_cents(int(nano) - disputed.get((bytes(holder), bytes(party)), 0))
+        if whole:
             account = known.get(bytes(holder))
             reference = reference_of(community, bytes(holder), bytes(party))
             iban = None if account is None else account.iban
             debit = collected.get((bytes(holder), bytes(party)))
-            found.append(Due(names[bytes(party)], names[bytes(holder)], iban, cents, reference, debit))
+            found.append(Due(names[bytes(party)], names[bytes(holder)], iban, cents, reference, debit, whole - cents))
     return tuple(sorted(found, key=lambda one: (one.holder, one.payer)))
 
 

@@ -20,7 +20,7 @@ TAIL_CHARS = 4  # of an IBAN: enough to know one's own
 @dataclass(frozen=True, slots=True)
 class DueView:
     """`qr` is an SVG, empty where an account or a name is missing that banks carry; `debit`: how it is collected, in
-    words, empty where the payer is to pay."""
+    words, empty where the payer is to pay; `disputed`: what need not be paid now, in words."""
 
     holder: str
     amount: Amount
@@ -28,13 +28,22 @@ class DueView:
     reference: str
     qr: str
     debit: tuple[str, ...] = ()
+    disputed: str = ""
 
 
 def due_view(one: Due, w: Wording) -> DueView:
     iban = "" if one.iban is None else in_groups(one.iban)
+    amount, disputed = exact(one.cents * CENT_NANO, w), _disputed(one, w)
     if one.debit is not None:
-        return DueView(one.holder, exact(one.cents * CENT_NANO, w), iban, "", "", _collected(one, one.debit, w))
-    return DueView(one.holder, exact(one.cents * CENT_NANO, w), iban, in_groups(one.reference), _qr(one))
+        return DueView(one.holder, amount, iban, "", "", _collected(one, one.debit, w), disputed)
+    return DueView(one.holder, amount, iban, in_groups(one.reference), _qr(one), (), disputed)
+
+
+def _disputed(one: Due, w: Wording) -> str:
+    if not one.disputed:
+        return ""
+    words = w.gettext("EUR {amount} more is disputed: it need not be paid until that is decided.")
+    return words.format(amount=exact(one.disputed * CENT_NANO, w))
 
 
 def _collected(one: Due, debit: ByDebit, w: Wording) -> tuple[str, ...]:
@@ -56,6 +65,8 @@ def _collected(one: Due, debit: ByDebit, w: Wording) -> tuple[str, ...]:
 
 
 def _qr(one: Due) -> str:
+    if not one.cents:
+        return ""
     code = code_of(one.holder, one.iban, one.cents, one.reference)
     if code is None:
         return ""

@@ -115,6 +115,7 @@ def due_json(one: Due) -> dict[str, object]:
         "collector": one.holder,
         "iban": one.iban,
         "cents": str(one.cents),
+        "disputed_cents": str(one.disputed),
         "reference": one.reference,
         "mandate": None if one.debit is None else one.debit.mandate,
     }
@@ -122,7 +123,8 @@ def due_json(one: Due) -> dict[str, object]:
 
 def due_text(one: Due) -> str:
     how = in_groups(one.reference) if one.debit is None else f"by direct debit, mandate {one.debit.mandate}"
-    return f"{epc.decimal(one.cents):>12}  {one.payer} to {one.holder}  {how}"
+    disputed = f"; {epc.decimal(one.disputed)} more is disputed and not to be paid now" if one.disputed else ""
+    return f"{epc.decimal(one.cents):>12}  {one.payer} to {one.holder}  {how}{disputed}"
 
 
 def position_json(one: Position, names: Names) -> dict[str, object]:

@@ -34,20 +34,28 @@ class Reason(StrEnum):
     TOLD_TOO_LATE = "told too late"
     UNDER_WAY = "under way already"
     NOT_SETTLED = "not settled yet"
+    DISPUTED = "disputed"
     BANK_REFUSES = "a bank would refuse it"
+
+
+DECIDE = "decide the dispute; see `tallystick dispute list`"
 
 
 @dataclass(frozen=True, slots=True)
 class Owing:
-    """What a payer owes a collector in all; `settled` None while nothing is settled at all. Nano."""
+    """What a payer owes a collector in all; `settled` None while nothing is settled at all. Nano.
+
+    `disputed`: how much of the settled part is for uses in open disputes.
+    """
 
     payer: bytes
     nano: int
     settled: int | None = None
+    disputed: int = 0
 
     @property
     def collectable(self) -> int:
-        return self.nano if self.settled is None else min(self.nano, self.settled)
+        return (self.nano if self.settled is None else min(self.nano, self.settled)) - self.disputed
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,8 @@ def plan(owing: Sequence[Owing], facts: Facts, seed: bytes) -> Plan:
         found = _decide(one, facts, seed)
         if isinstance(found, Debit):
             debits.append(found)
+            if one.disputed:
+                held.append(Held(facts.names[one.payer], one.disputed, Reason.DISPUTED, DECIDE))
         else:
             held.append(found)
     return Plan(tuple(debits), tuple(held))
@@ -128,6 +138,8 @@ def _kept(one: Owing, cents: int, mandate: Mandate, history: History, facts: Fac
     """Reason and next step when nothing is collected now, else None."""
     if cents <= 0 and facts.under_way.get(one.payer, 0):
         return Reason.UNDER_WAY, "nothing to do: a run that is not done collects it"
+    if cents <= 0 and one.disputed:
+        return Reason.DISPUTED, DECIDE
     if cents <= 0:
         return Reason.NOT_SETTLED, "close the period; what a statement closes with is collected"
     if state_of(mandate, history, facts.day) is State.DORMANT:

@@ -3,7 +3,7 @@
 It books nothing: money moves in the books when the bank's statement shows it.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,6 +13,7 @@ from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.ids import H32, sha256
 
 from tallystick_cloud.context import Context
+from tallystick_cloud.disputes.service import Fee, disputed_fees
 from tallystick_cloud.errors import BadInput, NotFound
 from tallystick_cloud.log import service as log
 from tallystick_cloud.parties.store import names_by_id
@@ -23,6 +24,7 @@ from tallystick_cloud.payouts.model import OPEN_STATES, RunState, whole_cents
 from tallystick_cloud.payouts.pain import CURRENCY, BankParty
 from tallystick_cloud.payouts.service import SENDABLE, Proposal, Signed
 from tallystick_cloud.payouts.signed import opened
+from tallystick_cloud.settlement.payable import unsettled_fees
 
 from . import mandates, model, store
 from .errors import DebitRefused
@@ -99,15 +101,20 @@ def preview(
         asked.execution_day,
     )
     seed = model.run_seed(community, collector, number, creditor, asked.execution_day, now_ms)
-    claims = [_owing(payer, parts, unsettled) for payer, parts in owing[collector].items()]
+    fees = disputed_fees(conn, community)
+    claims = [_owing(collector, payer, parts, unsettled, fees) for payer, parts in owing[collector].items()]
     return Draft(collector, number, creditor, seed, model.plan(claims, facts, seed))
 
 
-def _owing(payer: bytes, parts: Mapping[bytes, int], unsettled: Unsettled | None) -> Owing:
+def _owing(
+    collector: bytes, payer: bytes, parts: Mapping[bytes, int], unsettled: Unsettled | None, fees: Iterable[Fee]
+) -> Owing:
     nano = sum(parts.values())
+    mine = [one for one in fees if (one.holder, one.payer) == (collector, payer)]
     if unsettled is None:
-        return Owing(payer, nano)
-    return Owing(payer, nano, nano - sum(unsettled.get((chain, payer), 0) for chain in parts))
+        return Owing(payer, nano, None, sum(one.nano for one in mine))
+    settled = nano - sum(unsettled.get((chain, payer), 0) for chain in parts)
+    return Owing(payer, nano, settled, sum(one.nano for one in mine if one.settlement is not None))
 
 
 def _collector_of(owing: Collection[bytes], wanted: bytes | None, names: Mapping[bytes, str]) -> bytes:
@@ -186,11 +193,12 @@ def approve_signed(conn: Connection, context: Context, envelope: bytes, now_ms: 
 
 
 def _check_still_true(conn: Connection, community: str, run: Run, now_ms: int) -> None:
-    """Everything is still due, every mandate stands, and there is still time to tell."""
+    """Everything is still due, nothing of it is disputed, every mandate stands, and there is still time to tell."""
     number, day = run.stored.number, run.stored.collection_day
     owing = store.owing(conn, community).get(run.stored.collector, {})
     under_way = store.under_way(conn, community, run.stored.collector)
     kept = {one.id for one in mandates.standing(conn, community).values()}
+    fees, unsettled = disputed_fees(conn, community), unsettled_fees(conn, community)
     if day <= mandates.day_of(now_ms):
         raise DebitRefused(f"debit run {number}", f"was to be collected on {day}; cancel it and propose again")
     account = payout_store.accounts(conn, community, now_ms).get(run.stored.collector)
@@ -200,8 +208,13 @@ def _check_still_true(conn: Connection, community: str, run: Run, now_ms: int) -
         if one.mandate not in kept:
             detail = f"mandate {one.reference} was revoked since run {number} was proposed; cancel it, propose again"
             raise DebitRefused(one.debtor.name, detail)
-        if whole_cents(sum(owing.get(one.party, {}).values())) < under_way.get(one.party, 0):
+        dues = owing.get(one.party, {})
+        if whole_cents(sum(dues.values())) < under_way.get(one.party, 0):
             detail = f"owes less now than is under way with run {number}; cancel it and propose again"
+            raise DebitRefused(one.debtor.name, detail)
+        claim = _owing(run.stored.collector, one.party, dues, unsettled, fees)
+        if claim.disputed and whole_cents(claim.collectable) < under_way.get(one.party, 0):
+            detail = f"disputes a use since run {number} was proposed; cancel it and propose again, without that use"
             raise DebitRefused(one.debtor.name, detail)
 
 

@@ -38,6 +38,7 @@ REASONS = {
     Reason.TOLD_TOO_LATE: N_("would be told too late for that day: choose a later one"),
     Reason.UNDER_WAY: N_("another run collects it already"),
     Reason.NOT_SETTLED: N_("not in a closed month yet"),
+    Reason.DISPUTED: N_("a use is disputed"),
     Reason.BANK_REFUSES: N_("a bank would refuse it"),
 }
 OUTCOMES = {

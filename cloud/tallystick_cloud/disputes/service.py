@@ -18,7 +18,7 @@ from tallystick_cloud.errors import BadInput, Conflict, Forbidden, NotFound
 from tallystick_cloud.ledger.model import Account, Amounts, Kind, Line, amounts, shares_of
 from tallystick_cloud.ledger.reversal import reverse
 from tallystick_cloud.ledger.store import rated_uses
-from tallystick_cloud.schema import dispute, reversal
+from tallystick_cloud.schema import dispute, reversal, settled_use
 
 _IS_REVERSED = exists().where(reversal.c.use_id == dispute.c.use_id)
 DAY_MS = 86_400_000
@@ -105,13 +105,43 @@ def listed(conn: Connection, community: str) -> Sequence[Any]:
 def held(conn: Connection, community: str) -> Mapping[Line, int]:
     """Account -> nano of the shares of uses in open disputes, which are not to be paid out meanwhile."""
     found: dict[Line, int] = defaultdict(int)
-    query = select(dispute.c.use_id).where(dispute.c.community == community, dispute.c.state == "open")
-    ids = [bytes(one) for one in conn.execute(query).scalars()]
-    for use in rated_uses(conn, ids).values():
+    for use in _open_uses(conn, community):
         for line, nano in _lines(conn, use).items():
             if line.account in (Account.PAYABLE, Account.FUND):
                 found[line] -= nano
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Fee:
+    """What a payer owes a holder for a use in an open dispute; nano. `settlement`: the first that holds the use."""
+
+    holder: bytes
+    payer: bytes
+    chain: bytes
+    nano: int
+    settlement: bytes | None
+
+
+def disputed_fees(conn: Connection, community: str) -> list[Fee]:
+    """What is not to be collected while it is in dispute."""
+    uses = _open_uses(conn, community)
+    ids = [bytes(use.use_id) for use in uses]
+    query = select(settled_use.c.use_id, settled_use.c.settlement).where(settled_use.c.use_id.in_(ids))
+    rows = conn.execute(query.order_by(settled_use.c.number.desc())).all()  # the first settlement of each comes last
+    settled = {bytes(use_id): bytes(h) for use_id, h in rows}
+    return [
+        Fee(line.holder, line.party, line.chain, nano, settled.get(bytes(use.use_id)))
+        for use in uses
+        for line, nano in _lines(conn, use).items()
+        if line.account is Account.RECEIVABLE
+    ]
+
+
+def _open_uses(conn: Connection, community: str) -> list[Any]:
+    """Uses in open disputes with their standing ratings."""
+    query = select(dispute.c.use_id).where(dispute.c.community == community, dispute.c.state == "open")
+    return list(rated_uses(conn, [bytes(one) for one in conn.execute(query).scalars()]).values())
 
 
 def corrections_between(conn: Connection, chain: bytes, from_ms: int, to_ms: int) -> list[tuple[bytes, bytes, int]]:

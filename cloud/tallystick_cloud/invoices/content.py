@@ -21,8 +21,11 @@ VERSION = 1
 
 
 def encode(one: Document) -> str:
-    """Amounts and quantities are text: no reader may round them."""
-    return json.dumps({"version": VERSION, **_plain(one)}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """Amounts and quantities are text: no reader may round them. What is not disputed says nothing of disputes."""
+    raw = {"version": VERSION, **_plain(one)}
+    if not one.disputed:
+        del raw["disputed"]
+    return json.dumps(raw, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def decode(text: str) -> Document:
@@ -36,7 +39,7 @@ def decode(text: str) -> Document:
     raw["lines"] = tuple(_line(one) for one in raw["lines"])
     raw["taxes"] = tuple(_tax(one) for one in raw["taxes"])
     raw["transfer"] = _transfer(raw["transfer"])
-    return Document(**raw)
+    return Document(**{**raw, "disputed": int(raw.get("disputed", "0"))})
 
 
 def _plain(value: Any) -> Any:

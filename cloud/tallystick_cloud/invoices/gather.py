@@ -17,8 +17,11 @@ from tallystick_protocol.settled_use import Use
 from tallystick_protocol.statement import Statement
 
 from tallystick_cloud.contracts.store import book
+from tallystick_cloud.disputes.service import disputed_fees
+from tallystick_cloud.payouts.model import whole_cents
 
 from . import store
+from .desk import Parties
 from .model import MINIMUM, UNIT, Charge
 
 
@@ -127,6 +130,14 @@ def _price(contract: Contract, programme: str | None) -> int | None:
         return None
     price = band.tiers[0].price
     return price.nano() if price.exponent >= -9 else None
+
+
+def disputed_cents(conn: Connection, community: str, parties: Parties, settlements: Iterable[bytes]) -> int:
+    """Whole cents of what these settlements were the first to charge a buyer, and that is in dispute now."""
+    wanted = set(settlements)
+    mine = (parties.seller, parties.buyer)
+    fees = [one for one in disputed_fees(conn, community) if (one.holder, one.payer) == mine]
+    return whole_cents(sum(one.nano for one in fees if one.settlement in wanted))
 
 
 def by_buyer(pages: Iterable[Page]) -> dict[bytes, list[Page]]:

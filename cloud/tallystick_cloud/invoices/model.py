@@ -148,7 +148,10 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Everything that a document says; days are YYYY-MM-DD, `to_day` is the last day inside, amounts positive cents."""
+    """Everything that a document says; days are YYYY-MM-DD, `to_day` is the last day inside, amounts positive cents.
+
+    `disputed`: what of it was in dispute when it was issued, and need not be paid until that is decided.
+    """
 
     number: str
     kind: Kind
@@ -165,6 +168,12 @@ class Document:
     lines: tuple[Line, ...]
     taxes: tuple[TaxLine, ...]
     transfer: Transfer
+    disputed: int = 0
+
+    @property
+    def payable(self) -> int:
+        """What is to be paid now."""
+        return self.total - self.disputed
 
     @property
     def net(self) -> int:

@@ -98,8 +98,8 @@ def _payment(sheet: Sheet, one: Document, w: Wording) -> None:
         (_("To"), said.holder),
         (_("Account"), iban),
         (_("Reference"), reference_in_groups(said.reference)),
-        (_("Amount"), f"{one.unit} {words.cents(one.total, w)}"),
+        (_("Amount"), f"{one.unit} {words.cents(one.payable, w)}"),
     ]
-    code = code_of(said.holder, said.iban, one.total, said.reference)
+    code = code_of(said.holder, said.iban, one.payable, said.reference) if one.payable else None
     hint = _("Scan the code with your banking app, or type account and reference.") if code is not None else ""
     sheet.payment(rows, code, hint)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from tallystick_cloud.errors import BadInput
 
-from . import store
+from . import gather, store
 from .desk import About, Asked, Parties, desk_of, show
 from .errors import InvoiceRefused
 from .model import Cited, Kind, taxed
@@ -30,9 +30,10 @@ def replace_document(
     if not why.strip():
         raise BadInput("why", "is empty; say what was wrong, it stands on both documents")
     cited, parties = (Cited(number, old.document.day),), Parties(old.seller, old.buyer)
-    credit = replace(old.document, kind=Kind.CREDIT, cites=cited, note=why, due_day=desk.due_day)
+    credit = replace(old.document, kind=Kind.CREDIT, cites=cited, note=why, due_day=desk.due_day, disputed=0)
     back = desk.keep(conn, credit, desk.setup.prefix, parties, About(old.period, number))
     lines, taxes = taxed(old.document.lines, {one.contract: desk.setup.treatment(one.contract) for one in credit.lines})
+    found = gather.disputed_cents(conn, community, parties, store.settlements_of(conn, community, number))
     anew = replace(
         old.document,
         cites=cited,
@@ -44,6 +45,7 @@ def replace_document(
         buyer=desk.identity(old.buyer),
         transfer=desk.transfer(old.buyer),
         shows_gross=desk.setup.shows_gross,
+        disputed=min(found, old.document.total),
     )
     instead = desk.keep(conn, anew, desk.setup.prefix, parties, About(old.period))
     store.retake(conn, community, number, instead.number)

@@ -5,7 +5,7 @@ It never issues the same thing twice, never leaves a gap in a series, and never 
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -130,7 +130,12 @@ def _issue_to(conn: Connection, desk: Desk, buyer: bytes, pages: Sequence[Page],
     whole: str | None = None
     for one in sums:
         about = About(period, one.cites[0] if one.is_credit_of_one else None)
-        made = desk.keep(conn, desk.draft(conn, buyer, one, days), desk.setup.prefix, parties, about)
+        draft = desk.draft(conn, buyer, one, days)
+        if not draft.kind.is_credit:
+            settlements = [page.settlement for page in charged]
+            found = gather.disputed_cents(conn, desk.community, parties, settlements)
+            draft = replace(draft, disputed=min(found, draft.total))
+        made = desk.keep(conn, draft, desk.setup.prefix, parties, about)
         whole = whole if one.is_credit_of_one else made.number
     store.carry(conn, desk.community, desk.issuer, buyer, rest)
     store.take(

@@ -200,6 +200,12 @@ def retake(conn: Connection, community: str, old: str, new: str) -> None:
     conn.execute(update(invoice_statement).where(*where).values(number=new))
 
 
+def settlements_of(conn: Connection, community: str, number: str) -> list[bytes]:
+    """What an issued document was made of; empty for one about a bill or a payout."""
+    where = (invoice_statement.c.community == community, invoice_statement.c.number == number)
+    return [bytes(one) for one in conn.execute(select(invoice_statement.c.settlement).where(*where)).scalars()]
+
+
 def number_of(conn: Connection, settlement_h: bytes, issuer: bytes, party: bytes) -> str | None:
     """The issuer's document in which a party's fresh uses of a settlement stand."""
     return conn.execute(

@@ -138,6 +138,10 @@ def notes(one: Document, w: Wording) -> Sequence[str]:
         cited = ", ".join(_("{number} of {day}").format(number=c.number, day=day(c.day, w)) for c in one.cites)
         words = _("Takes back: {cited}.") if one.kind.is_credit else _("Concerns: {cited}.")
         found.append(words.format(cited=cited))
+    if one.disputed:
+        words = _("{unit} {amount} of it is disputed: it need not be paid until that is decided.")
+        found.append(words.format(unit=one.unit, amount=cents(one.disputed, w)))
+        found.append(_("If the disputed use is taken back, a credit note follows."))
     if one.note:
         found.append(one.note)
     if any(line.treatment.rate for line in one.taxes):

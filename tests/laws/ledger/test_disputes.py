@@ -8,14 +8,15 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from support.books import DAY, ENERGY, HOUR, NOTICE, T0, WASHES
+from support.books import DAY, ENERGY, HOUR, NOTICE, WASHES
+from support.disputes import NOW, begun, ended, open_disputed, said, washes
 from support.money_world import LOW, town
-from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER, NOVEMBER, World, open_world
+from support.settled import AFTER_DECEMBER, DECEMBER, World
 from support.uploads import Randomness, SimGateway, wash
 from tallystick_cloud import schema
 from tallystick_cloud.cli import main as tallystick
 from tallystick_cloud.clock import SystemClock
-from tallystick_cloud.disputes.service import Said, decide, held, open_dispute
+from tallystick_cloud.disputes.service import held, open_dispute
 from tallystick_cloud.errors import BadInput, CloudError, Conflict, Forbidden, NotFound
 from tallystick_cloud.gateways.enrol import enrol
 from tallystick_cloud.home import Home
@@ -29,36 +30,6 @@ from tallystick_cloud.statements.model import RowKind
 from tallystick_cloud.statements.service import accounts
 from tallystick_cloud.uses.model import Reader
 from tallystick_protocol.ids import channel_hash, use_id
-
-NOW = AFTER_NOVEMBER + HOUR
-
-
-def open_disputed(url: str = "sqlite://") -> World:
-    """Three washes at the end of November, the month closed."""
-    contracts = {"washes.toml": WASHES.replace(NOTICE, LOW), "energy.toml": ENERGY.replace(NOTICE, LOW)}
-    world = open_world(url, town=town(), contracts=contracts)
-    for day in range(3):
-        world.wash(T0 + (25 + day) * DAY, "60")
-    world.close(NOVEMBER, AFTER_NOVEMBER)
-    return world
-
-
-def washes(world: World) -> list[bytes]:
-    rows = sorted(world.books.rows(schema.use), key=lambda row: int(row["end_ms"]))  # type: ignore[call-overload]
-    return [row["use_id"] for row in rows if row["form"] == "event"]  # type: ignore[misc]
-
-
-def said(world: World, use: bytes, name: str, why: str = "the drum did not turn", shown: bytes | None = None) -> Said:
-    return Said(use, world.ids[name], why, shown)
-
-
-def begun(world: World, use: bytes, name: str = "Anna") -> None:
-    world.books.run(open_dispute, world.community, said(world, use, name, shown=b"a photograph"), NOW)
-
-
-def ended(world: World, use: bytes, *, is_right: bool, name: str = "Maria", now_ms: int = NOW) -> None:
-    told = said(world, use, name, "the log shows it")
-    world.books.run(lambda conn: decide(conn, world.community, told, is_right=is_right, now_ms=now_ms))
 
 
 def due(world: World) -> dict[str, int]:

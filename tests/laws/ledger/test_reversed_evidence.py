@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from sqlalchemy import delete, insert, update
-from support.books import DAY, HOUR, T0
+from support.books import DAY, ENERGY, HOUR, STEEP, T0, WASHES
 from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER, NOVEMBER, World, open_world
 from tallystick_cloud import schema
 from tallystick_cloud.ledger.reversal import reverse
@@ -91,6 +91,16 @@ WASHED = (the_first_of_many, the_last_one, the_last_two, the_only_one, before_it
           the_late_one_itself)  # fmt: skip
 
 
+def check(world: World, shown: int, payer: str) -> None:
+    """Audit and verifier agree; each file says how many uses are reversed. Closes the world."""
+    assert world.books.audit() == []
+    for name, verdict in {payer: VALID_SPLIT_AS_COMMITTED, "Bank": VALID, "Coop": VALID}.items():
+        found = report(world, name)
+        assert found.verdict == verdict, name
+        assert next(one for one in found.checks if one.name == "reversals").figures == {"reversed": shown}
+    world.books.database.close()
+
+
 def report(world: World, name: str, scope: Scope | None = None) -> Report:
     return world.verify(world.evidence(name, DECEMBER, scope=scope), name)
 
@@ -100,13 +110,7 @@ def test_a_reversed_wash_is_evidence_that_verifies(played: Played) -> None:
     world = open_world()
     shown = played(world)
     world.close(DECEMBER, AFTER_DECEMBER)
-    assert world.books.audit() == []
-    for name, verdict in {"Anna": VALID_SPLIT_AS_COMMITTED, "Bank": VALID, "Coop": VALID}.items():
-        found = report(world, name)
-        assert found.verdict == verdict, name
-        (check,) = (one for one in found.checks if one.name == "reversals")
-        assert check.figures == {"reversed": shown}
-    world.books.database.close()
+    check(world, shown, "Anna")
 
 
 def test_a_decision_that_was_changed_or_is_not_logged_is_noticed() -> None:
@@ -185,10 +189,25 @@ def test_reversed_slices_and_minimums_are_evidence_that_verifies(played: Played)
     shown = played(world)
     world.meter([(T0 + 61 * DAY + step * HOUR, 90_000 + step * 500) for step in range(-2, 1)])
     world.close(DECEMBER, AFTER_DECEMBER)
-    assert world.books.audit() == []
-    for name, verdict in {"Ben": VALID_SPLIT_AS_COMMITTED, "Bank": VALID, "Coop": VALID}.items():
-        found = report(world, name)
-        assert found.verdict == verdict, name
-        (check,) = (one for one in found.checks if one.name == "reversals")
-        assert check.figures == {"reversed": shown}
-    world.books.database.close()
+    check(world, shown, "Ben")
+
+
+def test_the_tier_of_a_payer_falls_back_when_the_last_wash_goes() -> None:
+    """The quantity counter is the payer's own: nobody else moves it, and no wash comes after."""
+    world = open_world(contracts={"washes.toml": STEEP, "energy.toml": ENERGY})
+    shown = the_last_two(world)
+    world.close(DECEMBER, AFTER_DECEMBER)
+    check(world, shown, "Anna")
+
+
+def test_a_slice_at_a_plain_price_is_left_out_of_the_sum_that_others_check() -> None:
+    plain = "tiers = [{ up_to = 10, price = 0.30 }, { price = 0.20 }]"
+    assert plain in ENERGY
+    energy = ENERGY.replace(plain, "price = 0.30").replace("minimum = 5.00\n", "")
+    world = open_world(contracts={"washes.toml": WASHES, "energy.toml": energy})
+    meter(world)
+    world.close(NOVEMBER, AFTER_NOVEMBER)
+    gone(world, "interval", 3)
+    world.meter([(T0 + 61 * DAY + step * HOUR, 90_000 + step * 500) for step in range(-2, 1)])
+    world.close(DECEMBER, AFTER_DECEMBER)
+    check(world, 1, "Ben")

@@ -1,0 +1,39 @@
+"""Three washes at the end of a closed month, and short words for what tests do with disputes about them."""
+
+from __future__ import annotations
+
+from support.books import DAY, ENERGY, HOUR, NOTICE, T0, WASHES
+from support.money_world import LOW, town
+from support.settled import AFTER_NOVEMBER, NOVEMBER, World, open_world
+from tallystick_cloud import schema
+from tallystick_cloud.disputes.service import Said, decide, open_dispute
+
+NOW = AFTER_NOVEMBER + HOUR
+
+
+def open_disputed(url: str = "sqlite://") -> World:
+    """Three washes at the end of November, the month closed."""
+    contracts = {"washes.toml": WASHES.replace(NOTICE, LOW), "energy.toml": ENERGY.replace(NOTICE, LOW)}
+    world = open_world(url, town=town(), contracts=contracts)
+    for day in range(3):
+        world.wash(T0 + (25 + day) * DAY, "60")
+    world.close(NOVEMBER, AFTER_NOVEMBER)
+    return world
+
+
+def washes(world: World) -> list[bytes]:
+    rows = sorted(world.books.rows(schema.use), key=lambda row: int(row["end_ms"]))  # type: ignore[call-overload]
+    return [row["use_id"] for row in rows if row["form"] == "event"]  # type: ignore[misc]
+
+
+def said(world: World, use: bytes, name: str, why: str = "the drum did not turn", shown: bytes | None = None) -> Said:
+    return Said(use, world.ids[name], why, shown)
+
+
+def begun(world: World, use: bytes, name: str = "Anna") -> None:
+    world.books.run(open_dispute, world.community, said(world, use, name, shown=b"a photograph"), NOW)
+
+
+def ended(world: World, use: bytes, *, is_right: bool, name: str = "Maria", now_ms: int = NOW) -> None:
+    told = said(world, use, name, "the log shows it")
+    world.books.run(lambda conn: decide(conn, world.community, told, is_right=is_right, now_ms=now_ms))
