@@ -38,6 +38,7 @@ from tallystick_cloud.owner.pages import owner_routes
 from tallystick_cloud.payouts.pages import payout_pages
 from tallystick_cloud.pools.pages import pool_pages
 from tallystick_cloud.ports import Clock
+from tallystick_cloud.public.pages import public_routes
 from tallystick_cloud.statements.pages import statement_routes
 from tallystick_cloud.uses.pages import use_routes
 
@@ -92,6 +93,7 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(debit_pages(setup.database, setup.pages, setup.clock))
     table.include(pool_pages(setup.database, setup.pages, setup.clock))
     table.include(bill_pages(setup.database, setup.pages, setup.clock))
+    table.include(public_routes(setup.database, setup.pages, setup.clock))
     table.include(use_routes(setup.database, setup.pages, setup.clock))
     if setup.claims is not None:
         table.include(claim_pages(setup.database, setup.pages, setup.clock, setup.claims))

@@ -22,6 +22,7 @@ COMMANDS = {
     "site": "site",
     "asset": "asset",
     "balance": "balance",
+    "public": "public",
     "period": "period",
     "settlement": "settlement",
     "statement": "settlement",

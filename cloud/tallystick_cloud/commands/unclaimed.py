@@ -14,6 +14,7 @@ from typing import Any
 from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, may_decide, opened
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.errors import BadInput
+from tallystick_cloud.http.amounts import harmless
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.parties.store import ids_by_name, names_by_id
 from tallystick_cloud.payouts.model import money
@@ -244,7 +245,8 @@ def _write_csv(rows: Sequence[Any], names: Mapping[bytes, str]) -> None:
         claimed = "" if row.claimed_ms is None else _day(row.claimed_ms)
         who = [bytes(row.id).hex(), names[bytes(row.party)], names[bytes(row.holder)]]
         times = [_day(row.moved_ms), claimed, row.identity or ""]
-        out.writerow([*who, money(row.nano), row.unit, row.reason, row.why, *times])
+        said = [row.unit, row.reason, row.why, *times]
+        out.writerow([*map(harmless, who), money(row.nano), *map(harmless, said)])
 
 
 def _day(ms: int) -> str:

@@ -68,6 +68,7 @@ from .pools import (
     pool_statement,
     series_price,
 )
+from .public import public_rule
 from .settlements import (
     cosignature,
     payer_tag,
@@ -149,6 +150,7 @@ __all__ = [
     "pool_statement",
     "posting",
     "posting_period",
+    "public_rule",
     "resolution",
     "reversal",
     "role_grant",

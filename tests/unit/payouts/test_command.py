@@ -154,3 +154,24 @@ def test_what_nobody_can_be_paid_is_moved_listed_and_claimed(data: Path, capsys:
     assert said.endswith("Maria: passport seen\n")
     assert "nothing has waited long enough" in tally("unclaimed", "move", *by, "--why", "again", code=1)
     assert tally("balance", "Ben").splitlines()[2].split()[1] == "payable"
+
+
+def test_what_everybody_may_see_is_decided_shown_and_taken_back(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def tally(*words: str, code: int = 0) -> str:
+        capsys.readouterr()
+        assert main(["public", *words, "--data", str(data)]) == code
+        said = capsys.readouterr()
+        return said.out if code == 0 else said.err
+
+    assert tally("show") == "lindenhof publishes nothing\n"
+    rule = ("set", "washer", "--shows", "uses, revenue", "--decision", "assembly of 3 May", "--by")
+    assert "--by: 'Ben' may not do this" in tally(*rule, "Ben", "--yes", code=1)
+    assert "--yes: is missing" in tally(*rule, "Maria", code=1)
+    said = tally(*rule, "Maria", "--yes")
+    assert said == "washer: revenue, uses; months with 5 people or more (assembly of 3 May)\nwasher  Washer\n"
+    found = json.loads(tally("show", "--json"))
+    assert found["rules"][0]["shows"] == ["revenue", "uses"]
+    assert found["public"]["assets"] == [
+        {"id": "washer", "name": "Washer", "kind": "washing-machine", "payers_min": 5, "months": [], "claims": None}
+    ]
+    assert tally("off", "washer", "--by", "Maria", "--yes") == "lindenhof publishes nothing\n"

@@ -1,0 +1,1 @@
+"""What everybody may see of an asset's ledger, where the community decided so."""
