@@ -247,10 +247,10 @@ def _event(number: int, happening: Happening) -> Event:
 def _readings(channel: int, segment: Segment, use: int | None) -> list[Numbered]:
     marks = {index: Reason(reason) for index, reason in segment.marks}
     found: list[Numbered] = []
-    for each in segment.readings():
+    for index, each in enumerate(segment.readings()):
         at = Moment(segment.at.boot, each.uptime_ms, each.t_ms, each.quality)
         level = (segment.generation, segment.base, each.total - segment.base)
-        reading = Reading(channel, at, *level, each.state, segment.serial, marks.get(each.index), use)
+        reading = Reading(channel, at, *level, each.state, segment.serial, marks.get(index), use)
         found.append(Numbered(reading, each.pagination))
     return found
 
