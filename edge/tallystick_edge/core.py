@@ -147,12 +147,17 @@ class Core:
         self._look_at_room()
         if self.desk.is_clean():
             return
+        uptime_ms = self._clock.uptime_ms()
+        if not self._use(lambda journal: self._room.may_take(journal, uptime_ms)):
+            self.desk.store_full()
+            raise JournalFull("journal: the disk is still full. Next: free it; what is read waits in memory meanwhile")
         flush = self.desk.unflushed()
         try:
             self._use(lambda journal: journal.flush(flush), Doubt.FLUSH)
         except JournalFull:
             self.desk.not_flushed()
             self.desk.store_full()
+            self._use(lambda journal: self._room.refused(journal, uptime_ms))
             raise
         self._room.wrote()
         self._pending.extend(flush.items)
@@ -204,6 +209,7 @@ class Core:
 
     def close(self) -> None:
         """Flush, seal and close: a clean end leaves nothing in memory."""
+        self._room.forget_refusal()
         try:
             self.seal()
         finally:

@@ -164,8 +164,9 @@ class Desk:
 
     def store_full(self) -> None:
         """Gauges stop; told once. What waits in memory keeps readings and events only."""
-        self.gauges_refused = True
-        self._buffer = self.without_gauges(self._buffer)
+        if not self.gauges_refused:
+            self.gauges_refused = True
+            self._buffer = self.without_gauges(self._buffer)
         if not self._store_full:
             self._store_full = True
             self.keep(Happening(GATEWAY_CHANNEL, self.now(), EventCode.STORE_FULL, reason=Reason.STORE_FULL))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,10 @@ import pytest
 from support.disk import FULL, OK, Disk, Kind, Op, disk_under
 from support.edge import T0, CountedEntropy, HandClock
 from support.gateway_life import GAUGE, JOURNAL, life_plans
+from tallystick_edge import journal_rows
 from tallystick_edge.core import Core
 from tallystick_edge.errors import JournalFull
-from tallystick_edge.room import KEEP_MS, StoreLimits
+from tallystick_edge.room import KEEP_MS, TRY_AGAIN_MS, StoreLimits
 from tallystick_edge.sample import Sample
 from tallystick_protocol.batch import open_upload
 from tallystick_protocol.codes import EventCode, MeterState, Reason
@@ -119,6 +121,66 @@ def test_a_disk_that_others_fill_stops_gauges_then_waits_and_comes_back_by_itsel
     assert gateway.events(0)[1].total == 70  # gauge values that were not kept
     assert [(e.code, e.reason) for e in gateway.events(GAUGE)] == [(EventCode.GAP, Reason.STORE_FULL)]
     assert gateway.gauges() == 10
+    gateway.core.close()
+
+
+def test_a_full_disk_is_not_offered_all_that_waits_every_second(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encoding takes what waits as a whole, and after hours that is much; the disk is asked how full it is instead."""
+    gateway = Gateway(card.folder, StoreLimits(free=card.free, ballast_bytes=0))
+    gateway.feed(20)
+    gateway.core.seal()
+    encoded: list[int] = []
+    real = journal_rows.encode_items
+    monkeypatch.setattr(journal_rows, "encode_items", lambda items: encoded.append(len(items)) or real(items))
+
+    card.others = CAPACITY
+    refused = 0
+    for _ in range(600):
+        gateway.feed(1)
+        try:
+            gateway.core.flush()
+        except JournalFull:
+            refused += 1
+    assert refused > 500
+    assert len(encoded) <= 2 * (600_000 // TRY_AGAIN_MS + 30)  # not 600 times; each try is made twice
+
+    tried = len(encoded)
+    card.others = 0
+    gateway.feed(1)
+    gateway.core.flush()  # at the next second, not after a pause
+    assert len(encoded) == tried + 1
+    gateway.core.seal()
+    assert gateway.totals(21)[-1] == gateway.value
+    assert gateway.totals(21) == list(range(1, gateway.value + 1))
+
+    card.others = CAPACITY
+    for _ in range(60):
+        gateway.feed(1)
+        with suppress(JournalFull):
+            gateway.core.flush()
+    tried = len(encoded)
+    with suppress(JournalFull):
+        gateway.core.close()
+    assert len(encoded) > tried, "a clean end tries whatever the signs are"
+
+
+def test_a_disk_that_gives_no_sign_is_tried_again_within_a_minute(card: Card) -> None:
+    """`statvfs` says the same before and after: a quota, a file system that counts in its own way."""
+    gateway = Gateway(card.folder, StoreLimits(free=lambda folder: CAPACITY, ballast_bytes=0))
+    gateway.feed(5)
+    gateway.core.seal()
+    card.others = CAPACITY
+    gateway.feed(200)
+    with pytest.raises(JournalFull):
+        gateway.core.flush()
+    card.others = 0
+    waited = 0
+    while gateway.core.desk.held_count:
+        gateway.feed(1)
+        waited += 1
+        with suppress(JournalFull):
+            gateway.core.flush()
+    assert 1 < waited <= 60
     gateway.core.close()
 
 

@@ -13,6 +13,7 @@ from tallystick_edge.core import Core, Known, lost_spans
 from tallystick_edge.errors import JournalError, JournalFull
 from tallystick_edge.identity import load_identity
 from tallystick_edge.journal import StoredBatch
+from tallystick_edge.room import TRY_AGAIN_MS
 from tallystick_edge.sample import Fault
 from tallystick_protocol.batch import LogView, open_upload
 from tallystick_protocol.checkpoint import later_log_id
@@ -79,6 +80,7 @@ def test_a_full_disk_keeps_readings_in_memory_and_says_so_when_it_is_over(gatewa
     with pytest.raises(JournalFull):
         gateway.core.flush()
     limit_pages(gateway, 10_000)
+    gateway.clock.ms += TRY_AGAIN_MS  # nothing that is looked at says that there is room again
     gateway.core.flush()
     gateway.core.seal()
     assert len(gateway.totals()) > 2_900
