@@ -101,6 +101,7 @@ async def test_who_is_concerned_does_not_decide_and_others_see_nothing(built: Wo
     use = wash(built, 3)
     anna, coop = people.sign_in("Anna", Role.USER), people.sign_in("Coop", Role.COMMUNITY_MANAGER)
     assert (await anna.hand_in(f"/disputes/{use}", {}, why="too dear"))[0] == 303
+    assert f'href="/disputes/{use}"' in await coop.page("/disputes")
     page = await coop.page(f"/disputes/{use}")
     assert "somebody else of the office decides" in page
     assert "<form" not in page

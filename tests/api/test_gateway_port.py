@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -153,7 +154,9 @@ def enrolled(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Enroll
     return asyncio.run(enrol(server, tmp_path_factory.mktemp("gateway"), server.claim("cellar")))
 
 
-async def test_enrolled_gateway_sends_batches_and_gets_signed_receipts(server: Server, enrolled: Enrolled) -> None:
+async def test_enrolled_gateway_sends_batches_gets_signed_receipts_and_the_command_line_counts_them(
+    server: Server, enrolled: Enrolled
+) -> None:
     gateway, answer, context = enrolled.gateway, enrolled.answer, enrolled.context
     path = f"/v1/gateways/{gateway.gid.hex()}"
     status, body = await post(server, path + "/hello", gateway.hello(), context)
@@ -169,6 +172,19 @@ async def test_enrolled_gateway_sends_batches_and_gets_signed_receipts(server: S
         opened = cose.open_envelope(body, cose.ContentType.RECEIPT, lambda kid: key_for(answer, "receipt"))
         receipt = Receipt.decode(opened.payload)
         assert (receipt.status, receipt.hash, receipt.next_seq) == (expected, gateway.prev, 2)
+    found = await asyncio.to_thread(summary_of, server)
+    assert found["audit"] == []
+    assert (found["batches"], found["uses"], found["imbalance_nano"]) == (1, 1, "0")
+    assert sum(int(amount) for amount in found["splits_nano"].values()) == int(found["fees_nano"])
+
+
+def summary_of(server: Server) -> dict[str, Any]:
+    """`tallystick summary`, beside the running server."""
+    words = ["-m", "tallystick_cloud", "summary", "--json", "--data", str(server.data), *server.database]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 async def test_claim_lets_in_one_gateway_only(server: Server, enrolled: Enrolled) -> None:
@@ -268,22 +284,3 @@ async def test_number_that_no_database_holds_is_refused_by_name(server: Server, 
     )
     assert status == 422
     assert query.partition("=")[0].encode() in body
-
-
-def test_summary_from_the_command_line_counts_what_was_sent(server: Server, enrolled: Enrolled) -> None:
-    words = [
-        sys.executable,
-        "-m",
-        "tallystick_cloud",
-        "summary",
-        "--json",
-        "--data",
-        str(server.data),
-        *server.database,
-    ]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["audit"] == []
-    assert (found["batches"], found["uses"], found["imbalance_nano"]) == (1, 1, "0")
-    assert sum(int(amount) for amount in found["splits_nano"].values()) == int(found["fees_nano"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -173,10 +174,9 @@ BAD: dict[str, tuple[bytes, str]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+@contextmanager
+def founded(folder: Path) -> Iterator[Path]:
     """An aggregator's folder in November 2026, with the first day's statement taken."""
-    folder = tmp_path_factory.mktemp("bank")
     town = TOWN.partition("[[contract]]")[0].replace('name = "Coop"\n', f'name = "Coop"\niban = "{IBANS["Coop"]}"\n', 1)
     (folder / "town.toml").write_text(town)
     (folder / "first.xml").write_bytes(FIRST)
@@ -187,6 +187,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert main([*words, "--server", "https://localhost:1", "--data", str(folder / "data")]) == 0
         assert main(["bank", "in", str(folder / "first.xml"), "--data", str(folder / "data")]) == 0
         yield folder / "data"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with founded(tmp_path_factory.mktemp("bank")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -208,16 +214,17 @@ def test_a_bad_file_is_refused_word_for_word_and_nothing_changes(
     assert database.read_now(dump) == before
 
 
-def test_the_catalogue_is_large_and_what_it_bends_is_taken(
-    data: Path, database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_catalogue_is_large_and_what_it_bends_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Even with as much remittance as a bank sends, in letters that are put together from parts."""
     assert len(BAD) >= 25
     (tmp_path / "good.xml").write_bytes(changed("washing", "wa\u0308schen " * 14))
-    before = database.read_now(dump)
-    assert main(["bank", "in", str(tmp_path / "good.xml"), "--data", str(data)]) == 0
-    taken = database.read_now(dump)
-    assert taken != before
-    assert main(["bank", "in", str(tmp_path / "good.xml"), "--data", str(data)]) == 0
-    assert database.read_now(dump) == taken
+    with founded(tmp_path) as data:
+        database = Home(data).database()
+        before = database.read_now(dump)
+        assert main(["bank", "in", str(tmp_path / "good.xml"), "--data", str(data)]) == 0
+        taken = database.read_now(dump)
+        assert taken != before
+        assert main(["bank", "in", str(tmp_path / "good.xml"), "--data", str(data)]) == 0
+        assert database.read_now(dump) == taken
+        database.close()
     capsys.readouterr()
