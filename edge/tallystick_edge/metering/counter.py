@@ -72,12 +72,13 @@ def meter(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
     """Decide one value. Pure; the returned reading carries no use number yet."""
     decided = _decide(state, rule, seen)
     waiting = state.suspect
-    if waiting is None or waiting.reason is not WAITS:
+    if waiting is None or waiting.reason is not WAITS or state.value is None:
         return decided
-    if seen.value >= waiting.last and not _is_other_meter(state, seen):
+    waited = _way(rule, state.value, waiting.last)
+    if _way(rule, state.value, seen.value) >= waited and not _is_other_meter(state, seen):
         return decided
     # it waited for company and was contradicted, or nobody can bear it out any more: the record of it stays
-    total = state.base + waiting.last
+    total = state.total + waited
     event = Happening(state.number, seen.at, EventCode.QUARANTINED, total=total, reason=Reason.IMPLAUSIBLE_JUMP)
     return replace(decided, events=(event, *decided.events))
 
@@ -114,6 +115,13 @@ def _good(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
         return _wrap(state, seen, rule.modulus)
     is_boot = state.at is not None and seen.at.boot != state.at.boot
     return _accept(state, seen, Reason.BOOT if is_boot else None)
+
+
+def _way(rule: CounterRule, before: int, now: int) -> int:
+    """How far the register went since the last good value, the shorter way round where it wraps; below 0: it fell."""
+    risen = now - before
+    is_round = risen < 0 and rule.modulus is not None and _wrapped(before, now, rule.modulus, None)
+    return risen + rule.modulus if is_round and rule.modulus is not None else risen
 
 
 def _wrapped(before: int, now: int, modulus: int, allowed: int | None) -> bool:

@@ -166,6 +166,25 @@ def test_a_wrap_in_an_unknown_outage_waits_for_company_too() -> None:
     assert (state.total, state.generation) == (130_000, 1)
 
 
+def test_what_waited_beyond_a_wrap_is_told_where_it_would_have_been_however_it_is_contradicted() -> None:
+    rule = replace(COUNTER, modulus=100_000)
+    for contradiction in (29_000, 90_005):  # behind the wrap as well, and before it, where the register really is
+        state, steps = after_dark([30_000, contradiction], rule, before=90_000)
+        [told] = [each for each in steps[1].events if each.reason is Reason.IMPLAUSIBLE_JUMP]
+        assert (told.code, told.total) == (EventCode.QUARANTINED, 130_000), contradiction
+    assert state.total == 90_005
+
+
+def test_a_register_that_wraps_while_it_waits_contradicts_nothing_and_one_that_fell_does() -> None:
+    rule = replace(COUNTER, modulus=100_000)
+    _, steps = after_dark([99_000, 20_000], rule, before=90_000)
+    assert codes(steps) == []
+    _, steps = after_dark([30_100, 50], rule, before=100)
+    assert (EventCode.QUARANTINED, Reason.IMPLAUSIBLE_JUMP, 30_100) in [
+        (each.code, each.reason, each.total) for each in steps[1].events
+    ]
+
+
 def test_a_level_that_could_not_be_reached_does_not_become_reachable_by_waiting() -> None:
     """The first value was wrong by 50 kWh and the meter stands still over night: it is a reset, not a night's use."""
     state, _ = feed([100, 50_100, 50_100, 50_100])
