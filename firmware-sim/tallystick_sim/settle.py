@@ -14,7 +14,9 @@ from tallystick_sim.snapshot import Snapshot
 from tallystick_sim.town import Town
 
 FINISH_TIMEOUT_S = 40.0  # real; the longest wash takes 12.5 minutes of domain time, 13 s at 60x
-AGREE_TIMEOUT_S = 60.0  # real; a use ends after 2 minutes of rest, batches are sealed every minute: 4 s at 60x
+STANDSTILL_S = 60.0  # real; in which nothing more is booked: a use ends after 2 minutes of rest, batches are sealed every
+# minute, 4 s at 60x. A backlog of hundreds of batches takes longer, and more of it is booked all the time.
+SETTLE_MAX_S = 1200.0
 CALM_S = 2.0  # the two must still agree after this, so that nothing billed twice slips through at the end
 POLL_S = 0.4
 
@@ -52,12 +54,17 @@ async def settle(
             break
         await refresh()
         await asyncio.sleep(POLL_S)
-    deadline = time.monotonic() + AGREE_TIMEOUT_S
+    end = time.monotonic() + SETTLE_MAX_S
+    deadline = time.monotonic() + STANDSTILL_S
+    booked: list[int] = []
     agreed_at: float | None = None
     while True:
         truth = await town.ask("truth")
         snapshot = await refresh()
         lines = compare(truth, snapshot.channels)
+        newly = [line.booked for line in lines]
+        if newly != booked:
+            booked, deadline = newly, min(end, time.monotonic() + STANDSTILL_S)
         disagrees = mismatches(line for line in lines if not forgives(line))
         agreed_at = None if disagrees else agreed_at or time.monotonic()
         calm = agreed_at is not None and time.monotonic() >= agreed_at + calm_s
