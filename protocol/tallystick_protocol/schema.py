@@ -6,7 +6,7 @@ The same checks run when a value is built and when it is decoded, so that nobody
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
@@ -72,7 +72,6 @@ class Field:
     codec: Codec
     optional: bool = False
     empty: Any = None
-
     label: str = dataclasses.field(init=False)  # of the field in errors
 
     def __post_init__(self) -> None:
@@ -81,12 +80,6 @@ class Field:
     def getter(self) -> Callable[[object], Any]:
         """Takes the field's value out of a message."""
         return attrgetter(self.name) if isinstance(self.name, str) else attrgetter(*self.name)
-
-    def spread(self, value: Any) -> Iterator[tuple[str, Any]]:
-        if isinstance(self.name, str):
-            yield self.name, value
-        else:
-            yield from zip(self.name, value, strict=True)
 
 
 class _Message:
@@ -167,8 +160,9 @@ class RowMessage(_Message):
         where = at or cls.NAME
         if not isinstance(value, list) or len(value) != len(cls.FIELDS):
             raise BadType(where, f"must be an array of {len(cls.FIELDS)}")
-        rows = zip(cls.FIELDS, value, _places(cls, where), strict=True)  # type: ignore[arg-type]
-        values = {field.label: field.codec.read(item, at) for field, item, at in rows}
+        places = _places(cls, where)  # type: ignore[arg-type]
+        rows = zip(cls.FIELDS, places, value, strict=True)
+        values = {field.label: read(item, at) for field, (_, _, read, _, _, at), item in rows}
         return cls._build(values, where)
 
 
@@ -215,26 +209,32 @@ class MapMessage(_Message):
     @classmethod
     def _attributes(cls, value: dict[int, Any], where: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for field, at in zip(cls.FIELDS, _places(cls, where), strict=True):  # type: ignore[arg-type]
-            if field.key in value:
-                item = field.codec.read(value[field.key], at)
-                if field.optional and item == field.empty:
+        for key, name, read, optional, empty, at in _places(cls, where):  # type: ignore[arg-type]
+            if key in value:
+                item = read(value[key], at)
+                if optional and item == empty:
                     raise BadValue(at, "is there with the value that its absence means: leave it away")
-            elif field.optional:
-                item = field.empty
+            elif optional:
+                item = empty
             else:
-                raise MissingField(at, f"is absent (key {field.key})")
-            if isinstance(field.name, str):
-                found[field.name] = item
+                raise MissingField(at, f"is absent (key {key})")
+            if type(name) is str:
+                found[name] = item
             else:
-                found.update(field.spread(item))
+                found.update(zip(name, item, strict=True))
         return found
 
 
+_Place = tuple[int, str | tuple[str, ...], Callable[[Any, str], Any], bool, Any, str]
+"""A field taken apart, and what errors call it."""
+
+
 @lru_cache(maxsize=1024)  # messages and the indices that they mostly stand at
-def _places(message: type[_Message], where: str) -> tuple[str, ...]:
-    """What errors call the fields of a message that stands there. (mypy takes a class's hash for its instances'.)"""
-    return tuple(f"{where}.{field.label}" for field in message.FIELDS)
+def _places(message: type[_Message], where: str) -> tuple[_Place, ...]:
+    """The fields of a message that stands there. (mypy takes a class's hash for its instances'.)"""
+    return tuple(
+        (one.key, one.name, one.codec.read, one.optional, one.empty, f"{where}.{one.label}") for one in message.FIELDS
+    )
 
 
 def refuse_unknown(value: dict[int, Any], known: frozenset[int], where: str) -> None:
