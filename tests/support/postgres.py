@@ -4,6 +4,7 @@ It never touches a cluster that it did not start.
 """
 
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -73,8 +74,12 @@ class Cluster:
                     raise
             time.sleep(0.1)
 
-    def stop(self) -> None:
-        self._do("pg_ctl", "-m", "immediate", "stop")
+    @property
+    def ending(self) -> str:
+        """Shell words that wait until standard input ends, then end the server and remove all that it wrote."""
+        stop = _as_postgres([str(self._folder / "pg_ctl"), "-D", str(self._data), "-m", "immediate", "stop"])
+        home = shlex.quote(str(self._home))
+        return f"cd {home}; read -r _; {shlex.join(stop)} >/dev/null 2>&1; cd /; rm -rf {home}"
 
     def kill(self) -> None:
         """SIGKILL to the postmaster and all that it started: no farewell, no flush."""
@@ -96,16 +101,13 @@ class Cluster:
 
 @contextmanager
 def running() -> Iterator[Cluster]:
-    """A cluster that is gone afterwards."""
+    """A cluster that is gone afterwards, also when this process is killed: a shell that waits for its end does it."""
     home = Path(tempfile.mkdtemp(prefix="tallystick-pg-"))
     try:
         found = Cluster(home)
-        found.start()
-        try:
+        with subprocess.Popen(["sh", "-c", found.ending], stdin=subprocess.PIPE, start_new_session=True):
+            found.start()
             yield found
-        finally:
-            with suppress(RuntimeError):  # killed, and not started again
-                found.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
