@@ -11,7 +11,6 @@ from support.money_server import MoneyServer, money_server
 
 PAGES = {
     "a pool for its office": ("manager", "/pools"),
-    "bills": ("manager", "/bills"),
     "a bill": ("manager", ".pile a"),
 }
 

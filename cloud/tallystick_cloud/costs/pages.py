@@ -3,7 +3,7 @@
 It never posts a bill that was not shown first, and takes one back only with a reason and a yes."""
 
 from itertools import islice
-from typing import Annotated, Literal
+from typing import Annotated
 
 from aiohttp import web
 from pydantic import BaseModel, StringConstraints
@@ -17,6 +17,7 @@ from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput, NotFound
 from tallystick_cloud.http.amounts import exact
 from tallystick_cloud.http.authz import Role
+from tallystick_cloud.http.forms import FORM, SureForm
 from tallystick_cloud.http.pages import Pages, see_other
 from tallystick_cloud.http.place import here, look_of, person
 from tallystick_cloud.http.rail import READERS
@@ -33,7 +34,6 @@ from .store import StoredBill
 
 ACTORS = frozenset({Role.COMMUNITY_MANAGER})
 """A preview reads what meters counted in every flat, so it is for an office, not for whoever names itself collector."""
-FORM = "application/x-www-form-urlencoded"
 BASE, ONE = "/bills", "/bills/{bill}"
 FILE_BYTES_MAX = 2**20
 FORM_BYTES_MAX = FILE_BYTES_MAX + 16_384
@@ -55,11 +55,10 @@ class PostForm(BaseModel):
     document: str
 
 
-class BackForm(BaseModel):
-    """`sure`: the box beside "this cannot be undone"."""
+class BackForm(SureForm):
+    """Why the bill is taken back."""
 
     why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
-    sure: Literal["yes"]
 
 
 def bill_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable:

@@ -4,7 +4,7 @@ It never takes a party that acts from the request; a mandate is ended by the off
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated
 
 from aiohttp import web
 from pydantic import BaseModel, StringConstraints
@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from tallystick_cloud.db import Database
 from tallystick_cloud.errors import CloudError, NotFound
 from tallystick_cloud.http.authz import Role
+from tallystick_cloud.http.forms import FORM, NoFields, SureForm
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.http.pages import Pages, see_other
 from tallystick_cloud.http.place import here, look_of, person
@@ -23,6 +24,7 @@ from tallystick_cloud.payouts.api import named
 from tallystick_cloud.payouts.checks import working_day
 from tallystick_cloud.payouts.pain import BankParty
 from tallystick_cloud.payouts.service import Proposal
+from tallystick_cloud.payouts.view import NextView
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.settlement.payable import unsettled_fees
 
@@ -34,7 +36,6 @@ from .service import Draft, Run
 from .store import StoredDebit
 
 ACTORS = frozenset({Role.COMMUNITY_MANAGER})
-FORM = "application/x-www-form-urlencoded"
 BASE, OWN = "/debits", "/mandates"
 RUNS_SHOWN, MANDATES_SHOWN, BACK_SHOWN = 24, 300, 12
 DAYS_AHEAD = NOTICE_DAYS + 1
@@ -49,16 +50,6 @@ class ProposeForm(BaseModel):
     key: Text
     collector: Text
     collection_day: date
-
-
-class NoFields(BaseModel):
-    """A button alone."""
-
-
-class SureForm(BaseModel):
-    """`sure`: the box beside "this cannot be undone"."""
-
-    sure: Literal["yes"]
 
 
 class MandateForm(BaseModel):
@@ -144,7 +135,7 @@ def _own(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> N
     async def mandates_page(call: Call) -> web.StreamResponse:
         """My mandates: what is collected next, what was, and how to end one."""
         place, party, now_ms = await here(database, call), person(call), clock.utc_ms()
-        kept = await database.read(_kept, place.id, now_ms, party)
+        kept = await database.read(_kept_by, place.id, party, now_ms)
         names = await database.read(names_by_id, place.id)
         w = pages.wording(call.request, place.zone)
         shown = sorted(kept.mandates, key=lambda one: one.mandate.revoked_ms is not None)
@@ -253,11 +244,16 @@ def _look(conn: Connection, community: str, day: date, now_ms: int) -> _Found:
             nexts.append(_Next(names[collector], service.preview(conn, community, asked, now_ms, unsettled), ""))
         except CloudError as refused:
             nexts.append(_Next(names[collector], None, refused.reason))
-    return _Found(nexts, service.show_all(conn, community), _kept(conn, community, now_ms), names)
+    runs = service.show_all(conn, community)
+    return _Found(nexts, runs, _kept(conn, community, runs, now_ms), names)
 
 
-def _kept(conn: Connection, community: str, now_ms: int, payer: bytes | None = None) -> _Kept:
-    """All mandates, or those of one payer."""
+def _kept_by(conn: Connection, community: str, payer: bytes, now_ms: int) -> _Kept:
+    return _kept(conn, community, service.show_all(conn, community), now_ms, payer)
+
+
+def _kept(conn: Connection, community: str, runs: list[Run], now_ms: int, payer: bytes | None = None) -> _Kept:
+    """All mandates, or those of one payer, with what `runs` collected under them."""
     found = mandates.show_all(conn, community, now_ms, payer)
     owing, announced = store.owing(conn, community), store.announced(conn, community, payer)
     beside, standing = {}, {one.mandate.id for one in found if one.mandate.revoked_ms is None}
@@ -267,7 +263,7 @@ def _kept(conn: Connection, community: str, now_ms: int, payer: bytes | None = N
         told = announced.get((about.collector, about.payer)) if one.mandate.id in standing else None
         beside[bytes(one.mandate.id)] = view.Collected(due, told)
     past: dict[bytes, list[StoredDebit]] = {bytes(one.mandate.id): [] for one in found}
-    for run in service.show_all(conn, community):
+    for run in runs:
         for debit in run.debits:
             if debit.outcome is not None and debit.mandate in past:
                 past[debit.mandate].append(debit)
@@ -283,6 +279,6 @@ def _mandate_views(
     ]
 
 
-def _next_view(one: _Next, names: dict[bytes, str], community: str, day: date, w: Wording) -> view.NextView:
+def _next_view(one: _Next, names: dict[bytes, str], community: str, day: date, w: Wording) -> NextView:
     number, plan = (0, Plan((), ())) if one.draft is None else (one.draft.number, one.draft.plan)
     return view.next_view(one.collector, plan, names, f"page-{community}-{number}-{day}", one.refusal, w)

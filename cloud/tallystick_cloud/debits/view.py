@@ -11,7 +11,7 @@ from tallystick_cloud.bank.due_view import TAIL_CHARS
 from tallystick_cloud.http.amounts import Amount, exact
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.payouts.model import CENT_NANO, RunState
-from tallystick_cloud.payouts.view import STATES, LineView, in_groups, run_actions
+from tallystick_cloud.payouts.view import STATES, LineView, NextView, RunView, in_groups, run_actions
 
 from .mandate import SequenceType, State, dormant_on
 from .mandates import Shown
@@ -58,39 +58,6 @@ CODES = {
     "MS03": N_("the bank gave no reason"),
 }
 """Codes of banks that people meet most (ISO 20022, external status reason codes); any other is shown as it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class NextView:
-    """A collector's next run; `key` makes the form that is sent twice one run, `refusal` says why there is none."""
-
-    collector: str
-    lines: tuple[LineView, ...]
-    held: tuple[LineView, ...]
-    total: Amount
-    key: str
-    refusal: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunView:
-    """A run with what can be done next: `can` holds approve, file, sent, cancel, reject."""
-
-    number: int
-    mark: str
-    state: str
-    day: str
-    total: Amount
-    collector: str
-    lines: tuple[LineView, ...]
-    held: tuple[LineView, ...]
-    missing: str
-    can: frozenset[str]
-
-    @property
-    def is_open(self) -> bool:
-        """Whether somebody still has to do something."""
-        return bool(self.can - {"file"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from tallystick_cloud.city.model import Community
 from tallystick_cloud.db import Database
 from tallystick_cloud.disputes import seen, service, view
 from tallystick_cloud.http.amounts import exact
+from tallystick_cloud.http.forms import SureForm
 from tallystick_cloud.http.pages import Pages, see_other
 from tallystick_cloud.http.place import here, look_of, person
 from tallystick_cloud.http.rail import HOLDERS, READERS
@@ -37,12 +38,11 @@ class OpenForm(BaseModel):
     document: bytes = b""
 
 
-class DecideForm(BaseModel):
-    """`sure`: the box beside "this cannot be undone"."""
+class DecideForm(SureForm):
+    """Which way, and why."""
 
     decision: Literal["right", "stands"]
     why: Why
-    sure: Literal["yes"]
     document: bytes = b""
 
 

@@ -14,7 +14,7 @@ from tallystick_protocol.money.contract import Contract
 from tallystick_cloud.contracts.store import versions_of
 from tallystick_cloud.disputes import service
 from tallystick_cloud.errors import NotFound
-from tallystick_cloud.ledger.model import Kind
+from tallystick_cloud.ledger.model import Kind, Line
 from tallystick_cloud.schema import dispute, use, use_rating
 from tallystick_cloud.uses import access
 from tallystick_cloud.uses.model import Basis, Reader, UseView
@@ -147,7 +147,7 @@ def may_decide(seen: Seen, reader: Reader) -> bool:
     return reader.holds_office and seen.state == "open" and not is_involved
 
 
-def held_of(lines: Mapping[Any, int], party: bytes) -> int:
+def held_of(lines: Mapping[Line, int], party: bytes) -> int:
     """Nano of a party's that is not paid out now, of what `service.held` says."""
     return sum(nano for line, nano in lines.items() if line.party == party)
 

@@ -18,6 +18,7 @@ from tallystick_cloud.bank.xml import FILE_BYTES_MAX
 from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput, CloudError
 from tallystick_cloud.http.authz import Role
+from tallystick_cloud.http.forms import FORM, NoFields
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.http.place import here, look_of, person
@@ -33,7 +34,6 @@ from tallystick_cloud.settlement.payable import settled_lines
 
 ACTORS = frozenset({Role.COMMUNITY_MANAGER})
 DAYS_AHEAD = 2  # what banks ask for before the day of execution
-FORM = "application/x-www-form-urlencoded"
 BASE = "/payouts"
 Name = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 EntryId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12,64}$")]
@@ -45,10 +45,6 @@ class ProposeForm(BaseModel):
     key: Annotated[str, StringConstraints(min_length=1, max_length=80)]
     collector: Name
     execution_day: date
-
-
-class NoFields(BaseModel):
-    """A button alone."""
 
 
 class FileForm(BaseModel):

@@ -81,7 +81,7 @@ class NextView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run with what can be done next: `can` holds approve, file, sent, cancel."""
+    """A run, of payouts or of debits, with what can be done next: `can` holds approve, file, sent, cancel, reject."""
 
     number: int
     mark: str

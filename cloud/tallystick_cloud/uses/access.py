@@ -63,7 +63,7 @@ def read_uses(conn: Connection, reader: Reader, ids: Sequence[bytes]) -> dict[by
     found = {use_id: use for use_id in ids if (use := _seen(conn, reader, use_id)) is not None}
     for basis in sorted({use.basis for use in found.values()}):
         rows = sum(use.basis is basis for use in found.values())
-        _write_down(conn, reader, "disputed uses", basis.value, None, rows)
+        _write_down(conn, reader, "uses by id", basis.value, None, rows)
     return found
 
 
