@@ -26,11 +26,10 @@ from .service import counter_scope
 
 @dataclass(frozen=True, slots=True)
 class Reversed:
-    """What the use had cost, in nano; `corrected`: how many later uses cost or share out something else now."""
+    """What the use had cost and shared out, in nano."""
 
     fee: int
     shares: tuple[tuple[PartyId, int], ...]
-    corrected: int
 
 
 def reverse(conn: Connection, community: str, use_id: bytes, why: str, now_ms: int) -> Reversed:
@@ -51,7 +50,7 @@ def reverse(conn: Connection, community: str, use_id: bytes, why: str, now_ms: i
     work.take_back()
     work.rate_later(left)
     work.write()
-    return Reversed(row.fee, shares_of(row.shares), work.corrected)
+    return Reversed(row.fee, shares_of(row.shares))
 
 
 def _row(conn: Connection, community: str, use_id: bytes) -> Any:
@@ -70,10 +69,6 @@ class _Reversal:
         self._scope = counter_scope(chain, Kind.LIVE)
         self._contracts: Mapping[bytes, Contract] = {h: one.contract for h, one in versions_of(conn, chain).items()}
         self._revisions: list[tuple[Rated, Any, journals.Entry]] = []
-
-    @property
-    def corrected(self) -> int:
-        return len(self._revisions) - 1
 
     def take_back(self) -> None:
         """The use itself, rated as if it had been broken off: fee and shares go to zero."""

@@ -103,7 +103,7 @@ def _rate_one(plan: Plan, usage: Usage, moved: dict[H32, int], counters: Mapping
         if reason is not None:
             raise UsageError("use", reason)
         if usage.aborted:
-            band = plan.band(usage) if usage.form is UsageForm.INTERVAL else -1  # a slice that was reversed keeps its
+            band = plan.band(usage) if usage.form is UsageForm.INTERVAL else -1  # a reversed slice keeps its band
             name = plan.names[band] if band >= 0 else usage.programme
             return Rated(usage, 0, (), (), plan.waterfall.nothing, name)
     elif plan.flat >= 0:

@@ -17,15 +17,18 @@ def check_reversals(case: Case) -> Check:
     """Every decision that a settlement relies on is about its use and stands in the log before it; raises Misfit."""
     found = 0
     for account in case.verified():
-        for use in account.leaves.uses.values():
+        for index, use in account.leaves.uses.items():
             name = case.use_name(use)
+            slices = account.leaves.slices.get(index, {}).values()
+            spans = {(one.from_total, one.to_total) for one in slices} or {(use.from_total, use.to_total)}
             for h, decision in _decisions(case, use):
                 item = next(one for one in case.items if one.h == h)
                 ensure(item.leaf < account.item.leaf, name, f"was reversed after {account.name}, which relies on it")
-                inside = use.from_total <= decision.from_total and decision.to_total <= use.to_total
-                fits = inside if use.slices is None else decision.number == decision.from_total
-                ensure(fits, name, "was reversed by a decision about other counts")
+                same = (decision.from_total, decision.to_total) in spans
+                is_hidden = use.slices is not None and not slices  # a curve is for its payer alone
+                ensure(same or is_hidden, name, "was reversed by a decision about other counts")
                 found += 1
+            ensure(counted(case, use) >= 0, name, "was reversed by decisions about more than it counted")
     text = f"{words.count(found, 'use')} reversed: a signed decision says so for each, none costs or counts anything"
     return Check("reversals", True, text, {"reversed": found})
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, insert, update
 from support.books import DAY, ENERGY, HOUR, STEEP, T0, WASHES
 from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER, NOVEMBER, World, open_world
 from tallystick_cloud import schema
+from tallystick_cloud.disputes.service import Said, decide, open_dispute
 from tallystick_cloud.ledger.reversal import reverse
+from tallystick_cloud.settlement import reversals
 from tallystick_protocol.codes import Scope
+from tallystick_protocol.records import Reversal
 from tallystick_protocol.verify import VALID, VALID_SPLIT_AS_COMMITTED, Report
 
 NOW = AFTER_NOVEMBER + HOUR
@@ -211,3 +215,46 @@ def test_a_slice_at_a_plain_price_is_left_out_of_the_sum_that_others_check() -> 
     world.meter([(T0 + 61 * DAY + step * HOUR, 90_000 + step * 500) for step in range(-2, 1)])
     world.close(DECEMBER, AFTER_DECEMBER)
     check(world, 1, "Ben")
+
+
+def test_a_dispute_that_takes_long_finds_the_counters_of_its_period() -> None:
+    """Late uses come five days late at most, a use is disputed for thirty; this dispute is decided after two months."""
+    steep = STEEP.replace("[terms]", "[terms]\nlate_days = 5")
+    world = open_world(contracts={"washes.toml": steep, "energy.toml": ENERGY})
+    washes(world, range(3))
+    months = [T0 + days * DAY for days in (0, 30, 61, 92, 120)]
+    world.close(months[0] + DAY, months[1] + HOUR)
+    said = Said(nth(world, "event", 0), world.ids["Anna"], "it never ran")
+    world.books.run(open_dispute, world.community, said, months[1] + HOUR)
+    world.close(months[1] + DAY, months[2] + HOUR)
+    world.close(months[2] + DAY, months[3] + HOUR)
+    told = Said(said.use_id, world.ids["Ben"], "it never ran")
+    world.books.run(lambda conn: decide(conn, world.community, told, is_right=True, now_ms=months[3] + DAY))
+    world.close(months[3] + DAY, months[4] + HOUR)
+    for name in ("Anna", "Bank", "Coop"):
+        made = world.evidence(name, months[3] + DAY, now_ms=months[4] + HOUR)
+        assert world.verify(made, name).verdict in (VALID, VALID_SPLIT_AS_COMMITTED), name
+    world.books.database.close()
+
+
+@pytest.mark.parametrize(
+    ("played", "name", "says"),
+    [
+        (the_last_one, "Bank", "was reversed by a decision about other counts"),
+        (slices_of_both_tiers, "Ben", "was reversed by a decision about other counts"),
+        (slices_of_both_tiers, "Bank", "was reversed by decisions about more than it counted"),
+    ],
+)
+def test_a_decision_about_other_counts_is_noticed(
+    played: Played, name: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def more(**said: Any) -> Reversal:
+        return Reversal(**{**said, "to_total": said["to_total"] + 10**6})
+
+    monkeypatch.setattr(reversals, "Reversal", more)
+    world = open_world()
+    played(world)
+    world.meter([(T0 + 61 * DAY + step * HOUR, 90_000 + step * 500) for step in range(-2, 1)])
+    world.close(DECEMBER, AFTER_DECEMBER)
+    assert says in report(world, name).verdict
+    world.books.database.close()
