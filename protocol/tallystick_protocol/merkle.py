@@ -2,15 +2,16 @@
 It never stores a tree: callers keep leaf hashes or a compact range, and verifiers need neither.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self
+from typing import Self, TypeVar
 
 from tallystick_protocol import cbor
 from tallystick_protocol.errors import BadProof, BadType, BadValue
 from tallystick_protocol.ids import H32, H32_BYTES, sha256
 
+N = TypeVar("N")  # a node: a hash, or one with sums
 EMPTY_ROOT = sha256(b"")
 SIZE_MAX = cbor.INT_MAX
 HEIGHT_MAX = 63  # a proof of a tree of 2^63 leaves; twice that for consistency
@@ -29,12 +30,48 @@ def node_hash(left: bytes, right: bytes) -> H32:
 
 def root(leaf_hashes: Sequence[H32]) -> H32:
     """The tree head over these leaf hashes; SHA-256 of nothing for none."""
-    if not leaf_hashes:
-        return EMPTY_ROOT
-    level = list(leaf_hashes)
+    return top(leaf_hashes, node_hash) if leaf_hashes else EMPTY_ROOT
+
+
+def top(leaves: Sequence[N], join: Callable[[N, N], N]) -> N:
+    """The top of a tree of this shape over whatever nodes `join` makes two of one of; there is at least one leaf."""
+    level = list(leaves)
     while len(level) > 1:
-        level = _parents(level)
+        level = _parents(level, join)
     return level[0]
+
+
+def beside(index: int, leaves: Sequence[N], join: Callable[[N, N], N]) -> list[N]:
+    """The nodes beside the way from leaf `index` to the top, lowest first."""
+    if not 0 <= index < len(leaves):
+        raise BadProof("index", f"is {index}, must be below the size {len(leaves)}")
+    found: list[N] = []
+    level = list(leaves)
+    while len(level) > 1:
+        if index ^ 1 < len(level):
+            found.append(level[index ^ 1])
+        level = _parents(level, join)
+        index >>= 1
+    return found
+
+
+def climbed(index: int, size: int, leaf: N, path: Sequence[N], join: Callable[[N, N], N]) -> N:
+    """The top that follows from a leaf and what is beside its way (RFC 9162 2.1.3.2); BadProof for a path of another
+    length than the tree's."""
+    result, place, last = leaf, index, size - 1
+    for node in path:
+        if last == 0:
+            raise BadProof("proof", "is too long")
+        if place & 1 or place == last:
+            result = join(node, result)
+            while not place & 1 and place:
+                place, last = place >> 1, last >> 1
+        else:
+            result = join(result, node)
+        place, last = place >> 1, last >> 1
+    if last != 0:
+        raise BadProof("proof", "is too short")
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +122,7 @@ class CompactRange:
 
 def inclusion_proof(index: int, leaf_hashes: Sequence[H32]) -> list[H32]:
     """The audit path of leaf `index`, lowest first (RFC 6962 2.1.1)."""
-    if not 0 <= index < len(leaf_hashes):
-        raise BadProof("index", f"is {index}, must be below the size {len(leaf_hashes)}")
-    path: list[H32] = []
-    level = list(leaf_hashes)
-    while len(level) > 1:
-        sibling = index ^ 1
-        if sibling < len(level):
-            path.append(level[sibling])
-        level = _parents(level)
-        index >>= 1
-    return path
+    return beside(index, leaf_hashes, node_hash)
 
 
 def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes], expected_root: bytes) -> None:
@@ -103,20 +130,7 @@ def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes],
     if not 0 <= index < size <= SIZE_MAX:
         raise BadProof("index", f"is {index}, must be below the size {size}")
     _check_hashes([leaf, expected_root, *proof], HEIGHT_MAX + 2)
-    result, place, last = H32(leaf), index, size - 1
-    for h in proof:
-        if last == 0:
-            raise BadProof("proof", "is too long")
-        if place & 1 or place == last:
-            result = node_hash(h, result)
-            while not place & 1 and place:
-                place, last = place >> 1, last >> 1
-        else:
-            result = node_hash(result, h)
-        place, last = place >> 1, last >> 1
-    if last != 0:
-        raise BadProof("proof", "is too short")
-    if result != expected_root:
+    if climbed(index, size, H32(leaf), [H32(h) for h in proof], node_hash) != expected_root:
         raise BadProof("root", "does not follow from the leaf and the proof")
 
 
@@ -181,8 +195,8 @@ def _subproof(old: int, leaves: list[H32], *, complete: bool) -> list[H32]:
     return [*_subproof(old - split, leaves[split:], complete=False), root(leaves[:split])]
 
 
-def _parents(level: list[H32]) -> list[H32]:
-    parents = [node_hash(left, right) for left, right in list(pairwise(level))[::2]]
+def _parents(level: list[N], join: Callable[[N, N], N]) -> list[N]:
+    parents = [join(left, right) for left, right in list(pairwise(level))[::2]]
     if len(level) & 1:
         parents.append(level[-1])
     return parents

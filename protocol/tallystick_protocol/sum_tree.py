@@ -8,11 +8,10 @@ A leaf is SHA-256(0x02 || salt || leaf bytes || its sums). The tree has the shap
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
+from tallystick_protocol import merkle
 from tallystick_protocol.errors import BadProof
 from tallystick_protocol.ids import H32, H32_BYTES, sha256
-from tallystick_protocol.merkle import HEIGHT_MAX
 from tallystick_protocol.salted_tree import SALT_BYTES
 from tallystick_protocol.schema import UINT, UINT_MAX, Bytes, Field, List, RowMessage
 
@@ -42,47 +41,21 @@ def root(leaves: Sequence[SumNode]) -> SumNode:
     """The top of the tree; BadProof for a tree of nothing."""
     if not leaves:
         raise BadProof("tree", "has no leaf")
-    level = list(leaves)
-    while len(level) > 1:
-        level = _parents(level)
-    return level[0]
+    return merkle.top(leaves, _join)
 
 
 def path(index: int, leaves: Sequence[SumNode]) -> list[SumNode]:
     """The nodes beside the way from leaf `index` to the root, lowest first."""
-    if not 0 <= index < len(leaves):
-        raise BadProof("index", f"is {index}, must be below the size {len(leaves)}")
-    found: list[SumNode] = []
-    level = list(leaves)
-    while len(level) > 1:
-        sibling = index ^ 1
-        if sibling < len(level):
-            found.append(level[sibling])
-        level = _parents(level)
-        index >>= 1
-    return found
+    return merkle.beside(index, leaves, _join)
 
 
 def verify_path(index: int, size: int, leaf: SumNode, beside: Sequence[SumNode], top: SumNode) -> None:
     """Return when the leaf stands at `index` under `top`, and its sums are in the sums there; else BadProof."""
     if not 0 <= index < size:
         raise BadProof("index", f"is {index}, must be below the size {size}")
-    if len(beside) > HEIGHT_MAX:
+    if len(beside) > merkle.HEIGHT_MAX:
         raise BadProof("path", "is too long for any tree")
-    result, place, last = leaf, index, size - 1
-    for node in beside:
-        if last == 0:
-            raise BadProof("path", "is too long")
-        if place & 1 or place == last:
-            result = _join(node, result)
-            while not place & 1 and place:
-                place, last = place >> 1, last >> 1
-        else:
-            result = _join(result, node)
-        place, last = place >> 1, last >> 1
-    if last != 0:
-        raise BadProof("path", "is too short")
-    if result != top:
+    if merkle.climbed(index, size, leaf, beside, _join) != top:
         raise BadProof("root", "does not follow from the leaf and the path")
 
 
@@ -91,13 +64,6 @@ def _join(left: SumNode, right: SumNode) -> SumNode:
     if max(sums) > UINT_MAX:
         raise BadProof("sums", "are larger than 2^63-1")
     return SumNode(sha256(_NODE + left.hash + _sums(left.sums) + right.hash + _sums(right.sums)), sums)
-
-
-def _parents(level: list[SumNode]) -> list[SumNode]:
-    parents = [_join(left, right) for left, right in list(pairwise(level))[::2]]
-    if len(level) & 1:
-        parents.append(level[-1])
-    return parents
 
 
 def _sums(sums: Sequence[int]) -> bytes:

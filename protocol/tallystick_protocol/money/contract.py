@@ -288,7 +288,8 @@ class Contract(MapMessage):
             if party is not None and party not in {one.id for one in self.parties}:
                 raise BadValue(f"contract.pool.{field}", "is not one of the parties")
         if self.mode is Mode.DIRECT:
-            raise BadValue("contract.mode", "of a pool cannot be direct: a collector takes the money in and owes it")
+            reason = 'of a pool cannot be direct: members would owe each other by the hour and see it; use "principal"'
+            raise BadValue("contract.mode", reason)
         if self.pool.trued_up and self.terms.rating_period is RatingPeriod.WEEK:
             raise BadValue("contract.terms.rating_period", "must end with the year that is trued up: a week does not")
 

@@ -251,7 +251,7 @@ def check_pool(pool: Pool | None, tariff: Tariff, steps: Sequence[Step], assets:
         raise BadValue("contract.tariff", "of a pool prices nothing: the classes of the pool do")
     for index, step in enumerate(steps):
         if step.cap_per is Scope.LIFETIME:
-            reason = 'counts over the life of the contract, which a pool that is computed anew cannot: use "period"'
+            reason = 'counts over the life of the contract, where one corrected month moves all later: use "period"'
             raise BadValue(f"contract.split[{index}].cap_per", reason)
     if steps[-1].group is Group.HOUSEHOLDS:
         raise BadValue(f"contract.split[{len(steps) - 1}].group", "may be empty in an hour: end with another")
