@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 from tallystick_cloud.payouts import epc, pain
 from tallystick_cloud.payouts.errors import BankFileError
-from tallystick_cloud.payouts.pain import BankParty
+from tallystick_cloud.payouts.pain import BankParty, PaymentFile
 
 from .mandate import SequenceType, check_creditor_id
 
@@ -41,24 +41,12 @@ class Block:
     payments: tuple[Collection, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DirectDebitFile:
-    """`message_id` must be new for the bank; `created_ms` ms UTC."""
-
-    message_id: str
-    created_ms: int
-    initiator: str
-    blocks: tuple[Block, ...]
+DirectDebitFile = PaymentFile[Block]
 
 
 def write(file: DirectDebitFile) -> bytes:
     """The file's bytes. Raises BankFileError naming the debit, party and field that a bank would send back."""
-    payments = pain.check_whole(file.blocks)
-    root, message = pain.document(NAMESPACE, "CstmrDrctDbtInitn")
-    pain.header(message, file.message_id, file.created_ms, file.initiator, payments)
-    for index, block in enumerate(file.blocks):
-        _block(message, f"block[{index}]", block)
-    return pain.to_bytes(root)
+    return pain.written(file, NAMESPACE, "CstmrDrctDbtInitn", _block)
 
 
 def _block(message: ET.Element, at: str, block: Block) -> None:

@@ -3,10 +3,10 @@
 It never invents an id, a time or an order: the same values are the same bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 from xml.etree import ElementTree as ET
 
 from . import epc
@@ -44,13 +44,30 @@ class Block(Protocol):
     def payments(self) -> Sequence[Payment]: ...
 
 
-def document(namespace: str, message: str) -> tuple[ET.Element, ET.Element]:
-    """Root and message."""
+B = TypeVar("B", bound=Block)
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFile(Generic[B]):
+    """`message_id` must be new for the bank; `created_ms` ms UTC."""
+
+    message_id: str
+    created_ms: int
+    initiator: str
+    blocks: tuple[B, ...]
+
+
+def written(file: PaymentFile[B], namespace: str, message: str, block: Callable[[ET.Element, str, B], None]) -> bytes:
+    """The bytes of a file of one kind: `block` writes each of its blocks, named by its place.
+
+    Raises BankFileError naming the payment, party and field that a bank would send back.
+    """
+    payments = check_whole(file.blocks)
     root = ET.Element("Document", {"xmlns": namespace})
-    return root, ET.SubElement(root, message)
-
-
-def to_bytes(root: ET.Element) -> bytes:
+    found = ET.SubElement(root, message)
+    header(found, file.message_id, file.created_ms, file.initiator, payments)
+    for index, one in enumerate(file.blocks):
+        block(found, f"block[{index}]", one)
     ET.indent(root)
     body: bytes = ET.tostring(root, encoding="utf-8")
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + body + b"\n"

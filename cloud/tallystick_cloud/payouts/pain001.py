@@ -8,7 +8,7 @@ from datetime import date
 from xml.etree import ElementTree as ET
 
 from . import epc, pain
-from .pain import BankParty
+from .pain import BankParty, PaymentFile
 
 NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"
 
@@ -33,24 +33,12 @@ class Block:
     payments: tuple[Transfer, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CreditTransferFile:
-    """`message_id` must be new for the bank; `created_ms` ms UTC."""
-
-    message_id: str
-    created_ms: int
-    initiator: str
-    blocks: tuple[Block, ...]
+CreditTransferFile = PaymentFile[Block]
 
 
 def write(file: CreditTransferFile) -> bytes:
     """The file's bytes. Raises BankFileError naming the payment, party and field that a bank would send back."""
-    payments = pain.check_whole(file.blocks)
-    root, message = pain.document(NAMESPACE, "CstmrCdtTrfInitn")
-    pain.header(message, file.message_id, file.created_ms, file.initiator, payments)
-    for index, block in enumerate(file.blocks):
-        _block(message, f"block[{index}]", block)
-    return pain.to_bytes(root)
+    return pain.written(file, NAMESPACE, "CstmrCdtTrfInitn", _block)
 
 
 def _block(message: ET.Element, at: str, block: Block) -> None:
