@@ -3,7 +3,7 @@
 It never books a debit twice, and what is taken back is the exact opposite of what was booked.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -16,6 +16,7 @@ from tallystick_cloud.debits.service import Run
 from tallystick_cloud.debits.store import StoredDebit
 from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import Account, Amounts
+from tallystick_cloud.payouts.model import END_BYTES
 from tallystick_cloud.payouts.pain import CURRENCY
 
 from . import model, store
@@ -36,9 +37,11 @@ class Order:
     is_done: bool
 
 
-def known(conn: Connection, community: str, holder: bytes) -> tuple[ByEnd, ByBlock]:
-    """A collector's debits by end-to-end id, and its blocks by their id."""
-    runs = [run for run in debits.show_all(conn, community) if run.stored.collector == holder]
+def known(
+    conn: Connection, community: str, holder: bytes, ends: Collection[str], blocks: Collection[str]
+) -> tuple[ByEnd, ByBlock]:
+    """A collector's debits by end-to-end id, and its blocks by their id: those on their way, and what is named."""
+    runs = debits.show_named(conn, community, holder, ends, blocks)
     by_end = {one.end_to_end: (run, one) for run in runs for one in run.debits}
     return by_end, {name: (run, block) for run in runs for name, block in debits.blocks_of(run).items()}
 
@@ -68,7 +71,8 @@ def reject(conn: Connection, community: str, run: Run, rejected: Mapping[bytes, 
 
 def book(conn: Connection, community: str, holder: bytes, content: H32, booked: Sequence[Found], now_ms: int) -> None:
     """Post what entries of a statement collected, then what they took back, and mark the debits."""
-    by_id = {one.id: one for _, one in known(conn, community, holder)[0].values()} if _has_debits(booked) else {}
+    ends = {name[:END_BYTES].hex() for found in booked for name in found.debits}
+    by_id = {one.id: one for _, one in known(conn, community, holder, ends, ())[0].values()} if ends else {}
     claims = store.all_claims(conn, community, holder, CURRENCY) if by_id else {}
     entries: list[journals.Entry] = []
     payments: list[dict[str, object]] = []
@@ -91,10 +95,6 @@ def book(conn: Connection, community: str, holder: bytes, content: H32, booked: 
     journals.post(conn, community, entries, now_ms)
     _mark(conn, community, booked, (Standing.DEBIT_RETURN,), Outcome.RETURNED, now_ms)
     store.insert_payments(conn, payments)
-
-
-def _has_debits(booked: Sequence[Found]) -> bool:
-    return any(found.debits for found in booked)
 
 
 def _key(one: StoredDebit) -> str:

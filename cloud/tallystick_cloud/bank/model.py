@@ -17,7 +17,7 @@ from tallystick_cloud.debits.store import StoredDebit
 from tallystick_cloud.ledger.model import Account, Amounts, Line, check_zero
 from tallystick_cloud.payouts import epc
 from tallystick_cloud.payouts.checks import Run
-from tallystick_cloud.payouts.model import CENT_NANO, Outcome, RunState
+from tallystick_cloud.payouts.model import CENT_NANO, Outcome, RunState, block_id
 from tallystick_cloud.payouts.store import StoredPayout
 
 from .reference import is_reference, references_in
@@ -292,7 +292,7 @@ def _taken_back(entry: Entry, run: DebitRun, one: StoredDebit, outcomes: Outcome
 
 def block_of(run: Run) -> str:
     """The payment information id that the run's bank file carries."""
-    return run.stored.id[16:].hex()
+    return block_id(run.stored.id)
 
 
 def _suspense(about: str) -> Found:

@@ -13,6 +13,7 @@ from tallystick_protocol import cbor
 from tallystick_protocol.ids import H32, sha256
 
 from tallystick_cloud.debits import service as debits
+from tallystick_cloud.debits import store as debit_store
 from tallystick_cloud.debits.service import Run as DebitRun
 from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import Amounts
@@ -139,13 +140,15 @@ def _check_follows(conn: Connection, community: str, statement: AccountStatement
 
 
 def _match(conn: Connection, community: str, statement: AccountStatement, holder: bytes) -> list[Found]:
-    runs = [run for run in payouts.show_all(conn, community) if run.stored.collector == holder]
+    ends = {one.end_to_end for one in statement.entries if one.end_to_end is not None}
+    blocks = {one.block for one in statement.entries if one.block is not None}
+    runs = payouts.show_named(conn, community, holder, ends, blocks)
     ordered = {one.end_to_end: (run, one) for run in runs for one in run.payouts}
     by_reference = {reference_of(community, holder, one): one for one in store.payers(conn, community, holder)}
-    known = model.Known(
-        runs, ordered, by_reference, store.payers_by_iban(conn, community), *debits_in.known(conn, community, holder)
-    )
-    told = store.told_by_entries(conn, community)
+    debits_known = debits_in.known(conn, community, holder, ends, blocks)
+    known = model.Known(runs, ordered, by_reference, store.payers_by_iban(conn, community), *debits_known)
+    ids = [one for run in runs for one in (run.stored.id, *(each.id for each in run.payouts))]
+    told = store.told_by_entries(conn, community, ids)
     paid = [one.id for run in runs for one in run.payouts if one.id in told or run.stored.id in told]
     return model.matched(statement.entries, known, paid)
 
@@ -226,15 +229,25 @@ def take_report(conn: Connection, community: str, data: bytes, now_ms: int) -> R
 
 
 def _run_of(conn: Connection, community: str, report: StatusReport) -> Run | DebitRun:
-    runs: list[Run | DebitRun] = [*payouts.show_all(conn, community), *debits.show_all(conn, community)]
-    for run in runs:
-        if run.stored.id[:16].hex() == report.file_id:
-            if run.stored.state not in model.AT_BANK:
-                what = RunKind.PAYOUT if isinstance(run, Run) else RunKind.DEBIT
-                state = f"{what.value} {run.stored.number}, which is {run.stored.state.value}"
-                raise BankInRefused(f"report {report.id}", f"answers {state}")
-            return run
+    run = _of_file(conn, community, report.file_id)
+    if run is not None:
+        if run.stored.state not in model.AT_BANK:
+            what = RunKind.PAYOUT if isinstance(run, Run) else RunKind.DEBIT
+            state = f"{what.value} {run.stored.number}, which is {run.stored.state.value}"
+            raise BankInRefused(f"report {report.id}", f"answers {state}")
+        return run
     raise BankInRefused(f"report {report.id}", f"answers the file {report.file_id}, which is none of ours")
+
+
+def _of_file(conn: Connection, community: str, file_id: str) -> Run | DebitRun | None:
+    """The run whose bank file has that message id."""
+    for one in payout_store.runs(conn, community):
+        if one.id[:16].hex() == file_id:
+            return payouts.show(conn, community, one.number)
+    for each in debit_store.runs(conn, community):
+        if each.id[:16].hex() == file_id:
+            return debits.show(conn, community, each.number)
+    return None
 
 
 def _reject_payouts(conn: Connection, community: str, report: StatusReport, run: Run, now_ms: int) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, insert, select, update
 
 from tallystick_cloud.ledger.model import Account
+from tallystick_cloud.ledger.store import IN_MAX
 from tallystick_cloud.schema import (
     balance,
     bank_entry,
@@ -191,15 +192,19 @@ def insert_payments(conn: Connection, rows: Sequence[Mapping[str, object]]) -> N
         conn.execute(insert(bank_payment), [dict(row) for row in rows])
 
 
-def told_by_entries(conn: Connection, community: str) -> set[bytes]:
-    """Payouts, and runs booked as one, that entries of statements have paid."""
-    rows = conn.execute(
-        select(bank_entry.c.ref).where(
-            bank_entry.c.community == community,
-            bank_entry.c.standing.in_([Standing.PAYOUT.value, Standing.BATCH.value]),
+def told_by_entries(conn: Connection, community: str, ids: Sequence[bytes]) -> set[bytes]:
+    """Which of these payouts, and of runs booked as one, entries of statements have paid."""
+    found: set[bytes] = set()
+    for at in range(0, len(ids), IN_MAX):
+        rows = conn.execute(
+            select(bank_entry.c.ref).where(
+                bank_entry.c.community == community,
+                bank_entry.c.standing.in_([Standing.PAYOUT.value, Standing.BATCH.value]),
+                bank_entry.c.ref.in_(ids[at : at + IN_MAX]),
+            )
         )
-    )
-    return {bytes(row) for row in rows.scalars()}
+        found |= {bytes(row) for row in rows.scalars()}
+    return found
 
 
 def entries(conn: Connection, community: str, standing: Standing | None = None) -> list[StoredEntry]:

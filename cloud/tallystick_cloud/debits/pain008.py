@@ -41,7 +41,10 @@ class Block:
     payments: tuple[Collection, ...]
 
 
-DirectDebitFile = PaymentFile[Block]
+class DirectDebitFile(PaymentFile[Block]):
+    """Debits of one file."""
+
+    __slots__ = ()
 
 
 def write(file: DirectDebitFile) -> bytes:

@@ -156,6 +156,17 @@ def show_all(conn: Connection, community: str) -> list[Run]:
     return [_view(conn, one) for one in store.runs(conn, community)]
 
 
+def show_named(
+    conn: Connection, community: str, collector: bytes, ends: Collection[str], blocks: Collection[str]
+) -> list[Run]:
+    """A collector's runs that a bank's file may speak of: those on their way and those it names, the newest first."""
+    named = store.runs_of_ends(conn, community, ends)
+    if blocks:
+        named |= {run for name, run in store.blocks(conn, community).items() if name in blocks}
+    mine = [one for one in store.runs(conn, community) if one.collector == collector]
+    return [_view(conn, one) for one in mine if one.state is RunState.SENT or one.id in named]
+
+
 def approve(
     conn: Connection, community: str, number: int, party: bytes, now_ms: int, signed: Signed | None = None
 ) -> Run:

@@ -3,7 +3,7 @@
 It never deletes but to erase a payer, and it never decides whether a run may move.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -13,12 +13,13 @@ from tallystick_protocol.ids import H32
 
 from tallystick_cloud.ledger.model import Account
 from tallystick_cloud.ledger.store import IN_MAX
+from tallystick_cloud.payouts.ends import named_by
 from tallystick_cloud.payouts.model import OPEN_STATES, RunState, end_to_end
 from tallystick_cloud.payouts.pain import CURRENCY, BankParty
 from tallystick_cloud.schema import balance, debit, debit_approval, debit_run, mandate
 
 from .mandate import History, Mandate, NewMandate, SequenceType
-from .model import Outcome
+from .model import Outcome, block_id
 
 UNDER_WAY = frozenset({*OPEN_STATES, RunState.SENT})
 HANDED_IN = frozenset({RunState.SENT, RunState.SETTLED})
@@ -203,6 +204,23 @@ def runs(conn: Connection, community: str) -> list[StoredRun]:
     """All, the newest first."""
     rows = conn.execute(select(debit_run).where(debit_run.c.community == community).order_by(debit_run.c.number.desc()))
     return [_run(row) for row in rows]
+
+
+def runs_of_ends(conn: Connection, community: str, ends: Iterable[str]) -> set[bytes]:
+    """Runs that debits with these end-to-end ids are in."""
+    found: set[bytes] = set()
+    for named in named_by(debit.c.id, ends):
+        rows = conn.execute(select(debit.c.run).where(debit.c.community == community, named).distinct())
+        found |= {bytes(run) for run in rows.scalars()}
+    return found
+
+
+def blocks(conn: Connection, community: str) -> dict[str, bytes]:
+    """Payment information id -> run, of all blocks."""
+    rows = conn.execute(
+        select(debit.c.run, debit.c.sequence, debit.c.creditor_id).where(debit.c.community == community).distinct()
+    )
+    return {block_id(bytes(run), sequence, creditor_id): bytes(run) for run, sequence, creditor_id in rows}
 
 
 def debits_of(conn: Connection, run: bytes) -> list[StoredDebit]:

@@ -10,6 +10,7 @@ from tallystick_protocol.errors import InvariantError
 from . import epc
 from .checks import Run
 from .errors import BankFileError
+from .model import block_id
 from .pain001 import Block, CreditTransferFile, Transfer
 from .store import StoredPayout
 
@@ -23,7 +24,7 @@ def file_of(run: Run) -> CreditTransferFile:
         Transfer(one.end_to_end, one.cents, one.creditor, _remittance(stored.number, one)) for one in run.payouts
     )
     day = date.fromisoformat(stored.execution_day)
-    block = Block(stored.id[16:].hex(), stored.debtor, day, transfers)
+    block = Block(block_id(stored.id), stored.debtor, day, transfers)
     return CreditTransferFile(stored.id[:16].hex(), stored.approved_ms, stored.debtor.name, (block,))
 
 

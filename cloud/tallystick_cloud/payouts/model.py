@@ -34,6 +34,7 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
 
 
+END_BYTES = 16  # of an id of 32: what a bank carries back
 OPEN_STATES = frozenset({RunState.PROPOSED, RunState.APPROVED, RunState.WRITTEN})
 
 
@@ -210,7 +211,12 @@ def payout_id(seed: bytes, owed: Owed, cents: int, creditor: BankParty) -> H32:
 
 def end_to_end(payout: bytes) -> str:
     """A payout's id as banks carry it: 32 of the 35 characters they allow."""
-    return payout[:16].hex()
+    return payout[:END_BYTES].hex()
+
+
+def block_id(run: bytes) -> str:
+    """The payment information id that a run's bank file carries."""
+    return run[END_BYTES:].hex()
 
 
 def run_seed(community: str, collector: bytes, number: int, debtor: BankParty, day: date, now_ms: int) -> bytes:

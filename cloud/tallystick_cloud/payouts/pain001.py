@@ -33,7 +33,10 @@ class Block:
     payments: tuple[Transfer, ...]
 
 
-CreditTransferFile = PaymentFile[Block]
+class CreditTransferFile(PaymentFile[Block]):
+    """Transfers of one file."""
+
+    __slots__ = ()
 
 
 def write(file: CreditTransferFile) -> bytes:

@@ -111,6 +111,16 @@ def show_all(conn: Connection, community: str) -> list[Run]:
     return [_view(conn, community, one) for one in store.runs(conn, community)]
 
 
+def show_named(
+    conn: Connection, community: str, collector: bytes, ends: Collection[str], blocks: Collection[str]
+) -> list[Run]:
+    """A collector's runs that a bank's file may speak of: those on their way and those it names, the newest first."""
+    named = store.runs_of_ends(conn, community, ends)
+    mine = [one for one in store.runs(conn, community) if one.collector == collector]
+    wanted = [one for one in mine if one.state is RunState.SENT or one.id in named or model.block_id(one.id) in blocks]
+    return [_view(conn, community, one) for one in wanted]
+
+
 def approve(
     conn: Connection, community: str, number: int, party: bytes, now_ms: int, signed: Signed | None = None
 ) -> Run:

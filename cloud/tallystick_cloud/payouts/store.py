@@ -3,7 +3,7 @@
 It never deletes, and it never decides whether a run may move.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from tallystick_cloud.contracts.store import book
 from tallystick_cloud.ledger.model import Account
 from tallystick_cloud.schema import balance, cost_bill, party_account, payout, payout_approval, payout_run, role_grant
 
+from .ends import named_by
 from .model import OPEN_STATES, ChainTerms, Owed, RunState, end_to_end
 from .pain import BankParty
 
@@ -198,6 +199,15 @@ def runs(conn: Connection, community: str) -> list[StoredRun]:
         select(payout_run).where(payout_run.c.community == community).order_by(payout_run.c.number.desc())
     )
     return [_run(row) for row in rows]
+
+
+def runs_of_ends(conn: Connection, community: str, ends: Iterable[str]) -> set[bytes]:
+    """Runs that payments with these end-to-end ids are in."""
+    found: set[bytes] = set()
+    for named in named_by(payout.c.id, ends):
+        rows = conn.execute(select(payout.c.run).where(payout.c.community == community, named).distinct())
+        found |= {bytes(run) for run in rows.scalars()}
+    return found
 
 
 def payouts_of(conn: Connection, run: StoredRun) -> list[StoredPayout]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import Connection
 from support.bank import BankTown, open_bank_town
 from support.books import T0
 from support.payouts import CENT, DAY, EURO, IBANS
@@ -18,7 +19,9 @@ from tallystick_cloud.bank.service import Reported
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.ledger.model import Account
 from tallystick_cloud.payouts import service as payout_service
+from tallystick_cloud.payouts import store as payout_store
 from tallystick_cloud.payouts.model import Outcome, RunState
+from tallystick_cloud.payouts.store import StoredPayout, StoredRun
 from tallystick_sim.bank import SimBank
 
 OWED = (("Repairer", 12 * EURO + 3 * CENT + 7), ("Bank", 40 * EURO), ("Fund", 2 * EURO))
@@ -91,6 +94,34 @@ def test_a_payout_that_comes_back_in_a_later_statement_names_its_reason(town: Ba
     town.bank.send_back(town.ends()[1], DAY + timedelta(days=3), "MD07")
     town.statement(DAY + timedelta(days=3))
     assert "came back (MD07)" in town.entries()[0].about
+    town.check_closes()
+
+
+def test_a_statement_reads_what_is_on_its_way_and_what_it_names_and_no_other_run(
+    town: BankTown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    honest = payout_store.payouts_of
+
+    def payouts_of(conn: Connection, run: StoredRun) -> list[StoredPayout]:
+        read.append(run.number)
+        return honest(conn, run)
+
+    town.bank.execute(town.released(), DAY)
+    town.statement()
+    town.payouts.earn({"Bank": 30 * EURO})
+    town.bank.execute(town.released(2, "two"), DAY)
+    town.payouts.sent(number=2)
+    monkeypatch.setattr(payout_store, "payouts_of", payouts_of)
+    town.statement(DAY + timedelta(days=1))
+    assert 1 not in read
+    assert town.run(2).stored.state is RunState.SETTLED
+    town.bank.send_back(town.ends(1)[0], DAY + timedelta(days=2))
+    town.payouts.earn({"Bank": 20 * EURO})
+    read.clear()
+    town.statement(DAY + timedelta(days=2))
+    assert 2 not in read
+    assert town.standings()[-1][1] == "return"
     town.check_closes()
 
 
