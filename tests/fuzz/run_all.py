@@ -45,7 +45,7 @@ from fuzz.target import Target  # noqa: E402
 
 SLICE = 50_000  # executions between two saves; an interruption costs at most so many
 SLICE_S_MAX = 60  # the same in time, for slow targets
-HANG_S = 10  # wall time after which libFuzzer ends an input that never returns; a second of processor time is the limit
+HANG_S = 60  # wall time after which libFuzzer ends an input that never returns; a second of processor time is the limit
 MEMORY_MIB_MAX = 2048
 FINDINGS_MAX = 3  # of one target; further ones are mostly the same again
 _DONE = re.compile(rb"stat::number_of_executed_units:\s+(\d+)")

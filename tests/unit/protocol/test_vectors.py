@@ -11,7 +11,7 @@ from support.protocol_vectors import FOLDER, all_files
 from support.vectors import ROOT
 from tallystick_protocol.errors import ErrorCode, ProtocolError
 
-SECONDS_MAX = 0.5  # of the processor; a hostile vector takes below 5 ms; naive decoders took 8 s
+SECONDS_MAX = 3.0  # of the processor; a hostile vector takes below 5 ms; naive decoders took 8 s
 SCHEMA = Schema((ROOT / "protocol" / "tallystick_protocol" / "tallystick.cddl").read_text(encoding="utf-8"))
 CASES: list[Any] = [
     pytest.param(case, id=f"{path.stem}-{case['kind']}-{case['name']}")
