@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from support.books import DAY, HOUR, NOTICE, PARTIES, T0
+from support import blocks
+from support.books import DAY, HOUR, T0
 from support.million_truth import judge
 from support.uploads import Randomness, SimGateway, money, segment, wash
 from tallystick_cloud.cli import main as tallystick
@@ -39,6 +40,8 @@ QUARTER = 15 * 60_000
 SPAN = SLICES * QUARTER
 START = T0 + 20 * HOUR  # so that few uses are enough to pass midnight, the end of a rating period
 USES_PER_BATCH = 57  # about one quarter in twenty uses nothing
+FLATS = tuple(f"flat{meter}" for meter in range(METERS))
+SINCE = "2026-11-01"
 PAYERS = ("Anna", "Ben", "Cleo", "Dan", "Eva")  # each has two sites, so that gateways' orders meet in one counter
 AHEAD_MAX = 24  # batches that a gateway may be ahead of the slowest: four days
 TWICE, EARLY = 0.10, 0.05
@@ -56,50 +59,26 @@ def payer_of(number: int) -> str:
 
 def town() -> str:
     """Ten sites with four flats and a washer each."""
-    head = '[community]\nid = "lindenhof"\nname = "L"\nzone = "UTC"\nunit = "EUR"\nlog = "log.example/lindenhof"\n'
-    people = "".join(
-        f'[[party]]\nname = "{name}"\nform = "{"fund" if name == "Fund" else "person"}"\nkey = "hosted"\n'
-        for name in ("Coop", "Repairer", "Bank", "Fund", *PAYERS)
-    )
-    assets = "".join(
-        f'[[asset]]\nid = "{kind}-{site(n)}"\nname = "{kind}"\nkind = "x"\n'
-        for n in range(SITES)
-        for kind in (*(f"flat{m}" for m in range(METERS)), "washer")
-    )
-    sites = "".join(_site(n) for n in range(SITES))
-    contracts = "".join(f'[[contract]]\nfile = "{name}.toml"\nstate = "live"\n' for name in ("washes", "energy"))
-    return f"version = 1\n{head}{people}{assets}{sites}{contracts}"
+    kinds = (*FLATS, "washer")
+    assets = "".join(blocks.asset(kind, site(n)) for n in range(SITES) for kind in kinds)
+    sites = "".join(blocks.site(site(n), _channels(site(n))) for n in range(SITES))
+    people = blocks.people(("Coop", "Repairer", "Bank", "Fund", *PAYERS))
+    return f"{blocks.COMMUNITY}{people}{assets}{sites}{blocks.LIVE_CONTRACTS}"
 
 
-def _site(number: int) -> str:
-    meters = "".join(
-        f'[[site.channel]]\nnumber = {m + 1}\nmeter = "m{m}-{site(number)}"\nasset = "flat{m}-{site(number)}"\n'
-        'quantity = "1-0:1.8.0"\nunit = "Wh"\nform = "interval"\nprofile = "test"\ntype_approval = "DE-1"\n'
-        for m in range(METERS)
-    )
-    washer = f'[[site.channel]]\nnumber = {METERS + 1}\nmeter = "w-{site(number)}"\nasset = "washer-{site(number)}"\n'
-    counted = 'quantity = "cycles"\nunit = "cycle"\nform = "event"\nprofile = "test"\n'
-    return f'[[site]]\nid = "{site(number)}"\nname = "{site(number)}"\n{meters}{washer}{counted}'
-
-
-def _contract(name: str, assets: str, rest: str) -> str:
-    head = f'version = 1\nname = "{name}"\ncommunity = "lindenhof"\nunit = "EUR"\nzone = "UTC"\nstate = "live"\n'
-    users = "".join(f'[[user]]\nname = "{one}"\n' for one in PAYERS)
-    days = NOTICE.replace('"month"', '"day"')
-    return f'{head}collector = "Coop"\neffective_from = 2026-11-01\n{PARTIES}{users}{assets}{rest}{days}'
+def _channels(name: str) -> str:
+    flats = "".join(blocks.flat_channel(number, flat, name) for number, flat in enumerate(FLATS, 1))
+    return flats + blocks.washer_channel(METERS + 1, name)
 
 
 def contracts() -> dict[str, str]:
     """Energy in two bands with tiers and a daily minimum; washes with a lender over all of them."""
-    flats = "".join(
-        f'[[asset]]\nasset = "flat{m}-{site(n)}"\nquantity = "1-0:1.8.0"\nuser = "{payer_of(n)}"\n'
-        for n in range(SITES)
-        for m in range(METERS)
-    )
-    washers = "".join(
-        f'[[asset]]\nasset = "washer-{site(n)}"\nquantity = "cycles"\nuser = "{payer_of(n)}"\n' for n in range(SITES)
-    )
-    return {"energy": _contract("Energy", flats, ENERGY), "washes": _contract("Washes", washers, WASHES)}
+    flats = "".join(blocks.flat_of(flat, site(n), payer_of(n)) for n in range(SITES) for flat in FLATS)
+    washers = "".join(blocks.washer_of(site(n), payer_of(n)) for n in range(SITES))
+    return {
+        "energy": blocks.contract("Energy", SINCE, PAYERS, flats, ENERGY),
+        "washes": blocks.contract("Washes", SINCE, PAYERS, washers, WASHES + blocks.WASH_SPLIT),
+    }
 
 
 ENERGY = """\
@@ -133,17 +112,6 @@ price = 1.20
 name = "hot"
 programmes = ["60"]
 price = 1.8503
-[[split]]
-to = "Repairer"
-fixed = 0.15
-[[split]]
-to = { "Coop" = 2, "Bank" = 3 }
-portion = "40 %"
-cap = 31.40
-cap_per = "lifetime"
-counter = "loan"
-[[split]]
-to = { "Coop" = 4, "Fund" = 1 }
 """
 
 

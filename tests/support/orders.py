@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from multiprocessing import Pool
 
 from sqlalchemy import Connection, func, select
-from support.books import NOTICE, PARTIES, T0, Books, open_books
+from support import blocks
+from support.books import T0, Books, open_books
 from support.uploads import SimGateway, money, segment, wash
 from tallystick_cloud import schema
 from tallystick_cloud.ledger.audit import audit
@@ -22,6 +23,8 @@ from tallystick_protocol.part import Part
 
 DAY = 86_400_000
 PROCESSES = 2
+SINCE = "2026-10-01"
+PAYERS = ("Anna", "Ben")
 SITES = ("cellar", "attic", "yard")
 CLOSE_MS = T0 + 10 * DAY  # rating periods are days; the one before is closed while uploads still come
 WASHES = 44  # per gateway
@@ -29,80 +32,14 @@ WASHES_PER_BATCH = 6
 INTERVALS = 30  # per gateway
 
 TOWN = (
-    """\
-version = 1
-[community]
-id = "lindenhof"
-name = "Lindenhof"
-zone = "UTC"
-unit = "EUR"
-log = "log.example/lindenhof"
-"""
-    + "".join(
-        f'[[party]]\nname = "{name}"\nform = "{form}"\nkey = "hosted"\n'
-        for name, form in (
-            ("Coop", "organisation"),
-            ("Repairer", "person"),
-            ("Bank", "organisation"),
-            ("Fund", "fund"),
-            ("Anna", "person"),
-            ("Ben", "person"),
-        )
-    )
-    + "".join(
-        f'[[asset]]\nid = "{kind}-{site}"\nname = "{kind}"\nkind = "{kind}"\n'
-        for site in SITES
-        for kind in ("washer", "flat")
-    )
-    + "".join(
-        f"""[[site]]
-id = "{site}"
-name = "{site}"
-[[site.channel]]
-number = 1
-meter = "m-flat-{site}"
-asset = "flat-{site}"
-quantity = "1-0:1.8.0"
-unit = "Wh"
-form = "interval"
-profile = "test"
-type_approval = "DE-1"
-[[site.channel]]
-number = 2
-meter = "m-washer-{site}"
-asset = "washer-{site}"
-quantity = "cycles"
-unit = "cycle"
-form = "event"
-profile = "test"
-"""
-        for site in SITES
-    )
-    + '[[contract]]\nfile = "washes.toml"\nstate = "live"\n[[contract]]\nfile = "energy.toml"\nstate = "live"\n'
+    blocks.COMMUNITY
+    + blocks.people(("Coop", "Repairer", "Bank", "Fund", *PAYERS))
+    + "".join(blocks.asset(kind, site) for site in SITES for kind in ("washer", "flat"))
+    + "".join(blocks.site(s, blocks.flat_channel(1, "flat", s) + blocks.washer_channel(2, s)) for s in SITES)
+    + blocks.LIVE_CONTRACTS
 )
 
-HEAD = """\
-version = 1
-name = "{name}"
-community = "lindenhof"
-unit = "EUR"
-zone = "UTC"
-state = "live"
-collector = "Coop"
-effective_from = 2026-10-01
-"""
-
-USERS = '[[user]]\nname = "Anna"\n[[user]]\nname = "Ben"\n'
-
-WASH_CONTRACT = (
-    HEAD.format(name="Washes")
-    + PARTIES
-    + USERS
-    + "".join(
-        f'[[asset]]\nasset = "washer-{site}"\nquantity = "cycles"\nuser = "{user}"\n'
-        for site, user in zip(SITES, ("Anna", "Ben", "Anna"), strict=True)
-    )
-    + """\
+WASH_TARIFF = """\
 [tariff]
 form = "event"
 per = "cycle"
@@ -115,30 +52,9 @@ tiers = [{ up_to = 2, price = 1.20 }, { price = 0.90 }]
 name = "hot"
 programmes = ["60"]
 price = 1.8503
-[[split]]
-to = "Repairer"
-fixed = 0.15
-[[split]]
-to = { "Coop" = 2, "Bank" = 3 }
-portion = "40 %"
-cap = 31.40
-cap_per = "lifetime"
-counter = "loan of two owners"
-[[split]]
-to = { "Coop" = 4, "Fund" = 1 }
 """
-    + NOTICE.replace('"month"', '"day"')
-)
 
-ENERGY_CONTRACT = (
-    HEAD.format(name="Energy")
-    + PARTIES
-    + USERS
-    + "".join(
-        f'[[asset]]\nasset = "flat-{site}"\nquantity = "1-0:1.8.0"\nuser = "{user}"\n'
-        for site, user in zip(SITES, ("Ben", "Ben", "Anna"), strict=True)
-    )
-    + """\
+ENERGY_TERMS = """\
 [tariff]
 form = "interval"
 per = "kWh"
@@ -160,7 +76,22 @@ counter = "shared by two"
 [[split]]
 to = "Coop"
 """
-    + NOTICE.replace('"month"', '"day"').replace('"15 min"', '"60 min"')
+
+WASH_CONTRACT = blocks.contract(
+    "Washes",
+    SINCE,
+    PAYERS,
+    "".join(blocks.washer_of(site, user) for site, user in zip(SITES, ("Anna", "Ben", "Anna"), strict=True)),
+    WASH_TARIFF + blocks.WASH_SPLIT,
+)
+
+ENERGY_CONTRACT = blocks.contract(
+    "Energy",
+    SINCE,
+    PAYERS,
+    "".join(blocks.flat_of("flat", site, user) for site, user in zip(SITES, ("Ben", "Ben", "Anna"), strict=True)),
+    ENERGY_TERMS,
+    blocks.DAILY_NOTICE.replace('"15 min"', '"60 min"'),
 )
 
 
