@@ -18,6 +18,7 @@ from tallystick_cloud.http.amounts import harmless
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.parties.store import ids_by_name, names_by_id
 from tallystick_cloud.payouts.model import money
+from tallystick_cloud.payouts.store import accounts
 from tallystick_cloud.unclaimed import service, store
 from tallystick_cloud.unclaimed.model import Due
 
@@ -190,6 +191,8 @@ def claim(parsed: argparse.Namespace) -> int:
         ask(parsed.yes, f"make {money(row.nano)} {row.unit} payable to {payee} again?")
         at_ms = options.clock.utc_ms()
         done = options.database.write_now(service.claim, name, bytes(row.id), by, parsed.identity, at_ms, bank)
+        if bytes(row.party) not in options.database.read_now(accounts, name, at_ms):
+            print(f"no bank account of {payee} is known: the next payout run holds it back", file=sys.stderr)
         return _print(options, name, [done], parsed)
     finally:
         options.database.close()

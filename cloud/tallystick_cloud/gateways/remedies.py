@@ -257,6 +257,16 @@ _CARD = _aside(
     N_("Check the card of the gateway, and replace it when it is old."),
 )
 
+_REVERSED = Remedy(
+    N_("People decided that this use counts as if it had never been. Fee and shares were given back."),
+    N_("A dispute about it was right."),
+    (
+        N_("Open the dispute: it says who decided, and why."),
+        N_("Look for the correction on the statements of the payer and of the parties."),
+        N_("Nothing is left to do: what is decided stays."),
+    ),
+)
+
 _SET_ASIDE: Mapping[str, Remedy] = {
     reason.name.lower().replace("_", "-"): remedy
     for remedy, reasons in (
@@ -278,6 +288,7 @@ _SET_ASIDE: Mapping[str, Remedy] = {
         (_METER, (Reason.METER_SILENT, Reason.DECODE)),
         (_PROGRAM, (Reason.INTERNAL, Reason.HELD)),
         (_SIGNED, (Reason.METER_SIGNATURE,)),
+        (_REVERSED, (Reason.REVERSED,)),
         (_CARD, (Reason.ABSENT, Reason.LOST, Reason.STORE_FULL)),
     )
     for reason in reasons
