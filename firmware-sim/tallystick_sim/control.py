@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 LINE_BYTES_MAX = 65_536  # a truth of a whole town is a few kB
-CALL_TIMEOUT_S = 5.0  # the simulator answers in milliseconds unless it is dead
+CALL_TIMEOUT_S = 30.0  # the simulator answers in milliseconds unless it is dead or the machine is very busy
 
 Request = Mapping[str, Any]
 Handler = Callable[[Request], Awaitable[Mapping[str, Any]]]

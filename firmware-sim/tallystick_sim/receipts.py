@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from tallystick_sim.snapshot import Snapshot
 from tallystick_sim.town import GatewaySite, Town, TownError
 
-HOLD_TIMEOUT_S = 20.0  # real; a receipt takes milliseconds, a resend a second or two
+HOLD_TIMEOUT_S = 60.0  # real; a receipt takes milliseconds, a resend a second or two
 POLL_S = 0.3
-STATUS_TIMEOUT_S = 20.0
+STATUS_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from tallystick_sim.receipts import HOLD_TIMEOUT_S, Held, count_receipts
 from tallystick_sim.snapshot import Snapshot
 from tallystick_sim.town import Town
 
-FINISH_TIMEOUT_S = 40.0  # real; the longest wash takes 12.5 minutes of domain time, 13 s at 60x
+FINISH_TIMEOUT_S = 60.0  # real; the longest wash takes 12.5 minutes of domain time, 13 s at 60x
 STANDSTILL_S = 60.0  # real, nothing booked: a use ends after 2 minutes, a batch is sealed each minute: 4 s at 60x
 SETTLE_MAX_S = 1200.0  # a backlog of a thousand batches takes longer than that, but more of it is booked all the time
 CALM_S = 2.0  # the two must still agree after this, so that nothing billed twice slips through at the end

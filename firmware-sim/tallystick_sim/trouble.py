@@ -16,7 +16,7 @@ from tallystick_sim.town import Town
 LATE_MS = 600  # real; twice what the agents wait for an answer, so it arrives in the middle of the next question
 CUT_S = 6.0  # real; at 60x six minutes without a network, several batches
 DOWN_S = 1.5  # real; a reboot
-RECOVERY_TIMEOUT_S = 25.0
+RECOVERY_TIMEOUT_S = 60.0  # real; a few seconds on an idle machine
 LATE_ALARM_TIMEOUT_S = 4.0  # the guard may also have dropped the answer before it could be taken for another's
 POLL_S = 0.2
 CUT_OFF, KILLED = Gateway.CELLAR, Gateway.ATTIC
