@@ -210,7 +210,7 @@ class LineKind(IntEnum):
     CHARGE = 0  # the fee of a use, negative
     SHARE = 1  # a share of a use's fee
     PAYOUT = 2  # money sent to the party, negative
-    PAYMENT = 3  # money received from the party
+    PAYMENT = 3  # money received from the party, or a payout that came back; negative: a debit that its bank took back
     CORRECTION = 4  # fee or share given back after a dispute
 
 

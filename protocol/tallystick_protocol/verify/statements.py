@@ -69,7 +69,7 @@ def _check_lines(case: Case, account: Account, statement: Statement) -> None:
                 fits = line.amount < 0 and line.amount % CENT_NANO == 0
                 ensure(fits, where, "has a payout that is not a whole number of cents")
             case LineKind.PAYMENT:
-                ensure(line.amount > 0, where, "has a payment that takes money away")
+                ensure(line.amount != 0, where, "has a payment of nothing")  # negative: a debit that the bank took back
             case LineKind.CORRECTION:
                 ensure(line.amount != 0, where, "has a correction of nothing")
     for ref, amount in charges.items():

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 from support.books import DAY, HOUR, T0, TOWN, WASHES, open_books
 from support.settled import (
     AFTER_DECEMBER,
@@ -257,6 +257,25 @@ def test_an_erased_money_part_is_named_as_erased(world: World) -> None:
 
     world.books.database.write_now(drop)
     assert world.verify(world.evidence(LENDER, NOVEMBER), LENDER).verdict == ERASED
+
+
+def test_a_debit_that_the_bank_took_back_stands_in_a_valid_statement() -> None:
+    """The payer's bank knows of both; the file says them, and adds up."""
+    world = open_world()
+    world.wash(T0 + DAY, "60")
+    (use,) = world.books.rows(schema.use)
+
+    def collect_and_take_back(conn: Connection) -> None:
+        about = {"community": world.community, "entry": bytes(32), "party": world.ids[USER], "chain": use["chain"]}
+        for number, nano in enumerate((10**9, -(10**9))):
+            row = {"id": bytes([number]) * 32, "nano": nano, "booked_ms": T0 + 2 * DAY + number}
+            conn.execute(insert(schema.bank_payment), {**about, **row})
+
+    world.books.database.write_now(collect_and_take_back)
+    world.close(NOVEMBER, AFTER_NOVEMBER)
+    made = world.evidence(USER, NOVEMBER, now_ms=AFTER_NOVEMBER)
+    assert world.verify(made, USER).ok
+    world.books.database.close()
 
 
 def test_a_policy_names_the_contracts_that_its_party_pays_under(world: World) -> None:
