@@ -1,5 +1,7 @@
 """An energy community on pages: what was shared, whose it is, where its worth goes; nobody reads another's hours."""
 
+import csv
+import io
 import re
 from collections.abc import AsyncIterator
 
@@ -121,6 +123,20 @@ async def test_the_threshold_counts_over_the_month_and_says_where_its_money_goes
     assert "closed 1 Jan 2027" in month
     year = await office(people).page(f"/pools/{chain(cer)}?period=2026")
     assert "January 2026" in year
+
+
+async def test_the_file_has_the_rows_of_the_table(cer: Community, people: People) -> None:
+    for period, rows in (("2026-01-02", 24), ("2026-01", 31)):
+        page = await office(people).page(f"/pools/{chain(cer)}?period={period}")
+        status, data = await office(people).get(f"/pools/{chain(cer)}/energy.csv?period={period}")
+        found = list(csv.DictReader(io.StringIO(data.decode().removeprefix("\ufeff"))))
+        assert (status, len(found)) == (200, rows)
+        table = page.split('id="h-table"')[1]
+        shown = [number(one) for one in re.findall(r'data-label="Shared, kWh">([0-9.,]+)<', table)]
+        assert [int(row["shared_wh"]) * 1_000_000 for row in found if row["shared_wh"]] == shown
+        assert sum(shown) == shares.sums(cer.look(period).intervals).shared * 1_000_000
+    anna = people.sign_in("Anna", Role.USER)
+    assert (await anna.get(f"/pools/{'0' * 64}/energy.csv"))[0] == 404
 
 
 async def test_a_period_without_a_contract_a_wrong_one_and_one_too_large(

@@ -22,7 +22,7 @@ from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput, NotFound
 from tallystick_cloud.http.amounts import exact
 from tallystick_cloud.http.locale import Wording
-from tallystick_cloud.http.pages import Pages, see_other
+from tallystick_cloud.http.pages import Pages, csv_response, see_other
 from tallystick_cloud.http.place import here, look_of
 from tallystick_cloud.http.rail import READERS
 from tallystick_cloud.http.route import Call, Int64, RouteTable
@@ -98,6 +98,16 @@ def pool_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable:
         found = await database.write(_look, reader, asked)
         return _page(call, pages, place, reader, asked, found)
 
+    @table.route("GET", ONE + "/energy.csv", roles=READERS, gives="text/csv", tag="pools")
+    async def pool_file(call: Call, chain: ChainHex, period: PeriodText | None = None) -> web.StreamResponse:
+        """Exactly the rows of the page's table."""
+        await here(database, call)
+        reader = reader_of(call, "file of a pool", clock.utc_ms())
+        found = await database.write(_look, reader, Asked(bytes.fromhex(chain), period, None))
+        w = _wording(call, pages, found)
+        listed = shares.columns(found.worked, _name_of(found.period, w))
+        return csv_response(f"energy-{found.period}.csv", view.as_csv(listed, found.contract.unit, w))
+
     return table
 
 
@@ -157,7 +167,7 @@ def _newest_day(conn: Connection, reader: Reader, versions: list[Version]) -> st
 
 def _page(call: Call, pages: Pages, place: Community, reader: Reader, asked: Asked, found: Found) -> web.Response:
     contract, worked = found.contract, found.worked
-    w = Wording(pages.wording(call.request, place.zone).language, ZoneInfo(contract.zone))
+    w = _wording(call, pages, found)
     listed = shares.columns(worked, _name_of(found.period, w))
     chosen = _chosen(worked, asked.at)
     sums = shares.sums(worked.intervals)
@@ -191,6 +201,11 @@ def _page(call: Call, pages: Pages, place: Community, reader: Reader, asked: Ask
         opens=[(why, w.count(n)) for why, n in Counter(one.why for one in worked.opens).most_common()],
         holds_office=reader.holds_office,
     )
+
+
+def _wording(call: Call, pages: Pages, found: Found) -> Wording:
+    """The reader's language in the contract's zone, in which its days are."""
+    return pages.wording(call.request, found.contract.zone)
 
 
 def _interval(one: Interval | None, reader: Reader, names: dict[bytes, str], w: Wording) -> dict[str, Any] | None:

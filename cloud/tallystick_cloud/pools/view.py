@@ -2,6 +2,8 @@
 
 It never shows a member another member's numbers: to who holds no office the others are one sum."""
 
+import csv
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,12 +15,13 @@ from tallystick_protocol.money.pool_energy import Row
 from tallystick_protocol.money.split import Group
 
 from tallystick_cloud.contracts import words
-from tallystick_cloud.http.amounts import Amount, exact, widths
+from tallystick_cloud.http.amounts import Amount, exact, plain, widths
 from tallystick_cloud.http.locale import Wording
 
 from .model import NOBODY, Interval, owner_of, pool_of
 from .shares import Column, Share, Sums, To
 
+COLUMNS = ("begin", "injected_wh", "withdrawn_wh", "shared_wh", "worth", "unit", "evidence_level", "open_intervals")
 BAR_WIDTH, COLUMN_WIDTH, CHART_HEIGHT = 1_000, 10, 100
 COLOURS = 5
 LEVELS_SIGNED = 1  # from here on a gateway or a meter signed what was read
@@ -145,6 +148,18 @@ def columns(
             )
         )  # fmt: skip
     return tuple(shown)
+
+
+def as_csv(found: Sequence[Column], unit: str, w: Wording) -> str:
+    """The rows of the table, exact: energy in Wh, what is not complete left empty."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for one in found:
+        sums = one.sums
+        known = (sums.injected, sums.withdrawn, sums.shared, plain(sums.worth), unit, one.level)
+        writer.writerow([w.iso(one.start_ms), *(known if one.level is not None else ("",) * len(known)), one.opens])
+    return out.getvalue()
 
 
 def chart(found: Sequence[Column], w: Wording) -> ChartView:
