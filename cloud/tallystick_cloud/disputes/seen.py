@@ -133,7 +133,8 @@ def document(conn: Connection, reader: Reader, use_id: bytes, *, of_decision: bo
 
 def bar_of(found: UseView, contract: Contract, reader: Reader, until_ms: int) -> Bar | None:
     """What the service would refuse, said before somebody writes a reason."""
-    if found.standing.fee == 0 or found.kind != Kind.LIVE.value:
+    uses_up = found.standing.fee or found.standing.counters
+    if not uses_up or found.kind != Kind.LIVE.value:
         return Bar.FREE
     if found.basis is not Basis.PAYER and reader.party not in {one.id for one in contract.parties}:
         return Bar.NOT_YOURS

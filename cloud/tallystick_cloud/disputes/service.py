@@ -17,7 +17,7 @@ from tallystick_cloud.contracts.store import versions_of
 from tallystick_cloud.errors import BadInput, Conflict, Forbidden, NotFound
 from tallystick_cloud.ledger.model import Account, Amounts, Kind, Line, amounts, shares_of
 from tallystick_cloud.ledger.reversal import reverse
-from tallystick_cloud.ledger.store import rated_uses
+from tallystick_cloud.ledger.store import keys_of_uses, rated_uses
 from tallystick_cloud.schema import dispute, reversal, settled_use
 
 _IS_REVERSED = exists().where(reversal.c.use_id == dispute.c.use_id)
@@ -43,7 +43,10 @@ class Said:
 
 
 def open_dispute(conn: Connection, community: str, said: Said, now_ms: int) -> Any:
-    """The row. Raises NotFound, Forbidden (neither payer nor party) or Conflict (too late, free, or disputed)."""
+    """The row. Raises NotFound, Forbidden (neither payer nor party) or Conflict (too late, free, or disputed).
+
+    A free use that fills a tier or a quota can be disputed: nothing is held, and its place can be given back.
+    """
     use = _use(conn, community, said.use_id)
     version = versions_of(conn, bytes(use.chain))[bytes(use.contract)]
     if said.party != bytes(use.payer) and said.party not in {one.id for one in version.contract.parties}:
@@ -52,8 +55,8 @@ def open_dispute(conn: Connection, community: str, said: Said, now_ms: int) -> A
     if days > version.contract.terms.dispute_days:
         detail = f"ended {days} days ago; by its contract it can be disputed for {version.contract.terms.dispute_days}"
         raise Conflict("use", detail)
-    if use.fee == 0 or use.kind != Kind.LIVE.value:
-        raise Conflict("use", "costs nothing; there is nothing to be held")
+    if use.kind != Kind.LIVE.value or not (use.fee or keys_of_uses(conn, [said.use_id])):
+        raise Conflict("use", "costs nothing and uses nothing up; there is nothing to be held or taken back")
     if find(conn, said.use_id) is not None:
         raise Conflict("use", "was disputed before; see `tallystick dispute list`")
     row: dict[str, object] = {

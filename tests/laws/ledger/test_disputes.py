@@ -8,10 +8,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from support.books import DAY, ENERGY, HOUR, NOTICE, WASHES
+from sqlalchemy import delete, update
+from support.books import DAY, ENERGY, HOUR, NOTICE, STEEP, T0, WASHES
 from support.disputes import NOW, begun, ended, open_disputed, said, washes
 from support.money_world import LOW, town
-from support.settled import AFTER_DECEMBER, DECEMBER, World
+from support.settled import AFTER_DECEMBER, DECEMBER, World, open_world
 from support.uploads import Randomness, SimGateway, wash
 from tallystick_cloud import schema
 from tallystick_cloud.cli import main as tallystick
@@ -112,6 +113,32 @@ def test_when_all_is_disputed_the_run_says_so_and_a_run_from_before_is_not_relea
     assert due(world) == {}
     held_back = {one.party: one.reason for one in preview(world).plan.held if one.contract == "Washes"}
     assert held_back["Bank"] == held_back["Repairer"] == Reason.DISPUTED
+
+
+def test_a_free_use_that_takes_a_place_in_the_tier_can_be_disputed_and_one_that_counts_nothing_cannot() -> None:
+    free = STEEP.replace("price = 1.50", "price = 0.00").replace("minimum = 4.00\n", "")
+    world = open_world(town=town(), contracts={"washes.toml": free, "energy.toml": ENERGY.replace(NOTICE, LOW)})
+    for day in (25, 26, 27):
+        world.wash(T0 + day * DAY, "60")
+    assert [fee(world, use) for use in washes(world)] == [0, 0, 1_100_000_000]
+    begun(world, washes(world)[0])
+    assert not any(world.books.database.read_now(held, world.community).values())
+    ended(world, washes(world)[0], is_right=True)
+    assert [fee(world, use) for use in washes(world)] == [0, 0, 0]
+    assert world.books.audit() == []
+    world.books.database.close()
+    plain = open_disputed()
+    plain.books.run(lambda conn: conn.execute(update(schema.use_rating).values(fee=0)))
+    plain.books.run(lambda conn: conn.execute(delete(schema.use_counter)))
+    with pytest.raises(Conflict, match="costs nothing and uses nothing up"):
+        begun(plain, washes(plain)[0])
+    plain.books.database.close()
+
+
+def fee(world: World, use: bytes) -> int:
+    """Nano that it costs now."""
+    rows = [row for row in world.books.rows(schema.use_rating) if row["use_id"] == use]
+    return int(max(rows, key=lambda row: int(row["revision"]))["fee"])  # type: ignore[call-overload]
 
 
 REFUSED = {
