@@ -166,7 +166,8 @@ def test_a_silent_server_is_shown_within_five_seconds_and_old_numbers_stay(brows
     while number(page, "uses") != uses:  # until the page has heard it; it draws a frame when its time goes on
         page.clock.run_for(STEP_MS)
     expect(page.locator("#conn")).to_have_text("Live")
-    town.stop()
+    with page.expect_event("requestfinished", lambda ended: ended.url.endswith("/situation/live"), timeout=60_000):
+        town.stop()  # what it had sent is heard before the page's time goes on
     page.clock.run_for(4_000)  # one sign of life may be missed
     expect(page.locator("#conn")).to_have_text("Live")
     page.clock.run_for(1_000)
