@@ -25,6 +25,11 @@ CALLED = (
     "cryptography.hazmat.primitives.serialization.ssh",  # keys in OpenSSH's form
     "pymodbus.client.tls",  # Modbus over TLS, which comes with a TLS context of its own
     "pymodbus.client.udp",
+    "pymodbus.pdu.bit_message",  # what we never ask; an answer of such a kind is one that cannot be read
+    "pymodbus.pdu.diag_message",
+    "pymodbus.pdu.file_message",
+    "pymodbus.pdu.mei_message",
+    "pymodbus.pdu.other_message",
     "pymodbus.datastore",  # the registers of a server, and its simulator
 )
 """Modules from which importers take names at once, and call them only when they use them."""

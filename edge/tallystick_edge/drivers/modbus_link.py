@@ -26,6 +26,7 @@ HOLDING = 3
 EXCEPTION_FLAG = 0x80
 SETTLE_MS = 50  # after the port opens: a converter's start-up bytes, and what was on the wire before us
 HALF_OPEN = 3  # timeouts in a row, of all units together, after which a TCP connection is made anew
+READ_BYTES_MAX = 1_024  # more than the longest frame, 260 bytes; what is more is read next
 NEVER = 2**31  # pymodbus hangs up by itself after so many timeouts; ours is the line's supervisor
 
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # what it would say, our faults say by name
@@ -74,6 +75,7 @@ class ModbusLink:
         if not client.connected:
             self.close()
             raise LineDown(f"{where(self.config)} does not open")
+        _read_little(client.ctx.transport)
         self._unanswered = 0
         self._timeout_ms = self.config.timeout_ms
         self._opened = _device(self.config)
@@ -162,6 +164,12 @@ class ModbusLink:
             return
         if self.config.kind is not LineKind.RTU or _device(self.config) != self._opened:
             self.close()
+
+
+def _read_little(transport: object) -> None:
+    """asyncio makes room for 256 KiB at each read of a socket; the C library gets that from the kernel each time."""
+    if hasattr(transport, "max_size"):
+        transport.max_size = READ_BYTES_MAX
 
 
 def _device(config: LineConfig) -> int | None:
