@@ -94,7 +94,13 @@ def _read(database: Database, asked: _Asked, now_ms: int) -> Mapping[Key, int]:
 
 def _as_json(asked: _Asked, found: Mapping[Key, int], names: Mapping[bytes, str]) -> str:
     rows = [
-        {"holder": names[holder], "account": account, "party": names[party], "unit": unit, "nano": str(nano)}
+        {
+            "holder": _name(names, holder),
+            "account": account,
+            "party": _name(names, party),
+            "unit": unit,
+            "nano": str(nano),
+        }
         for (holder, account, party, unit), nano in _sorted(found, names)
     ]
     times = {"as_of_ms": asked.known_ms, "metered_until_ms": asked.metered_ms}
@@ -109,7 +115,7 @@ def _as_text(asked: _Asked, found: Mapping[Key, int], names: Mapping[bytes, str]
     if not found:
         return f"{title}\nno account holds anything"
     rows = [
-        (names[holder], account, names[party], f"{money(nano)} {unit}")
+        (_name(names, holder), account, _name(names, party), f"{money(nano)} {unit}")
         for (holder, account, party, unit), nano in _sorted(found, names)
     ]
     widths = [max(len(row[at]) for row in (HEAD, *rows)) for at in range(len(HEAD))]
@@ -129,8 +135,14 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
     return "  ".join((*words, f"{row[-1]:>{widths[-1]}}"))
 
 
+def _name(names: Mapping[bytes, str], party: bytes) -> str:
+    return names.get(party, party.hex())
+
+
 def _sorted(found: Mapping[Key, int], names: Mapping[bytes, str]) -> list[tuple[Key, int]]:
-    return sorted(found.items(), key=lambda one: (names[one[0][0]], one[0][1], names[one[0][2]], one[0][3]))
+    return sorted(
+        found.items(), key=lambda one: (_name(names, one[0][0]), one[0][1], _name(names, one[0][2]), one[0][3])
+    )
 
 
 def _at(ms: int, zone: str) -> str:

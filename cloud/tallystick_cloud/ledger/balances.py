@@ -79,6 +79,11 @@ def _summed(*parts: Select[Any]) -> Select[Any]:
 
 def _then(*, of_party: bool) -> Select[Any]:
     within = posting.c.recorded_ms.between(bindparam("from"), bindparam("to"))
+    if not of_party:  # postings are found by party or by journal
+        recorded = journal.c.recorded_ms.between(bindparam("from"), bindparam("to"))
+        within = posting.c.journal.in_(
+            select(journal.c.id).where(journal.c.community == bindparam("community"), recorded)
+        )
     return _summed(
         _part(balance, of_party=of_party),
         _part(account_day, account_day.c.day > bindparam("after"), sign=-1, of_party=of_party),
