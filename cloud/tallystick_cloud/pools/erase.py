@@ -94,6 +94,8 @@ def _may_go(start_ms: int, meter: str, books: Sequence[tuple[Sequence[Version], 
 def _strip(conn: Connection, close: Any, by_h: dict[bytes, Version], theirs: dict[bytes, set[int]]) -> int:
     """Intervals of one close that lost a meter's numbers."""
     trees, changed, versions = Trees(conn, close.id), 0, set()
+    if not any(trees.is_kept(h, point) for h, points in theirs.items() for point in points):
+        return 0  # gone already, or in no interval of this close
     for row in store.intervals(conn, close.id):
         version = by_h.get(bytes(row.version))
         gone = theirs.get(bytes(row.version), set())

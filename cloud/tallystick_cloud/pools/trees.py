@@ -27,6 +27,10 @@ class Trees:
         self._secrets = store.secrets(conn, close_id)
         self._erased = store.erased_leaves(conn, close_id)
 
+    def is_kept(self, h: bytes, point: int) -> bool:
+        """Whether the secret of a meter of a version is there."""
+        return (h, point) in self._secrets
+
     def of(self, version: Version, row: Any) -> IntervalTree:
         """The tree of an interval (a row of pool_interval) under its version."""
         points = pool_of(version).points

@@ -8,6 +8,7 @@ from support.pools import GRID, USERS, Community, open_community, proof_of
 from tallystick_cloud import schema
 from tallystick_cloud.errors import NotFound
 from tallystick_cloud.parties.store import ids_by_name
+from tallystick_cloud.pools import store
 from tallystick_cloud.pools.errors import PoolRefused
 from tallystick_cloud.settlement.erase import Erased, erase_payer, would_erase
 from tallystick_protocol.verify.pool import verify_pool
@@ -87,6 +88,23 @@ def test_rows_of_a_period_that_is_open_stay_until_it_is_closed(cer: Community) -
     assert cer.balances()["suspense", "CER"] < 0
     proof, policy = proof_of(cer, "Anna")
     assert verify_pool(proof.encode(), policy).ok
+
+
+def test_a_later_close_does_not_go_through_what_is_gone_already(
+    cer: Community, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cer.close()
+    erase(cer, "Bakery")
+    (close,) = cer.books.rows(schema.pool_close)
+    february = GRID.replace("2026-01", "2026-02")
+    cer.upload(february)
+    cer.prices("start,price\n2026-02-01T00:00,100\n")
+    read: list[int] = []
+    honest = store.intervals
+    monkeypatch.setattr(store, "intervals", lambda conn, one: (read.append(one), honest(conn, one))[1])
+    cer.close("2026-02")
+    assert close["id"] not in read
+    assert {row["start_ms"] for row in cer.books.rows(schema.grid_row) if row["meter"] == "shop-1"} == set()
 
 
 def test_to_look_first_takes_nothing(cer: Community) -> None:
