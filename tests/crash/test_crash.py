@@ -28,7 +28,7 @@ def crash_module() -> ModuleType:
     return module
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_nothing_is_lost_or_billed_twice_by_kills(tmp_path: Path) -> None:
     crash = crash_module()
     seed = secrets.token_hex(4)
@@ -38,7 +38,7 @@ async def test_nothing_is_lost_or_billed_twice_by_kills(tmp_path: Path) -> None:
     assert outcome.cycles == CYCLES
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_a_restored_older_store_bills_nothing_twice(tmp_path: Path) -> None:
     crash = crash_module()
     seed = secrets.token_hex(4)
@@ -47,7 +47,7 @@ async def test_a_restored_older_store_bills_nothing_twice(tmp_path: Path) -> Non
     assert outcome.amiss == [], crash.describe(outcome)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(postgres.binaries() is None and not postgres.required(), reason="PostgreSQL is not installed")
 async def test_nothing_is_lost_when_the_database_is_killed(tmp_path: Path) -> None:
     crash = crash_module()
