@@ -71,7 +71,7 @@ class SimLoop(asyncio.BaseEventLoop):
         return self._now
 
     def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
-        """As the base does it, without what it looks at for people who debug; half of all calls are these two."""
+        """As the base does it, without what it looks at for people who debug."""
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)  # type: ignore[attr-defined]
         return handle

@@ -47,7 +47,7 @@ def engine() -> Engine:
 
 @cache
 def connection() -> Connection:
-    """That engine's one connection, kept: asking the pool for it takes three times as long as BEGIN and COMMIT."""
+    """That engine's one connection, kept: asking the pool for it costs more than BEGIN and COMMIT do."""
     return engine().connect()
 
 

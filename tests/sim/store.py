@@ -57,14 +57,15 @@ class Disk:
         self._open.clear()
         if self._synced is not None:
             self._synced.backup(self._card)
+        if self._late_commits:
+            self._forget_synced()
         self._unsynced = self._late_commits = 0
 
     def throw_away(self) -> None:
         """The world is over."""
         self.unplug()
-        for connection in (self._card, self._synced):
-            if connection is not None:
-                connection.close()
+        self._forget_synced()
+        self._card.close()
 
     def copy(self) -> sqlite3.Connection:
         """An image of the card as it is now, for whoever closes it."""
@@ -74,9 +75,8 @@ class Disk:
 
     def commit_late(self) -> None:
         """For a planted bug: what the next commit writes is lost with the power until there was another one."""
-        if self._synced is None:
-            self._synced = self.copy()
-        self._late_commits = 2
+        self._forget_synced()
+        self._synced, self._late_commits = self.copy(), 2
 
     def put_back(self, image: sqlite3.Connection) -> None:
         """The card holds `image` from now on; no machine may be on."""
@@ -131,7 +131,7 @@ class Disk:
         if self._late_commits:
             self._late_commits -= 1
             if not self._late_commits:
-                self._all_synced()
+                self._forget_synced()
         if flushing:
             self._on_kept()
         if not self.calm:
@@ -147,12 +147,14 @@ class Disk:
         self._unsynced += 1
         if self._unsynced >= UNSYNCED_COMMITS:
             self._unsynced = 0
-            self._all_synced()
+            if self._synced is not None:
+                self._card.backup(self._synced)
 
-    def _all_synced(self) -> None:
-        """Whatever was committed stays when the power goes."""
+    def _forget_synced(self) -> None:
+        """Whatever is committed by now stays when the power goes."""
         if self._synced is not None:
-            self._card.backup(self._synced)
+            self._synced.close()
+            self._synced = None
 
 
 class CardConnection(sqlite3.Connection):
