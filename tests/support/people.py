@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from typing import TypeVar
 
 from aiohttp import DummyCookieJar, FormData, web
 from aiohttp.test_utils import TestClient, TestServer
@@ -64,6 +65,9 @@ class Person:
             return answer.status, await answer.read()
 
 
+P = TypeVar("P", bound=Person)
+
+
 @dataclass(frozen=True)
 class People:
     """Signs in anybody of a community."""
@@ -73,10 +77,10 @@ class People:
     community: str
     ids: Mapping[str, bytes]
 
-    def sign_in(self, name: str, role: Role) -> Person:
+    def sign_in(self, name: str, role: Role, kind: type[P] = Person) -> P:  # type: ignore[assignment]
         row = new_session(self.community, self.ids[name], role, real_utc_ms())
         self.database.write_now(store_session, row)
-        return Person(self.client, row)
+        return kind(self.client, row)
 
 
 @asynccontextmanager
