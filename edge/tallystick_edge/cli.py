@@ -72,6 +72,8 @@ def _command(options: argparse.Namespace, config: EdgeConfig) -> int:
 
             _print(status(config), options.json)
         case "fsck":
+            if options.yes and not options.repair:
+                raise EdgeError("--yes agrees to a repair. Next: add --repair, or leave it away to look only")
             return _repair(config, options) if options.repair else _fsck(config, options.json)
         case "service-file":
             from tallystick_edge.service_file import service_file

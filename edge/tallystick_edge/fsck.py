@@ -108,7 +108,7 @@ def fsck_of(config: EdgeConfig) -> Report:
 def journal_of(config: EdgeConfig) -> tuple[Path, Identity, Enrolment | None]:
     """Where it is and whose. Raises EdgeError when there is none yet."""
     path = config.data / JOURNAL_FILE
-    if not (path.exists() or beside(path, READY).exists()) or not (config.data / PROOF_FILE).exists():
+    if not path.exists() or not (config.data / PROOF_FILE).exists():
         raise EdgeError(f"{config.data}: no journal yet. Next: start the agent with `tallystick-edge run`")
     identity = load_identity(config.data)
     return path, identity, load_enrolment(config.data, identity)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,6 +109,8 @@ def repair(
         stamp = datetime.fromtimestamp(clock.utc_ms() / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
         return Outcome(report, outcome.losses, outcome.counts, switch(journal.path, stamp))
     except (OSError, *UNREADABLE) as error:
+        with suppress(OSError):
+            clear_building(journal.path)
         raise RepairError(f"{journal.path}: {error}; nothing was changed", "check the disk, then try again") from error
 
 

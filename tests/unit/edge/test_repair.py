@@ -14,7 +14,7 @@ from random import Random
 
 import pytest
 from support.crash_images import Platter
-from support.disk import Disk, Kind, disk_under
+from support.disk import FULL, OK, Disk, Kind, disk_under
 from support.edge import WASH_RULE, CountedEntropy
 from support.gateway_life import COUNTERS, JOURNAL, Life
 from tallystick_edge import repair as repair_module
@@ -289,6 +289,8 @@ def test_the_command_asks_says_what_it_did_and_keeps_the_damaged_one(
     assert "nothing to repair" in capsys.readouterr().out
     spoil(folder / JOURNAL, "UPDATE batch SET upload = x'00' WHERE seq = 1")
     before = (folder / JOURNAL).read_bytes()
+    assert main([*command[:-1], "--yes"]) == 1
+    assert "add --repair" in capsys.readouterr().err
     assert main(command) == 1  # nobody is there to be asked
     assert "evidence-lost" in capsys.readouterr().out
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
@@ -317,6 +319,22 @@ def test_a_disk_without_room_is_said_before_anything_is_written(life: Life, monk
     with pytest.raises(RepairError, match="free the disk"):
         mend(life)
     assert {each.name for each in life.folder.iterdir()} - before <= {f"{JOURNAL}-wal", f"{JOURNAL}-shm"}
+
+
+def test_a_disk_that_fills_on_the_way_leaves_the_damaged_journal_and_nothing_else(folder: Path) -> None:
+    real = folder / "real"
+    real.mkdir()
+    with disk_under(real) as disk:
+        life = lived(real, disk)
+        life.core._opened().close()
+        spoil(real / JOURNAL, "UPDATE batch SET upload = x'00' WHERE seq = 1")
+        before, names = (real / JOURNAL).read_bytes(), {each.name for each in real.iterdir()}
+        writes = iter(range(6))
+        disk.fails = lambda op: FULL if op.kind is Kind.WRITE and next(writes, None) is None else OK
+        with pytest.raises(RepairError, match="nothing was changed"):
+            mend(life)
+    assert (real / JOURNAL).read_bytes() == before
+    assert {each.name for each in real.iterdir()} - names <= {f"{JOURNAL}-wal", f"{JOURNAL}-shm"}
 
 
 def test_a_journal_that_sealed_nothing_begins_at_the_beginning(folder: Path) -> None:
