@@ -32,8 +32,19 @@ HEATING = "heating 2025"
 NOW = T0 + DAY
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def home() -> Iterator[House]:
+    """Its bill is posted and signed; for tests that only read."""
+    found = open_house()
+    found.post(house())
+    sign(found)
+    yield found
+    found.books.database.close()
+
+
+@pytest.fixture
+def fresh() -> Iterator[House]:
+    """The same, for one test to change."""
     found = open_house()
     found.post(house())
     sign(found)
@@ -87,20 +98,20 @@ def test_signing_again_changes_nothing(home: House) -> None:
     assert home.books.audit() == []
 
 
-def test_the_bytes_are_those_of_the_cddl(home: House) -> None:
+def test_the_bytes_are_those_of_the_cddl(fresh: House) -> None:
     found = Schema((ROOT / "protocol" / "tallystick_protocol" / "tallystick.cddl").read_text(encoding="utf-8"))
-    home.reverse()
-    sign(home)
-    proof, _ = proof_of(home, "Anna")
+    fresh.reverse()
+    sign(fresh)
+    proof, _ = proof_of(fresh, "Anna")
     assert CostProof.decode(proof.encode()) == proof
     found.validate("CostProof", proof.encode())
     found.validate("CostSettlement", cose.parse(proof.settlement.envelope).payload)
 
 
-def test_a_bill_that_was_taken_back_says_so(home: House) -> None:
-    home.reverse()
-    sign(home)
-    proof, policy = proof_of(home, "Anna")
+def test_a_bill_that_was_taken_back_says_so(fresh: House) -> None:
+    fresh.reverse()
+    sign(fresh)
+    proof, policy = proof_of(fresh, "Anna")
     report = verify_cost(proof.encode(), policy)
     assert report.verdict == "valid"
     assert figures(report, "bill")["taken_back"] == 1
@@ -108,10 +119,10 @@ def test_a_bill_that_was_taken_back_says_so(home: House) -> None:
     assert "is not of this bill" in verify_cost(other.encode(), policy).verdict
 
 
-def test_a_log_that_was_set_back_says_so(home: House) -> None:
-    context, entropy = home.books.aggregator.of(home.books.community), home.books.aggregator.entropy
-    home.books.database.write_now(begun, context, entropy, NOW, "a test")
-    proof, policy = proof_of(home, "Anna", NOW + 1000)
+def test_a_log_that_was_set_back_says_so(fresh: House) -> None:
+    context, entropy = fresh.books.aggregator.of(fresh.books.community), fresh.books.aggregator.entropy
+    fresh.books.database.write_now(begun, context, entropy, NOW, "a test")
+    proof, policy = proof_of(fresh, "Anna", NOW + 1000)
     report = verify_cost(proof.encode(), policy)
     assert (report.verdict, figures(report, "log")) == ("valid", {"set_back": 1})
     assert not verify_cost(replace(proof, continuations=()).encode(), policy).ok
