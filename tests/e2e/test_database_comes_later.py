@@ -59,7 +59,7 @@ def test_the_server_waits_for_its_database_and_goes_on_by_itself(tmp_path: Path)
     with postgres.running() as cluster:
         url = f"{cluster.url}/postgres"
         assert main(["init", "--data", str(folder), "--db", url]) == 0
-        cluster.stop()
+        cluster.kill()
         port = any_free()
         words = ["serve", "--data", str(folder), "--db", url, "--port", str(port), "--gateway-port", str(any_free())]
         with log.open("w") as out:
