@@ -60,7 +60,6 @@ class Plan:
         self.flat = self.curves[0].slopes[0] if bare else -1  # nano per count where nothing else matters
         self._is_simple = self.week is None and not self.programmes
         self._period = Period(0, 0)
-        self._offset_from = self._offset_to = self._offset_ms = 0
         self._keys: dict[tuple[PartyId, int, int], tuple[H32, ...]] = {}
 
     def is_usual(self, usage: Usage) -> bool:
@@ -93,14 +92,8 @@ class Plan:
             return self.cheapest
         if self.week is None:  # cannot be: bands are by time, by programme, or one for everything
             return self.rest
-        minute = (self._offset(usage.start_ms) + usage.start_ms) // MINUTE_MS + _THURSDAY
+        minute = (self.offsets.at(usage.start_ms) + usage.start_ms) // MINUTE_MS + _THURSDAY
         return self.week[minute % _WEEK_MINUTES]
-
-    def _offset(self, t_ms: int) -> int:
-        """The zone's offset then; most uses lie in the half year of the use before them."""
-        if not self._offset_from <= t_ms < self._offset_to:
-            self._offset_from, self._offset_to, self._offset_ms = self.offsets.span(t_ms)
-        return self._offset_ms
 
     def _by_programme(self, usage: Usage) -> int:
         index = self.programmes.get(usage.programme or "", self.rest)

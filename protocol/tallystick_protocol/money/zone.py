@@ -33,13 +33,6 @@ class Offsets:
             raise ZoneError("time", f"{t_ms} ms is outside {YEAR_FIRST}..{YEAR_END - 1}, the years with zone rules")
         return self.offsets_ms[bisect_right(self.starts_ms, t_ms) - 1]
 
-    def span(self, t_ms: int) -> tuple[int, int, int]:
-        """From when until when (exclusive) the offset at a UTC time is what it is, and the offset; raises ZoneError."""
-        offset = self.at(t_ms)
-        index = bisect_right(self.starts_ms, t_ms)
-        end = self.starts_ms[index] if index < len(self.starts_ms) else self.end_ms
-        return self.starts_ms[index - 1], end, offset
-
     def local(self, t_ms: int) -> int:
         """Local wall time in ms since 1970-01-01T00:00 local."""
         return t_ms + self.at(t_ms)
