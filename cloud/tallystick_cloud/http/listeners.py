@@ -15,7 +15,7 @@ from tallystick_cloud.errors import PortError
 PORT_TRIES_MAX = 50
 """How many ports after the wanted one are tried; more means that something else is wrong."""
 SHUTDOWN_S = 1.0
-"""What an open request gets to finish after SIGTERM; with the rest it keeps the exit under two seconds."""
+"""What an open request gets to finish after SIGTERM, before it is cut off."""
 BACKLOG = 512
 _log = logging.getLogger(__name__)
 
