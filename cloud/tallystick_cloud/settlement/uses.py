@@ -157,7 +157,7 @@ class _Books:
         values = [self._moves[bytes(row.use_id), key] for key in keys]
         is_event = usage.form is UsageForm.EVENT
         band = -1 if usage.aborted and is_event else plan.band(usage)
-        rated = Rated(
+        rated = Rated.of(
             usage,
             row.fee,
             tuple((key, before) for key, (before, _) in zip(keys, values, strict=True)),

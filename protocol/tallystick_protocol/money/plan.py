@@ -2,6 +2,7 @@
 It holds no money and no order; the same contract always compiles to the same plan."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tallystick_protocol import cbor, ids
 from tallystick_protocol.ids import H32, PartyId
@@ -16,7 +17,7 @@ from tallystick_protocol.money.waterfall import Waterfall, waterfall_of
 from tallystick_protocol.money.zone import Offsets, offsets_of
 
 PLANS_MAX = 256  # versions that one process rates at a time
-KEYS_MAX = 65_536  # remembered counter keys of a plan: payers x bands x the periods that are still open
+SHAPES_MAX = 65_536  # remembered shapes of a plan: payers x bands x the periods that are still open
 _WEEK_MINUTES = 7 * MINUTES_PER_DAY
 _THURSDAY = 3 * MINUTES_PER_DAY  # 1970-01-01T00:00 in minutes of a week that begins on Monday
 
@@ -31,6 +32,18 @@ class Counter:
     payer: PartyId | None
     period: Period | None  # None: over the life of the contract
     cap: int | None
+
+
+class Shape(NamedTuple):
+    """What many rated uses have in common: whose the amounts are, which counters the values are of, what priced them.
+
+    `parties`: every party that the split names, in contract order. `keys`: quantity of the band, money of the period,
+    then the split's counters in step order. `band`: the band or programme, None for a minimum.
+    """
+
+    parties: tuple[PartyId, ...]
+    keys: tuple[H32, ...]
+    band: str | None
 
 
 class Plan:
@@ -60,7 +73,9 @@ class Plan:
         self.flat = self.curves[0].slopes[0] if bare else -1  # nano per count where nothing else matters
         self._is_simple = self.week is None and not self.programmes
         self._period = Period(0, 0)
-        self._keys: dict[tuple[PartyId, int, int], tuple[H32, ...]] = {}
+        parties = self.waterfall.beneficiaries
+        self.bare = (*(Shape(parties, (), name) for name in self.names), Shape(parties, (), None))  # no counters
+        self._shapes: dict[tuple[PartyId, int, int], Shape] = {}
 
     def is_usual(self, usage: Usage) -> bool:
         """Whether a use needs no second look: of the contract's form, priced, not aborted, not over a hole."""
@@ -76,9 +91,10 @@ class Plan:
 
     def period(self, end_ms: int) -> Period:
         """The rating period of a use that ends then."""
-        if not self._period.from_ms < end_ms <= self._period.to_ms:
-            self._period = use_period(self.contract, end_ms, self.offsets)
-        return self._period
+        period = self._period  # read once: another thread may put another one there
+        if not period.from_ms < end_ms <= period.to_ms:
+            period = self._period = use_period(self.contract, end_ms, self.offsets)
+        return period
 
     def band(self, usage: Usage) -> int:
         """Index of the band that prices a use; -1 for a minimum. Raises UsageError when none does."""
@@ -103,12 +119,17 @@ class Plan:
 
     def keys(self, usage: Usage, band: int) -> tuple[H32, ...]:
         """Keys of the counters that a use moves: band quantity, money of the period, then the split's in step order."""
+        return self.shape(usage, band).keys
+
+    def shape(self, usage: Usage, band: int) -> Shape:
+        """The same beside what else the use has in common with others of its payer, band (-1: none) and period."""
         place = (usage.payer, self.period(usage.end_ms).from_ms, band)
-        known = self._keys.get(place)
+        known = self._shapes.get(place)
         if known is None:
-            if len(self._keys) >= KEYS_MAX:
-                self._keys.clear()
-            known = self._keys[place] = tuple(counter.key for counter in self.counters(usage, band))
+            if len(self._shapes) >= SHAPES_MAX:
+                self._shapes.clear()
+            keys = tuple(counter.key for counter in self.counters(usage, band))
+            known = self._shapes[place] = self.bare[band]._replace(keys=keys)
         return known
 
     def counters(self, usage: Usage, band: int) -> tuple[Counter, ...]:

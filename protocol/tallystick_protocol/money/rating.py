@@ -9,13 +9,14 @@ from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.contract import Contract, version_at
 from tallystick_protocol.money.errors import UsageError
-from tallystick_protocol.money.plan import Counter, Plan, plan_of, problem
+from tallystick_protocol.money.plan import Counter, Plan, Shape, plan_of, problem
 from tallystick_protocol.money.price import capped, rounded_up, top_up
 from tallystick_protocol.money.usage import Usage, UsageForm, canonical, minimum_usage
 
 __all__ = [
     "Counter",
     "Rated",
+    "Shape",
     "Usage",
     "UsageForm",
     "canonical",
@@ -29,19 +30,53 @@ Versions = Callable[[Usage], Contract] | Sequence[Contract]
 
 
 class Rated(NamedTuple):
-    """A use with its fee and shares in nano, and the counters (key, value) before and after it in one order.
+    """A use with its fee and its parts in nano; `old` and `new` are the values of its counters before and after it.
 
-    A named tuple because one is made per use and a frozen dataclass takes three times as long to make.
-    `shares` holds every party that the split names, in contract order, and sums to the fee. `band` is the band or
-    programme that priced it, None for a minimum.
+    A named tuple of numbers beside one shared shape, because one is made per use: a frozen dataclass takes three times
+    as long to make, and pairs with their keys again as long. `amounts` sum to the fee.
     """
 
     usage: Usage
     fee: int
-    before: tuple[tuple[H32, int], ...]
-    after: tuple[tuple[H32, int], ...]
-    shares: tuple[tuple[PartyId, int], ...]
-    band: str | None = None
+    amounts: tuple[int, ...]
+    old: tuple[int, ...]
+    new: tuple[int, ...]
+    shape: Shape
+
+    @property
+    def shares(self) -> tuple[tuple[PartyId, int], ...]:
+        """Each party with its amount, in contract order."""
+        return tuple(zip(self.shape.parties, self.amounts, strict=True))
+
+    @property
+    def before(self) -> tuple[tuple[H32, int], ...]:
+        """Each counter's key with its value before the use."""
+        return tuple(zip(self.shape.keys, self.old, strict=True))
+
+    @property
+    def after(self) -> tuple[tuple[H32, int], ...]:
+        """Each counter's key with its value after the use, in the same order."""
+        return tuple(zip(self.shape.keys, self.new, strict=True))
+
+    @property
+    def band(self) -> str | None:
+        """The band or programme that priced it, None for a minimum."""
+        return self.shape.band
+
+    @classmethod
+    def of(
+        cls,
+        usage: Usage,
+        fee: int,
+        before: Sequence[tuple[H32, int]],
+        after: Sequence[tuple[H32, int]],
+        shares: Sequence[tuple[PartyId, int]],
+        band: str | None,
+    ) -> "Rated":
+        """From pairs; `before` and `after` name the same counters in the same order."""
+        shape = Shape(tuple(party for party, _ in shares), tuple(key for key, _ in before), band)
+        old, new = tuple(value for _, value in before), tuple(value for _, value in after)
+        return cls(usage, fee, tuple(amount for _, amount in shares), old, new, shape)
 
 
 def counter_keys(contract: Contract, chain: H32, usage: Usage) -> tuple[H32, ...]:
@@ -105,34 +140,32 @@ def _rate_one(plan: Plan, usage: Usage, moved: dict[H32, int], counters: Mapping
         if usage.aborted:
             band = plan.band(usage) if usage.form is UsageForm.INTERVAL else -1  # a reversed slice keeps its band
             name = plan.names[band] if band >= 0 else usage.programme
-            return Rated(usage, 0, (), (), plan.waterfall.nothing, name)
+            parties = plan.waterfall.beneficiaries
+            return Rated(usage, 0, (0,) * len(parties), (), (), Shape(parties, (), name))
     elif plan.flat >= 0:
         fee = (usage.to_total - usage.from_total) * plan.flat
-        return Rated(usage, fee, (), (), _shares(plan, usage, fee, []), plan.names[0])
+        return Rated(usage, fee, _amounts(plan, usage, fee, []), (), (), plan.bare[0])
     band = plan.band(usage)
-    name = plan.names[band] if band >= 0 else None
     if not plan.moves(band):
         fee = _raw(plan, usage, band, [])[0]
-        return Rated(usage, fee, (), (), _shares(plan, usage, fee, []), name)
-    keys = plan.keys(usage, band)
-    values = [moved[key] if key in moved else counters.get(key, 0) for key in keys]
-    before = tuple(zip(keys, values, strict=True))
+        return Rated(usage, fee, _amounts(plan, usage, fee, []), (), (), plan.bare[band])
+    shape = plan.shape(usage, band)
+    values = [moved[key] if key in moved else counters.get(key, 0) for key in shape.keys]
+    old = tuple(values)
     fee, prices = _fee(plan, usage, band, values)
     split = values[prices:]
-    shares = _shares(plan, usage, fee, split)
+    amounts = _amounts(plan, usage, fee, split)
     values[prices:] = split
-    after = tuple(zip(keys, values, strict=True))
-    moved.update(after)
-    return Rated(usage, fee, before, after, shares, name)
+    new = tuple(values)
+    moved.update(zip(shape.keys, new, strict=True))
+    return Rated(usage, fee, amounts, old, new, shape)
 
 
-def _shares(plan: Plan, usage: Usage, fee: int, values: list[int]) -> tuple[tuple[PartyId, int], ...]:
+def _amounts(plan: Plan, usage: Usage, fee: int, values: list[int]) -> tuple[int, ...]:
     """The shares in contract order; moves the split's counters in `values`."""
-    waterfall = plan.waterfall
-    if waterfall.is_alone:
-        return ((waterfall.beneficiaries[0], fee),)
-    shares = waterfall.divide(fee, usage.use_id, usage.form is UsageForm.EVENT, values)
-    return tuple(zip(waterfall.beneficiaries, shares, strict=True))
+    if plan.waterfall.is_alone:
+        return (fee,)
+    return tuple(plan.waterfall.divide(fee, usage.use_id, usage.form is UsageForm.EVENT, values))
 
 
 def _fee(plan: Plan, usage: Usage, band: int, values: list[int]) -> tuple[int, int]:

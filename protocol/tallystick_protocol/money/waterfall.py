@@ -45,7 +45,6 @@ class Waterfall:
     beneficiaries: tuple[PartyId, ...]
     counters: tuple[SplitCounter, ...]
     takers: tuple[_Taker, ...]
-    nothing: tuple[tuple[PartyId, int], ...]  # the shares of a fee of 0
     is_alone: bool  # one party takes all
 
     def divide(self, fee: int, use_id: bytes, per_use: bool, values: list[int]) -> list[int]:
@@ -75,9 +74,8 @@ def waterfall_of(steps: Sequence[Step], order: Sequence[PartyId]) -> Waterfall:
     beneficiaries = tuple(party for party in order if party in named)
     counters: list[SplitCounter] = []
     takers = tuple(_taker(step, index, beneficiaries, counters) for index, step in enumerate(steps))
-    nothing = tuple((party, 0) for party in beneficiaries)
     is_alone = len(takers) == 1 and len(beneficiaries) == 1
-    return Waterfall(beneficiaries, tuple(counters), takers, nothing, is_alone)
+    return Waterfall(beneficiaries, tuple(counters), takers, is_alone)
 
 
 def _taker(step: Step, index: int, beneficiaries: Sequence[PartyId], counters: list[SplitCounter]) -> _Taker:

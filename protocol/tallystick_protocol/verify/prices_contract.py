@@ -119,6 +119,5 @@ def _take_back(
 
 
 def _compare(case: Case, account: Account, use: Use, one: Rated, committed: dict[H32, H32]) -> None:
-    before = tuple((committed[key], value) for key, value in one.before)
-    keyed = Rated(one.usage, one.fee, before, one.after, one.shares, one.band)
-    compare_group(case, account, use, [keyed])
+    shape = one.shape._replace(keys=tuple(committed[key] for key in one.shape.keys))
+    compare_group(case, account, use, [one._replace(shape=shape)])

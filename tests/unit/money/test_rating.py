@@ -310,3 +310,11 @@ def test_rating_the_tail_again_gives_the_same_money() -> None:
     again = rate([version], CHAIN, [late, *others], dict(now[0].after))
     assert [now[0], *again] == rate([version], CHAIN, [first, late, *others], {})
     assert now[1].fee != again[1].fee or now[2].fee != again[2].fee
+
+
+def test_a_rated_use_is_made_again_from_its_pairs() -> None:
+    version = contract(energy(Band("all", (price("0.40", 2500), price("0.20"))), cap=Exact.of(9)), loan("1.10"), rest())
+    for one in rate([version], CHAIN, hours([900, 0, 3000]), {}):
+        assert len(one.before) == len(one.after) == 3
+        assert one.shares == ((ELENA, one.fee - share_of(one, BANK)), (BANK, share_of(one, BANK)))
+        assert Rated.of(one.usage, one.fee, one.before, one.after, one.shares, one.band) == one
