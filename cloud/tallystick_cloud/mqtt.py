@@ -101,6 +101,7 @@ class MqttFront:
         async with client:
             await client.subscribe(f"{ROOT}/+/up/hello", qos=QOS)
             await client.subscribe(f"{ROOT}/+/up/batch", qos=QOS)
+            _heed_cancellation()
             _log.info("listening at %s", self._broker)
             await _Session(client, self).serve()
 
@@ -197,6 +198,16 @@ class _Session:
             for answer in await self._front.answer(asked):
                 topic = f"{ROOT}/{asked.gid.hex()}/down/{answer.kind}"
                 await self._client.publish(topic, answer.payload, qos=QOS, retain=answer.is_retained, timeout=PUBLISH_S)
+                _heed_cancellation()
+
+
+def _heed_cancellation() -> None:
+    """Ends this task when its end was asked for. Before Python 3.12 `asyncio.wait_for`, in aiomqtt, forgets a
+    cancellation that comes together with what it waited for; a lane that went on would hold up a shutdown for ever.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def question_of(topic: str, payload: object) -> Question | None:

@@ -26,7 +26,7 @@ from tallystick_cloud.commands.broker import write_files
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.gateways.commands import HOUR_MS, configure
 from tallystick_cloud.home import Home
-from tallystick_cloud.mqtt import MqttFront, TlsFiles, broker_at, question_of
+from tallystick_cloud.mqtt import Answer, MqttFront, Question, TlsFiles, _Session, broker_at, question_of
 from tallystick_cloud.ports import NoEvents
 from tallystick_cloud.uplink import Uplink
 from tallystick_protocol import cose
@@ -153,6 +153,37 @@ async def test_a_command_given_after_the_hello_comes_with_the_next_batch_and_onc
         await client.publish(f"ts/1/{name}/up/batch", upload, qos=1)
         await client.publish(f"ts/1/{name}/up/batch", upload, qos=1)
         assert [(await answer(client))[0] for _ in range(2)] == ["receipt", "receipt"]
+
+
+class LastWord:
+    """A client whose broker acknowledges in the very moment in which the front is told to stop."""
+
+    def __init__(self) -> None:
+        self.acknowledged, self.is_waiting = asyncio.Event(), asyncio.Event()
+
+    async def publish(self, *_: object, **__: object) -> None:
+        self.is_waiting.set()
+        await asyncio.wait_for(self.acknowledged.wait(), 60)  # as aiomqtt does
+
+
+@pytest.mark.virtual_time
+async def test_a_lane_ends_also_when_an_acknowledgement_comes_with_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer_one(_: MqttFront, asked: Question) -> list[Answer]:
+        return [Answer("receipt", asked.payload)]
+
+    monkeypatch.setattr(MqttFront, "answer", answer_one)
+    client, lane = LastWord(), asyncio.Queue[Question]()
+    session = _Session(client, object.__new__(MqttFront))  # type: ignore[arg-type]
+    session._waiting[b"g"] = 1
+    lane.put_nowait(Question(b"g", "batch", b"x"))
+    task = asyncio.create_task(session._answer_all(lane))
+    await client.is_waiting.wait()
+    await asyncio.sleep(0)  # its wait has begun
+    client.acknowledged.set()
+    await asyncio.sleep(0)  # the acknowledgement is in, and the lane was not told yet
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=30)
+    assert task in done
 
 
 async def test_gateway_cannot_speak_or_listen_for_another(line: Line) -> None:

@@ -3,6 +3,7 @@ A PUBACK proves nothing here; only a signed receipt does, and a fresh client is 
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -44,6 +45,7 @@ class MqttTransport:
             async with client:
                 for kind in Kind:
                     await client.subscribe(f"ts/1/{self._gid}/down/{kind.value}", qos=1)
+                _heed_cancellation()
                 yield _MqttSession(client, self._gid)
         except (aiomqtt.MqttError, OSError) as error:
             raise UplinkError(f"mqtt {self._host}:{self._port}: {error}") from error
@@ -75,3 +77,13 @@ class _MqttSession:
             await self._client.publish(f"{self._up}/{what}", data, qos=1, timeout=PUBLISH_S)
         except aiomqtt.MqttError as error:
             raise UplinkError(f"mqtt publish {what}: {error}") from error
+        _heed_cancellation()
+
+
+def _heed_cancellation() -> None:
+    """Ends this task when its end was asked for. Before Python 3.12 `asyncio.wait_for`, in aiomqtt, forgets a
+    cancellation that comes together with what it waited for, and the gateway's uplink would never stop.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
