@@ -4,29 +4,22 @@ It never books: the bank's statement does, taken in with `tallystick bank in`.
 """
 
 import argparse
-from collections.abc import Sequence
-
-from sqlalchemy import Connection
 
 from tallystick_cloud.commands.common import Commands, Options, ask, group
-from tallystick_cloud.commands.run_words import (
-    How,
-    add_proposal,
-    add_release,
-    add_show,
-    answered,
-    numbered,
-    proposal_of,
-    put_bank_file,
-    yes,
-)
-from tallystick_cloud.commands.signing import party_of, signed_yes
+from tallystick_cloud.commands.run_steps import Steps
+from tallystick_cloud.commands.run_words import How, add_proposal, add_release, add_show, numbered, proposal_of, yes
+from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.debits import report, service
 from tallystick_cloud.debits.service import Run
 from tallystick_cloud.payouts import epc
 from tallystick_cloud.settlement.payable import unsettled_fees
 
-HOW = How(report.as_json, report.as_text, "no debit run yet; next: tallystick debit run")
+STEPS = Steps(
+    service,
+    service.approve_signed,
+    How(report.as_json, report.as_text, "no debit run yet; next: tallystick debit run"),
+    lambda run: f"{epc.decimal(run.cents)} EUR from {len(run.debits)} payers",
+)
 
 
 def add(commands: Commands) -> None:
@@ -42,19 +35,19 @@ def add(commands: Commands) -> None:
     )
     add_show(
         words,
-        show,
+        STEPS.show,
         "Show one run or all: what is collected, what is held back, what became of it.",
         "  tallystick debit show --data D\n  tallystick debit show 1 --json --data D\n",
     )
-    add_release(words, approve, write_file, "debit", "pain.008.001.08")
+    add_release(words, STEPS.approve, STEPS.write_file, "debit", "pain.008.001.08")
     _add_bank(words)
 
 
 def _add_bank(words: Commands) -> None:
     for name, act, about in (
-        ("sent", mark_sent, "Say that the bank has the file. Cannot be undone."),
+        ("sent", STEPS.mark_sent, "Say that the bank has the file. Cannot be undone."),
         ("rejected", reject, "Say that the bank collects a debit, or what is left of a run, no more: due again."),
-        ("cancel", cancel, "End a run that no bank has seen; what it would have collected stays due."),
+        ("cancel", STEPS.cancel, "End a run that no bank has seen; what it would have collected stays due."),
     ):
         found = numbered(
             words, name, act, about, f"  tallystick debit {name} 1 --party 'Lindenhof eG' --yes --data D\n"
@@ -66,77 +59,21 @@ def _add_bank(words: Commands) -> None:
 
 
 def run(parsed: argparse.Namespace) -> int:
-    def act(options: Options, name: str, ids: dict[str, bytes]) -> Sequence[Run]:
+    def act(options: Options, name: str, ids: dict[str, bytes]) -> Run:
         asked = proposal_of(parsed, options, name, ids)
         now_ms = options.clock.utc_ms()
-
-        def propose(conn: Connection) -> Run:
-            return service.propose(conn, name, asked, now_ms, unsettled_fees(conn, name))
-
-        return [options.database.write_now(propose)]
-
-    return answered(parsed, act, HOW)
-
-
-def show(parsed: argparse.Namespace) -> int:
-    def act(options: Options, name: str, ids: dict[str, bytes]) -> Sequence[Run]:
-        if parsed.number is None:
-            return options.database.read_now(service.show_all, name)
-        return [options.database.read_now(service.show, name, parsed.number)]
-
-    return answered(parsed, act, HOW, is_list=parsed.number is None)
-
-
-def approve(parsed: argparse.Namespace) -> int:
-    def act(options: Options, name: str, ids: dict[str, bytes]) -> Sequence[Run]:
-        party = party_of(name, ids, parsed.party)
-        stands = options.database.read_now(service.show, name, parsed.number)
-        what = f"{epc.decimal(stands.cents)} EUR from {len(stands.debits)} payers"
-        ask(parsed.yes, f"Release run {parsed.number}: {what}?")
-        signed = signed_yes(options, name, parsed.party, party, parsed.key, stands.stored.id)
-        context, now_ms = options.aggregator.of(name), options.clock.utc_ms()
-        return [options.database.write_now(service.approve_signed, context, signed, now_ms)]
-
-    return answered(parsed, act, HOW)
-
-
-def write_file(parsed: argparse.Namespace) -> int:
-    def act(options: Options, name: str, ids: dict[str, bytes]) -> Sequence[Run]:
-        stands = options.database.read_now(service.show, name, parsed.number)
-        now_ms = options.clock.utc_ms()
-        put_bank_file(
-            parsed.out,
-            stands.stored.file_hash,
-            lambda: options.database.write_now(service.bank_file, name, parsed.number, now_ms),
+        return options.database.write_now(
+            lambda conn: service.propose(conn, name, asked, now_ms, unsettled_fees(conn, name))
         )
-        return [options.database.read_now(service.show, name, parsed.number)]
 
-    return answered(parsed, act, HOW)
-
-
-def mark_sent(parsed: argparse.Namespace) -> int:
-    def act(options: Options, name: str, ids: dict[str, bytes]) -> Sequence[Run]:
-        party = party_of(name, ids, parsed.party)
-        ask(parsed.yes, f"Does the bank have the file of run {parsed.number}? This cannot be undone.")
-        return [options.database.write_now(service.mark_sent, name, parsed.number, party, options.clock.utc_ms())]
-
-    return answered(parsed, act, HOW)
+    return STEPS.told(parsed, act)
 
 
 def reject(parsed: argparse.Namespace) -> int:
-    def act(options: Options, name: str, ids: dict[str, bytes]) -> Sequence[Run]:
+    def act(options: Options, name: str, ids: dict[str, bytes]) -> Run:
         party = party_of(name, ids, parsed.party)
         ask(parsed.yes, f"Will the bank collect this of run {parsed.number} no more? This cannot be undone.")
         now_ms = options.clock.utc_ms()
-        return [options.database.write_now(service.reject, name, parsed.number, party, now_ms, parsed.debit)]
+        return options.database.write_now(service.reject, name, parsed.number, party, now_ms, parsed.debit)
 
-    return answered(parsed, act, HOW)
-
-
-def cancel(parsed: argparse.Namespace) -> int:
-    def act(options: Options, name: str, ids: dict[str, bytes]) -> Sequence[Run]:
-        party = party_of(name, ids, parsed.party)
-        ask(parsed.yes, f"End run {parsed.number}?")
-        return [options.database.write_now(service.cancel, name, parsed.number, party, options.clock.utc_ms())]
-
-    return answered(parsed, act, HOW)
+    return STEPS.told(parsed, act)

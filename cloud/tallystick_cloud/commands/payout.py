@@ -4,21 +4,10 @@ It never moves money by itself: the bank does, from the file; what cannot be und
 """
 
 import argparse
-from collections.abc import Callable, Sequence
 
 from tallystick_cloud.commands.common import Commands, Options, ask, group
-from tallystick_cloud.commands.run_words import (
-    How,
-    add_proposal,
-    add_release,
-    add_show,
-    answered,
-    numbered,
-    proposal_of,
-    put_bank_file,
-    yes,
-)
-from tallystick_cloud.commands.signing import party_of, signed_yes
+from tallystick_cloud.commands.run_steps import Steps
+from tallystick_cloud.commands.run_words import How, add_proposal, add_release, add_show, numbered, proposal_of, yes
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.payouts import epc, report, service
 from tallystick_cloud.payouts.checks import Run
@@ -26,7 +15,12 @@ from tallystick_cloud.payouts.model import Outcome
 from tallystick_cloud.payouts.signed import approve_signed
 from tallystick_cloud.settlement.payable import settled_lines
 
-HOW = How(report.as_json, report.as_text, "no payout run yet; next: tallystick payout run")
+STEPS = Steps(
+    service,
+    approve_signed,
+    How(report.as_json, report.as_text, "no payout run yet; next: tallystick payout run"),
+    lambda run: f"{epc.decimal(run.cents)} EUR to {len(run.payouts)} payees",
+)
 
 
 def add(commands: Commands) -> None:
@@ -42,11 +36,11 @@ def add(commands: Commands) -> None:
     )
     add_show(
         words,
-        show,
+        STEPS.show,
         "Show one run or all: what is paid, what is held back, what is missing.",
         "  tallystick payout show --data D\n  tallystick payout show 1 --json --data D\n",
     )
-    add_release(words, approve, write_file, "payout", "pain.001.001.09")
+    add_release(words, STEPS.approve, STEPS.write_file, "payout", "pain.001.001.09")
     _add_bank(words)
 
 
@@ -54,7 +48,7 @@ def _add_bank(words: Commands) -> None:
     sent = numbered(
         words,
         "sent",
-        mark_sent,
+        STEPS.mark_sent,
         "Say that the bank has the file: the money is on its way in the books. Cannot be undone.",
         "  tallystick payout sent 1 --party 'Lindenhof eG' --yes --data D\n",
     )
@@ -74,7 +68,7 @@ def _add_bank(words: Commands) -> None:
     stopped = numbered(
         words,
         "cancel",
-        cancel,
+        STEPS.cancel,
         "End a run that no bank has seen; what it would have paid stays owed.",
         "  tallystick payout cancel 1 --party 'Lindenhof eG' --data D\n",
     )
@@ -89,52 +83,7 @@ def run(parsed: argparse.Namespace) -> int:
             lambda conn: service.propose(conn, name, asked, now_ms, settled_lines(conn, name))
         )
 
-    return _with_run(parsed, act)
-
-
-def show(parsed: argparse.Namespace) -> int:
-    def act(options: Options, name: str, ids: dict[str, bytes]) -> Sequence[Run]:
-        if parsed.number is None:
-            return options.database.read_now(service.show_all, name)
-        return [options.database.read_now(service.show, name, parsed.number)]
-
-    return answered(parsed, act, HOW, is_list=parsed.number is None)
-
-
-def approve(parsed: argparse.Namespace) -> int:
-    def act(options: Options, name: str, ids: dict[str, bytes]) -> Run:
-        party = party_of(name, ids, parsed.party)
-        stands = options.database.read_now(service.show, name, parsed.number)
-        ask(
-            parsed.yes, f"Release run {parsed.number}: {epc.decimal(stands.cents)} EUR to {len(stands.payouts)} payees?"
-        )
-        signed = signed_yes(options, name, parsed.party, party, parsed.key, stands.stored.id)
-        return options.database.write_now(approve_signed, options.aggregator.of(name), signed, options.clock.utc_ms())
-
-    return _with_run(parsed, act)
-
-
-def write_file(parsed: argparse.Namespace) -> int:
-    def act(options: Options, name: str, ids: dict[str, bytes]) -> Run:
-        stands = options.database.read_now(service.show, name, parsed.number)
-        now_ms = options.clock.utc_ms()
-        put_bank_file(
-            parsed.out,
-            stands.stored.file_hash,
-            lambda: options.database.write_now(service.bank_file, name, parsed.number, now_ms),
-        )
-        return options.database.read_now(service.show, name, parsed.number)
-
-    return _with_run(parsed, act)
-
-
-def mark_sent(parsed: argparse.Namespace) -> int:
-    def act(options: Options, name: str, ids: dict[str, bytes]) -> Run:
-        party = party_of(name, ids, parsed.party)
-        ask(parsed.yes, f"Does the bank have the file of run {parsed.number}? This cannot be undone.")
-        return options.database.write_now(service.mark_sent, name, parsed.number, party, options.clock.utc_ms())
-
-    return _with_run(parsed, act)
+    return STEPS.told(parsed, act)
 
 
 def confirm(parsed: argparse.Namespace) -> int:
@@ -145,19 +94,7 @@ def confirm(parsed: argparse.Namespace) -> int:
         now_ms = options.clock.utc_ms()
         return options.database.write_now(service.confirm, name, parsed.number, outcome, now_ms, which)
 
-    return _with_run(parsed, act)
-
-
-def cancel(parsed: argparse.Namespace) -> int:
-    def act(options: Options, name: str, ids: dict[str, bytes]) -> Run:
-        party = party_of(name, ids, parsed.party)
-        return options.database.write_now(service.cancel, name, parsed.number, party, options.clock.utc_ms())
-
-    return _with_run(parsed, act)
-
-
-def _with_run(parsed: argparse.Namespace, act: Callable[[Options, str, dict[str, bytes]], Run]) -> int:
-    return answered(parsed, lambda options, name, ids: [act(options, name, ids)], HOW)
+    return STEPS.told(parsed, act)
 
 
 def _payout_id(options: Options, name: str, parsed: argparse.Namespace) -> bytes:

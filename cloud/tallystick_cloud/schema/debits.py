@@ -6,6 +6,7 @@ Names, accounts and amounts of a run are those of the moment of the proposal; on
 from sqlalchemy import Table, UniqueConstraint
 
 from .base import community, index, metadata, number, octets, text
+from .runs import approval_table, run_table
 
 mandate = Table(
     "mandate",
@@ -28,31 +29,7 @@ mandate = Table(
     index("collector", "payer"),
 )
 
-debit_run = Table(
-    "debit_run",
-    metadata,
-    octets("id", key=True),  # SHA-256 of what it collects: the bank file's ids follow from it
-    community(),
-    number("number"),  # 1, 2, 3 ... in its community
-    text("key"),  # idempotency of the proposal
-    octets("collector"),
-    text("creditor"),  # the collector's name and account as in the bank file
-    text("creditor_iban"),
-    text("unit"),
-    text("collection_day"),  # YYYY-MM-DD
-    text("state"),  # proposed | approved | written | sent | settled | cancelled
-    octets("proposer"),
-    number("proposed_ms"),
-    number("approved_ms", null=True),
-    number("written_ms", null=True),
-    octets("file_hash", null=True),  # SHA-256 of the bank file
-    number("sent_ms", null=True),
-    number("closed_ms", null=True),
-    text("held"),  # JSON: what is due and not collected in this run, each with reason and next step
-    UniqueConstraint("community", "number"),
-    UniqueConstraint("community", "key"),
-    index("community", "state"),
-)
+debit_run = run_table("debit_run", account="creditor", day="collection_day")
 
 debit = Table(
     "debit",
@@ -79,13 +56,4 @@ debit = Table(
     index("mandate"),
 )
 
-debit_approval = Table(
-    "debit_approval",
-    metadata,
-    octets("run", key=True),
-    octets("party", key=True),
-    community(),
-    octets("envelope", null=True),  # null: said in a signed-in session
-    number("leaf", null=True),
-    number("at_ms"),
-)
+debit_approval = approval_table("debit_approval")
