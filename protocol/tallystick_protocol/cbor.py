@@ -2,13 +2,14 @@
 It never lets another exception than `ProtocolError` out and never does work that grows faster than the input.
 
 The order of the checks is part of the protocol: size, a decoder that refuses nesting, indefinite lengths, duplicate
-keys and every tag, then a walk over the types, and only then encoding again and comparing. In another order 45 bytes
-of nested map keys keep the encoder busy for seconds, and 18 bytes with tags 28 and 29 make a walk visit millions.
+keys and every tag, then a walk over the types, and only at its end whether the bytes are the one deterministic form. In
+another order 45 bytes of nested map keys keep an encoder busy for seconds, and 18 bytes with tags 28 and 29 make a walk
+visit millions. The one form is the shortest one with keys that rise, so the walk measures instead of encoding again.
 """
 
 import unicodedata
 from collections.abc import Callable, Iterable
-from typing import NoReturn, TypeAlias, cast
+from typing import Any, NoReturn, TypeAlias, cast
 
 import cbor2
 
@@ -48,8 +49,7 @@ def decode(
     if len(data) > size_max:
         raise TooLarge(field, f"is {len(data)} bytes long, the limit is {size_max}")
     value = _loads(data, field)
-    _walk(value, field, 0, text_bytes_max)
-    if cbor2.dumps(value, canonical=True) != data:
+    if _measured(value, field, 0, text_bytes_max) != len(data):
         raise NotCanonical(field, "is not deterministic CBOR (RFC 8949 4.2): encode it again with the shortest heads")
     return cast(CborValue, value)  # the walk has looked at every type
 
@@ -59,23 +59,20 @@ def encode(value: object, *, field: str = "value", text_bytes_max: int = TEXT_BY
 
     Raises BadType or BadValue for anything that `decode` would refuse, so that nobody can sign such a value.
     """
-    _walk(value, field, 0, text_bytes_max)
-    return cbor2.dumps(value, canonical=True)
+    out: list[bytes] = []
+    _write(value, out, field, 0, text_bytes_max)
+    return b"".join(out)
 
 
 def encode_int(value: int) -> bytes:
     """`encode` of one integer, for the places that do nothing else a million times."""
     _check_int(value, "value")
-    major, n = (0x20, -1 - value) if value < 0 else (0, value)
-    if n < 24:
-        return bytes((major | n,))
-    if n < 1 << 8:
-        return bytes((major | 24, n))
-    if n < 1 << 16:
-        return bytes((major | 25, n >> 8, n & 255))
-    if n < 1 << 32:
-        return (((major | 26) << 32) + n).to_bytes(5, "big")
-    return (((major | 27) << 64) + n).to_bytes(9, "big")
+    return _head(_UINT, value) if value >= 0 else _head(_NEGATIVE, ~value)
+
+
+def encode_bytes(value: bytes) -> bytes:
+    """`encode` of one byte string."""
+    return _head(_BYTES, len(value)) + value
 
 
 def _loads(data: bytes, field: str) -> object:
@@ -100,33 +97,109 @@ def _caused_by_tag(error: BaseException) -> bool:
     return isinstance(error.__cause__ or error.__context__, _Tagged)
 
 
-def _walk(value: object, field: str, depth: int, text_bytes_max: int) -> None:
+def _measured(value: Any, field: str, depth: int, text_bytes_max: int) -> int:
+    """The size of the value's deterministic form, or more than any message has when a map's keys do not rise."""
     kind = type(value)
     if kind is int:
-        _check_int(value, field)  # type: ignore[arg-type]
-    elif kind is str:
-        check_text(value, field, text_bytes_max)  # type: ignore[arg-type]
-    elif kind is list or kind is tuple:
+        _check_int(value, field)
+        return _head_size(value if value >= 0 else ~value)
+    if kind is bytes:
+        return _head_size(len(value)) + len(value)
+    if kind is bool or value is None:
+        return 1
+    if kind is str:
+        size = check_text(value, field, text_bytes_max)
+        return _head_size(size) + size
+    if kind is list:
         _deeper(field, depth)
-        _walk_all(value, field, depth + 1, text_bytes_max)  # type: ignore[arg-type]
-    elif kind is dict:
+        return _head_size(len(value)) + _measured_all(value, field, depth + 1, text_bytes_max)
+    if kind is dict:
         _deeper(field, depth)
-        for key in value:  # type: ignore[attr-defined]
-            if type(key) is not int or key < 0:
-                raise BadType(field, "holds a map key that is not an unsigned integer")
-            _check_int(key, field)
-        _walk_all(value.values(), field, depth + 1, text_bytes_max)  # type: ignore[attr-defined]
-    elif kind is not bytes and kind is not bool and value is not None:
-        raise BadType(field, f"holds a value of a type that payloads do not have ({kind.__name__})")
+        size = _measured_keys(value, field) + _head_size(len(value))
+        return size + _measured_all(value.values(), field, depth + 1, text_bytes_max)
+    raise _foreign(field, kind)
 
 
-def _walk_all(values: Iterable[object], field: str, depth: int, text_bytes_max: int) -> None:
-    """Nearly everything in a message is a number or bytes: those are passed over here, without a call for each."""
+def _measured_all(values: Iterable[Any], field: str, depth: int, text_bytes_max: int) -> int:
+    """Nearly everything in a message is a number or bytes: those are measured here, without a call for each."""
+    size = 0
     for value in values:
         kind = type(value)
-        if kind is bytes or (kind is int and INT_MIN <= value <= INT_MAX):  # type: ignore[operator]
+        if kind is int and 0 <= value <= INT_MAX:
+            n = value
+        elif kind is bytes:
+            n = len(value)
+            size += n
+        else:
+            size += _measured(value, field, depth, text_bytes_max)
             continue
-        _walk(value, field, depth, text_bytes_max)
+        size += 1 if n < 24 else 2 if n < 0x100 else 3 if n < 0x10000 else 5 if n < 0x100000000 else 9
+    return size
+
+
+def _measured_keys(value: dict[Any, Any], field: str) -> int:
+    """Keys that are looked at, and that rise: else the size is one that no message has."""
+    size, before = 0, -1
+    for key in value:
+        if type(key) is not int or key < 0:
+            raise BadType(field, "holds a map key that is not an unsigned integer")
+        _check_int(key, field)
+        size += _head_size(key) if key > before else INT_MAX
+        before = key
+    return size
+
+
+def _head_size(n: int) -> int:
+    return 1 if n < 24 else 2 if n < 0x100 else 3 if n < 0x10000 else 5 if n < 0x100000000 else 9
+
+
+def _foreign(field: str, kind: type) -> BadType:
+    return BadType(field, f"holds a value of a type that payloads do not have ({kind.__name__})")
+
+
+_UINT, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP = range(0, 0xC0, 0x20)  # the first byte's upper bits (RFC 8949 3.1)
+_ONE = [bytes((n,)) for n in range(0x100)]
+
+
+def _head(major: int, n: int) -> bytes:
+    """The shortest head of a major type with its argument (RFC 8949 3)."""
+    if n < 24:
+        return _ONE[major | n]
+    if n < 0x100:
+        return _ONE[major | 24] + _ONE[n]
+    if n < 0x10000:
+        return bytes((major | 25, n >> 8, n & 255))
+    if n < 0x100000000:
+        return (((major | 26) << 32) + n).to_bytes(5, "big")
+    return (((major | 27) << 64) + n).to_bytes(9, "big")
+
+
+def _write(value: Any, out: list[bytes], field: str, depth: int, text_bytes_max: int) -> None:
+    kind = type(value)
+    if kind is int:
+        _check_int(value, field)
+        out.append(_head(_UINT, value) if value >= 0 else _head(_NEGATIVE, ~value))
+    elif kind is bytes:
+        out += _head(_BYTES, len(value)), value
+    elif value is None or kind is bool:
+        out.append(b"\xf6" if value is None else b"\xf5" if value else b"\xf4")
+    elif kind is str:
+        size = check_text(value, field, text_bytes_max)
+        out += _head(_TEXT, size), value.encode()
+    elif kind is list or kind is tuple:
+        _deeper(field, depth)
+        out.append(_head(_ARRAY, len(value)))
+        for item in value:
+            _write(item, out, field, depth + 1, text_bytes_max)
+    elif kind is dict:
+        _deeper(field, depth)
+        _measured_keys(value, field)
+        out.append(_head(_MAP, len(value)))
+        for key in sorted(value):
+            out.append(_head(_UINT, key))
+            _write(value[key], out, field, depth + 1, text_bytes_max)
+    else:
+        raise _foreign(field, kind)
 
 
 def _deeper(field: str, depth: int) -> None:
@@ -139,10 +212,10 @@ def _check_int(value: int, field: str) -> None:
         raise BadValue(field, "holds an integer outside -2^63..2^63-1")
 
 
-def check_text(value: str, field: str, bytes_max: int = TEXT_BYTES_MAX) -> None:
-    """Raise BadValue for text that no payload may hold."""
+def check_text(value: str, field: str, bytes_max: int = TEXT_BYTES_MAX) -> int:
+    """Its bytes; raises BadValue for text that no payload may hold."""
     if value.isascii() and len(value) <= bytes_max:
-        return
+        return len(value)
     try:
         size = len(value.encode())
     except UnicodeEncodeError:
@@ -151,3 +224,4 @@ def check_text(value: str, field: str, bytes_max: int = TEXT_BYTES_MAX) -> None:
         raise BadValue(field, f"holds text of {size} bytes, the limit is {bytes_max}")
     if not unicodedata.is_normalized("NFC", value):
         raise BadValue(field, "holds text that is not in Unicode form NFC")
+    return size

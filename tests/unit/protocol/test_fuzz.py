@@ -95,7 +95,33 @@ def test_what_encodes_decodes_to_itself_and_what_decodes_encodes_to_itself(value
     encoded = _survives(cbor.encode, value)
     if encoded is not None:
         assert plain(cbor.decode(encoded)) == plain(value)
+        assert encoded == cbor2.dumps(value, canonical=True)
     raw = cbor2.dumps(value)
     decoded = _survives(lambda data: (cbor.decode(data),), raw)
     if decoded is not None:
         assert cbor.encode(decoded[0]) == raw
+
+
+HEADS = b"".join(bytes((kind | size,)) for kind in range(0, 0xE0, 0x20) for size in range(24, 28))
+
+
+@given(data=st.data())
+@settings(max_examples=10 * EXAMPLES, deadline=None)
+def test_only_what_another_encoder_writes_too_is_read(data: st.DataObject) -> None:
+    """Heads that are longer than they need be and keys that do not rise: the walk measures what an encoder would."""
+    message = bytearray(data.draw(st.sampled_from([one for kind in STRUCTURED for one in GOOD[kind]])))
+    for _ in range(data.draw(st.integers(1, 2))):
+        at = data.draw(st.integers(0, len(message) - 1))
+        message[at : at + data.draw(st.integers(0, 1))] = data.draw(
+            st.binary(max_size=3) | st.sampled_from(HEADS).map(lambda head: bytes((head,)) + bytes(1 << head % 32 - 24))
+        )
+    found = _survives(lambda raw: (cbor.decode(raw),), bytes(message))
+    if found is not None:
+        assert cbor2.dumps(found[0], canonical=True) == message
+
+
+@pytest.mark.parametrize("hexed", ["1817", "190018", "1a00000100", "1b0000000000010000", "5801aa", "9801f6", "b8010000",
+                                   "a201000000", "a2000102020103", "3817", "7801 61", "f8f4", "00 00"])  # fmt: skip
+def test_a_value_in_another_than_its_shortest_form_is_refused(hexed: str) -> None:
+    with pytest.raises(ProtocolError):
+        cbor.decode(bytes.fromhex(hexed))
