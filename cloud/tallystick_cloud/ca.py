@@ -162,7 +162,7 @@ def _read_csr(csr_pem: bytes) -> x509.CertificateSigningRequest:
         request = load(csr_pem)
         signed = request.is_signature_valid
         key = request.public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature):
+    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature, x509.InvalidVersion):
         raise BadInput("csr", "is not a certificate signing request; make a new one") from None
     if not signed:
         raise BadInput("csr", "is not signed by its own key; make a new one")

@@ -19,7 +19,7 @@ CborValue: TypeAlias = "int | bytes | str | bool | list[CborValue] | dict[int, C
 
 INT_MIN = -(2**63)
 INT_MAX = 2**63 - 1
-DEPTH_MAX = 8  # levels of arrays and maps; the deepest message has 6
+DEPTH_MAX = 8  # levels of arrays and maps; the deepest message, a pool's proof, has 8
 TEXT_BYTES_MAX = 64  # a name or a code; anything longer travels as bstr with its own limit
 UPLOAD_BYTES_MAX = 64 * 1024  # one upload; also the default limit of any message
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol, Self
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import (
     ECDSA,
@@ -242,7 +242,7 @@ def _load_private(pem: bytes) -> object:
         raise UnknownKey("pem", f"is {len(pem)} bytes long, the limit is {PEM_BYTES_MAX}")
     try:
         return load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):  # the last: an Ed25519 seed of another length
         raise UnknownKey("pem", "is not an unencrypted PEM private key") from None
 
 

@@ -3,6 +3,7 @@ It runs nothing by itself; `run_all.py` does, with atheris, and `test_regression
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class Target:
 
 
 class FileOf:
-    """A file that exists only as its bytes, for readers that take a path."""
+    """A file that exists only as its bytes, for readers that take a path, or the folder that it is in."""
 
     parent = Path("folder")
 
@@ -54,8 +55,14 @@ class FileOf:
     def __str__(self) -> str:
         return "fuzzed.toml"
 
+    def __truediv__(self, name: str) -> FileOf:
+        return self
+
     def read_bytes(self) -> bytes:
         return self._data
+
+    def open(self, mode: str) -> io.BytesIO:
+        return io.BytesIO(self._data)
 
 
 def as_file(data: bytes) -> Path:

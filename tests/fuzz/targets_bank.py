@@ -28,6 +28,6 @@ def _statement() -> list[bytes]:
 
 
 BANK = (
-    Target("bank-statement", camt053.statements_of, (BankInUnread,), _statement, bytes_max=8192, ci=8_000),
+    Target("bank-statement", camt053.statements_of, (BankInUnread,), _statement, bytes_max=8192, ci=4_000),
     Target("bank-report", pain002.report_of, (BankInUnread,), lambda: [_REPORT], bytes_max=8192),
 )

@@ -4,14 +4,18 @@ What a driver may raise is a fault it has a name for."""
 from __future__ import annotations
 
 import itertools
+import ssl
 import zlib
 from functools import partial
+from pathlib import Path
 
 from fuzz import seeds
-from fuzz.target import Target, choosing, chosen
+from fuzz.target import Target, as_file, choosing, chosen
 from pymodbus.exceptions import ModbusException
 from pymodbus.framer import FramerRTU, FramerSocket
 from pymodbus.pdu import DecodePDU
+from support import protocol_samples as samples
+from tallystick_edge.certificate_dates import validity_dates
 from tallystick_edge.config import LineConfig, LineKind
 from tallystick_edge.drivers import bthome, shelly
 from tallystick_edge.drivers.ble_errors import BleError
@@ -20,7 +24,10 @@ from tallystick_edge.drivers.ble_notified import seconds_of
 from tallystick_edge.drivers.charge_log import record_of
 from tallystick_edge.drivers.modbus_errors import ReadFailure
 from tallystick_edge.drivers.modbus_link import ModbusLink
-from tallystick_edge.errors import JournalError
+from tallystick_edge.dump import RawReading, dump_text, parse_dump
+from tallystick_edge.enrolment import load_enrolment
+from tallystick_edge.errors import EdgeError, JournalError
+from tallystick_edge.identity import Identity
 from tallystick_edge.items import Happening, Moment, Reading
 from tallystick_edge.journal_rows import (
     decode_channel,
@@ -33,8 +40,13 @@ from tallystick_edge.journal_rows import (
 from tallystick_edge.metering.channel import ChannelState, Suspect
 from tallystick_edge.profile import RadioFormat, RawRead, Span, load_profile, profile_names
 from tallystick_edge.registers import ValueAbsent, decode_present
+from tallystick_edge.settings import load_settings
+from tallystick_edge.uplink.enrol_https import _problem
+from tallystick_edge.uplink.https import _commands
 from tallystick_edge.usage.wash import Phase, WashSample, WashState
+from tallystick_protocol import cbor
 from tallystick_protocol.codes import EventCode, MeterState, Reason, TimeQuality
+from tallystick_protocol.errors import ProtocolError
 
 _KEY = bytes.fromhex("00112233445566778899aabbccddeeff")
 _ADDRESS = "A4:C1:38:00:00:01"
@@ -54,6 +66,7 @@ _ANSWER = (
     '{"id":1,"src":"shellyplugsg3-0","dst":"tallystick","result":{"id":0,"output":true,"apower":2043.6,'
     '"aenergy":{"total":1234.567,"by_minute":[0.0],"minute_ts":0}}}'
 )
+_IDENTITY = Identity(samples.GATEWAY, Path("tls.pem"))
 _REFUSAL = '{"id":1,"src":"shellyplugsg3-0","error":{"code":404,"message":"No handler"}}'
 
 
@@ -136,7 +149,47 @@ def _journal_seeds() -> list[bytes]:
     return choosing([zlib.decompress(items)], [encode_channel(channel)], [encode_wash(wash)], [items])
 
 
+def _dump_seeds() -> list[bytes]:
+    vector = _PROFILES[0].vectors[0]
+    reading = RawReading("washer-1", 11, 1_795_000_000_000, _PROFILES[0].name, "00", tuple(vector.reads))
+    return [dump_text([reading]).encode()]
+
+
+def _kept_seeds() -> list[bytes]:
+    answer = samples.ENROL_ANSWER.encode()
+    whole = cbor.encode([1, answer, "https://tally.example:8443", "-----BEGIN CERTIFICATE-----", None, None])
+    return choosing([cbor.encode([1, 5_000, None, 60_000])], [whole])
+
+
+def _certificate_seeds() -> list[bytes]:
+    """The first bytes of a certificate: what comes after the dates is never looked at."""
+    name = bytes.fromhex("300d310b3009060355040613024954")
+    dates = b"\x30\x1e\x17\x0d261101000000Z\x17\x0d270201000000Z"
+    fields = bytes.fromhex("a003020102020105300a06082a8648ce3d040302") + name + dates
+    der = b"\x30\x81" + bytes([len(fields) + 3]) + b"\x30\x81" + bytes([len(fields)]) + fields
+    return [ssl.DER_cert_to_PEM_cert(der).encode()]
+
+
 EDGE = (
+    Target("meter-dump", lambda data: parse_dump("dump.json", data), (EdgeError,), _dump_seeds),
+    Target(
+        "kept-file",
+        chosen(
+            lambda data: load_settings(as_file(data)),
+            lambda data: load_enrolment(as_file(data), _IDENTITY),
+        ),
+        (EdgeError,),
+        _kept_seeds,
+        ci=5_000,
+    ),
+    Target("certificate-dates", validity_dates, (ValueError,), _certificate_seeds, bytes_max=1024),
+    Target(
+        "server-answer",
+        chosen(_problem, _commands),
+        (ProtocolError,),
+        lambda: choosing([b'{"detail": "is revoked", "status": 403}', b"busy"], [cbor.encode([b"command"])]),
+        bytes_max=16_384,  # what is looked at of a refusal
+    ),
     Target(
         "bthome",
         lambda data: _bthome(None, data),
@@ -190,7 +243,7 @@ EDGE = (
         _registers,
         (ValueAbsent,),
         _register_seeds,
-        ci=10_000,
+        ci=5_000,
     ),
     Target(
         "journal-rows",

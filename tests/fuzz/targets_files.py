@@ -6,7 +6,7 @@ from __future__ import annotations
 import zlib
 from fractions import Fraction
 
-from fuzz import seeds
+from fuzz import proofs, seeds
 from fuzz.target import Target, as_file, as_text
 from support.evidence_world import ANNA
 from support.evidence_world import policy as policy_of
@@ -32,12 +32,14 @@ from tallystick_protocol.money.toml_cost import load_cost
 from tallystick_protocol.money.zone import offsets_of
 from tallystick_protocol.policy import load_policy
 from tallystick_protocol.verify import verify_evidence
+from tallystick_protocol.verify.cost import verify_cost
 from tallystick_protocol.verify.pool import verify_pool
+from tallystick_protocol.verify.report import Report
 from tallystick_protocol.verify.witness import load_seen
 
 _NAMES = ("Elena Moser", "Kofler Repairs", "Bank of Neighbours", "House fund", "Family Conti", "Ahmed Haddad",
           "Casa Aurora", "Flat share, top floor")  # fmt: skip
-_PARTIES = {name: PartyId(sha256(name.encode())[:16]) for name in _NAMES}
+PARTIES = {name: PartyId(sha256(name.encode())[:16]) for name in _NAMES}
 _POLICY = policy_of(ANNA)
 _ROME = offsets_of("Europe/Rome")
 _EDGE = """\
@@ -94,7 +96,18 @@ _SEEN = '{"version": 1, "origin": "log.example", "size": 3, "root": "' + "00" * 
 
 
 def _verify(data: bytes) -> None:
-    report = verify_evidence(data, _POLICY)
+    _has_words(verify_evidence(data, _POLICY))
+
+
+def _verify_pool(data: bytes) -> None:
+    _has_words(verify_pool(data, proofs.pool()[1]))
+
+
+def _verify_cost(data: bytes) -> None:
+    _has_words(verify_cost(data, proofs.cost()[1]))
+
+
+def _has_words(report: Report) -> None:
     if not report.verdict:
         raise AssertionError("a verdict says nothing")
 
@@ -141,11 +154,11 @@ def _energy(text: str) -> None:
 FILES = (
     Target(
         "contract-toml",
-        as_text(lambda text: load_contract(text, _PARTIES)),
+        as_text(lambda text: load_contract(text, PARTIES)),
         (ProtocolError,),
         seeds.files("docs/examples/*.toml"),
         bytes_max=8192,
-        ci=1_500,
+        ci=800,
     ),
     Target(
         "invoice-setup", as_text(lambda text: parse_setup(text, "setup")), (CloudError,), seeds.texts(EXAMPLE), ci=500
@@ -162,7 +175,7 @@ FILES = (
         (ProfileError,),
         lambda: [_renamed(data) for data in seeds.files("edge/tallystick_edge/profiles/*.toml")()],
         bytes_max=16_384,
-        ci=1_500,
+        ci=800,
     ),
     Target("claim-file", lambda data: load_claim(as_file(data)), (ConfigError,), seeds.texts(_CLAIM), ci=5_000),
     Target("town-toml", lambda data: load_town(as_file(data)), (CloudError,), _town_seeds, bytes_max=8192, ci=2_000),
@@ -170,10 +183,11 @@ FILES = (
     Target("grid-energy", as_text(_energy), (CloudError,), seeds.texts(GRID), ci=1_000),
     Target("grid-prices", as_text(lambda text: price_rows(text, _ROME)), (CloudError,), seeds.texts(PRICES), ci=500),
     Target("grid-weights", as_text(coefficient_columns), (CloudError,), seeds.texts("A;0001;0,25\n"), ci=500),
-    Target("verify-pool", lambda data: verify_pool(data, _POLICY), (), seeds.evidence, bytes_max=8192, ci=250),
+    Target("verify-pool", _verify_pool, (), lambda: [proofs.pool()[0]], bytes_max=8192, ci=250),
+    Target("verify-cost", _verify_cost, (), lambda: [proofs.cost()[0]], bytes_max=8192, ci=250),
     Target("backup-rows", container.rows_of, (CloudError,), _backup_seeds, ci=2_000),
     Target("backup-manifest", manifest.decode, (CloudError,), _manifest_seeds, ci=2_000),
-    Target("site-toml", lambda data: load_site(as_file(data)), (CloudError,), _town_seeds, bytes_max=8192, ci=2_000),
+    Target("site-toml", lambda data: load_site(as_file(data)), (CloudError,), _town_seeds, bytes_max=8192, ci=1_000),
 )
 
 

@@ -26,6 +26,7 @@ _GATEWAY, _LOG, _WITNESS = public_key_of(GATEWAY), public_key_of(LOG), public_ke
 _OCMF_READING = '{"TM":"2026-01-01T00:00:00,000+0100 S","TX":"B","RV":0.2596,"RI":"1-b:1.8.0","RU":"kWh","ST":"G"}'
 _OCMF_KEY = PublicKey.from_spki(GATEWAY.spki).spki
 _RECORDS = ("descriptor", "key-event", "approval", "resolution", "reversal", "continuation", "enrol", "enrol-answer")
+_SUMS = ("pool-settlement", "meter-piece", "interval", "cost-settlement", "cost-piece")
 _SETTLED = ("settlement", "cover", "counter", "use", "slice", "statement", "tree")
 
 
@@ -118,8 +119,11 @@ PROTOCOL = (
     _message("state"),
     _message("command"),
     _messages("records", _RECORDS),
-    _message("contract", ci=8_000),
+    _message("contract", ci=4_000),
     _messages("settled", _SETTLED),
+    _messages("sums", _SUMS),
+    _message("pool-proof", ci=5_000),
+    _message("cost-proof", ci=5_000),
     Target("evidence-message", _reader("evidence"), (ProtocolError,), seeds.vectors("evidence")),
     Target("note", Note.decode, (ProtocolError,), seeds.vectors("checkpoint", "cosignature")),
     Target(

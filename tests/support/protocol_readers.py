@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from support import protocol_samples as s
-from tallystick_protocol import cbor, cose, merkle, records, salted_tree, tiles
+from tallystick_protocol import cbor, cose, merkle, records, salted_tree, sum_tree, tiles
 from tallystick_protocol.batch import Batch, open_upload
 from tallystick_protocol.checkpoint import log_id, open_checkpoint, verify_cosignature
 from tallystick_protocol.claim import fingerprint8, parse_claim
 from tallystick_protocol.command import Command
+from tallystick_protocol.cost_settlement import CostPiece, CostProof, CostSettlement
 from tallystick_protocol.counter_line import Counter
 from tallystick_protocol.cover import Cover
 from tallystick_protocol.enrol import EnrolAnswer, EnrolRequest
@@ -21,6 +22,7 @@ from tallystick_protocol.ids import H32, channel_hash, gid_from_spki, use_id
 from tallystick_protocol.keys import PublicKey, public_key_of
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.part import Part
+from tallystick_protocol.pool_settlement import IntervalRecord, MeterPiece, PoolProof, PoolSettlement
 from tallystick_protocol.receipt import Receipt
 from tallystick_protocol.settled_use import Slice, Use
 from tallystick_protocol.settlement import Settlement
@@ -126,6 +128,15 @@ def _salted(data: bytes, given: Given) -> Gives:
     return {}
 
 
+def _sum_leaf(data: bytes, given: Given) -> Gives:
+    def node(told: Mapping[str, Any]) -> sum_tree.SumNode:
+        return sum_tree.SumNode(H32(bytes.fromhex(told["hash"])), tuple(told["sums"]))
+
+    leaf = sum_tree.leaf_node(bytes.fromhex(given["salt"]), data, tuple(given["sums"]))
+    sum_tree.verify_path(given["index"], given["size"], leaf, [*map(node, given["path"])], node(given["top"]))
+    return {}
+
+
 READERS: dict[str, Reader] = {
     "cbor": lambda data, _: {"again": cbor.encode(cbor.decode(data))},
     "envelope": _envelope,
@@ -157,6 +168,14 @@ READERS: dict[str, Reader] = {
     "slice": _message(Slice.decode),
     "statement": _message(Statement.decode),
     "evidence": _message(Evidence.decode),
+    "pool-settlement": _message(PoolSettlement.decode),
+    "meter-piece": _message(MeterPiece.decode),
+    "interval": _message(IntervalRecord.decode),
+    "pool-proof": _message(PoolProof.decode),
+    "sum-leaf": _sum_leaf,
+    "cost-settlement": _message(CostSettlement.decode),
+    "cost-piece": _message(CostPiece.decode),
+    "cost-proof": _message(CostProof.decode),
     "log-leaf": _leaf,
     "root": _root,
     "inclusion": _inclusion,
@@ -193,4 +212,11 @@ CDDL_RULES = {
     "slice": "Slice",
     "statement": "Statement",
     "evidence": "Evidence",
+    "pool-settlement": "PoolSettlement",
+    "meter-piece": "MeterPiece",
+    "interval": "IntervalRecord",
+    "pool-proof": "PoolProof",
+    "cost-settlement": "CostSettlement",
+    "cost-piece": "CostPiece",
+    "cost-proof": "CostProof",
 }

@@ -14,6 +14,7 @@ from support import protocol_vectors_contract as contract
 from support import protocol_vectors_log as under
 from support import protocol_vectors_messages as messages
 from support import settlement_vectors as settled
+from support import sum_vectors as sums
 from support.vector_case import Case
 
 FOLDER = Path(__file__).resolve().parents[2] / "protocol" / "vectors"
@@ -44,6 +45,8 @@ def all_files() -> dict[str, str]:
         "settled": settled.covers() + settled.counters() + settled.uses() + settled.statements(),
         "evidence": settled.evidence(),
         "contract": contract.contracts(),
+        "pool": sums.pools(),
+        "cost": sums.costs(),
     }
     return {f"{name}.json": _file(items) for name, items in cases.items()}
 

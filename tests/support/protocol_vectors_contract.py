@@ -98,6 +98,12 @@ def contracts() -> list[Case]:
     c = Cases("contract", CONTRACT.encode())
     c.ok("a wash house", c.good)
     c.common("contract")
+    mornings = edit(c.good, [17, 5, 0, 3], [[0b11111, 360, 720]])
+    for band in (0, 1):
+        mornings = edit(mornings, [17, 5, band, 4], DELETE)
+    c.ok("a price of weekday mornings", mornings)
+    c.bad("a window over midnight", edit(mornings, [17, 5, 0, 3, 0, 1], 1320), "bad-value",
+          "contract.tariff.bands[0].windows[0]", rule=True)  # fmt: skip
     c.ok("a second version", edit(edit(c.good, [4], 2), [2], s.h32("contract 1")))
     c.ok("a user whom it does not name", edit(c.good, [16, 0, 2], commit_user(s.fixed("salt", 16), USER)))
     c.edited("a user of no size", [16, 0, 2], bytes(24), "bad-value", "contract.assets[0].user")

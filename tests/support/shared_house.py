@@ -8,14 +8,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.books import NOTICE, PARTIES, T0, WASHES, Books, open_books
+from support.books import DAY, NOTICE, PARTIES, T0, WASHES, Books, open_books
 from support.payouts import IBANS, party
+from tallystick_cloud.costs import proof as proofs
 from tallystick_cloud.costs import service
 from tallystick_cloud.costs.service import Asked, Shared
+from tallystick_cloud.evidence.policy import policy_of
+from tallystick_cloud.log.signing import checkpoint
 from tallystick_cloud.parties.store import ids_by_name
+from tallystick_cloud.settlement.office import Office
+from tallystick_protocol.cost_settlement import CostProof
+from tallystick_protocol.ids import PartyId
 from tallystick_protocol.money.cost import Charge
 from tallystick_protocol.money.toml_cost import load_cost
+from tallystick_protocol.policy import Policy
 
+HEATING = "heating 2025"
+NOW = T0 + DAY  # when it is signed
 CENTS = 123_456
 FLATS = [f"flat-{number:02d}" for number in range(1, 13)]
 PEOPLE = ["Anna", "Ben", "Carla", "Dora", "Emil", "Fatma", "Gino", "Hana", "Ivo", "Jana", "Kemal", "Lea"]
@@ -142,6 +151,19 @@ class House:
 def open_house(url: str = "sqlite://") -> House:
     books = open_books(url, TOWN, {"washes.toml": WASHES})
     return House(books, books.database.read_now(ids_by_name, books.community))
+
+
+def sign(home: House, now_ms: int = NOW) -> None:
+    office = Office(home.books.aggregator.of(home.books.community), home.books.aggregator.entropy)
+    home.books.database.write_now(proofs.sign, office, HEATING, now_ms)
+
+
+def proof_of(home: House, name: str, now_ms: int = NOW) -> tuple[CostProof, Policy]:
+    """A payer's file and the policy that the payer holds."""
+    context, database = home.books.aggregator.of(home.books.community), home.books.database
+    database.write_now(checkpoint, context, now_ms)
+    payer = PartyId(home.ids[name])
+    return database.read_now(proofs.prove, context, HEATING, payer), database.read_now(policy_of, context, payer)
 
 
 def write_files(folder: Path) -> None:

@@ -80,14 +80,17 @@ class Cases:
     def edited(self, name: str, path: Sequence[int], new: Any, expect: str, field: str, *, rule: bool = False) -> None:
         self.bad(name, edit(self.good, path, new), expect, field, rule=rule)
 
-    def common(self, label: str, *, version: bool = True) -> None:
-        """What every map must refuse: bytes after it, an unknown critical key, another version, another type."""
+    def common(self, label: str, *, version: bool = True, tagged: str = "bad-type") -> None:
+        """What every map must refuse: bytes after it, an unknown critical key, another version, another type.
+
+        `tagged`: the code for a tag around it; where the message is as deep as any may be, that is one level too many.
+        """
         self.ok("unknown key 64 is ignored", edit(self.good, [64], "later"))
         self.bad("a byte after the message", self.good + b"\x00", "not-canonical", label, rule=True)
         self.bad("cut short", self.good[:-1], "not-canonical", label)
         self.edited("unknown critical key 63", [63], 1, "unsupported", label)
         self.bad("an array instead of the map", cbor2.dumps([1, 2]), "bad-type", label)
-        self.bad("a tag around it", b"\xc1" + self.good, "bad-type", label)
+        self.bad("a tag around it", b"\xc1" + self.good, tagged, label)
         if version:
             self.edited("version 2", [0], 2, "unsupported", f"{label}.version")
             self.edited("no version", [0], DELETE, "missing-field", f"{label}.version")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
+from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.ids import H32, PartyId, sha256, use_id
 from tallystick_protocol.money.calendar import edges
 from tallystick_protocol.money.contract import AssetTerms, Contract
@@ -22,9 +23,12 @@ from tallystick_cloud.errors import BadInput
 
 ROWS_MAX = 1_000_000
 FILE_BYTES_MAX = 200 * 2**20
+DAYS_MAX = 366  # of one row: a meter is cut at every hour at which its price may change
+DIGITS_MAX = 30  # before or after the point of an amount
 REQUIRED, OPTIONAL = ("asset", "start", "end", "amount"), ("programme", "user")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
+_DAY_MS = 86_400_000
 
 Users = Mapping[str, PartyId]
 """Names that the column `user` may hold."""
@@ -37,12 +41,15 @@ def usages_of(text: str, contract: Contract, users: Users, payers: Mapping[str, 
     Raises BadInput.
     """
     reader = csv.DictReader(io.StringIO(text))
-    _check_header(reader.fieldnames)
     made = _Rows(contract, users, payers)
-    for number, row in enumerate(reader, 1):
-        if number > ROWS_MAX:
-            raise BadInput("file", f"has more than {ROWS_MAX} rows; try a part of it")
-        made.add(reader.line_num, row)
+    try:
+        _check_header(reader.fieldnames)
+        for number, row in enumerate(reader, 1):
+            if number > ROWS_MAX:
+                raise BadInput("file", f"has more than {ROWS_MAX} rows; try a part of it")
+            made.add(reader.line_num, row)
+    except csv.Error as error:
+        raise BadInput(f"line {reader.line_num + 1}", f"is not CSV: {error}") from None
     return made.usages()
 
 
@@ -78,6 +85,10 @@ class _Rows:
         start, end = self._moment(line, "start", cells["start"]), self._moment(line, "end", cells["end"])
         if end < start:
             raise BadInput(f"line {line}, end", "is before the start")
+        if end - start > DAYS_MAX * _DAY_MS:
+            raise BadInput(
+                f"line {line}, end", f"is more than {DAYS_MAX} days after the start; write a row per reading"
+            )
         payer = self._payer(line, asset, cells.get("user", ""))
         counts = self._counts(line, cells["amount"])
         rows = self._rows.setdefault(asset, [])
@@ -93,10 +104,14 @@ class _Rows:
     def _counts(self, line: int, text: str) -> int:
         """An amount in price units as whole counts of the meter."""
         try:
-            counts = Fraction(Decimal(text)) * self._per_unit
-        except (InvalidOperation, ValueError, OverflowError):
-            raise BadInput(f"line {line}, amount", f"{text!r} is not a number such as 1.250") from None
+            amount = Decimal(text)
+        except (InvalidOperation, ValueError):
+            amount = Decimal("NaN")
+        if not amount.is_finite():
+            raise BadInput(f"line {line}, amount", f"{text!r} is not a number such as 1.250")
         unit = self._contract.tariff.price_unit
+        is_far = abs(amount.adjusted()) > DIGITS_MAX  # as a fraction it would have millions of digits
+        counts = Fraction(-1) if is_far and amount else Fraction(amount) * self._per_unit
         if counts < 0 or counts.denominator != 1 or counts >= 1 << 62:
             raise BadInput(f"line {line}, amount", f"{text} {unit} is not a whole number of the meter's counts")
         return int(counts)
@@ -107,9 +122,14 @@ class _Rows:
         except ValueError:
             reason = f"{text!r} is no time such as 2026-10-31T18:00 or 2026-10-31T18:00+01:00"
             raise BadInput(f"line {line}, {column}", reason) from None
-        if found.tzinfo is not None:
-            return (found - _EPOCH) // _MS
-        return self._offsets.first_at((found.replace(tzinfo=UTC) - _EPOCH) // _MS)
+        try:
+            if found.tzinfo is None:
+                return self._offsets.first_at((found.replace(tzinfo=UTC) - _EPOCH) // _MS)
+            t_ms = (found - _EPOCH) // _MS
+            self._offsets.at(t_ms)  # refuses years without zone rules
+            return t_ms
+        except ProtocolError as error:
+            raise BadInput(f"line {line}, {column}", f"{text} {error.reason}") from None
 
     def usages(self) -> list[Usage]:
         found: list[Usage] = []

@@ -110,6 +110,11 @@ BAD = {
     f"{HEADER}\nwasher-1,2027-01-01,2027-01-02,1.5,,": "line 2, amount: 1.5 cycle is not a whole number",
     f"{HEADER}\nwasher-1,2027-01-01,2027-01-02,-1,,": "line 2, amount: -1 cycle is not a whole number",
     f"{HEADER}\nwasher-1,2027-01-01,2027-01-02,NaN,,": "line 2, amount: 'NaN' is not a number",
+    f"{HEADER}\nwasher-1,2027-01-01,2027-01-02,1e999999999,,": "line 2, amount: 1e999999999 cycle is not a whole",
+    f"{HEADER}\nwasher-1,1013-01-01,2027-01-02,1,,": "line 2, start: 1013-01-01 lies before the year 2000",
+    f"{HEADER}\nwasher-1,2027-01-01,4027-01-02T00:00Z,1,,": "line 2, end: 4027-01-02T00:00Z 64",
+    f"{HEADER}\nwasher-1,2027-01-01,2028-01-03,1,,": "line 2, end: is more than 366 days after the start",
+    f"{HEADER}\nwasher-1\r,2027-01-01,2027-01-02,1,,": "line 2: is not CSV: new-line character",
     f"{HEADER}\nwasher-1,2027-01-01": "line 2: has another number of columns",
     f"{HEADER}\nwasher-1,2027-01-01,2027-01-02,1,,,more": "line 2: has another number of columns",
 }

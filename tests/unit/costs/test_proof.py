@@ -7,29 +7,32 @@ from typing import Any
 
 import cbor2
 import pytest
-from support.books import DAY, T0
 from support.cddl import Schema
 from support.cheats_page import rows_under
 from support.repository import ROOT
-from support.shared_house import CENTS, FLATS, PEOPLE, House, flat_text, house, open_house, reading
+from support.shared_house import (
+    CENTS,
+    FLATS,
+    NOW,
+    PEOPLE,
+    House,
+    flat_text,
+    house,
+    open_house,
+    proof_of,
+    reading,
+    sign,
+)
 from support.vector_case import plain
 from tallystick_cloud import schema
 from tallystick_cloud.commands.witness import begun
 from tallystick_cloud.costs import proof as proofs
 from tallystick_cloud.errors import NotFound
-from tallystick_cloud.evidence.policy import policy_of
-from tallystick_cloud.log.signing import checkpoint
-from tallystick_cloud.settlement.office import Office
 from tallystick_protocol import cose
 from tallystick_protocol.cost_settlement import CostPiece, CostProof, CostSettlement
-from tallystick_protocol.ids import PartyId
-from tallystick_protocol.policy import Policy
 from tallystick_protocol.verify.cost import verify_cost
 from tallystick_protocol.verify.report import Report
 from tallystick_protocol.verify_cli import main as verify_main
-
-HEATING = "heating 2025"
-NOW = T0 + DAY
 
 
 @pytest.fixture(scope="module")
@@ -50,18 +53,6 @@ def fresh() -> Iterator[House]:
     sign(found)
     yield found
     found.books.database.close()
-
-
-def sign(home: House, now_ms: int = NOW) -> None:
-    office = Office(home.books.aggregator.of(home.books.community), home.books.aggregator.entropy)
-    home.books.database.write_now(proofs.sign, office, HEATING, now_ms)
-
-
-def proof_of(home: House, name: str, now_ms: int = NOW) -> tuple[CostProof, Policy]:
-    context, database = home.books.aggregator.of(home.books.community), home.books.database
-    database.write_now(checkpoint, context, now_ms)
-    party = PartyId(home.ids[name])
-    return database.read_now(proofs.prove, context, HEATING, party), database.read_now(policy_of, context, party)
 
 
 def checked(home: House, name: str) -> Report:

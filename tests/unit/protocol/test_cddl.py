@@ -57,6 +57,7 @@ MAPS: list[tuple[str, type[MapMessage]]] = [
     ("KeyEvent", records.KeyEvent),
     ("Approval", records.Approval),
     ("Resolution", records.Resolution),
+    ("Reversal", records.Reversal),
     ("Continuation", records.Continuation),
     ("Contract", Contract),
     ("Tariff", Tariff),
