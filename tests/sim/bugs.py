@@ -165,8 +165,8 @@ def _no_plausibility(patches: Patches) -> None:
 
 
 def _dark_is_believed(patches: Patches) -> None:
-    """The first value after a boot without a clock is a reading at once, and a level out of reach comes into reach."""
-    patches.put(counter, "_is_soon", lambda real: lambda rule, seen, risen: True)
+    """The first value after a boot is a reading at once, and a level out of reach comes into reach."""
+    patches.put(counter, "_is_soon", lambda real: lambda rule, seen, before, risen: True)
     patches.put(counter, "_is_other_level", lambda real: lambda suspect, rule, seen: False)
 
 
@@ -368,7 +368,7 @@ _ALL = (
     Bug("failed-commit-ignored", "a failed group commit is taken for done", _failed_commit_ignored),
     Bug("failed-is-not-happened", "a commit whose answer was lost is done again", _failed_is_not_happened),
     Bug("no-plausibility", "a jump beyond the meter's rating is billed", _no_plausibility),
-    Bug("dark-is-believed", "a rise after an outage of unknown length needs no company", _dark_is_believed),
+    Bug("dark-is-believed", "a rise after an outage needs no company", _dark_is_believed),
     Bug("correction-twice", "a late use's corrections are posted twice", _correction_twice),
     Bug("late-use-dropped", "a use from before the last closed day is dropped", _use_forgotten_at_close),
     Bug("log-loses-a-leaf", "now and then a leaf of the log is lost", _log_without_lock),

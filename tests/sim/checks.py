@@ -310,7 +310,7 @@ def _seam_loss(cellar: Cellar, register: Register, seen: Seen) -> int:
 
     A reading on a card that an older copy replaced is gone, also when that card had told the books of it; a rise that
     still waited for company (docs/adr/0605) has no reading, and nobody can say any more whether it was right. Only
-    after an outage of unknown length is there anything that waits.
+    before the first reading of a boot is there anything that waits.
     """
     lost = 0
     for seam in register.seams:

@@ -25,13 +25,10 @@ class TrueTime:
 
 
 class GatewayClock:
-    """The Clock port of one boot. `offset_ms`: believed minus true UTC; `is_set`: whether it may be trusted.
+    """The Clock port of one boot. `offset_ms`: believed minus true UTC; `is_set`: whether it may be trusted."""
 
-    `hides_outages`: it does not tell how long it was dark before, because it is not set or somebody stepped it."""
-
-    def __init__(self, true: TrueTime, offset_ms: int, is_set: bool, was_stepped: bool) -> None:
+    def __init__(self, true: TrueTime, offset_ms: int, is_set: bool) -> None:
         self._true, self.offset_ms, self._is_set = true, offset_ms, is_set
-        self.hides_outages = was_stepped or not is_set
         self._booted_ms = true.elapsed_ms()
 
     def utc_ms(self) -> int:

@@ -62,7 +62,7 @@ class Gateway:
         self.wire = Wire(self.gid, self.name, mqtt, server, rates, Random(chance.random()), trace, context)
         self.has_rtc = chance.random() < 0.6
         self._entropy = RandomBytes(Random(chance.random()))
-        self._clock_skew_ms, self._was_stepped = 0, False
+        self._clock_skew_ms = 0
         self.clock: GatewayClock | None = None
         self.machine: Machine | None = None
         self.core: Core | None = None
@@ -181,15 +181,15 @@ class Gateway:
 
     def step_clock(self, offset_ms: int) -> None:
         """Somebody sets the clock wrong, or right again."""
-        self._clock_skew_ms, self._was_stepped = offset_ms, True
+        self._clock_skew_ms = offset_ms
         if self.clock is not None and self.clock.quality().name == "S":
             self.clock.set(offset_ms)
             self._trace.tell(self.name, "clock-step", f"{offset_ms / 1000:+.0f} s")
 
     def _new_clock(self) -> GatewayClock:
         if self.has_rtc or self.lives == 1:
-            return GatewayClock(self._true, self._clock_skew_ms, True, self._was_stepped)
-        clock = GatewayClock(self._true, WOKE_MS - self._true.utc_ms(), False, self._was_stepped)
+            return GatewayClock(self._true, self._clock_skew_ms, True)
+        clock = GatewayClock(self._true, WOKE_MS - self._true.utc_ms(), False)
         wait_s = 5.0 if self.calm else self._chance.expovariate(1 / self._rates.clock_set_after_s)
         asyncio.get_running_loop().call_later(wait_s, lambda: clock.set(self._clock_skew_ms))
         return clock

@@ -110,7 +110,8 @@ class Washer:
 
 class Kept(NamedTuple):
     """One sample: when, the truth in Wh, (boot, uptime) of the reading that the gateway made of it, if any, whether it
-    may wait for company instead (docs/adr/0605), and since when it is on the disk."""
+    may wait for company instead, as no value of its boot is a reading yet (docs/adr/0605), and since when it is on the
+    disk."""
 
     t_ms: int
     wh: int
@@ -227,5 +228,6 @@ class CellarDriver:
             state, now = self._core.desk.channels.get(channel), (self._core.boot, uptime_ms)
             last = None if state is None or state.at is None else (state.at.boot, state.at.uptime_ms)
             reading = now if last == now else None
-            given = Kept(self._true.elapsed_ms(), register.truth_wh, reading, self._clock.hides_outages)
+            may_wait = last is not None and last[0] != self._core.boot
+            given = Kept(self._true.elapsed_ms(), register.truth_wh, reading, may_wait)
             self._cellar.seen[name].given.append(given)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from tallystick_protocol.codes import EventCode, MeterState, Reason
 
+from tallystick_edge.clock_watch import AGREE_MS
 from tallystick_edge.items import Happening, Item, Moment, Reading
 from tallystick_edge.metering.channel import ChannelState, Suspect, after
 
@@ -16,6 +17,8 @@ SLACK_MS = 5_000  # an answer is stamped when it arrives: two stamps may be this
 SLACK_STEPS = 2  # each of two readings is rounded to a step of the register
 FLOAT32_BITS = 24  # of a significand: neighbours are 2^-23 of the power of two below them apart
 GAP_UNKNOWN_MS = 31 * 86_400_000  # when no clock says how long the gateway was off, allow a month at rated power
+CLOCKS_APART_MS = 2 * AGREE_MS  # two boots' clocks, each as wrong as one may be beside the aggregator's time
+BREAK_MS, BREAK_POLLS = 900_000, 5  # without a good value for longer, a wrong one may pass for what was used meanwhile
 STILL_MS = 900_000  # a converter that starts or hangs repeats one value for minutes, and a bill can wait for so long
 HOUR_MS = 3_600_000
 WAITS = Reason.BOOT  # why a suspect waits that is plausible, and not sure
@@ -27,7 +30,7 @@ class CounterRule:
 
     `step`: by how much it moves at once. `float_unit`: value units per unit of a float32 register, whose steps grow
     with the reading: 7.8 Wh at 100,000 kWh. `still_ms`: how long a register that does not move must repeat itself
-    before its rise over an outage of unknown length is believed; 0 where a use hangs on it and cannot wait."""
+    before its rise over an outage is believed; 0 where a use hangs on it and cannot wait."""
 
     modulus: int | None
     rated_max_per_h: int | None
@@ -92,8 +95,7 @@ def _decide(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
         return _exchange(state, seen, state.value, state.serial, seen.serial)
     if _is_other_level(state.suspect, rule, seen):
         return _set_aside(state, rule, seen, Reason.IMPLAUSIBLE_JUMP)
-    elapsed = seen.at.since_ms(state.at)
-    allowed = _at_rated(rule, GAP_UNKNOWN_MS if elapsed is None else elapsed, seen.value)
+    allowed = _allowed(rule, seen.at, state.at, seen.value)
     risen = seen.value - state.value
     if risen < 0:
         if rule.modulus is None or not _wrapped(state.value, seen.value, rule.modulus, allowed):
@@ -101,7 +103,7 @@ def _decide(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
         risen += rule.modulus
     elif allowed is not None and risen > allowed:
         return _set_aside(state, rule, seen, Reason.IMPLAUSIBLE_JUMP)
-    if elapsed is None and not _is_soon(rule, seen, risen):
+    if _had_break(rule, seen.at, state.at) and not _is_soon(rule, seen, state.at, risen):
         return _wait(state, rule, seen)
     return _good(state, rule, seen)
 
@@ -134,12 +136,27 @@ def _wrapped(before: int, now: int, modulus: int, allowed: int | None) -> bool:
 def _allowed(rule: CounterRule, now: Moment, before: Moment, value: int) -> int | None:
     """The most the register can have risen; None when nothing is known of the meter's rating."""
     elapsed = now.since_ms(before)
-    return _at_rated(rule, GAP_UNKNOWN_MS if elapsed is None else elapsed, value)
+    if elapsed is None:
+        elapsed = GAP_UNKNOWN_MS
+    elif now.boot != before.boot:
+        elapsed += CLOCKS_APART_MS  # a clock that was stepped, and back again, makes an outage shorter than it was
+    return _at_rated(rule, elapsed, value)
 
 
-def _is_soon(rule: CounterRule, seen: Seen, risen: int) -> bool:
-    """Whether so much can have been used since this boot began, however short it was dark before."""
-    most = _at_rated(rule, seen.at.uptime_ms, seen.value)
+def _had_break(rule: CounterRule, now: Moment, before: Moment) -> bool:
+    """Whether nobody read the register for so long that a wrong value may pass for what was used meanwhile."""
+    return now.boot != before.boot or now.uptime_ms - before.uptime_ms > _break_ms(rule)
+
+
+def _break_ms(rule: CounterRule) -> int:
+    return max(BREAK_MS, BREAK_POLLS * rule.every_ms)
+
+
+def _is_soon(rule: CounterRule, seen: Seen, before: Moment, risen: int) -> bool:
+    """Whether so much can have been used since this boot began, or within a boot in two polls, however short the break
+    was that came after `before`; a boot that heard nothing for long makes a break itself."""
+    read_ms = 0 if seen.at.boot == before.boot else min(seen.at.uptime_ms, _break_ms(rule))
+    most = _at_rated(rule, read_ms, seen.value)
     return most is None or risen <= most
 
 
@@ -200,21 +217,24 @@ def _follow(suspect: Suspect | None, rule: CounterRule, seen: Seen, reason: Reas
 
 
 def _gone_on(level: Suspect, rule: CounterRule, seen: Seen) -> Suspect:
-    """After another outage of unknown length it may be the same level; its values need company anew."""
-    if seen.at.boot == level.at.boot:
+    """After another break it may be the same level; its values need company anew."""
+    if not _had_break(rule, seen.at, level.at):
         return replace(level, last=seen.value, at=seen.at, count=level.count + 1)
-    if _is_soon(rule, seen, seen.value - level.last):
+    if _is_soon(rule, seen, level.at, seen.value - level.last):
         return replace(level, last=seen.value, at=seen.at, count=level.count + 1, since=seen.at)
     older = _with_company(level)
     return replace(level, last=seen.value, at=seen.at, count=1, since=seen.at, begun=seen.value, older=older)
 
 
 def _with_company(suspect: Suspect | None) -> Suspect | None:
-    """The newest level that lasted longer than a wrong value does. One that waits loses nothing by beginning anew, and
-    what contradicts it counts."""
-    if suspect is None or suspect.reason is WAITS:
+    """The newest level that lasted longer than a wrong value does, or a younger one that fell: a wrong value may follow
+    a register that began anew. One that waits loses nothing by beginning anew; what contradicts it counts."""
+    if suspect is None:
         return None
-    return replace(suspect, older=None) if suspect.count > GLITCH_POLLS else suspect.older
+    if suspect.reason is WAITS:
+        return suspect.older
+    is_kept = suspect.count > GLITCH_POLLS or (suspect.older is None and suspect.reason is Reason.FELL)
+    return replace(suspect, older=None) if is_kept else suspect.older
 
 
 def _fits(level: Suspect, rule: CounterRule, seen: Seen) -> bool:
@@ -227,15 +247,16 @@ def _is_other_level(suspect: Suspect | None, rule: CounterRule, seen: Seen) -> b
     no time that passes makes it so. One alone may be a glitch; across a boot it counts when little was used since."""
     if suspect is None:
         return False
-    if suspect.reason is not Reason.IMPLAUSIBLE_JUMP or not _fits(suspect, rule, seen):
-        return _is_other_level(suspect.older, rule, seen)
-    is_near = seen.at.boot != suspect.at.boot and _is_soon(rule, seen, seen.value - suspect.last)
-    return suspect.count > GLITCH_POLLS or suspect.begun != suspect.first or is_near
+    if suspect.reason is Reason.IMPLAUSIBLE_JUMP and _fits(suspect, rule, seen):
+        is_near = seen.at.boot != suspect.at.boot and _is_soon(rule, seen, suspect.at, seen.value - suspect.last)
+        if suspect.count > GLITCH_POLLS or is_near:
+            return True
+    return _is_other_level(suspect.older, rule, seen)
 
 
 def _wait(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
-    """Nobody knows how long it was dark, so that almost any rise is possible, and a wrong one too. It is billed when
-    enough values have followed each other and the register moved, or stood still for longer than a converter that
+    """A clock says at most how much is possible while it was dark, and a wrong rise may be possible too. It is billed
+    when enough values have followed each other and the register moved, or stood still for longer than a converter that
     hangs; a wrong one is contradicted before. Totals lose nothing by waiting."""
     suspect = _follow(state.suspect, rule, seen, WAITS)
     stood_ms = seen.at.uptime_ms - suspect.since.uptime_ms

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from support.edge import moment
 from tallystick_edge.items import Moment, Reading
 from tallystick_edge.metering.channel import ChannelState
-from tallystick_edge.metering.counter import CONFIRM_COUNT, GLITCH_POLLS, STILL_MS, CounterRule, Seen, meter
+from tallystick_edge.metering.counter import (
+    CLOCKS_APART_MS,
+    CONFIRM_COUNT,
+    GLITCH_POLLS,
+    STILL_MS,
+    CounterRule,
+    Seen,
+    meter,
+)
 from tallystick_protocol.codes import EventCode, TimeQuality
 
 EVERY_MS = 60_000
@@ -60,8 +68,12 @@ class Gateway:
     boots: int = 0
 
     def poll(self, value: int, serial: str, after_ms: int = EVERY_MS) -> bool:
-        self.at = Moment(self.at.boot, self.at.uptime_ms + after_ms, self.at.utc_ms + after_ms, self.at.quality)
+        self.pass_by(after_ms)
         return self.see(value, serial)
+
+    def pass_by(self, ms: int) -> None:
+        """Nobody reads the meter for so long."""
+        self.at = Moment(self.at.boot, self.at.uptime_ms + ms, self.at.utc_ms + ms, self.at.quality)
 
     def see(self, value: int, serial: str) -> bool:
         metered = meter(self.state, self.rule, Seen(self.at, value, serial))
@@ -235,10 +247,13 @@ def test_a_reset_after_a_long_outage_is_no_wrap() -> None:
 
 WRONG = st.integers(-40, 140).filter(lambda n: n not in (-1, 0)).map(lambda n: n * RATED_PER_H + RATED_PER_H // 2)
 """By more than the half hour of use that a list of steps can bring, and never by what a dark hour brings."""
+HOUR_MS = CLOCKS_APART_MS // 2
+ERRORS = {"dark": 0, "right": 0, "ahead": HOUR_MS, "behind": -HOUR_MS, "year ahead": YEAR_MS}  # of a boot's clock
 DARK = st.lists(
     st.one_of(
         st.tuples(st.just("use"), USES),
-        st.tuples(st.just("dark"), st.integers(0, 40 * 86_400_000)),
+        st.tuples(st.sampled_from(list(ERRORS)), st.integers(0, 40 * 86_400_000)),
+        st.tuples(st.just("silent"), st.integers(0, 300).map(lambda hours: hours * HOUR_MS + 1)),
         st.tuples(st.just("wrong"), WRONG),
         st.tuples(st.just("wrong again"), st.just(0)),
     ),
@@ -248,19 +263,25 @@ DARK = st.lists(
 
 @given(DARK)
 @settings(max_examples=300, deadline=None)
-def test_a_wrong_value_after_an_outage_of_unknown_length_is_never_billed(steps: list[tuple[str, int]]) -> None:
-    """Wrong for up to two polls in a row, at any place: also as the first thing that a boot without a clock hears."""
+def test_a_wrong_value_after_an_outage_or_a_silence_is_never_billed(steps: list[tuple[str, int]]) -> None:
+    """Wrong for up to two polls in a row, at any place: also as the first thing that a boot hears, whether its clock is
+    not set, right, or says that less or more time passed than did."""
     truth = Meter(register=MODULUS // 2)
     seen = gateway(truth)
-    wrong, dark_h = 0, 0
+    wrong, dark_h, error = 0, 0, 0
     for kind, n in steps:
         if kind == "use":
             truth.use(n)
             seen.truth(truth)
-        elif kind == "dark" and dark_h + n // 3_600_000 < 30 * 24:  # in all what a month at rated power allows
-            dark_h += n // 3_600_000
-            truth.use(n // 3_600_000 * RATED_PER_H)
-            seen.reboot(n, 0, TimeQuality.U)
+        elif kind == "silent" or kind in ERRORS:
+            if dark_h + n // HOUR_MS < 30 * 24:  # in all what a month at rated power allows
+                dark_h += n // HOUR_MS
+                truth.use(n // HOUR_MS // (1 + n % 2) * RATED_PER_H)  # all that is possible, or about half of it
+                if kind == "silent":
+                    seen.pass_by(n)
+                else:
+                    seen.reboot(n, ERRORS[kind] - error, TimeQuality.U if kind == "dark" else TimeQuality.S)
+                    error = ERRORS[kind]
         elif kind.startswith("wrong"):
             wrong = n if kind == "wrong" else wrong
             if seen.lies < 2:

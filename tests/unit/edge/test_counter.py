@@ -78,6 +78,13 @@ def test_a_reset_is_believed_after_a_while_and_the_unseen_part_is_not_billed() -
     assert state.total == 1_000 + 2 * (CONFIRM_COUNT - 1)
 
 
+def test_a_wrong_value_right_after_a_reset_hides_nothing_of_what_the_new_register_counted() -> None:
+    """Seed 2000185 of the simulation: a reset, a value, a wrong one."""
+    state, steps = feed([1_000, 0, 2, 90_000_000, 4, 6, 8])
+    assert codes(steps) == [EventCode.QUARANTINED, EventCode.QUARANTINED, EventCode.RESET]
+    assert state.total == 1_008
+
+
 def test_another_serial_is_an_exchange_with_both_serials_and_values() -> None:
     state, _ = feed([1_000])
     after, [step] = feed([7], state, serial="B", start_ms=EVERY)
@@ -99,12 +106,49 @@ def test_a_fall_that_is_no_wrap_is_set_aside_although_the_register_can_wrap() ->
     assert steps[1].events[0].reason is Reason.FELL
 
 
-def test_a_gateway_that_slept_for_a_day_accepts_a_day_of_use() -> None:
+def set_clock(uptime_ms: int, off_ms: int) -> Moment:
+    return replace(moment(off_ms + uptime_ms), boot=BOOT_2, uptime_ms=uptime_ms)
+
+
+def test_a_day_of_use_while_the_gateway_was_off_is_billed_whole_once_it_has_company() -> None:
     state, _ = feed([100])
-    later = replace(moment(86_400_000), boot=BOOT_2, uptime_ms=0)
-    step = meter(state, COUNTER, Seen(later, 100 + 11_000 * 20, "A"))
+    for index in range(CONFIRM_COUNT):
+        step = meter(state, COUNTER, Seen(set_clock(index * EVERY, 86_400_000), 100 + 11_000 * 20 + index, "A"))
+        assert (step.reading is None, step.events) == (index + 1 < CONFIRM_COUNT, ())
+        state = step.state
     assert step.reading is not None
     assert step.reading.mark is Reason.BOOT
+    assert state.total == 100 + 11_000 * 20 + CONFIRM_COUNT - 1
+
+
+def test_two_clocks_that_are_set_may_each_be_an_hour_off_and_no_more() -> None:
+    """One was stepped ahead and back again over a restart, so that a minute seems to have passed."""
+    state, _ = feed([100])
+    within = meter(state, COUNTER, Seen(set_clock(0, 60_000), 100 + COUNTER.rated_max_per_h * 2, "A"))
+    beyond = meter(state, COUNTER, Seen(set_clock(0, 60_000), 100 + COUNTER.rated_max_per_h * 3, "A"))
+    assert (within.reading, within.events) == (None, ())
+    assert (beyond.reading, beyond.events[0].reason) == (None, Reason.IMPLAUSIBLE_JUMP)
+
+
+def test_a_wrong_first_value_after_a_night_is_not_believed_because_a_night_could_bring_it() -> None:
+    state, _ = feed([100])
+    night = 8 * 3_600_000
+    first = meter(state, COUNTER, Seen(set_clock(0, night), 50_100, "A"))
+    then = meter(first.state, COUNTER, Seen(set_clock(EVERY, night), 101, "A"))
+    assert first.reading is None
+    assert [(each.code, each.total) for each in then.events] == [(EventCode.QUARANTINED, 50_100)]
+    assert then.state.total == 101
+
+
+def test_a_wrong_first_value_of_a_meter_that_was_silent_for_a_night_needs_company_as_well() -> None:
+    state, _ = feed([100])
+    night = 8 * 3_600_000
+    state, steps = feed([50_100, 101], state, start_ms=night)
+    assert [(each.code, each.total) for each in steps[1].events] == [(EventCode.QUARANTINED, 50_100)]
+    assert state.total == 101
+    state, steps = feed([1_000 + index for index in range(CONFIRM_COUNT)], state, start_ms=2 * night)
+    assert [each.reading is None for each in steps] == [True] * (CONFIRM_COUNT - 1) + [False]
+    assert state.total == 1_000 + CONFIRM_COUNT - 1
 
 
 def unset_clock(uptime_ms: int) -> Moment:
