@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from tallystick_protocol import cbor, cose
+from tallystick_protocol import cbor, cose, quick
 from tallystick_protocol.codes import Reason, TimeQuality
 from tallystick_protocol.errors import BadType, BadValue, MissingField, ProtocolError, TooLarge, Unsupported
 from tallystick_protocol.ids import (
@@ -40,6 +40,8 @@ PART_HASHES_STEP = 8  # hashes are padded to a multiple of this, so that their n
 PARTS_MAX = 1024  # part hashes in one batch: 32 KiB of the 64 KiB that an upload may have
 
 _H32 = Bytes(H32_BYTES)
+_NULL = 0xF6
+_SALT_HEAD = b"\x82\x50"  # an array of two, the first of them 16 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Batch(MapMessage):
 
     NAME = "batch"
     VERSION = 1
+    QUICK = quick.read
     FIELDS = (
         Field(1, "gid", Bytes(GID_BYTES)),
         Field(2, "epoch", POSITIVE),
@@ -137,6 +140,9 @@ class Upload:
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Read the outer array only; envelope and parts stay bytes."""
+        usual = _usual(data)
+        if usual is not None:
+            return cls(*usual)
         match cbor.decode(data, field="upload"):
             case [bytes(envelope), list(parts)]:
                 pass
@@ -190,6 +196,9 @@ def open_upload(data: bytes) -> OpenedUpload:
 
 def read_batch(payload: bytes) -> tuple[BatchHeader, Batch | None, ProtocolError | None]:
     """The header of a batch payload, and either the whole batch or the reason why only the header can be read."""
+    batch = quick.read(Batch, payload)
+    if batch is not None:
+        return batch.header, batch, None
     value = cbor.decode(payload, field="batch")
     header = _header(value)
     try:
@@ -229,6 +238,32 @@ def first_prev(spki: bytes) -> H32:
 
 
 FIRST_PREV = first_prev
+
+
+def _usual(data: bytes) -> tuple[bytes, tuple[SealedPart | None, ...]] | None:
+    """An upload as it should be, of at most 255 parts, in one pass; None: `Upload.decode` looks closer."""
+    if len(data) > cbor.UPLOAD_BYTES_MAX or data[:1] != b"\x82":
+        return None
+    parts: list[SealedPart | None] = []
+    try:
+        envelope = cbor.bytes_at(data, 1)
+        head = None if envelope is None else cbor.count_at(data, envelope[1])
+        if envelope is None or head is None:
+            return None
+        count, at = head
+        for _ in range(count):
+            if data[at] == _NULL:
+                parts.append(None)
+                at += 1
+                continue
+            body = cbor.bytes_at(data, at + len(_SALT_HEAD) + SALT_BYTES)
+            if body is None or data[at : at + len(_SALT_HEAD)] != _SALT_HEAD:
+                return None
+            parts.append(SealedPart(data[at + len(_SALT_HEAD) : at + len(_SALT_HEAD) + SALT_BYTES], body[0]))
+            at = body[1]
+    except IndexError:
+        return None
+    return (envelope[0], tuple(parts)) if at == len(data) else None
 
 
 def _sealed(value: cbor.CborValue, at: str) -> SealedPart | None:

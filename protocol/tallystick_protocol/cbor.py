@@ -75,6 +75,37 @@ def encode_bytes(value: bytes) -> bytes:
     return _head(_BYTES, len(value)) + value
 
 
+def bytes_at(data: bytes, at: int) -> tuple[bytes, int] | None:
+    """The byte string that stands there in its shortest form, and the place after it; None where there is none.
+
+    Raises IndexError where the data end before it does.
+    """
+    head = data[at]
+    if 0x40 <= head < 0x58:
+        begin = at + 1
+        size = head - 0x40
+    elif head == 0x58 and data[at + 1] >= 24:
+        begin = at + 2
+        size = data[at + 1]
+    elif head == 0x59 and data[at + 1]:
+        begin = at + 3
+        size = data[at + 1] << 8 | data[at + 2]
+    else:
+        return None
+    found = data[begin : begin + size]
+    if len(found) != size:
+        raise IndexError(at)
+    return found, begin + size
+
+
+def count_at(data: bytes, at: int) -> tuple[int, int] | None:
+    """How many items of an array come, and the place of the first; None for another head or for more than 255."""
+    head = data[at]
+    if 0x80 <= head < 0x98:
+        return head - 0x80, at + 1
+    return (data[at + 1], at + 2) if head == 0x98 and data[at + 1] >= 24 else None
+
+
 def _loads(data: bytes, field: str) -> object:
     try:
         return cbor2.loads(

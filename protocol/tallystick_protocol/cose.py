@@ -6,6 +6,7 @@ object is that of its Sig_structure, because an ECDSA envelope can be altered wi
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from tallystick_protocol import cbor
 from tallystick_protocol.errors import BadEnvelope, BadSignature, TooLarge, UnknownKey, Unsupported
@@ -13,7 +14,9 @@ from tallystick_protocol.ids import H32, KID_BYTES, Kid, sha256
 from tallystick_protocol.keys import SIGNATURE_BYTES, Alg, PublicKey, Signer
 
 _TAG_18 = b"\xd2"
+_SIGNATURE1 = b"\x84" + cbor.encode("Signature1")  # an array of four, its first
 _HEADER_KEYS = frozenset({1, 3, 4})
+_HEADERS = 4096  # one for each key and content type; those of a server's gateways again and again
 HEADER_BYTES_MAX = 128  # three short entries; the longest content type makes 66
 
 
@@ -96,7 +99,7 @@ def parse(envelope: bytes, size_max: int = cbor.UPLOAD_BYTES_MAX) -> Unverified:
         raise TooLarge("envelope", f"is {len(envelope)} bytes long, the limit is {size_max}")
     if envelope[:1] != _TAG_18:
         raise BadEnvelope("envelope", "is not tagged 18: send a tagged COSE_Sign1")
-    protected, payload, signature = _body(cbor.decode(envelope[1:], size_max, field="envelope"))
+    protected, payload, signature = _usual(envelope) or _body(cbor.decode(envelope[1:], size_max, field="envelope"))
     alg, content_type, kid = _header(protected)
     signed = sig_structure(protected, payload)
     return Unverified(content_type, kid, alg, payload, signature, signed)
@@ -124,7 +127,21 @@ def open_envelope(
 
 def sig_structure(protected: bytes, payload: bytes) -> bytes:
     """What is signed and what is hashed: RFC 9052 4.4 with an empty external_aad."""
-    return cbor.encode(["Signature1", protected, b"", payload])
+    return _SIGNATURE1 + cbor.encode_bytes(protected) + b"\x40" + cbor.encode_bytes(payload)
+
+
+def _usual(envelope: bytes) -> tuple[bytes, bytes, bytes] | None:
+    """What `_body` finds, for an envelope that is as it should be; None: let it say why not."""
+    try:
+        if envelope[1] != 0x84 or (first := cbor.bytes_at(envelope, 2)) is None or envelope[first[1]] != 0xA0:
+            return None
+        payload = cbor.bytes_at(envelope, first[1] + 1)
+        signature = None if payload is None else cbor.bytes_at(envelope, payload[1])
+    except IndexError:
+        return None
+    if payload is None or signature is None or signature[1] != len(envelope) or len(signature[0]) != SIGNATURE_BYTES:
+        return None
+    return first[0], payload[0], signature[0]
 
 
 def _body(value: cbor.CborValue) -> tuple[bytes, bytes, bytes]:
@@ -140,6 +157,7 @@ def _body(value: cbor.CborValue) -> tuple[bytes, bytes, bytes]:
     return protected, payload, signature
 
 
+@lru_cache(maxsize=_HEADERS)
 def _header(protected: bytes) -> tuple[Alg, ContentType, Kid]:
     header = cbor.decode(protected, HEADER_BYTES_MAX, field="envelope.header")
     if not isinstance(header, dict) or header.keys() != _HEADER_KEYS:

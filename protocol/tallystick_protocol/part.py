@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import NamedTuple, TypeAlias, TypeVar
 
+from tallystick_protocol import quick
 from tallystick_protocol.cbor import INT_MAX, INT_MIN, UPLOAD_BYTES_MAX
 from tallystick_protocol.codes import MeterState, RawKind, Reason, Sensitivity, TimeQuality
 from tallystick_protocol.errors import BadValue
@@ -189,6 +190,7 @@ class Part(MapMessage):
 
     NAME = "part"
     SIZE_MAX = PART_BYTES_MAX
+    QUICK = quick.read
     FIELDS = (
         Field(0, "channel", UINT),
         Field(1, "descriptor", _H32),
@@ -227,6 +229,8 @@ def _check_segments(segments: tuple[Segment, ...]) -> None:
 
 
 def _check_events(events: tuple[Event, ...]) -> None:
+    if len(events) < 2:
+        return
     if any(after.number <= before.number for before, after in pairwise(events)):
         raise BadValue("part.events", "have numbers that do not rise")
     if len({event.use for event in events if event.use is not None}) > 1:

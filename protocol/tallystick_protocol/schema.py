@@ -89,6 +89,7 @@ class _Message:
     NAME: ClassVar[str]
     FIELDS: ClassVar[tuple[Field, ...]]
     SIZE_MAX: ClassVar[int] = cbor.UPLOAD_BYTES_MAX
+    QUICK: ClassVar["Callable[[Any, bytes], Any] | None"] = None  # reads usual bytes; see `quick`
     _GETTERS: ClassVar[tuple[tuple[Field, Callable[[object], Any], str], ...]]
 
     def __init_subclass__(cls) -> None:
@@ -144,6 +145,8 @@ class _Message:
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Strictly read canonical CBOR bytes; raises ProtocolError only."""
+        if cls.QUICK is not None and (found := cls.QUICK(cls, data)) is not None:
+            return found  # type: ignore[no-any-return]
         return cls.from_value(cbor.decode(data, cls.SIZE_MAX, field=cls.NAME))
 
 
