@@ -1,17 +1,29 @@
-"""What all tests share: the markers of pyproject.toml that mean something to do here."""
+"""What all tests share: the markers of pyproject.toml that mean something to do here, and one PostgreSQL."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support import postgres
 from support.virtual_time import VirtualTimeLoop
 
 # By default an example that takes 200 ms fails, and so does slow making of data: on a busy machine both are luck.
 settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("busy machine")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of one PostgreSQL for all tests of this process that need no crash; each makes databases of its own."""
+    if postgres.binaries() is None:
+        if postgres.required():
+            pytest.fail("PostgreSQL is required here (TALLYSTICK_REQUIRE_SERVICES=1) and not installed")
+        pytest.skip("PostgreSQL is not installed")
+    with postgres.cluster() as server:
+        yield server
 
 
 def pytest_asyncio_loop_factories(

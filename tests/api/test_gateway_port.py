@@ -61,11 +61,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[tuple[str, ...]]:
     if request.param == "sqlite":
         yield ()
         return
-    if postgres.binaries() is None:
-        if postgres.required():
-            pytest.fail("PostgreSQL is required here (TALLYSTICK_REQUIRE_SERVICES=1) and not installed")
-        pytest.skip("PostgreSQL is not installed")
-    with postgres.cluster() as cluster, postgres.database(cluster) as url:
+    with postgres.database(request.getfixturevalue("postgres_server")) as url:
         yield ("--db", url)
 
 

@@ -4,7 +4,7 @@ A real meter register, read over Modbus/TCP, ends as charges; whatever breaks on
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +22,6 @@ from tallystick_sim.ports import any_free
 
 WAIT_S = 60.0  # ends a wait that is in vain
 RUN_S = 1.0  # real time between two troubles: a minute of the house
-
-
-@pytest.fixture(scope="module")
-def postgres_server() -> Iterator[str]:
-    if postgres.binaries() is None:
-        if postgres.required():
-            pytest.fail("PostgreSQL is required here (TALLYSTICK_REQUIRE_SERVICES=1) and not installed")
-        pytest.skip("PostgreSQL is not installed")
-    with postgres.cluster() as server:
-        yield server
 
 
 def channel_of(books: Summary) -> ChannelLedger | None:

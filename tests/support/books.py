@@ -5,15 +5,19 @@ It calls the same use cases as the server, without a server.
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy import Connection, Table, select
+from support import postgres
+from support.tables import image_of, make_tables, restore
 from support.uploads import Randomness, SimGateway
 from tallystick_cloud import schema
-from tallystick_cloud.ca import create_authority
+from tallystick_cloud.ca import Authority, create_authority
 from tallystick_cloud.context import Aggregator, Context
 from tallystick_cloud.contracts.store import openings_of
 from tallystick_cloud.db import Database
@@ -326,18 +330,61 @@ def open_books(
     now_ms: int = T0,
     seed: str = "books",
 ) -> Books:
-    """A founded community; raises whatever the import refuses."""
+    """A founded community; raises whatever the import refuses. The same is founded once a process, and then copied."""
     files = {"washes.toml": WASHES, "energy.toml": ENERGY} if contracts is None else contracts
+    about = (town, tuple(files.items()), now_ms, seed)
+    database = Database(url)
+    made = _founded(*about) if database.is_sqlite else _founded_at(url.rsplit("/", 1)[0], *about)
+    made.copy_to(database, url)
+    context = made.context
+    aggregator = Aggregator({context.community: context}, made.authority, copy(made.entropy))
+    return Books(database, aggregator, made.founded, context.community)
+
+
+@dataclass(frozen=True, slots=True)
+class _Founding:
+    """A community as it was founded, in one database that is copied and never used."""
+
+    context: Context
+    authority: Authority
+    entropy: Randomness
+    founded: Founded
+    copy_to: Callable[[Database, str], None]
+
+
+@cache
+def _founded(town: str, files: tuple[tuple[str, str], ...], now_ms: int, seed: str) -> _Founding:
+    """On SQLite."""
+    database = Database("sqlite://")
+    make_tables(database)
+    made = _found(database, town, files, now_ms, seed)
+    image = image_of(database)
+    database.close()
+    return _Founding(*made, lambda into, _: restore(into, image))
+
+
+@cache
+def _founded_at(server: str, town: str, files: tuple[tuple[str, str], ...], now_ms: int, seed: str) -> _Founding:
+    """On PostgreSQL."""
+    template = postgres.new_template(server)
+    database = Database(f"{server}/{template}")
+    make_tables(database)
+    made = _found(database, town, files, now_ms, seed)
+    database.close()
+    return _Founding(*made, lambda _, url: postgres.become_copy(url, template))
+
+
+def _found(
+    database: Database, town: str, files: tuple[tuple[str, str], ...], now_ms: int, seed: str
+) -> tuple[Context, Authority, Randomness, Founded]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "town.toml").write_text(town)
-        for file, text in files.items():
+        for file, text in files:
             (folder / file).write_text(text)
         loaded = load_town(folder / "town.toml")
         authority = create_authority(folder / "ca", ("localhost", "127.0.0.1"), datetime.now(UTC))
-        database = Database(url)
         entropy = Randomness(seed)
         context = context_for(loaded.id, loaded.log_origin)
-        database.write_now(schema.metadata.create_all)
         founded = database.write_now(found, context, loaded, entropy, now_ms)
-    return Books(database, Aggregator({loaded.id: context}, authority, entropy), founded, loaded.id)
+    return context, authority, entropy, founded

@@ -8,16 +8,6 @@ from support import postgres
 from support.books import Books, open_books
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    if postgres.binaries() is None:
-        if postgres.required():
-            pytest.fail("PostgreSQL is required here (TALLYSTICK_REQUIRE_SERVICES=1) and not installed")
-        pytest.skip("PostgreSQL is not installed")
-    with postgres.cluster() as server:
-        yield server
-
-
 @pytest.fixture
 def books() -> Iterator[Books]:
     """On SQLite in memory."""

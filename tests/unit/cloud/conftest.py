@@ -8,16 +8,6 @@ from support import postgres
 from tallystick_cloud.db import Database
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    if postgres.binaries() is None:
-        if postgres.required():
-            pytest.fail("PostgreSQL is required here (TALLYSTICK_REQUIRE_SERVICES=1) and not installed")
-        pytest.skip("PostgreSQL is not installed")
-    with postgres.cluster() as server:
-        yield server
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A database without tables."""

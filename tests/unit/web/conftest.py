@@ -6,22 +6,13 @@ import pytest
 from sqlalchemy import Connection
 from support import postgres
 from support.city_seed import Seed, seed_city
-from tallystick_cloud import schema
+from support.tables import make_tables
 from tallystick_cloud.db import Database
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    if postgres.binaries() is None:
-        if postgres.required():
-            pytest.fail("PostgreSQL is required here (TALLYSTICK_REQUIRE_SERVICES=1) and not installed")
-        pytest.skip("PostgreSQL is not installed")
-    with postgres.cluster() as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def conn(request: pytest.FixtureRequest) -> Iterator[Connection]:
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def city(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """Seeded once; tests that change it do so in a transaction that is rolled back."""
     if request.param == "sqlite":
         yield from _seeded("sqlite:///:memory:")
         return
@@ -29,10 +20,17 @@ def conn(request: pytest.FixtureRequest) -> Iterator[Connection]:
         yield from _seeded(url)
 
 
-def _seeded(url: str) -> Iterator[Connection]:
-    database = Database(url)
-    with database.engine.begin() as found:
-        schema.metadata.create_all(found)
-        seed_city(found, Seed(gateways=4, uses=0, alarms=0))
+@pytest.fixture
+def conn(city: Database) -> Iterator[Connection]:
+    """What a test writes is gone after it."""
+    with city.engine.connect() as found:
         yield found
+        found.rollback()
+
+
+def _seeded(url: str) -> Iterator[Database]:
+    database = Database(url)
+    make_tables(database)
+    database.write_now(seed_city, Seed(gateways=4, uses=0, alarms=0))
+    yield database
     database.close()
