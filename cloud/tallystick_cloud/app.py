@@ -39,6 +39,7 @@ from tallystick_cloud.payouts.pages import payout_pages
 from tallystick_cloud.pools.pages import pool_pages
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.public.pages import public_routes
+from tallystick_cloud.splits.pages import split_pages
 from tallystick_cloud.statements.pages import statement_routes
 from tallystick_cloud.uses.pages import use_routes
 
@@ -89,6 +90,7 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(statement_routes(setup.database, setup.pages, setup.clock))
     table.include(document_pages(setup.database, setup.pages))
     table.include(payout_pages(setup.database, setup.pages, setup.clock))
+    table.include(split_pages(setup.database, setup.pages, setup.clock))
     table.include(dispute_pages(setup.database, setup.pages, setup.clock))
     table.include(debit_pages(setup.database, setup.pages, setup.clock))
     table.include(pool_pages(setup.database, setup.pages, setup.clock))

@@ -27,6 +27,7 @@ COMMANDS = {
     "settlement": "settlement",
     "statement": "settlement",
     "payout": "payout",
+    "split": "split",
     "unclaimed": "unclaimed",
     "cost": "cost",
     "dispute": "dispute",

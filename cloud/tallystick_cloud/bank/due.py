@@ -8,6 +8,7 @@ from datetime import date
 
 from sqlalchemy import ColumnElement, Connection, func, select, true
 
+from tallystick_cloud.contracts.store import by_provider
 from tallystick_cloud.debits import mandates, store
 from tallystick_cloud.debits.mandate import State
 from tallystick_cloud.disputes.service import disputed_fees
@@ -51,7 +52,7 @@ class Due:
 
 
 def dues(conn: Connection, community: str, party: bytes, now_ms: int) -> tuple[Due, ...]:
-    """What one party is to pay, by collector; what it owes itself is left out."""
+    """What one party is to pay, by collector; not what it owes itself, nor what a payment provider collects."""
     return _dues(conn, community, now_ms, balance.c.party == party, party)
 
 
@@ -71,6 +72,7 @@ def _dues(
             balance.c.party != balance.c.holder,
             balance.c.unit == UNIT,
             balance.c.account == Account.RECEIVABLE.value,
+            ~by_provider(balance.c.chain),
         )
         .group_by(balance.c.holder, balance.c.party)
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, insert, select, update
 
+from tallystick_cloud.contracts.store import by_provider
 from tallystick_cloud.ledger.model import Account
 from tallystick_cloud.ledger.store import IN_MAX
 from tallystick_cloud.schema import (
@@ -82,13 +83,14 @@ def payers_by_iban(conn: Connection, community: str) -> dict[str, bytes]:
 
 
 def payers(conn: Connection, community: str, holder: bytes) -> list[bytes]:
-    """Everybody who ever owed this collector something."""
+    """Everybody who ever owed this collector something that is paid by transfer."""
     rows = conn.execute(
         select(balance.c.party)
         .where(
             balance.c.community == community,
             balance.c.holder == holder,
             balance.c.account == Account.RECEIVABLE.value,
+            ~by_provider(balance.c.chain),
         )
         .distinct()
     )
@@ -123,6 +125,7 @@ def _claims(community: str, holder: bytes, unit: str) -> Select[bytes, bytes, in
             balance.c.holder == holder,
             balance.c.unit == unit,
             balance.c.account == Account.RECEIVABLE.value,
+            ~by_provider(balance.c.chain),
         )
         .order_by(func.coalesce(first.c.leaf, NO_LEAF), balance.c.chain)
     )

@@ -6,7 +6,7 @@ It never books: the bank's statement does, taken in with `tallystick bank in`.
 import argparse
 
 from tallystick_cloud.commands.common import Commands, Options, ask, group
-from tallystick_cloud.commands.run_steps import Steps
+from tallystick_cloud.commands.run_steps import BankSteps
 from tallystick_cloud.commands.run_words import How, add_proposal, add_release, add_show, numbered, proposal_of, yes
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.debits import report, service
@@ -14,7 +14,7 @@ from tallystick_cloud.debits.service import Run
 from tallystick_cloud.payouts import epc
 from tallystick_cloud.settlement.payable import unsettled_fees
 
-STEPS = Steps(
+STEPS = BankSteps(
     service,
     service.approve_signed,
     How(report.as_json, report.as_text, "no debit run yet; next: tallystick debit run"),

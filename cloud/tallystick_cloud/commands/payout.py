@@ -6,7 +6,7 @@ It never moves money by itself: the bank does, from the file; what cannot be und
 import argparse
 
 from tallystick_cloud.commands.common import Commands, Options, ask, group
-from tallystick_cloud.commands.run_steps import Steps
+from tallystick_cloud.commands.run_steps import BankSteps
 from tallystick_cloud.commands.run_words import How, add_proposal, add_release, add_show, numbered, proposal_of, yes
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.payouts import epc, report, service
@@ -15,7 +15,7 @@ from tallystick_cloud.payouts.model import Outcome
 from tallystick_cloud.payouts.signed import approve_signed
 from tallystick_cloud.settlement.payable import settled_lines
 
-STEPS = Steps(
+STEPS = BankSteps(
     service,
     approve_signed,
     How(report.as_json, report.as_text, "no payout run yet; next: tallystick payout run"),

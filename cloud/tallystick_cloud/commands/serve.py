@@ -37,6 +37,7 @@ from tallystick_cloud.mqtt import MqttFront, TlsFiles, broker_at
 from tallystick_cloud.payouts.api import payout_routes
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.settlement.api import settlement_routes
+from tallystick_cloud.splits.api import split_routes
 from tallystick_cloud.uplink import Uplink
 from tallystick_cloud.waiting import until_there
 
@@ -120,6 +121,7 @@ def domain_routes(
         log_routes(database, aggregator, first_community),
         ledger_routes(database, clock),
         payout_routes(database, clock),
+        split_routes(database, clock),
         debit_routes(database, clock),
         document_routes(database, clock),
         bank_routes(database, clock),

@@ -9,13 +9,14 @@ from fractions import Fraction
 
 from sqlalchemy import Connection, select
 from tallystick_protocol.errors import BadValue
-from tallystick_protocol.money.contract import DAY_MS, AssetTerms, Contract, ContractState, version_at
+from tallystick_protocol.money.contract import DAY_MS, AssetTerms, Contract, ContractState, Mode, version_at
 from tallystick_protocol.money.tariff import Form, Tariff
 from tallystick_protocol.money.units import counts_per
 
 from tallystick_cloud.assets.model import Plan, PlannedChannel, plan_from_json
 from tallystick_cloud.assets.store import asset_ids
 from tallystick_cloud.errors import BadInput
+from tallystick_cloud.payouts.pain import CURRENCY
 from tallystick_cloud.schema import community as communities
 from tallystick_cloud.schema import meter, site
 
@@ -31,6 +32,7 @@ BEGINS = (ContractState.DRAFT, ContractState.SHADOW, ContractState.LIVE)
 def check_fits(conn: Connection, community: str, contract: Contract, before: Contract | None, now_ms: int) -> None:
     """`before`: the version that it follows. Raises ContractRefused naming field, reason and next step."""
     _check_unit(conn, community, contract)
+    _check_mode(contract, before)
     if before is None and contract.state not in BEGINS:
         raise ContractRefused("contract.state", f"is {contract.state}; a first version is shadow or live")
     _check_dates(contract, now_ms)
@@ -46,6 +48,23 @@ def _check_unit(conn: Connection, community: str, contract: Contract) -> None:
         raise ContractRefused(
             "contract.unit", f"is {contract.unit!r}; the books of {community} are in {unit!r}; write that"
         )
+
+
+def _check_mode(contract: Contract, before: Contract | None) -> None:
+    """What a provider collects and what a bank does stand on accounts of different contracts, or nobody could tell
+    them apart."""
+    if before is not None and contract.mode is not before.mode and Mode.PSP in (contract.mode, before.mode):
+        detail = f"is {contract.mode.value!r}, and version {before.version} has {before.mode.value!r}; who collects"
+        step = "what was used before must not change: end this contract and propose a new one"
+        raise ContractRefused("contract.mode", f"{detail} {step}")
+    if contract.mode is not Mode.PSP:
+        return
+    if contract.pool is not None:
+        detail = "is 'psp', and a pool closes on sums that no payment provider can split; write principal"
+        raise ContractRefused("contract.mode", detail)
+    if contract.unit != CURRENCY:
+        detail = f"is 'psp', and a payment provider moves no {contract.unit}; write principal or direct"
+        raise ContractRefused("contract.mode", detail)
 
 
 def _check_dates(contract: Contract, now_ms: int) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Column, ColumnElement, Connection, bindparam, delete, insert, select, update
 from tallystick_protocol.ids import PartyId
-from tallystick_protocol.money.contract import read_contract
+from tallystick_protocol.money.contract import Mode, read_contract
 from tallystick_protocol.money.user import UserOpening
 
 from tallystick_cloud import bulk
@@ -61,6 +61,14 @@ def book(conn: Connection, community: str) -> Book:
             _BOOKS.clear()
         found = _BOOKS[versions, openings] = _read_book(conn, versions, openings)
     return found
+
+
+def by_provider(chain: Column[bytes]) -> ColumnElement[bool]:
+    """Whether a payment provider collects what stands under a contract: it is in no bank's hands then."""
+    known = select(contract_version.c.chain).where(
+        contract_version.c.mode == Mode.PSP.value, contract_version.c.in_force_ms.is_not(None)
+    )
+    return chain.in_(known)
 
 
 def _read_book(conn: Connection, versions: tuple[tuple[bytes, bytes], ...], openings: tuple[_Opened, ...]) -> Book:

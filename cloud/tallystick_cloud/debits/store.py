@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, case, delete, func, insert, select, update
 from tallystick_protocol.ids import H32
 
+from tallystick_cloud.contracts.store import by_provider
 from tallystick_cloud.ledger.model import Account
 from tallystick_cloud.ledger.store import IN_MAX
 from tallystick_cloud.payouts.ends import named_by
@@ -160,7 +161,8 @@ def announced(
 
 
 def owing(conn: Connection, community: str) -> dict[bytes, dict[bytes, dict[bytes, int]]]:
-    """collector -> payer -> contract chain -> nano that are due; what somebody owes itself is left out."""
+    """collector -> payer -> contract chain -> nano that are due; not what somebody owes itself, nor what a payment
+    provider collects."""
     rows = conn.execute(
         select(balance.c.holder, balance.c.party, balance.c.chain, balance.c.amount).where(
             balance.c.community == community,
@@ -168,6 +170,7 @@ def owing(conn: Connection, community: str) -> dict[bytes, dict[bytes, dict[byte
             balance.c.unit == CURRENCY,
             balance.c.account == Account.RECEIVABLE.value,
             balance.c.amount != 0,
+            ~by_provider(balance.c.chain),
         )
     )
     found: dict[bytes, dict[bytes, dict[bytes, int]]] = {}

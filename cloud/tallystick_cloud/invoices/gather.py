@@ -24,6 +24,11 @@ from . import store
 from .desk import Parties
 from .model import MINIMUM, UNIT, Charge
 
+NO_DOCUMENT = {
+    Mode.DIRECT: "its parties bill each other themselves: the contract's mode is direct",
+    Mode.PSP: "a payment provider collects it: the contract's mode is psp, and these documents ask for a transfer",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -59,9 +64,9 @@ def pages_of(conn: Connection, community: str, issuer: bytes, to_ms: int) -> tup
         newest = list(versions.values())[-1]
         reason = _kept(row)
         if reason is None:
-            page, is_direct = _page(conn, row, versions, issuer, newest.name)
+            page, modes = _page(conn, row, versions, issuer, newest.name)
             pages.append(page)
-            reason = "its parties bill each other themselves: the contract's mode is direct" if is_direct else None
+            reason = next((NO_DOCUMENT[mode] for mode in modes if mode in NO_DOCUMENT), None)
         if reason is not None and newest.collector == issuer:
             left.append(Left(bytes(row.party), newest.name, reason))
     return pages, left
@@ -75,22 +80,23 @@ def _kept(row: Any) -> str | None:
 
 def _page(
     conn: Connection, row: Any, versions: Mapping[bytes, Contract], issuer: bytes, name: str
-) -> tuple[Page, bool]:
-    """The charges that the issuer collects, and whether there are some that nobody does."""
+) -> tuple[Page, set[Mode]]:
+    """The charges that the issuer collects, and the modes of the contracts of all of them."""
     said = Statement.decode(bytes(row.data))
     amounts = {bytes(line.ref): -line.amount for line in said.lines if line.kind is LineKind.CHARGE and line.amount}
     settled = store.settled_uses(conn, bytes(row.settlement), bytes(row.party))
     about = store.uses(conn, sorted(amounts))
-    charges, is_direct = [], False
+    charges: list[Charge] = []
+    modes: set[Mode] = set()
     for ref, nano in amounts.items():
         use, place = Use.decode(settled[ref]), about[ref]
         contract = versions[bytes(place.contract)]
-        is_direct |= contract.mode is Mode.DIRECT
-        if contract.mode is not Mode.DIRECT and contract.collector == issuer != row.party:
+        modes.add(contract.mode)
+        if contract.mode is Mode.PRINCIPAL and contract.collector == issuer != row.party:
             cites = _cited(conn, use, issuer, bytes(row.party))
             charges.append(_charge(use, place, contract, name, nano, cites))
     head = (bytes(row.h), bytes(row.settlement), bytes(row.party), name, row.from_ms, row.to_ms)
-    return Page(*head, tuple(charges)), is_direct
+    return Page(*head, tuple(charges)), modes
 
 
 def _cited(conn: Connection, use: Use, issuer: bytes, party: bytes) -> str | None:

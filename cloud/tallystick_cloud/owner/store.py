@@ -18,6 +18,7 @@ from tallystick_cloud.schema import (
     use,
     use_counter,
 )
+from tallystick_cloud.splits import store as splits
 
 CENT_NANO = 10**7
 OWED = ("payable", "fund", "payout-in-transit", "unclaimed")
@@ -74,6 +75,8 @@ def settled(conn: Connection, community: str, party: bytes, at_ms: int) -> int:
     found = 0
     for chain, (closing, to_ms) in newest.items():
         since = sum(cents * CENT_NANO for of, cents, sent_ms in sent if bytes(of) == chain and sent_ms >= to_ms)
+        passed_on = splits.moves(conn, community, chain=chain, party=party, from_ms=to_ms, to_ms=at_ms + 1)
+        since -= sum(move.nano for move in passed_on)
         found += max(0, closing - since)
     return found
 

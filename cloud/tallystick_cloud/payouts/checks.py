@@ -3,7 +3,7 @@
 It never changes anything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -128,12 +128,13 @@ def _check_account(proposed: BankParty, now: BankParty | None, number: int) -> N
 
 
 def missing(
-    payouts: Sequence[StoredPayout], terms: Mapping[bytes, ChainTerms], run: StoredRun, said: set[bytes]
+    chains: Iterable[bytes], terms: Mapping[bytes, ChainTerms], collector: bytes, proposer: bytes, said: set[bytes]
 ) -> tuple[str, ...]:
+    """What keeps a run over these contracts from being released, in words."""
     found = [] if said else ["a second person must approve it"]
-    for chain in sorted({one.owed.chain for one in payouts}):
+    for chain in sorted(set(chains)):
         wanted = terms[chain]
-        others = wanted.parties - {run.collector, run.proposer}
+        others = wanted.parties - {collector, proposer}
         if wanted.approval is PayoutApproval.OTHER_PARTY and not said & others:
             found.append(f"a party of {wanted.name!r} other than the collector must approve it")
     return tuple(found)

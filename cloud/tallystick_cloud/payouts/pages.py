@@ -31,6 +31,7 @@ from tallystick_cloud.payouts.model import Plan
 from tallystick_cloud.payouts.service import Draft, Proposal
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.settlement.payable import settled_lines
+from tallystick_cloud.splits.store import psp_chains
 
 ACTORS = frozenset({Role.COMMUNITY_MANAGER})
 DAYS_AHEAD = 2  # what banks ask for before the day of execution
@@ -77,6 +78,7 @@ class _Found:
     positions: list[bank.Position]
     entries: list[StoredEntry]
     payers: list[str]
+    has_provider: bool
     names: dict[bytes, str]
 
 
@@ -115,6 +117,7 @@ def _page(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> 
             entries=[view.entry_view(one, found.names, w) for one in found.entries[: view.ENTRIES_SHOWN]],
             payers=found.payers,
             may_act=may_act,
+            has_provider=found.has_provider,
         )
 
 
@@ -219,6 +222,7 @@ def _look(conn: Connection, community: str, day: date, now_ms: int) -> _Found:
         bank.positions(conn, community),
         bank.entries(conn, community),
         sorted(names[one] for one in payers if one in names),
+        bool(psp_chains(conn, community)),
         names,
     )
 

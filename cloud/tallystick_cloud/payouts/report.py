@@ -73,15 +73,15 @@ def as_text(run: Run, names: Names) -> str:
     return "\n".join(lines)
 
 
-def next_step(word: str, number: int, state: model.RunState, at_bank: str) -> str:
-    """What comes next for a run; `word`: its group of commands, `at_bank`: the step when the bank has the file."""
+def next_step(word: str, number: int, state: model.RunState, at_bank: str, who: str = "bank") -> str:
+    """What comes next for a run; `word`: its group of commands, `at_bank`: the step when `who` has the file."""
     match state:
         case model.RunState.PROPOSED:
             return f"tallystick {word} approve {number}, by somebody other than the proposer"
         case model.RunState.APPROVED:
             return f"tallystick {word} file {number} --out FILE"
         case model.RunState.WRITTEN:
-            return f"give the file to the bank, then tallystick {word} sent {number}"
+            return f"give the file to the {who}, then tallystick {word} sent {number}"
         case model.RunState.SENT:
             return at_bank
         case model.RunState.SETTLED | model.RunState.CANCELLED:

@@ -240,7 +240,10 @@ def _same(conn: Connection, community: str, run: StoredRun, asked: Proposal) -> 
 def _view(conn: Connection, community: str, run: StoredRun) -> Run:
     payouts = tuple(store.payouts_of(conn, run))
     said = store.approvers(conn, run.id)
-    missing = checks.missing(payouts, store.terms(conn, community), run, said) if run.state is RunState.PROPOSED else ()
+    missing: tuple[str, ...] = ()
+    if run.state is RunState.PROPOSED:
+        terms, chains = store.terms(conn, community), {one.owed.chain for one in payouts}
+        missing = checks.missing(chains, terms, run.collector, run.proposer, said)
     return Run(run, payouts, model.held_of(run.held), tuple(sorted(said)), missing)
 
 

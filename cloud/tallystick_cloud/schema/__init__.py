@@ -80,6 +80,7 @@ from .settlements import (
     statement,
     witness,
 )
+from .splits import split_account, split_approval, split_due, split_part, split_payment, split_run
 from .unclaimed import unclaimed, unclaimed_rule
 
 __all__ = [
@@ -161,6 +162,12 @@ __all__ = [
     "settlement_leaf",
     "settlement_slice",
     "site",
+    "split_account",
+    "split_approval",
+    "split_due",
+    "split_part",
+    "split_payment",
+    "split_run",
     "statement",
     "unclaimed",
     "unclaimed_rule",

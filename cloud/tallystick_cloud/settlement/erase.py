@@ -1,5 +1,5 @@
 """Erases what is about one payer: personal parts, curves, subjects, slices, statements, tags, contract openings,
-numbers in pools, mandates.
+numbers in pools, mandates, accounts at a payment provider.
 
 It never touches a hash, a settled use or a posting: every other proof stays as it was.
 """
@@ -20,6 +20,7 @@ from tallystick_cloud.db import savepoint
 from tallystick_cloud.debits.mandates import forget
 from tallystick_cloud.pools.erase import forget_member
 from tallystick_cloud.schema import batch, channel, part, settlement_leaf, settlement_slice, use
+from tallystick_cloud.splits import store as splits
 
 from . import store
 from .model import TreeKey
@@ -65,6 +66,7 @@ def erase_payer(conn: Connection, community: str, payer: bytes, now_ms: int) -> 
     store.delete_tags(conn, community, payer)
     pools = forget_member(conn, community, payer)
     mandates = forget(conn, community, payer, now_ms)
+    splits.forget(conn, community, payer)
     openings = contracts.erase_user(conn, community, payer)
     return Erased(
         parts=len(places),

@@ -24,6 +24,7 @@ from tallystick_cloud.errors import NotFound
 from tallystick_cloud.ledger import period as ledger_period
 from tallystick_cloud.ledger.store import lock_chains
 from tallystick_cloud.log import service as log
+from tallystick_cloud.splits import store as splits
 
 from . import facts, keep, reversals, sources, store
 from .errors import SettlementRefused
@@ -87,7 +88,7 @@ def _close_chain(
         covers=covers,
         prev=None if before is None else before.h,
         counters=_counters_before(conn, before),
-        accounts=_accounts(conn, chain, listed, before, period.to_ms),
+        accounts=_accounts(conn, community, chain, listed, before, period.to_ms),
         late_ms=_counters_kept_ms(conn, chain, contracts_listed, from_ms),
     )
     built = settle.build(books, office.entropy.bytes)
@@ -139,11 +140,11 @@ def _counters_before(conn: Connection, before: Stored | None) -> dict[H32, settl
 
 
 def _accounts(
-    conn: Connection, chain: H32, versions: Iterable[Version], before: Stored | None, to_ms: int
+    conn: Connection, community: str, chain: H32, versions: Iterable[Version], before: Stored | None, to_ms: int
 ) -> dict[PartyId, settle.Account]:
     """Every party and every user of the contract has a statement each time, so that statements chain without a gap."""
     past = {} if before is None else {bytes(row.party): row for row in store.statements_of(conn, before.h)}
-    lines = _money_lines(conn, chain, None if before is None else before.to_ms, to_ms)
+    lines = _money_lines(conn, community, chain, None if before is None else before.to_ms, to_ms)
     parties = {one for version in versions for one in (*(p.id for p in version.contract.parties), *version.payers)}
     parties |= {PartyId(party) for party in past} | set(lines)
     accounts = {}
@@ -154,7 +155,9 @@ def _accounts(
     return accounts
 
 
-def _money_lines(conn: Connection, chain: H32, from_ms: int | None, to_ms: int) -> dict[PartyId, list[Line]]:
+def _money_lines(
+    conn: Connection, community: str, chain: H32, from_ms: int | None, to_ms: int
+) -> dict[PartyId, list[Line]]:
     """Payouts that were sent since the last settlement, those that came back, and what users paid."""
     low = from_ms or 0
     found: dict[PartyId, list[Line]] = {}
@@ -168,6 +171,8 @@ def _money_lines(conn: Connection, chain: H32, from_ms: int | None, to_ms: int) 
         found.setdefault(PartyId(party), []).append(Line(LineKind.CORRECTION, H32(ref), nano))
     for payment, payer, nano in payments_between(conn, chain, low, to_ms):
         found.setdefault(PartyId(payer), []).append(Line(LineKind.PAYMENT, H32(payment), nano))
+    for move in splits.moves(conn, community, chain=chain, from_ms=low, to_ms=to_ms):
+        found.setdefault(PartyId(move.party), []).append(Line(move.kind, H32(move.ref), move.nano))
     return found
 
 

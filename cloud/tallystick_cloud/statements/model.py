@@ -25,6 +25,8 @@ class RowKind(StrEnum):
     PAYOUT = "payout"
     RETURN = "return"
     PAYMENT = "payment"
+    PASSED_ON = "passed-on"  # by a payment provider, to the party
+    CHARGED = "charged"  # by a payment provider, to the payer
     GIVEN_BACK = "given-back"  # after a dispute
     BILL = "bill"  # a share of a bill
     BILL_BACK = "bill-back"  # one that was taken back

@@ -17,6 +17,7 @@ from tallystick_cloud.costs.store import measures_of
 from tallystick_cloud.disputes.service import Given, given_to
 from tallystick_cloud.http.month import Month as Calendar
 from tallystick_cloud.http.month import Span
+from tallystick_cloud.splits.store import Move, moves
 from tallystick_cloud.statements import store
 from tallystick_cloud.statements.model import (
     KINDS,
@@ -36,6 +37,7 @@ from tallystick_cloud.uses.access import read_settled, read_unsettled
 from tallystick_cloud.uses.model import Reader, SettledUse, UnsettledUse
 
 CENT_NANO = 10**7
+PAID_KINDS = (RowKind.PAYOUT, RowKind.RETURN, RowKind.PAYMENT, RowKind.PASSED_ON, RowKind.CHARGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class _Books:
     unsettled: Mapping[bytes, Sequence[UnsettledUse]]
     payouts: Mapping[bytes, Sequence[Any]]
     payments: Mapping[bytes, Sequence[Any]]
+    splits: Mapping[bytes, Sequence[Move]]  # by a payment provider
     given: Mapping[bytes, Sequence[Given]]  # back, after disputes
     bills: Mapping[bytes, Sequence[Any]]  # shares that the party pays
     supplied: Mapping[bytes, Sequence[Any]]  # bills that are owed to it
@@ -60,6 +63,7 @@ class _Books:
             *self.unsettled,
             *self.payouts,
             *self.payments,
+            *self.splits,
             *self.given,
             *self.bills,
             *self.supplied,
@@ -91,7 +95,7 @@ def months(conn: Connection, reader: Reader, now_ms: int, zone: str) -> tuple[Mo
 
 def _month(text: str, found: Sequence[Account]) -> Month:
     rows = [row for one in found for row in one.rows]
-    paid = -sum(row.nano for row in rows if row.kind in (RowKind.PAYOUT, RowKind.RETURN, RowKind.PAYMENT))
+    paid = -sum(row.nano for row in rows if row.kind in PAID_KINDS)
     moved = sum(row.nano for row in rows) + paid
     is_final = all_final(found)
     return Month(text, sum(one.opening for one in found), moved, paid, sum(one.closing for one in found), is_final)
@@ -110,6 +114,7 @@ def _books(conn: Connection, reader: Reader, at_ms: int) -> _Books:
         unsettled=_by_chain(read_unsettled(conn, reader, at_ms)),
         payouts=_by_chain(store.payouts(conn, reader.community, party)),
         payments=_by_chain(store.payments(conn, reader.community, party)),
+        splits=_by_chain(moves(conn, reader.community, party=party)),
         given=_by_chain(given_to(conn, reader.community, party)),
         bills=_by_chain(bills),
         supplied=_by_chain(supplied),
@@ -184,6 +189,9 @@ def _money_row(books: _Books, one: store.Signed, line: Line, kind: RowKind) -> R
     given = next((row for row in books.given.get(one.chain, ()) if row.id == ref), None)
     if given is not None:
         return _bare(f"D-{ref.hex()[:REF_CHARS]}", given.decided_ms, kind, line.amount)
+    by_provider = [row for row in books.splits.get(one.chain, ()) if (row.ref, row.kind) == (ref, line.kind)]
+    if by_provider:
+        return _split_row(by_provider[0], line.amount)
     paid = next((row for row in books.payments.get(one.chain, ()) if bytes(row.id) == ref), None)
     at_ms = one.to_ms if paid is None else paid.booked_ms
     return _bare(f"M-{ref.hex()[:REF_CHARS]}", at_ms, kind, line.amount)
@@ -251,12 +259,20 @@ def _open_rows(books: _Books, chain: bytes, since_ms: int) -> Iterable[Row]:
             yield _bare(ref, row.sent_ms, RowKind.PAYOUT, -row.cents * CENT_NANO)
         if row.outcome == "returned" and row.outcome_ms >= since_ms:
             yield _bare(f"R{ref[1:]}", row.outcome_ms, RowKind.RETURN, row.cents * CENT_NANO)
+    for row in books.splits.get(chain, ()):
+        if row.at_ms >= since_ms:
+            yield _split_row(row, row.nano)
     for row in books.given.get(chain, ()):
         if row.decided_ms >= since_ms:
             yield _bare(f"D-{row.id.hex()[:REF_CHARS]}", row.decided_ms, RowKind.GIVEN_BACK, row.nano)
     for row in books.payments.get(chain, ()):
         if row.booked_ms >= since_ms:
             yield _bare(f"M-{bytes(row.id).hex()[:REF_CHARS]}", row.booked_ms, RowKind.PAYMENT, row.nano)
+
+
+def _split_row(move: Move, nano: int) -> Row:
+    kind = RowKind.PASSED_ON if move.is_share else RowKind.CHARGED
+    return _bare(f"V-{move.ref.hex()[:REF_CHARS]}", move.at_ms, kind, nano)
 
 
 def _bare(ref: str, at_ms: int, kind: RowKind, nano: int) -> Row:

@@ -114,6 +114,12 @@ def _what(one: Account, row: Row, w: Wording) -> str:
         RowKind.PAYOUT: _("Payout to your bank account"),
         RowKind.RETURN: _("Payout that came back"),
         RowKind.GIVEN_BACK: _("Given back after a dispute") if row.nano >= 0 else _("Taken back after a dispute"),
+        RowKind.PASSED_ON: _("Paid to you by the payment provider")
+        if row.nano < 0
+        else _("Taken back by the payment provider"),
+        RowKind.CHARGED: _("Charged by the payment provider")
+        if row.nano >= 0
+        else _("Charge that your bank took back"),
         RowKind.PAYMENT: _("Payment received") if row.nano >= 0 else _("Payment that your bank took back"),
     }.get(row.kind, row.asset_name or (one.contract if row.use_id else _("Erased lines, together")))
 
