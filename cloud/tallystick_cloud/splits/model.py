@@ -61,7 +61,7 @@ class Chain:
     parties: tuple[tuple[bytes, str], ...]
     funds: frozenset[bytes]
 
-    def account_of(self, party: bytes) -> Account:
+    def ledger_account(self, party: bytes) -> Account:
         return Account.FUND if party in self.funds else Account.PAYABLE
 
 
@@ -155,7 +155,7 @@ def _decide(chain: bytes, payer: bytes, due: Mapping[bytes, int], facts: Facts, 
     if held is not None:
         return Held(name, about.terms.name, about.unit, total, *held) if total >= CENT_NANO else None
     parts = tuple(
-        Part(party, about.account_of(party), label, facts.accounts[party], due[party], cents[party])
+        Part(party, about.ledger_account(party), label, facts.accounts[party], due[party], cents[party])
         for party, label in about.parties
         if cents.get(party)
     )
