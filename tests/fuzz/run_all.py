@@ -3,7 +3,8 @@ Prints progress, a table and one JSON line per target; exits 1 when anything but
 
     python tests/fuzz/run_all.py [--executions 500000] [--only cbor,part] [--state .fuzz] [--ci]
 
-What was done and learned is kept in the state folder, so that a run that was stopped goes on where it was.
+What was done and learned is kept in the state folder, so that a run that was stopped goes on where it was. When a file
+that a target's seeds get into has changed, its executions begin at 0 again; the inputs that were worth keeping stay.
 Each slice of a target runs in a process of its own, forked after the one slow import."""
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import shutil
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ with (
 ):  # it names each module
     from fuzz.targets import TARGETS
 
+from fuzz.reach import fingerprint  # noqa: E402
 from fuzz.target import Target  # noqa: E402
 
 SLICE = 50_000  # executions between two saves; an interruption costs at most so many
@@ -55,34 +57,40 @@ _EDGES = re.compile(rb"cov: (\d+)")
 
 @dataclass(slots=True)
 class State:
-    """What is known of one target: executions and seconds so far, edges seen, files of findings."""
+    """What is known of one target: executions and seconds on the code that is named, edges seen, files of findings.
 
+    `before`: executions on other code."""
+
+    code: str
+    before: int = 0
     executions: int = 0
     seconds: float = 0.0
     edges: int = 0
     findings: tuple[str, ...] = ()
 
     @classmethod
-    def load(cls, folder: Path) -> State:
+    def load(cls, folder: Path, code: str) -> State:
         path = folder / "done.json"
         if not path.exists():
-            return cls()
+            return cls(code)
         kept: dict[str, Any] = json.loads(path.read_text())
-        return cls(kept["executions"], kept["seconds"], kept["edges"], tuple(kept["findings"]))
+        before, executions = kept.get("before", 0), kept["executions"]
+        if kept.get("code") != code:
+            return cls(code, before + executions)
+        return cls(code, before, executions, kept["seconds"], kept["edges"], tuple(kept["findings"]))
 
     def save(self, folder: Path) -> None:
-        value = {"executions": self.executions, "seconds": self.seconds, "edges": self.edges, "findings": self.findings}
         new = folder / "done.json.new"
-        new.write_text(json.dumps(value))
+        new.write_text(json.dumps(asdict(self)))
         new.replace(folder / "done.json")
 
 
-def fuzz(target: Target, goal: int, folder: Path, seconds_max: float) -> State:
-    """Bring `target` to `goal` executions, or to as many as fit `seconds_max` from now."""
+def fuzz(target: Target, goal: int, folder: Path, seconds_max: float, code: str) -> State:
+    """Bring `target` to `goal` executions on `code`, or to as many as fit `seconds_max` from now."""
     (folder / "corpus").mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(target.seeds()):
         (folder / "corpus" / f"seed-{number}").write_bytes(seed)
-    state = State.load(folder)
+    state = State.load(folder, code)
     ends = time.monotonic() + seconds_max
     while state.executions < goal and time.monotonic() < ends and len(state.findings) < FINDINGS_MAX:
         began = time.monotonic()
@@ -98,6 +106,22 @@ def fuzz(target: Target, goal: int, folder: Path, seconds_max: float) -> State:
         if not found.files and not _number(_DONE, found.log):
             raise SystemExit(f"{target.name}: the fuzzer itself ended:\n{found.log[-2000:].decode(errors='replace')}")
     return state
+
+
+def code_of(target: Target) -> str:
+    """Its fingerprint, found in a process in which nothing has run yet: what is cached is not entered again."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, fingerprint(target).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        found = pipe.read().decode()
+    os.waitpid(child, 0)
+    if not found:
+        raise SystemExit(f"{target.name}: its own seeds are findings; run tests/fuzz/test_regressions.py")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +187,17 @@ def result(target: Target, state: State, goal: int, may_be_fewer: bool) -> dict[
         "findings": list(state.findings),
         "seconds": state.seconds,
         "edges": state.edges,
+        "code": state.code,
+        "before": state.before,
     }
 
 
 def report(lines: list[dict[str, object]], folder: Path) -> None:
-    print(f"{'target':24}{'executions':>12}{'seconds':>10}{'edges':>8}  {'goal':28}ok")
+    print(f"{'target':24}{'executions':>12}{'before':>12}{'seconds':>10}{'edges':>8}  {'goal':28}ok")
     for line in lines:
         mark = "yes" if line["ok"] else "NO"
-        print(f"{line['name']:24}{line['value']:>12,}{line['seconds']:>10}{line['edges']:>8}  {line['goal']:28}{mark}")
+        numbers = f"{line['value']:>12,}{line['before']:>12,}{line['seconds']:>10}{line['edges']:>8}"
+        print(f"{line['name']:24}{numbers}  {line['goal']:28}{mark}")
     for line in lines:
         print(json.dumps(line))
     for line in lines:
@@ -198,11 +225,12 @@ def main() -> int:
         parser.error(f"--executions must be 1 or more; --only takes: {', '.join(TARGETS)}")
     if options.fresh:
         shutil.rmtree(options.state, ignore_errors=True)
+    codes = {name: "" if options.ci else code_of(TARGETS[name]) for name in names}  # CI keeps no state
     lines = []
     for name in names:
         target = TARGETS[name]
         goal = min(target.ci, options.executions) if options.ci else options.executions
-        state = fuzz(target, goal, options.state / name, options.seconds)
+        state = fuzz(target, goal, options.state / name, options.seconds, codes[name])
         lines.append(result(target, state, goal, options.ci))
     report(lines, options.state)
     total = sum(int(str(line["value"])) for line in lines)

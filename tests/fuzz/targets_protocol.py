@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import cbor2
 from fuzz import seeds
 from fuzz.target import Target, as_text, choosing, chosen
 from support.protocol_readers import READERS
@@ -48,7 +49,8 @@ def _messages(name: str, kinds: tuple[str, ...]) -> Target:
 
 
 def _cbor(data: bytes) -> None:
-    if cbor.encode(cbor.decode(data)) != data:
+    value = cbor.decode(data)
+    if not cbor.encode(value) == cbor2.dumps(value, canonical=True) == data:
         raise AssertionError("what was read is not written as it came")
 
 

@@ -6,21 +6,20 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-import sys
 from collections.abc import Iterable
-from types import CodeType, FrameType
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import tallystick_protocol
+from fuzz import reach
+from fuzz.reach import PACKAGES, places
 from fuzz.targets import TARGETS
-from support.repository import ROOT
 from tallystick_protocol.schema import MapMessage, RowMessage
 
 NAMES = r"_?(?:decode|load|open|parse|read|unpack|unseal|verify)(?:_\w+)?|\w+_of"
 _DECODER = re.compile(rf"^ *def ({NAMES})\(\s*(?:self, |cls, )?\w+: (bytes|Path)\b", re.MULTILINE)
 _OF_TEXT = re.compile(r"^ *def ((?:decode|load|parse)(?:_\w+)?)\(\s*(?:self, |cls, )?\w+: str\b", re.MULTILINE)
-ROOTS = {name: ROOT / name / f"tallystick_{name}" for name in ("protocol", "edge", "cloud")}
 BY_HAND = {
     "cloud/backup/sealed_keys.py unseal": "AEAD opens it first; each try costs a key derivation of a tenth of a second",
     "cloud/backup/sealed_keys.py read_keys": "copies the server's own key files",
@@ -50,35 +49,12 @@ BY_HAND = {
 """What looks like a decoder and needs no target, with the reason."""
 
 
+@dataclass
 class Reached:
-    """What the seeds of all targets got into."""
+    """What the seeds of all targets get into."""
 
-    def __init__(self) -> None:
-        self.code: set[CodeType] = set()
-        self.messages: set[type] = set()
-
-    def run(self) -> None:
-        before = sys.getprofile()
-        for target in TARGETS.values():
-            for seed in target.seeds():
-                sys.setprofile(self._see)
-                try:
-                    target.run(seed)
-                finally:
-                    sys.setprofile(before)
-
-    def _see(self, frame: FrameType, event: str, _: object) -> None:
-        if event == "call":
-            self.code.add(frame.f_code)
-
-    @property
-    def functions(self) -> set[str]:
-        found = set()
-        for code in self.code:
-            for name, folder in ROOTS.items():
-                if code.co_filename.startswith(f"{folder}/"):
-                    found.add(f"{name}/{code.co_filename.removeprefix(f'{folder}/')} {code.co_name}")
-        return found
+    functions: set[str] = field(default_factory=set)
+    messages: set[type] = field(default_factory=set)
 
 
 @pytest.fixture(scope="module")
@@ -94,14 +70,14 @@ def reached() -> Reached:
     with pytest.MonkeyPatch.context() as patch:
         for base in (MapMessage, RowMessage):
             patch.setattr(base, "_build", classmethod(seen))
-        found.run()
+        found.functions = places(reach.reached(TARGETS.values()))
     return found
 
 
 def decoders() -> set[str]:
     """`package/file.py function` of whatever looks like one."""
     found = set()
-    for name, folder in ROOTS.items():
+    for name, folder in PACKAGES.items():
         for path in folder.rglob("*.py"):
             if "migrations" in path.parts:
                 continue
