@@ -30,6 +30,7 @@ from tallystick_protocol.money.settle import (
 )
 from tallystick_protocol.salted_tree import SaltedTree, salted
 
+_SHOWN_WITH_WHAT_NEEDS_THEM = (ContentType.BATCH, ContentType.SETTLEMENT, ContentType.REVERSAL)
 PERIODS = ((w.JANUARY, w.FEBRUARY), (w.FEBRUARY, w.MARCH))
 
 
@@ -199,7 +200,7 @@ def evidence(made: Scene, party: PartyId, view: View | None = None) -> bytes:
     draft = EvidenceDraft(party, scope)
     echoes: list[int] = []
     for envelope, leaf in made.world.log.envelopes:
-        if cose.parse(envelope).content_type not in (ContentType.BATCH, ContentType.SETTLEMENT):
+        if cose.parse(envelope).content_type not in _SHOWN_WITH_WHAT_NEEDS_THEM:
             draft.add(envelope, leaf)
     if scope is Scope.OWN:
         _open_users(made, draft, party)
@@ -223,11 +224,15 @@ def evidence(made: Scene, party: PartyId, view: View | None = None) -> bytes:
 
 def _open_users(made: Scene, draft: EvidenceDraft, party: PartyId) -> None:
     """The party's own assets of every version."""
-    envelopes = {cose.parse(e).hash: (e, leaf) for e, leaf in made.world.log.envelopes}
+    envelopes = _by_hash(made)
     for h, contract in made.world.versions:
         for index, one in enumerate(w.openings(contract.version)):
             if one.party == party:
                 draft.open_user(draft.add(*envelopes[h]), index, one.salt, party)
+
+
+def _by_hash(made: Scene) -> dict[H32, tuple[bytes, int]]:
+    return {cose.parse(e).hash: (e, leaf) for e, leaf in made.world.log.envelopes}
 
 
 def _washes(made: Scene, party: PartyId, scope: Scope, view: View) -> Iterable[tuple[int, Any]]:
@@ -272,6 +277,8 @@ def _open(draft: EvidenceDraft, made: Scene, period: int, party: PartyId, scope:
         if not base and (scope is Scope.CONTRACT or one.payer == party):
             piece = draft.open_leaf(number, 7, index, built.use_tree)
             _open_slices(draft, piece, one.slices if scope is Scope.OWN else None)
+            for h in one.use.reversals:
+                draft.add(*_by_hash(made)[h])
     if scope is Scope.CONTRACT:
         for index in range(len(built.covers)):
             draft.open_leaf(number, 5, index, built.cover_tree)

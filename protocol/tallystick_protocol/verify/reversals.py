@@ -29,8 +29,16 @@ def check_reversals(case: Case) -> Check:
                 ensure(same or is_hidden, name, "was reversed by a decision about other counts")
                 found += 1
             ensure(counted(case, use) >= 0, name, "was reversed by decisions about more than it counted")
+    _check_none_is_forgotten(case)
     text = f"{words.count(found, 'use')} reversed: a signed decision says so for each, none costs or counts anything"
     return Check("reversals", True, text, {"reversed": found})
+
+
+def _check_none_is_forgotten(case: Case) -> None:
+    """A decision is in the file because a settlement relies on it; else its use is billed as if nothing was decided."""
+    named = {h for leaves in case.leaves.values() for use in leaves.uses.values() for h in use.reversals}
+    for item in case.of(ContentType.REVERSAL):
+        ensure(item.h in named, item.name, "is signed and logged, and no settlement in the file heeds it")
 
 
 def reversed_in(case: Case, use: Use) -> Mapping[H32, H32]:
