@@ -18,6 +18,7 @@ from tallystick_cloud.city.live import Hub
 from tallystick_cloud.city.pages import city_routes
 from tallystick_cloud.city.watch import ContactWatch
 from tallystick_cloud.clock import real_utc_ms
+from tallystick_cloud.context import Aggregator
 from tallystick_cloud.contracts.pages import contract_pages
 from tallystick_cloud.costs.pages import bill_pages
 from tallystick_cloud.db import Database
@@ -73,6 +74,7 @@ class Setup:
     is_demo: bool = False
     hosts: frozenset[str] = frozenset()
     claims: ClaimDesk | None = None
+    aggregator: Aggregator | None = None  # whose keys sign what a page posts
     tasks: tuple[Task, ...] = ()
     on_ready: Callable[[Addresses], None] = field(default=lambda addresses: None)
 
@@ -94,7 +96,7 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(dispute_pages(setup.database, setup.pages, setup.clock))
     table.include(debit_pages(setup.database, setup.pages, setup.clock))
     table.include(pool_pages(setup.database, setup.pages, setup.clock))
-    table.include(bill_pages(setup.database, setup.pages, setup.clock))
+    table.include(bill_pages(setup.database, setup.pages, setup.clock, setup.aggregator))
     table.include(public_routes(setup.database, setup.pages, setup.clock))
     table.include(use_routes(setup.database, setup.pages, setup.clock))
     if setup.claims is not None:

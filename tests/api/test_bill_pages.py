@@ -30,7 +30,7 @@ def empty() -> House:
 @pytest.fixture
 async def people(home: House) -> AsyncIterator[People]:
     books = home.books
-    async with people_of(books.database, books.community, home.ids, T0) as found:
+    async with people_of(books.database, books.community, home.ids, T0, books.aggregator) as found:
         yield found
     books.database.close()
 
@@ -68,12 +68,14 @@ async def test_a_bill_is_shown_then_posted_once_then_taken_back(home: House, peo
     (row,) = home.books.rows(schema.cost_bill)
     assert row["document"] == house()
     link = f"/bills/{row['id'].hex()}"  # type: ignore[attr-defined]
+    assert [one["bill"] for one in home.books.rows(schema.cost_settlement)] == [row["id"]], "signed when it is posted"
     assert link in await anna.page("/bills")
     assert amounts(await maria.page(link)) == shown
     assert home.books.audit() == []
     assert (await maria.send(f"{link}/reverse", why="wrong amount"))[0] == 422, "not without the box ticked"
     assert (await maria.send(f"{link}/reverse", why="  ", sure="yes"))[0] == 422
     assert (await maria.send(f"{link}/reverse", why="wrong amount", sure="yes"))[0] == 303
+    assert [one["bill"] for one in home.books.rows(schema.cost_settlement)] == 2 * [row["id"]], "and when taken back"
     page = await anna.page(link)
     assert "It was taken back; nobody owes anything for it." in page
     assert "wrong amount" in page
@@ -125,7 +127,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 async def test_a_bad_file_is_refused_by_name_and_nothing_is_posted(empty: House, name: str) -> None:
     data, words = BAD[name]
-    async with people_of(empty.books.database, empty.books.community, empty.ids, T0) as people:
+    async with people_of(empty.books.database, empty.books.community, empty.ids, T0, empty.books.aggregator) as people:
         maria = manager(people)
         status, answer = await maria.hand_in("/bills/check", {"file": data})
         posted, _ = await maria.hand_in("/bills", {}, document=data.decode("latin-1"))

@@ -59,6 +59,7 @@ def setup_of(world: World | Community, *, is_demo: bool = True, now_ms: int = NO
         port=0,
         is_demo=is_demo,
         claims=ClaimDesk("-----BEGIN CERTIFICATE-----\n", books.aggregator.entropy, "https://localhost:8443"),
+        aggregator=books.aggregator,
         on_ready=tell,
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from tallystick_cloud.app import Setup, build_table, web_application
 from tallystick_cloud.city.live import Hub
 from tallystick_cloud.clock import real_utc_ms
+from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.identity import COOKIE, SessionRow, store_session
@@ -84,11 +85,13 @@ class People:
 
 
 @asynccontextmanager
-async def people_of(database: Database, community: str, ids: Mapping[str, bytes], now_ms: int) -> AsyncIterator[People]:
-    """The web port's application over a database, its clock standing at `now_ms`."""
+async def people_of(
+    database: Database, community: str, ids: Mapping[str, bytes], now_ms: int, aggregator: Aggregator | None = None
+) -> AsyncIterator[People]:
+    """The web port's application over a database, its clock at `now_ms`; `aggregator` has the keys that sign."""
     clock = StillClock(now_ms)
     pages = Pages(clock, is_demo=False)
-    setup = Setup(database, clock, Hub(database, pages, clock), pages)
+    setup = Setup(database, clock, Hub(database, pages, clock), pages, aggregator=aggregator)
     server = TestServer(web_application(setup, build_table(setup)))
     async with TestClient(server, cookie_jar=DummyCookieJar()) as client:
         yield People(client, database, community, ids)

@@ -153,7 +153,7 @@ def reverse(parsed: argparse.Namespace) -> int:
 
 
 def prove(parsed: argparse.Namespace) -> int:
-    """The file is 0600: it holds a person's measures. A bill that was posted on a page is signed now."""
+    """The file is 0600: it holds a person's measures. A bill of before bills were signed when posted is signed now."""
     options = opened(parsed)
     try:
         name, now_ms = community_of(options, parsed.community), options.clock.utc_ms()

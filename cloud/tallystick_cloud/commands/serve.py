@@ -106,6 +106,7 @@ async def _serve(parsed: argparse.Namespace, options: Options) -> None:
             is_demo=parsed.demo,
             tasks=_tasks(parsed, options, uplink),
             claims=ClaimDesk(options.aggregator.authority.pem.decode(), options.entropy),
+            aggregator=options.aggregator,
             on_ready=_ready,
         )
     )

@@ -13,6 +13,7 @@ from tallystick_protocol.money.cost import Charge, Cost
 from tallystick_protocol.money.errors import ContractError
 from tallystick_protocol.money.toml_cost import load_cost
 
+from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput, NotFound
 from tallystick_cloud.http.amounts import exact
@@ -25,10 +26,12 @@ from tallystick_cloud.http.route import MULTIPART, Call, RouteTable
 from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.payouts.model import CENT_NANO
 from tallystick_cloud.ports import Clock
+from tallystick_cloud.settlement.office import Office, office_of
 from tallystick_cloud.uses.model import Reader
 from tallystick_cloud.uses.reader import reader_of
 
 from . import service, store, view
+from .proof import sign
 from .service import Asked, Shared
 from .store import StoredBill
 
@@ -61,13 +64,13 @@ class BackForm(SureForm):
     why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 
 
-def bill_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable:
+def bill_pages(database: Database, pages: Pages, clock: Clock, aggregator: Aggregator | None) -> RouteTable:
     """Pages and forms."""
     table = RouteTable()
     _list(table, database, pages, clock)
     _one(table, database, pages, clock)
-    _new(table, database, pages, clock)
-    _back(table, database, clock)
+    _new(table, database, pages, clock, aggregator)
+    _back(table, database, clock, aggregator)
     return table
 
 
@@ -119,7 +122,7 @@ def _one(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> N
         )
 
 
-def _new(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> None:
+def _new(table: RouteTable, database: Database, pages: Pages, clock: Clock, aggregator: Aggregator | None) -> None:
     @table.route(
         "POST",
         BASE + "/check",
@@ -159,20 +162,22 @@ def _new(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> N
         place, party = await here(database, call), person(call)
         text = form.document.replace("\r\n", "\n")  # a browser sends lines so, whatever the file had
         asked = Asked(_cost(text), text, party)
-        shared = await database.write(_posted, place.id, asked, clock.utc_ms())
+        shared = await database.write(_posted, office_of(aggregator, place.id), asked, clock.utc_ms())
         return see_other(f"{BASE}/{shared.stored.id.hex()}")
 
 
-def _back(table: RouteTable, database: Database, clock: Clock) -> None:
+def _back(table: RouteTable, database: Database, clock: Clock, aggregator: Aggregator | None) -> None:
     @table.route("POST", ONE + "/reverse", roles=ACTORS, gives="text/html", takes=FORM, tag="costs")
     async def reverse_bill_on_page(call: Call, bill: BillHex, form: BackForm) -> web.StreamResponse:
         """Take a bill back by one correction; cannot be undone."""
         place, party, now_ms = await here(database, call), person(call), clock.utc_ms()
+        office = office_of(aggregator, place.id)
 
-        def act(conn: Connection) -> Shared:
+        def act(conn: Connection) -> None:
             for one in store.bills(conn, place.id):
                 if one.id.hex() == bill:
-                    return service.reverse(conn, place.id, one.bill, party, form.why, now_ms)
+                    service.reverse(conn, place.id, one.bill, party, form.why, now_ms)
+                    return sign(conn, office, one.bill, now_ms)
             raise NotFound("bill", "was not posted here; load the list again")
 
         await database.write(act)
@@ -208,9 +213,12 @@ def _checked(conn: Connection, community: str, cost: Cost, party: bytes, now_ms:
         raise _refusal(error) from None
 
 
-def _posted(conn: Connection, community: str, asked: Asked, now_ms: int) -> Shared:
+def _posted(conn: Connection, office: Office, asked: Asked, now_ms: int) -> Shared:
+    """Posted and signed in one transaction, as on the command line."""
     try:
-        return service.bill(conn, community, asked, now_ms)
+        shared = service.bill(conn, office.context.community, asked, now_ms)
+        sign(conn, office, shared.stored.bill, now_ms)
+        return shared
     except ProtocolError as error:
         raise _refusal(error) from None
 
