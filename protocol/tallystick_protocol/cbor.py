@@ -66,6 +66,8 @@ def encode(value: object, *, field: str = "value", text_bytes_max: int = TEXT_BY
 
 def encode_int(value: int) -> bytes:
     """`encode` of one integer, for the places that do nothing else a million times."""
+    if 0x10000 <= value < 0x100000000:  # nearly every total
+        return (0x1A00000000 | value).to_bytes(5, "big")
     _check_int(value, "value")
     return _head(_UINT, value) if value >= 0 else _head(_NEGATIVE, ~value)
 

@@ -1,6 +1,7 @@
 """The names of things: gateway, party, key, channel and use ids, each a hash or random bytes of one fixed length.
 It never looks anything up and never makes random bytes."""
 
+from collections.abc import Callable
 from hashlib import sha256 as _sha256
 from typing import NewType
 
@@ -44,9 +45,19 @@ def channel_hash(gid: bytes, channel: int) -> H32:
 
 def use_id(channel: bytes, number: int) -> H32:
     """SHA-256(CBOR [channel hash, number]); an interval use's number is its from-total, so it may be negative."""
+    return use_ids(channel)(number)
+
+
+def use_ids(channel: bytes) -> Callable[[int], H32]:
+    """`use_id` for many numbers of one channel."""
     if len(channel) != H32_BYTES:
         raise BadValue("channel hash", f"is {len(channel)} bytes long, must be {H32_BYTES}")
-    return sha256(_PAIR_WITH_H32 + channel + cbor.encode_int(number))
+    begin, number_of = _PAIR_WITH_H32 + channel, cbor.encode_int
+
+    def of(number: int) -> H32:
+        return H32(_sha256(begin + number_of(number)).digest())
+
+    return of
 
 
 def _number(value: int, field: str) -> int:

@@ -3,15 +3,17 @@
 It never asks who signed: a version that is not in force is not handed in.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tallystick_protocol.ids import PartyId
 from tallystick_protocol.money.calendar import edges
 from tallystick_protocol.money.contract import AssetTerms, Contract, ContractState, version_at
 from tallystick_protocol.money.user import UserOpening
 
+DAY_MS = 86_400_000
 MAX_GAP_MS_DEFAULT = 2 * 60 * 60 * 1000  # Terms.max_gap_ms: for spans that no contract covers
 
 
@@ -60,6 +62,8 @@ class Found:
     version: Version
     terms: AssetTerms
     payer: PartyId | None
+    is_live: bool
+    late_ms: int  # a use that ended so long ago is a person's decision
 
 
 class Book:
@@ -100,29 +104,31 @@ class ChannelContracts:
         contracts = [version.contract for chain in chains for version in chain]
         bounds = {one.effective_from_ms for one in contracts} | {one.effective_to_ms for one in contracts}
         self._contracts = tuple(contracts)
-        self._versions = tuple(version.h for chain in chains for version in chain)
         self._bounds = sorted(bound for bound in bounds if bound is not None)
         self._stretches: dict[int, Found | None] = {}
+        self._cutting = _cutting_of(self._contracts)
 
     def at(self, t_ms: int) -> Found | None:
         """The version for a use that starts then: live before shadow, then the younger contract."""
-        stretch = bisect_right(self._bounds, t_ms)
-        if stretch not in self._stretches:
+        return self.stretch(t_ms)[0]
+
+    def stretch(self, t_ms: int) -> tuple[Found | None, int | None]:
+        """The same, and from when on another one may be found; None: never."""
+        at = bisect_right(self._bounds, t_ms)
+        if at not in self._stretches:
             found = [one for chain in self.chains if (one := self._in_chain(chain, t_ms)) is not None]
-            self._stretches[stretch] = max(found, key=_precedence, default=None)
-        return self._stretches[stretch]
+            self._stretches[at] = max(found, key=_precedence, default=None)
+        return self._stretches[at], self._bounds[at] if at < len(self._bounds) else None
 
     def edges(self, from_ms: int, to_ms: int) -> list[int]:
         """Where intervals are cut between two moments; none where no contract ever priced the channel."""
         if not self._contracts:
             return []
-        key = self._versions, from_ms, to_ms
-        found = _EDGES.get(key)
-        if found is None:
-            if len(_EDGES) >= EDGES_MAX:
-                _EDGES.clear()
-            found = _EDGES[key] = edges(self._contracts, from_ms, to_ms)
-        return found
+        first, last = from_ms // DAY_MS, to_ms // DAY_MS
+        if last - first >= DAYS_MAX:
+            return edges(self._contracts, from_ms, to_ms)
+        marks = [mark for day in range(first, last + 1) for mark in _edges_of_day(self._cutting, day)]
+        return marks[bisect_left(marks, from_ms) : bisect_right(marks, to_ms)]
 
     def max_gap_ms(self, t_ms: int) -> int:
         found = self.at(t_ms)
@@ -134,11 +140,46 @@ class ChannelContracts:
             return None
         version = next(version for version in chain if version.contract is contract)
         terms = contract.asset_terms(self.asset, self.quantity)
-        return Found(version, terms, version.payer(terms)) if terms is not None and version.prices else None
+        if terms is None or not version.prices:
+            return None
+        late_ms = (contract.terms.late_days + 1) * DAY_MS
+        return Found(version, terms, version.payer(terms), version.live, late_ms)
 
 
-EDGES_MAX = 1024  # the channels of one gateway are read at the same moments and mostly priced by the same contracts
-_EDGES: dict[tuple[tuple[bytes, ...], int, int], list[int]] = {}
+DAYS_MAX = 32  # a gateway that was away longer has its edges computed at once
+EDGES_DAYS_MAX = 256  # contracts of one template cut alike, and nearly all that comes is of today
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cutting:
+    """Contracts that stand for all others which cut at the same moments."""
+
+    contracts: tuple[Contract, ...]
+
+
+_CUTTING: dict[tuple[object, ...], _Cutting] = {}
+CUTTING_MAX = 1024  # kinds of contracts in one process; most communities have a handful
+
+
+def _cutting_of(contracts: tuple[Contract, ...]) -> _Cutting:
+    """The same object for contracts with the same rules: what was computed for one holds for the other."""
+    if len(_CUTTING) >= CUTTING_MAX:
+        _CUTTING.clear()
+    return _CUTTING.setdefault(tuple(map(_cuts_of, contracts)), _Cutting(contracts))
+
+
+def _cuts_of(contract: Contract) -> object:
+    """All of a contract that `calendar.edges` looks at."""
+    bands = tuple((band.windows, band.is_rest) for band in contract.tariff.bands)
+    spans = contract.version, contract.effective_from_ms, contract.effective_to_ms
+    return *spans, contract.terms.interval_ms, contract.terms.rating_period, contract.zone, bands
+
+
+@lru_cache(maxsize=EDGES_DAYS_MAX)
+def _edges_of_day(cutting: _Cutting, day: int) -> tuple[int, ...]:
+    """Edges of a UTC day but those at its end, which are the next day's."""
+    begin = day * DAY_MS
+    return tuple(mark for mark in edges(cutting.contracts, begin, begin + DAY_MS) if mark < begin + DAY_MS)
 
 
 def _precedence(found: Found) -> tuple[bool, int, bytes]:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from tallystick_protocol.ids import H32
-from tallystick_protocol.money.intervals import Point
 
 from tallystick_cloud.contracts.model import ChannelContracts
 from tallystick_cloud.ingest.model import OpenUse, Origin, Timeless
@@ -66,7 +65,7 @@ def work_of(row: Any, contracts: ChannelContracts, open_rows: Iterable[Any], ori
         base=row.base,
         serial=row.serial,
         last_edge_ms=row.last_edge_ms,
-        tail=[Point(*found) for found in tail if len(found) == _TIMED],
+        tail=[tuple(found) for found in tail if len(found) == _TIMED],
         timeless=[
             Timeless(total, bytes.fromhex(boot), at) for total, boot, at in (f for f in tail if len(f) != _TIMED)
         ],
@@ -91,11 +90,12 @@ def values_of(work: ChannelWork) -> tuple[object, ...]:
         work.base,
         work.serial,
         work.last_edge_ms,
-        json.dumps(_tail(work)),
+        _tail(work),
     )
 
 
-def _tail(work: ChannelWork) -> list[list[object]]:
-    """[t_ms, total] for readings with a time, [total, boot, uptime_ms] for those that wait for theirs."""
-    timed: list[list[object]] = [[point.t_ms, point.total] for point in work.tail]
-    return timed + [[one.total, one.boot.hex(), one.uptime_ms] for one in work.timeless]
+def _tail(work: ChannelWork) -> str:
+    """JSON: [t_ms, total] for readings with a time, [total, boot, uptime_ms] for those that wait for theirs."""
+    timed = [f"[{t_ms}, {total}]" for t_ms, total in work.tail]
+    timeless = [f'[{one.total}, "{one.boot.hex()}", {one.uptime_ms}]' for one in work.timeless]
+    return f"[{', '.join(timed + timeless)}]"

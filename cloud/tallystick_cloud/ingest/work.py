@@ -3,12 +3,14 @@
 It never reads a database; whatever it cannot bill it sets aside with a reason, and the chain goes on.
 """
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from tallystick_protocol.codes import EventCode, EvidenceLevel, MeterState, Reason, TimeQuality
-from tallystick_protocol.ids import H32, use_id
-from tallystick_protocol.money.intervals import Cut, IntervalSlice, Point, cut
+from tallystick_protocol.ids import H32, use_id, use_ids
+from tallystick_protocol.money.intervals import Cut, IntervalSlice, cut
 from tallystick_protocol.money.plan import plan_of, problem
 from tallystick_protocol.money.rating import Usage, UsageForm
 from tallystick_protocol.part import Event, Segment, SegmentReading
@@ -46,7 +48,7 @@ class ChannelWork:
     base: int
     serial: str | None
     last_edge_ms: int | None
-    tail: list[Point]
+    tail: list[tuple[int, int]]  # t_ms, total; times rise
     timeless: list[Timeless]
     contracts: ChannelContracts
     origin: Origin
@@ -84,22 +86,49 @@ class ChannelWork:
         if self.serial and segment.serial and segment.serial != self.serial and not explained:
             detail = f"serial number {segment.serial}, expected {self.serial}; send the exchange event"
             return Trouble(Reason.SERIAL_UNEXPECTED, detail)
-        fresh = [reading for reading in segment.readings() if reading.pagination > self.last_pagination]
-        if self.last_total is not None and fresh[0].total < self.last_total:
-            detail = f"total {fresh[0].total} after {self.last_total}: a total never falls"
+        first = max(0, self.last_pagination + 1 - segment.pagination)
+        total = segment.first_total + sum(segment.dv[:first])
+        if self.last_total is not None and total < self.last_total:
+            detail = f"total {total} after {self.last_total}: a total never falls"
             return Trouble(Reason.FELL, detail)
-        self._accept(segment, fresh)
+        self._accept(segment, first)
         return None
 
-    def _accept(self, segment: Segment, fresh: list[SegmentReading]) -> None:
+    def _accept(self, segment: Segment, first: int) -> None:
+        """Readings from index `first` on."""
         self.changed = True
-        self.readings += len(fresh)
+        self.readings += len(segment.dt) + 1 - first
         self.last_pagination = segment.last_pagination
         self.generation, self.base = segment.generation, segment.base
         self.serial = segment.serial or self.serial
-        for reading in fresh:
+        if self._is_plain(segment):
+            self._points(segment, first)
+            return
+        for reading in segment.readings()[first:]:
             if reading.state is MeterState.OK:
                 self._point(reading, segment.at.boot)
+
+    def _is_plain(self, segment: Segment) -> bool:
+        """Whether all its readings are good and at known times that rise: then nobody need look at each."""
+        if segment.state != MeterState.OK or isinstance(segment.quality, tuple) or segment.quality == TimeQuality.U:
+            return False
+        begins_later = not self.tail or segment.t0_ms > self.tail[-1][0]
+        return begins_later and 0 not in segment.dt and not self._is_future(segment.t0_ms + sum(segment.dt))
+
+    def _points(self, segment: Segment, first: int) -> None:
+        """What `_point` does, for readings that nobody need look at."""
+        totals = list(accumulate(segment.dv, initial=segment.first_total))
+        self.last_total = totals[-1]
+        if self.is_event:
+            return
+        times = list(accumulate(segment.dt, initial=segment.t0_ms))
+        if self.first_total is None:
+            self.first_total = self.billed_total = totals[first]
+        if self.last_edge_ms is None:
+            self.last_edge_ms = times[first]
+        self.timeless = []
+        self.last_reading_ms = max(times[-1], self.last_reading_ms or 0)
+        self.tail += list(zip(times, totals, strict=True))[first:]
 
     def _point(self, reading: SegmentReading, boot: bytes) -> None:
         self.last_total = reading.total
@@ -125,8 +154,8 @@ class ChannelWork:
         self.last_reading_ms = max(t_ms, self.last_reading_ms or 0)
         if self.last_edge_ms is None:
             self.last_edge_ms = t_ms
-        if not self.tail or t_ms > self.tail[-1].t_ms:
-            self.tail.append(Point(t_ms, total))
+        if not self.tail or t_ms > self.tail[-1][0]:
+            self.tail.append((t_ms, total))
 
     def time_of(self, event: Event) -> int:
         """When it happened, at the latest when it came; UNKNOWN_MS when nobody knows yet."""
@@ -220,20 +249,9 @@ class ChannelWork:
         if payer is None:
             self._no_payer(start, total, begun.number)
             return
-        usage = Usage(
-            use_id=use_id(self.channel_hash, begun.number),
-            channel_hash=self.channel_hash,
-            number=begun.number,
-            start_ms=begun.start_ms,
-            end_ms=self.time_of(event),
-            from_total=start,
-            to_total=total,
-            asset=self.asset,
-            payer=payer,
-            programme=event.programme,
-            form=UsageForm.EVENT,
-            aborted=aborted,
-        )
+        place = self.channel_hash, begun.number, begun.start_ms, self.time_of(event), start, total
+        more = self.asset, payer, event.programme, UsageForm.EVENT, aborted, False
+        usage = Usage._make((use_id(self.channel_hash, begun.number), *place, *more))
         self._keep(usage, found, begun.subject, self._level(event, usage))
 
     def _level(self, event: Event, usage: Usage) -> int:
@@ -256,55 +274,44 @@ class ChannelWork:
             span = usage.from_total, usage.to_total
             self.exceptions.append(Trouble(Reason.NO_CONTRACT, why, *span, usage.number))
             return
-        late_days = (self.origin.now_ms - usage.end_ms) // DAY_MS
-        if late_days > version.contract.terms.late_days:
+        if self.origin.now_ms - usage.end_ms >= found.late_ms:
+            late_days = (self.origin.now_ms - usage.end_ms) // DAY_MS
             detail = f"came {late_days} days late, the contract allows {version.contract.terms.late_days}"
             self.exceptions.append(Trouble(Reason.TOO_LATE, detail, usage.from_total, usage.to_total, usage.number))
             return
-        kind = Kind.LIVE if version.live else Kind.SHADOW
+        kind = Kind.LIVE if found.is_live else Kind.SHADOW
         level = self.origin.level if level is None else level
-        self.uses.append(FreshUse(usage, h, chain, kind, self.gid, subject, level, self.origin.batch))
+        self.uses.append(FreshUse._make((usage, h, chain, kind, self.gid, subject, level, self.origin.batch)))
 
     def cut_intervals(self) -> None:
         """Cut what readings surround, and keep the readings that the next cut needs."""
         if self.is_event or self.last_edge_ms is None or self.billed_total is None or len(self.tail) < 2:
             return
         last = Cut(self.last_edge_ms, self.billed_total)
-        marks = self.contracts.edges(last.t_ms, self.tail[-1].t_ms)
+        marks = self.contracts.edges(last.t_ms, self.tail[-1][0])
         slices, after = cut(self.tail, last, marks, self.contracts.max_gap_ms(last.t_ms))
-        for one in slices:
-            self._slice(one)
+        self._slices(slices)
         if after is not None:
-            self.last_edge_ms, self.billed_total = after.t_ms, after.total
+            self.last_edge_ms, self.billed_total = after
         self._trim()
 
-    def _slice(self, one: IntervalSlice) -> None:
-        if one.to_total == one.from_total:
-            return
-        found = self.contracts.at(one.start_ms)
-        if found is None:
-            detail = f"no contract priced {self.asset} at that time"
-            self.exceptions.append(Trouble(Reason.NO_CONTRACT, detail, one.from_total, one.to_total))
-            return
-        payer = found.payer
-        if payer is None:
-            self._no_payer(one.from_total, one.to_total)
-            return
-        usage = Usage(
-            use_id=use_id(self.channel_hash, one.from_total),
-            channel_hash=self.channel_hash,
-            number=one.from_total,
-            start_ms=one.start_ms,
-            end_ms=one.end_ms,
-            from_total=one.from_total,
-            to_total=one.to_total,
-            asset=self.asset,
-            payer=payer,
-            programme=None,
-            form=UsageForm.INTERVAL,
-            gap=one.gap,
-        )
-        self._keep(usage, found, None)
+    def _slices(self, slices: Sequence[IntervalSlice]) -> None:
+        """Uses of slices in their order; none of them is empty."""
+        found: Found | None = None
+        until_ms: int | None = 0
+        name = use_ids(self.channel_hash)
+        for start_ms, end_ms, from_total, to_total, gap in slices:
+            if until_ms is not None and start_ms >= until_ms:
+                found, until_ms = self.contracts.stretch(start_ms)
+            if found is None:
+                detail = f"no contract priced {self.asset} at that time"
+                self.exceptions.append(Trouble(Reason.NO_CONTRACT, detail, from_total, to_total))
+            elif found.payer is None:
+                self._no_payer(from_total, to_total)
+            else:
+                place = self.channel_hash, from_total, start_ms, end_ms, from_total, to_total
+                more = self.asset, found.payer, None, UsageForm.INTERVAL, False, gap
+                self._keep(Usage._make((name(from_total), *place, *more)), found, None)
 
     def _no_payer(self, from_total: int, to_total: int, use: int | None = None) -> None:
         if to_total > from_total:
@@ -313,8 +320,11 @@ class ChannelWork:
 
     def _trim(self) -> None:
         """Keep the last reading at or before the edge and all after it, at most TAIL_MAX."""
-        edge = self.last_edge_ms or 0
-        first = max((index for index, point in enumerate(self.tail) if point.t_ms <= edge), default=0)
-        self.tail = self.tail[first:]
+        at = bisect_right(self.tail, self.last_edge_ms or 0, key=_time_of)
+        del self.tail[: max(0, at - 1)]
         if len(self.tail) > TAIL_MAX:
             self.tail = [self.tail[0], *self.tail[-TAIL_MAX + 1 :]]
+
+
+def _time_of(point: tuple[int, int]) -> int:
+    return point[0]
