@@ -42,6 +42,7 @@ from tallystick_cloud.ports import Clock
 from tallystick_cloud.public.pages import public_routes
 from tallystick_cloud.splits.pages import split_pages
 from tallystick_cloud.statements.pages import statement_routes
+from tallystick_cloud.unclaimed.pages import unclaimed_pages
 from tallystick_cloud.uses.pages import use_routes
 
 VERSION = "0.1.0"
@@ -96,6 +97,7 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(dispute_pages(setup.database, setup.pages, setup.clock))
     table.include(debit_pages(setup.database, setup.pages, setup.clock))
     table.include(pool_pages(setup.database, setup.pages, setup.clock))
+    table.include(unclaimed_pages(setup.database, setup.pages, setup.clock))
     table.include(bill_pages(setup.database, setup.pages, setup.clock, setup.aggregator))
     table.include(public_routes(setup.database, setup.pages, setup.clock))
     table.include(use_routes(setup.database, setup.pages, setup.clock))

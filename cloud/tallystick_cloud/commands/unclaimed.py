@@ -4,26 +4,21 @@ It never ends a debt, and it never moves anything before the community has a rul
 """
 
 import argparse
-import csv
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Any
 
 from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, may_decide, opened
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.errors import BadInput
-from tallystick_cloud.http.amounts import harmless
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.parties.store import ids_by_name, names_by_id
 from tallystick_cloud.payouts.model import money
 from tallystick_cloud.payouts.store import accounts
-from tallystick_cloud.unclaimed import service, store
-from tallystick_cloud.unclaimed.model import Due
+from tallystick_cloud.unclaimed import report, service, store
 
 DECIDERS = frozenset({Role.COMMUNITY_MANAGER})
-ID_CHARS = 8  # shown of an id; enough to tell a few apart
 
 
 def add(commands: Commands) -> None:
@@ -131,9 +126,9 @@ def due(parsed: argparse.Namespace) -> int:
     finally:
         options.database.close()
     if parsed.json:
-        print(json.dumps([_due_json(one, names) for one in found], indent=1, ensure_ascii=False))
+        print(json.dumps([report.due_json(one, names) for one in found], indent=1, ensure_ascii=False))
     else:
-        print("\n".join(_due_line(one, names) for one in found) or "nothing has waited long enough")
+        print("\n".join(report.due_text(one, names) for one in found) or "nothing has waited long enough")
     return 0
 
 
@@ -153,7 +148,7 @@ def move(parsed: argparse.Namespace) -> int:
         mine = [one for one in waiting if party in (None, one.owed.party)]
         names = options.database.read_now(names_by_id, name)
         if mine and not parsed.yes:
-            print("\n".join(_due_line(one, names) for one in mine), file=sys.stderr)
+            print("\n".join(report.due_text(one, names) for one in mine), file=sys.stderr)
         ask(parsed.yes or not mine, "move this to the unclaimed account?")
         rows = options.database.write_now(
             lambda conn: service.move(conn, name, by, parsed.why, now_ms, party, is_erased=parsed.erased)
@@ -203,54 +198,12 @@ def _decider(options: Options, community: str, by: str | None) -> bytes:
     return options.database.read_now(ids_by_name, community)[str(by)]
 
 
-def _due_json(one: Due, names: Mapping[bytes, str]) -> dict[str, object]:
-    about = {"party": names[one.owed.party], "holder": names[one.owed.holder], "reason": one.reason.value}
-    return {**about, "unit": one.owed.unit, "nano": str(one.nano)}
-
-
-def _due_line(one: Due, names: Mapping[bytes, str]) -> str:
-    what = f"{names[one.owed.party]}: {money(one.nano)} {one.owed.unit}"
-    return f"{what}, owed by {names[one.owed.holder]}; {one.reason.value}"
-
-
 def _print(options: Options, community: str, rows: Sequence[Any], parsed: argparse.Namespace) -> int:
     names = options.database.read_now(names_by_id, community)
     if parsed.json:
-        print(json.dumps([_as_json(row, names) for row in rows], indent=1, ensure_ascii=False))
+        print(json.dumps([report.as_json(row, names) for row in rows], indent=1, ensure_ascii=False))
     elif getattr(parsed, "csv", False):
-        _write_csv(rows, names)
+        sys.stdout.write(report.csv_text(rows, names))
     else:
-        print("\n".join(_line(row, names) for row in rows) or "nothing was moved")
+        print("\n".join(report.as_text(row, names) for row in rows) or "nothing was moved")
     return 0
-
-
-def _as_json(row: Any, names: Mapping[bytes, str]) -> dict[str, object]:
-    claimed = None if row.claimed_by is None else names[bytes(row.claimed_by)]
-    about = {"id": bytes(row.id).hex(), "party": names[bytes(row.party)], "holder": names[bytes(row.holder)]}
-    moved = {"reason": row.reason, "why": row.why, "moved_by": names[bytes(row.moved_by)], "moved_ms": row.moved_ms}
-    back = {"claimed_by": claimed, "claimed_ms": row.claimed_ms, "identity": row.identity}
-    return {**about, "unit": row.unit, "nano": str(row.nano), **moved, **back}
-
-
-def _line(row: Any, names: Mapping[bytes, str]) -> str:
-    text = f"{bytes(row.id).hex()[:ID_CHARS]}  {_day(row.moved_ms)}  {names[bytes(row.party)]}: "
-    text += f"{money(row.nano)} {row.unit}"
-    text += f", owed by {names[bytes(row.holder)]}; {row.reason}: {row.why}"
-    if row.claimed_ms is None:
-        return text
-    return f"{text}; claimed on {_day(row.claimed_ms)}, {names[bytes(row.claimed_by)]}: {row.identity}"
-
-
-def _write_csv(rows: Sequence[Any], names: Mapping[bytes, str]) -> None:
-    out = csv.writer(sys.stdout)
-    out.writerow(["id", "party", "holder", "amount", "unit", "reason", "why", "moved", "claimed", "identity"])
-    for row in rows:
-        claimed = "" if row.claimed_ms is None else _day(row.claimed_ms)
-        who = [bytes(row.id).hex(), names[bytes(row.party)], names[bytes(row.holder)]]
-        times = [_day(row.moved_ms), claimed, row.identity or ""]
-        said = [row.unit, row.reason, row.why, *times]
-        out.writerow([*map(harmless, who), money(row.nano), *map(harmless, said)])
-
-
-def _day(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).date().isoformat()

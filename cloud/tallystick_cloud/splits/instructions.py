@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
+from tallystick_cloud.http.amounts import harmless
 from tallystick_cloud.payouts import epc
 
 from .store import StoredPayment, StoredRun
@@ -52,22 +53,17 @@ def _csv(run: StoredRun, payments: Iterable[StoredPayment]) -> bytes:
                     run.number,
                     run.execution_day,
                     one.name,
-                    _cell(one.contract),
+                    harmless(one.contract),
                     one.reference,
-                    _cell(one.payer_account),
+                    harmless(one.payer_account),
                     epc.decimal(one.cents),
-                    _cell(part.name),
-                    _cell(part.provider_account),
+                    harmless(part.name),
+                    harmless(part.provider_account),
                     epc.decimal(part.cents),
                     run.unit,
                 )
             )
     return out.getvalue().encode()
-
-
-def _cell(text: str) -> str:
-    """Text that a spreadsheet takes for text, also when it begins like a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def _json(run: StoredRun, payments: Sequence[StoredPayment]) -> bytes:

@@ -12,7 +12,6 @@ from support import postgres
 from support.books import DAY, T0
 from support.payouts import CENT, EURO, IBANS, Payouts, open_payouts
 from tallystick_cloud import schema
-from tallystick_cloud.commands import unclaimed as command
 from tallystick_cloud.errors import BadInput, Conflict, Forbidden, NotFound
 from tallystick_cloud.ledger.audit import audit
 from tallystick_cloud.ledger.balances import as_of
@@ -22,7 +21,7 @@ from tallystick_cloud.owner import store as owner
 from tallystick_cloud.payouts import service as payouts
 from tallystick_cloud.payouts.errors import BankFileError, PayoutRefused
 from tallystick_cloud.payouts.model import Outcome
-from tallystick_cloud.unclaimed import service, store
+from tallystick_cloud.unclaimed import report, service, store
 from tallystick_cloud.unclaimed.model import Facts, Reason, old_enough, unpayable
 
 YEAR = 365
@@ -196,18 +195,21 @@ def test_pure_rules() -> None:
     assert unpayable([(0, None), (8, None)], ("returned", 2), 5, is_erased=False) is None
 
 
-def test_the_list_is_text_json_and_csv(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_is_text_json_and_csv(world: World) -> None:
     rows = world.move()
     number = bytes(rows[0].id)  # type: ignore[attr-defined]
     world.claim(number)
     listed = world.payouts.books.database.read_now(store.listed, "lindenhof")
     names = {party: name for name, party in world.payouts.ids.items()}
-    text = command._line(listed[0], names)
+    text = report.as_text(listed[0], names)
     assert text == (
         f"{number.hex()[:8]}  2027-11-11  Ben: 5.00 EUR, owed by Coop; no account: no answer; "
         "claimed on 2027-11-12, Maria: passport seen"
     )
-    said = json.loads(json.dumps(command._as_json(listed[0], names)))
+    said = json.loads(json.dumps(report.as_json(listed[0], names)))
     assert (said["nano"], said["party"], said["claimed_by"]) == ("5000000000", "Ben", "Maria")
-    command._write_csv(listed, names)
-    assert capsys.readouterr().out.splitlines()[1].startswith(f"{number.hex()},Ben,Coop,5.00,EUR,no account,no answer,")
+    assert (
+        report.csv_text(listed, names)
+        .splitlines()[1]
+        .startswith(f"{number.hex()},Ben,Coop,5.00,EUR,no account,no answer,")
+    )
