@@ -1,5 +1,5 @@
 # Thin over run.py, which explains itself: make help
-.PHONY: help demo cheat test check bench orders million crash sim powercut install lock
+.PHONY: help demo cheat test check explore bench orders million crash sim powercut install lock
 .DEFAULT_GOAL := help
 
 help demo cheat test check install lock:
@@ -10,6 +10,10 @@ bench:
 	@python3 run.py bench $(ARGS)
 bench-%:
 	@python3 run.py bench $* $(ARGS)
+
+# make explore ROUNDS=10
+explore:
+	@python3 run.py explore ROUNDS=$(or $(ROUNDS),1) $(ARGS)
 
 # make orders COUNT=2000
 orders:

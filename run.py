@@ -42,6 +42,7 @@ python3 run.py COMMAND [...]      (or: make COMMAND)
   cheat     be the host of that town and cheat: delete a wash, bend a scale; the verifier names what does not fit
             --headless --data DIR --report FILE   all of them, on the folder of a finished demo (default: makes one)
   test      every test that CI runs, in two passes; arguments go to one pytest (run.py test tests/unit -k split)
+  explore   ROUNDS=N times the tests that draw by chance, with examples and seeds that nobody drew before
   check     style, types, layers, message definitions
   bench     measurements, with their figures printed (run.py bench NAME; without a name: all)
   orders    COUNT=N arrival orders of the same uploads give one balance sheet
@@ -215,6 +216,16 @@ def test(arguments: list[str]) -> int:
     return 1 if any(failed for _, failed in results.values()) else 0
 
 
+def explore(arguments: list[str]) -> int:
+    """CI draws the same again for the same code; this draws anew, round after round, until something is found."""
+    install(with_tests=True)
+    rounds = int(value_of("ROUNDS", arguments, default="1"))
+    for name in ("TALLYSTICK_REQUIRE_SERVICES", "TALLYSTICK_SEED"):  # with either of them nothing is drawn
+        os.environ.pop(name, None)
+    words = ("-m", "(hypothesis or drawn) and not alone", "-q", *(a for a in arguments if not a.startswith("ROUNDS=")))
+    return 0 if all(run(str(PYTHON), "-m", "pytest", *words) for _ in range(rounds)) else 1
+
+
 def test_pass(name: str, words: tuple[str, ...]) -> tuple[float, list[str]]:
     """Seconds, and a line for each test that failed; never empty when pytest did not end well."""
     started = time.monotonic()
@@ -349,6 +360,7 @@ COMMANDS = {
     "demo": demo,
     "cheat": cheat,
     "test": test,
+    "explore": explore,
     "check": check,
     "bench": bench,
     "orders": orders,

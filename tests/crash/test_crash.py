@@ -1,17 +1,17 @@
-"""A short cut of `make crash`: ten kills with a fresh, printed seed, and an older store restored in the middle."""
+"""A short cut of `make crash`: ten kills with a printed seed, and an older store restored in the middle."""
 
 from __future__ import annotations
 
 import importlib.util
-import secrets
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from support import postgres
+from support.seeds import drawn
 from tallystick_sim.plan import Gateway
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.drawn]
 CYCLES = 10
 DATABASE_CYCLES = 3  # each costs as much as three of the others
 
@@ -31,8 +31,7 @@ def crash_module() -> ModuleType:
 @pytest.mark.timeout(600)
 async def test_nothing_is_lost_or_billed_twice_by_kills(tmp_path: Path) -> None:
     crash = crash_module()
-    seed = secrets.token_hex(4)
-    print(f"seed {seed}")
+    seed = drawn("crash kills")
     outcome = await crash.crash(CYCLES, seed, tmp_path)
     assert outcome.amiss == [], crash.describe(outcome)
     assert outcome.cycles == CYCLES
@@ -41,8 +40,7 @@ async def test_nothing_is_lost_or_billed_twice_by_kills(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 async def test_a_restored_older_store_bills_nothing_twice(tmp_path: Path) -> None:
     crash = crash_module()
-    seed = secrets.token_hex(4)
-    print(f"seed {seed}")
+    seed = drawn("crash an older store")
     outcome = await crash.crash(4, seed, tmp_path, restore=Gateway.ATTIC)
     assert outcome.amiss == [], crash.describe(outcome)
 
@@ -51,8 +49,7 @@ async def test_a_restored_older_store_bills_nothing_twice(tmp_path: Path) -> Non
 @pytest.mark.skipif(postgres.binaries() is None and not postgres.required(), reason="PostgreSQL is not installed")
 async def test_nothing_is_lost_when_the_database_is_killed(tmp_path: Path) -> None:
     crash = crash_module()
-    seed = secrets.token_hex(4)
-    print(f"seed {seed}")
+    seed = drawn("crash the database")
     outcome = await crash.crash(DATABASE_CYCLES, seed, tmp_path, victims=("postgres",))
     assert outcome.amiss == [], crash.describe(outcome)
     assert outcome.kills["postgres"] == DATABASE_CYCLES

@@ -1,12 +1,14 @@
-"""A short cut of `make powercut`: a fresh, printed seed, and a weakened journal that is caught."""
+"""A short cut of `make powercut`: a printed seed, and a weakened journal that is caught."""
 
 from __future__ import annotations
 
 import importlib.util
-import secrets
 import sys
 from pathlib import Path
 from types import ModuleType
+
+import pytest
+from support.seeds import drawn
 
 IMAGES = 400
 WEAK_IMAGES = 150
@@ -22,9 +24,9 @@ def powercut_module() -> ModuleType:
     return module
 
 
+@pytest.mark.drawn
 def test_no_power_cut_takes_what_was_acknowledged() -> None:
-    seed = secrets.token_hex(4)
-    print(f"seed {seed}")
+    seed = drawn("power cut")
     outcome = powercut_module().run(IMAGES, seed)
     assert outcome.images == IMAGES
     assert outcome.writes > 500

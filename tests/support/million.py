@@ -250,10 +250,21 @@ def _send(
         raise AssertionError(f"{sender.gateway.name}: {outcome.receipt}, expected {expected}")
 
 
-def play(folder: Path, url: str | None, seed: int, batches: int, kills: int, deadline: float | None = None) -> int:
-    """Work in processes of its own, `kills` of which are killed; returns how many were. Raises TimeoutError."""
-    rng = random.Random(time.time_ns())
-    killed, run = 0, time.time_ns()
+def play(
+    folder: Path,
+    url: str | None,
+    seed: int,
+    batches: int,
+    kills: int,
+    deadline: float | None = None,
+    run: int | None = None,
+) -> int:
+    """Work in processes of its own, `kills` of which are killed; returns how many were. Raises TimeoutError.
+
+    `run`: where chance begins, which is another one each time that a folder is gone on with.
+    """
+    killed, run = 0, time.time_ns() if run is None else run
+    rng = random.Random(run)
     each = max(2, SITES * batches // 25 // (kills + 1))  # lines that a process may say before it is killed
     while True:
         run += 1

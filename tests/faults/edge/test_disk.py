@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from support.crash_images import Platter, cuts
 from support.disk import IOERR_FSYNC, IOERR_WRITE, OK, Disk, Kind, Op, disk_under
 from support.gateway_life import Acked, Examiner, Life
+from support.seeds import drawn
 from tallystick_edge import core as core_module
 from tallystick_protocol.keys import P256Signer
 
@@ -81,9 +81,9 @@ def amiss(folder: Path, seed: str) -> list[str]:
     return found
 
 
+@pytest.mark.drawn
 def test_nothing_acknowledged_is_lost_by_failing_syncs_and_a_power_cut(folder: Path) -> None:
-    seed = secrets.token_hex(4)
-    print(f"seed {seed}")
+    seed = drawn("disk")
     assert amiss(folder, seed) == [], f"seed {seed}"
 
 

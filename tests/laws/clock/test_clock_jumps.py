@@ -3,7 +3,6 @@ no use is negative, doubled or missing. The truth is what the meters counted and
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -13,6 +12,7 @@ from random import Random
 import pytest
 from support.books import T0, Books, open_books
 from support.edge import WASH_RULE, CountedEntropy, wash_30, wash_60
+from support.seeds import drawn
 from support.uploads import SimGateway
 from tallystick_cloud import schema
 from tallystick_edge.core import Core
@@ -190,10 +190,10 @@ def _channel(house: House, use: dict[str, object]) -> int:
     return next(int(row["channel"]) for row in rows if row["channel_hash"] == use["channel_hash"])  # type: ignore[call-overload]
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("number", range(4))
 def test_no_use_is_negative_doubled_or_missing_whatever_the_clock_does(number: int, tmp_path: Path) -> None:
-    seed = secrets.token_hex(4)
-    print(f"seed {seed}")
+    seed = drawn(f"clock {number}")
     books = open_books()
     house = House(tmp_path, books, Random(seed))
     try:

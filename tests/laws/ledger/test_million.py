@@ -1,17 +1,18 @@
-"""Laws 1, 2, 3, 4, 7, 8 and 15 in CI, on both databases: a short cut of `make million`, with a fresh seed."""
+"""Laws 1, 2, 3, 4, 7, 8 and 15 in CI, on both databases: a short cut of `make million`, with a printed seed."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 from support import million, postgres
 from support.books import T0
 from support.million_truth import judge
+from support.seeds import drawn_number
 from tallystick_cloud.clock import VARIABLE, real_utc_ms
 
 
+@pytest.mark.drawn
 @pytest.mark.timeout(300)  # two or three processes of their own, one after the other
 @pytest.mark.parametrize(("kind", "count", "kills"), [("sqlite", 1_200, 2), ("postgresql", 600, 1)])
 def test_duplicates_other_orders_and_kills_leave_no_nano_off(
@@ -26,10 +27,9 @@ def test_duplicates_other_orders_and_kills_leave_no_nano_off(
 
 
 def play(folder: Path, url: str | None, count: int, kills: int) -> None:
-    seed, batches = time.time_ns() % 1_000_000, million.batches_for(count)
-    print(f"seed {seed}")
+    seed, batches = drawn_number("million"), million.batches_for(count)
     million.found(folder, url, seed)
-    killed = million.play(folder, url, seed, batches, kills)
+    killed = million.play(folder, url, seed, batches, kills, run=seed)
     assert million.batches_to(folder, url, seed, 1) == batches  # never judged by less than it holds
     with pytest.raises(ValueError, match=f"was made with --seed {seed}"):
         million.batches_to(folder, url, seed + 1, count)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import shutil
 import sqlite3
 import tempfile
@@ -15,6 +14,7 @@ from random import Random
 import pytest
 from support.disk import Disk
 from support.gateway_life import JOURNAL, Life
+from support.seeds import drawn
 from tallystick_edge import fsck as fsck_module
 from tallystick_edge.cli import main
 from tallystick_edge.fsck import fsck
@@ -76,9 +76,9 @@ def flipped(data: bytes, at: int, chance: Random) -> bytes:
     return bytes(spoilt)
 
 
+@pytest.mark.drawn
 def test_every_flipped_bit_is_found_or_changes_nothing(life: Life, folder: Path) -> None:
-    seed = secrets.token_hex(4)
-    print(f"seed {seed}")
+    seed = drawn("fsck")
     chance, path = Random(seed), life.folder / JOURNAL
     data, truth = path.read_bytes(), said(path)
     with closing(sqlite3.connect(path)) as db:
