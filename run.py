@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -43,7 +44,7 @@ python3 run.py COMMAND [...]      (or: make COMMAND)
             --headless --data DIR --report FILE   all of them, on the folder of a finished demo (default: makes one)
   test      every test that CI runs, in two passes; arguments go to one pytest (run.py test tests/unit -k split)
   explore   ROUNDS=N times the tests that draw by chance, with examples and seeds that nobody drew before
-  check     style, types, layers, message definitions
+  check     style, types, layers, message definitions, and that every test can be read
   bench     measurements, with their figures printed (run.py bench NAME; without a name: all)
   orders    COUNT=N arrival orders of the same uploads give one balance sheet
   million   COUNT=N uses with duplicates, other orders and kill -9 must be priced and booked with 0 nano off
@@ -165,7 +166,9 @@ def install(*, with_tests: bool) -> None:
 
 def environment() -> dict[str, str]:
     """The programs in .venv first; nothing of another environment."""
-    ours = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
+    foreign = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
+    foreign |= {"PYTHONDONTWRITEBYTECODE"}  # hundreds of processes of the tests would each compile everything anew
+    ours = {k: v for k, v in os.environ.items() if k not in foreign}
     return ours | {"PATH": f"{VENV / 'bin'}{os.pathsep}{ours.get('PATH', os.defpath)}", "VIRTUAL_ENV": str(VENV)}
 
 
@@ -206,7 +209,7 @@ def test(arguments: list[str]) -> int:
     workers = min(max(os.cpu_count() or 1, WORKERS_MIN), WORKERS_MAX)
     passes = {
         "side by side": ("-m", "not alone", "-n", str(workers), "--dist", "worksteal"),
-        "alone": ("-m", "alone"),
+        "alone": ("-m", "alone", *files_marked("alone")),
     }
     results = {name: test_pass(name, words) for name, words in passes.items()}
     for name, (seconds, failed) in results.items():
@@ -214,6 +217,12 @@ def test(arguments: list[str]) -> int:
         for line in failed:
             print(line, flush=True)
     return 1 if any(failed for _, failed in results.values()) else 0
+
+
+def files_marked(marker: str) -> list[str]:
+    """The test files that speak of a marker: whoever runs only these need not read the others."""
+    found = sorted((ROOT / "tests").rglob("test_*.py"))
+    return [str(path.relative_to(ROOT)) for path in found if f"mark.{marker}" in path.read_text()]
 
 
 def explore(arguments: list[str]) -> int:
@@ -252,13 +261,26 @@ def failures_in(report: Path) -> list[str]:
 def check(arguments: list[str]) -> int:
     install(with_tests=True)
     steps = [
+        ("mypy", "--strict", *PACKAGES, "run.py"),  # as long as the others together
         ("ruff", "check", "."),
-        ("mypy", "--strict", *PACKAGES, "run.py"),
+        (str(PYTHON), "-m", "pytest", "-q", "--collect-only", "--no-summary", "--no-header"),
         ("lint-imports",),
         (str(PYTHON), "cloud/hatch_build.py", "--check"),
     ]
-    passed = [run(*step) for step in steps]  # all of them, so that one run tells everything
+    with ThreadPoolExecutor(2) as pool:
+        passed = list(pool.map(run_quietly, steps))  # all of them, so that one run tells everything
     return 0 if all(passed) else 1
+
+
+def run_quietly(step: tuple[str, ...]) -> bool:
+    """As `run`, beside others: what it said is told at its end, in one piece; of a step that passed, the last line."""
+    done = subprocess.run(
+        step, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    lines = done.stdout.rstrip().splitlines()
+    told = lines[-1:] if done.returncode == 0 else lines
+    print("\n".join((f"run.py: {' '.join(step)}", *told)), file=sys.stderr, flush=True)
+    return done.returncode == 0
 
 
 def bench(arguments: list[str]) -> int:

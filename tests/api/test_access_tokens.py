@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -25,15 +26,23 @@ roles = ["community_manager", "installer"]
 """
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    town = tmp_path / "town.toml"
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    beside = tmp_path_factory.mktemp("prepared")
+    town = beside / "town.toml"
     town.write_text(TOWN)
-    folder = tmp_path / "data"
-    claims = ["--claims", str(tmp_path / "claims"), "--server", "https://localhost:8443"]
+    folder = beside / "data"
+    claims = ["--claims", str(beside / "claims"), "--server", "https://localhost:8443"]
     assert main(["init", "--data", str(folder)]) == 0
     assert main(["community", "import", str(town), *claims, "--data", str(folder)]) == 0
-    return folder
+    return beside
+
+
+@pytest.fixture
+def data(prepared: Path, tmp_path: Path) -> Path:
+    """The folder, in a copy that is the test's own."""
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "data"
 
 
 def token(data: Path, capsys: pytest.CaptureFixture[str], *more: str) -> str:

@@ -1,6 +1,7 @@
 """The command line of documents against a real folder: a setup, a closed month, files; again changes nothing."""
 
 import json
+import shutil
 import stat
 import tomllib
 from datetime import UTC, datetime
@@ -20,15 +21,16 @@ from tallystick_cloud.ingest.service import ingest
 OCTOBER = 1_790_812_800_000 + 9 * DAY  # 2026-10-10T00:00:00Z
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An aggregator's folder with two washes in October, which is closed; and a setup file beside it."""
+    beside = tmp_path_factory.mktemp("prepared")
     files = {"town.toml": TOWN, "washes.toml": WASHES, "energy.toml": ENERGY, "setup.toml": SETUP}
     for name, text in files.items():
-        (tmp_path / name).write_text(text)
-    folder, claims = tmp_path / "data", tmp_path / "claims"
+        (beside / name).write_text(text)
+    folder, claims = beside / "data", beside / "claims"
     assert main(["init", "--data", str(folder)]) == 0
-    town = ["community", "import", str(tmp_path / "town.toml"), "--claims", str(claims)]
+    town = ["community", "import", str(beside / "town.toml"), "--claims", str(claims)]
     assert main([*town, "--server", "https://localhost:1", "--data", str(folder)]) == 0
     home = Home(folder)
     database = home.database()
@@ -42,7 +44,14 @@ def data(tmp_path: Path) -> Path:
         database.write_now(ingest, aggregator, gateway.gid, gateway.seal(parts), at + HOUR)
     database.close()
     assert main(["settlement", "close", "2026-10", "--data", str(folder)]) == 0
-    return folder
+    return beside
+
+
+@pytest.fixture
+def data(prepared: Path, tmp_path: Path) -> Path:
+    """The folder, in a copy that is the test's own."""
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "data"
 
 
 def test_from_a_closed_month_to_files(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

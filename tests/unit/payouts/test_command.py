@@ -1,6 +1,7 @@
 """The command line of payouts against a real folder: from a proposal to a file on disk."""
 
 import json
+import shutil
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,16 +17,17 @@ from tallystick_cloud.ledger.model import Account, Line
 from tallystick_cloud.parties.store import ids_by_name
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An aggregator's folder in which Bank is owed EUR 40.005."""
-    (tmp_path / "town.toml").write_text(TOWN)
-    (tmp_path / "washes.toml").write_text(WASHING)
-    (tmp_path / "drying.toml").write_text(DRYING)
-    folder = tmp_path / "data"
+    beside = tmp_path_factory.mktemp("prepared")
+    (beside / "town.toml").write_text(TOWN)
+    (beside / "washes.toml").write_text(WASHING)
+    (beside / "drying.toml").write_text(DRYING)
+    folder = beside / "data"
     assert main(["init", "--data", str(folder)]) == 0
-    claims = str(tmp_path / "claims")
-    town = ["community", "import", str(tmp_path / "town.toml"), "--claims", claims, "--server", "https://localhost:1"]
+    claims = str(beside / "claims")
+    town = ["community", "import", str(beside / "town.toml"), "--claims", claims, "--server", "https://localhost:1"]
     assert main([*town, "--data", str(folder)]) == 0
     database = Home(folder).database()
     ids, chain = database.read_now(ids_by_name, "lindenhof"), database.read_now(chains_of)["Washes"]
@@ -36,7 +38,14 @@ def data(tmp_path: Path) -> Path:
     }
     database.write_now(journals.post, "lindenhof", [journals.Entry("k", "test", bytes(32), lines)], 1)
     database.close()
-    return folder
+    return beside
+
+
+@pytest.fixture
+def data(prepared: Path, tmp_path: Path) -> Path:
+    """The folder, in a copy that is the test's own."""
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "data"
 
 
 def soon() -> str:

@@ -87,6 +87,22 @@ def test_both_passes_run_and_one_failure_is_enough(
     assert said.out == "FAILED pass 'side by side': pytest did not end well\n"
 
 
+def test_the_pass_of_towns_reads_their_files_alone(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert module.files_marked("alone") == []
+    monkeypatch.setattr(module, "ROOT", ROOT)
+    found = module.files_marked("alone")
+    assert {"tests/crash/test_crash.py", "tests/e2e/test_demo.py"} <= set(found)
+    assert len(found) < 10
+
+
+def test_what_a_check_said_is_told_in_one_piece(module: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    talk = "print('one'); print('two'); raise SystemExit({})"
+    assert module.run_quietly((sys.executable, "-c", talk.format(0)))
+    assert capsys.readouterr().err.splitlines()[1:] == ["two"]
+    assert not module.run_quietly((sys.executable, "-c", talk.format(1)))
+    assert capsys.readouterr().err.splitlines()[1:] == ["one", "two"]
+
+
 def test_missing_venv_names_the_one_command(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,7 @@
 """The command line against a real folder: close a month, export a policy, write evidence, verify it elsewhere."""
 
 import json
+import shutil
 import stat
 import tomllib
 from datetime import UTC, datetime
@@ -30,15 +31,16 @@ SIGNERS: list[P256Signer] = []  # of the gateway in `data`, the newest last
 WITNESS = "elena.example/witness"
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An aggregator's folder with three washes in October, of which the second is lost."""
-    (tmp_path / "town.toml").write_text(TOWN)
-    (tmp_path / "washes.toml").write_text(WASHES)
-    (tmp_path / "energy.toml").write_text(ENERGY)
-    folder, claims = tmp_path / "data", tmp_path / "claims"
+    beside = tmp_path_factory.mktemp("prepared")
+    (beside / "town.toml").write_text(TOWN)
+    (beside / "washes.toml").write_text(WASHES)
+    (beside / "energy.toml").write_text(ENERGY)
+    folder, claims = beside / "data", beside / "claims"
     assert main(["init", "--data", str(folder)]) == 0
-    town = ["community", "import", str(tmp_path / "town.toml"), "--claims", str(claims)]
+    town = ["community", "import", str(beside / "town.toml"), "--claims", str(claims)]
     assert main([*town, "--server", "https://localhost:1", "--data", str(folder)]) == 0
     home = Home(folder)
     database = home.database()
@@ -52,7 +54,14 @@ def data(tmp_path: Path) -> Path:
     for parts in (first, [money(2, events=[ended])]):
         database.write_now(ingest, aggregator, gateway.gid, gateway.seal(parts), OCTOBER + DAY)
     database.close()
-    return folder
+    return beside
+
+
+@pytest.fixture
+def data(prepared: Path, tmp_path: Path) -> Path:
+    """The folder, in a copy that is the test's own."""
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "data"
 
 
 def tally(capsys: pytest.CaptureFixture[str], data: Path, *words: str) -> Any:
