@@ -14,6 +14,7 @@ from support.money import (
     CHAIN,
     ELENA,
     FUND,
+    HADDAD,
     HOUR,
     KOFLER,
     T0,
@@ -45,6 +46,16 @@ def contracts() -> dict[str, Contract]:
         "flat price, portion and rest": contract(energy(flat()), Step(((FUND, 1),), ratio(1, 8)), rest()),
         "flat price, four weighted parties": contract(energy(flat()), five),
         "flat price, loan with cap": contract(energy(flat()), loan("40"), rest()),
+        "time of use, loan with cap, five parties": contract(
+            energy(Band("day", (price("0.31"),), windows=(Window(31, 480, 1200),)), flat("0.19", "night")),
+            loan("1000000"),
+            rest((ELENA, 45), (KOFLER, 30), (FUND, 20), (HADDAD, 5)),
+        ),
+        "the same, dithered: a third never comes out even": contract(
+            energy(Band("day", (price("0.31"),), windows=(Window(31, 480, 1200),)), flat("0.19", "night")),
+            loan("1000000", ratio(1, 3)),
+            rest((ELENA, 45), (KOFLER, 30), (FUND, 20), (HADDAD, 5)),
+        ),
         "tiers, bands, cap, loan, four parties": contract(
             energy(day, night, minimum=Exact.of(4), cap=Exact.of(500)), loan("40"), five
         ),

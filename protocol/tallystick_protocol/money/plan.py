@@ -1,8 +1,9 @@
 """A contract version compiled for rating: integer tables for prices, bands and split, and the counters of a use.
 It holds no money and no order; the same contract always compiles to the same plan."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tallystick_protocol import cbor, ids
 from tallystick_protocol.ids import H32, PartyId
@@ -10,6 +11,7 @@ from tallystick_protocol.money.calendar import MINUTE_MS, Period, cheapest_band,
 from tallystick_protocol.money.contract import Contract, GapRule
 from tallystick_protocol.money.errors import UsageError
 from tallystick_protocol.money.price import Curve, curve_of
+from tallystick_protocol.money.rated import Shape
 from tallystick_protocol.money.split import Scope
 from tallystick_protocol.money.tariff import MINUTES_PER_DAY, Form, Tariff
 from tallystick_protocol.money.usage import Usage, UsageForm
@@ -19,6 +21,7 @@ from tallystick_protocol.money.zone import Offsets, offsets_of
 PLANS_MAX = 256  # versions that one process rates at a time
 SHAPES_MAX = 65_536  # remembered shapes of a plan: payers x bands x the periods that are still open
 _WEEK_MINUTES = 7 * MINUTES_PER_DAY
+_ALWAYS = Period(-(1 << 64), 1 << 64)
 _THURSDAY = 3 * MINUTES_PER_DAY  # 1970-01-01T00:00 in minutes of a week that begins on Monday
 
 
@@ -34,16 +37,17 @@ class Counter:
     cap: int | None
 
 
-class Shape(NamedTuple):
-    """What many rated uses have in common: whose the amounts are, which counters the values are of, what priced them.
+class Stretch(NamedTuple):
+    """While uses start in [start_low, start_high) and end in (end_low, end_high], one band by time prices those of a
+    payer, and they count in the same counters."""
 
-    `parties`: every party that the split names, in contract order. `keys`: quantity of the band, money of the period,
-    then the split's counters in step order. `band`: the band or programme, None for a minimum.
-    """
+    start_low: int
+    start_high: int
+    end_low: int
+    end_high: int
 
-    parties: tuple[PartyId, ...]
-    keys: tuple[H32, ...]
-    band: str | None
+    def holds(self, start_ms: int, end_ms: int) -> bool:
+        return self.start_low <= start_ms < self.start_high and self.end_low < end_ms <= self.end_high
 
 
 class Plan:
@@ -69,13 +73,14 @@ class Plan:
         self.split_scopes = tuple(counter.scope for counter in self.waterfall.counters)
         self.use_form = UsageForm(tariff.form.value)
         self._moves = tuple(not curve.is_plain or self.counts_money or bool(self.split_scopes) for curve in self.curves)
-        bare = tariff.form is Form.INTERVAL and len(self.curves) == 1 and not self._moves[0]
-        self.flat = self.curves[0].slopes[0] if bare else -1  # nano per count where nothing else matters
         self._is_simple = self.week is None and not self.programmes
+        self._turns = _turns(self.week)
         self._period = Period(0, 0)
+        self._stretch = Stretch(0, 0, 0, 0)
         parties = self.waterfall.beneficiaries
         self.bare = (*(Shape(parties, (), name) for name in self.names), Shape(parties, (), None))  # no counters
         self._shapes: dict[tuple[PartyId, int, int], Shape] = {}
+        self.lines: dict[tuple[int, tuple[H32, ...]], Any] = {}  # kept here for straight.py, which writes them
 
     def is_usual(self, usage: Usage) -> bool:
         """Whether a use needs no second look: of the contract's form, priced, not aborted, not over a hole."""
@@ -85,16 +90,32 @@ class Plan:
             return False
         return usage.from_total <= usage.to_total and usage.start_ms <= usage.end_ms
 
-    def moves(self, band: int) -> bool:
-        """Whether uses of a band (-1: a minimum) move any counter."""
-        return band < 0 or self._moves[band]
-
     def period(self, end_ms: int) -> Period:
         """The rating period of a use that ends then."""
         period = self._period  # read once: another thread may put another one there
         if not period.from_ms < end_ms <= period.to_ms:
             period = self._period = use_period(self.contract, end_ms, self.offsets)
         return period
+
+    def stretch(self, start_ms: int, end_ms: int) -> Stretch:
+        """The stretch around a use, remembered until one is asked for outside of it."""
+        found = self._stretch  # read once: another thread may put another one there
+        if not found.holds(start_ms, end_ms):
+            low, high = self._band_span(start_ms)
+            period = self.period(end_ms) if any(self._moves) else _ALWAYS
+            found = self._stretch = Stretch(low, high, period.from_ms, period.to_ms)
+        return found
+
+    def _band_span(self, t_ms: int) -> tuple[int, int]:
+        """[from, to) in UTC ms around a moment, in which the band by time stays and the clock is not changed."""
+        if self.week is None:
+            return _ALWAYS.from_ms, _ALWAYS.to_ms
+        offset, low, high = self.offsets.span(t_ms)
+        minute = ((t_ms + offset) // MINUTE_MS + _THURSDAY) % _WEEK_MINUTES
+        turn = bisect_right(self._turns, minute)
+        now_ms = (t_ms + offset) // MINUTE_MS * MINUTE_MS - offset
+        from_ms = now_ms - (minute - self._turns[turn - 1]) * MINUTE_MS
+        return max(low, from_ms), min(high, now_ms + (self._turns[turn] - minute) * MINUTE_MS)
 
     def band(self, usage: Usage) -> int:
         """Index of the band that prices a use; -1 for a minimum. Raises UsageError when none does."""
@@ -123,6 +144,8 @@ class Plan:
 
     def shape(self, usage: Usage, band: int) -> Shape:
         """The same beside what else the use has in common with others of its payer, band (-1: none) and period."""
+        if band >= 0 and not self._moves[band]:
+            return self.bare[band]
         place = (usage.payer, self.period(usage.end_ms).from_ms, band)
         known = self._shapes.get(place)
         if known is None:
@@ -202,3 +225,10 @@ def _week(tariff: Tariff, rest: int) -> bytes | None:
                 low, high = day * MINUTES_PER_DAY + window.from_minute, day * MINUTES_PER_DAY + window.to_minute
                 table[low:high] = bytes([index]) * (high - low)
     return bytes(table)
+
+
+def _turns(week: bytes | None) -> tuple[int, ...]:
+    """Minutes of the week at which the band changes, with its begin and its end."""
+    if week is None:
+        return ()
+    return (0, *(m for m in range(1, _WEEK_MINUTES) if week[m] != week[m - 1]), _WEEK_MINUTES)

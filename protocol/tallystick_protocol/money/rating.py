@@ -3,20 +3,22 @@ It is a pure function: the same uses give the same money whoever computes it, an
 rating the later uses of its counters again from the values before it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from tallystick_protocol.errors import InvariantError
-from tallystick_protocol.ids import H32, PartyId
+from tallystick_protocol.ids import H32
 from tallystick_protocol.money.contract import Contract, version_at
 from tallystick_protocol.money.errors import UsageError
-from tallystick_protocol.money.plan import Counter, Plan, Shape, plan_of, problem
+from tallystick_protocol.money.plan import Counter, Plan, plan_of, problem
 from tallystick_protocol.money.price import capped, rounded_up, top_up
+from tallystick_protocol.money.rated import Rated, Shape
+from tallystick_protocol.money.straight import Straight, straight_of
 from tallystick_protocol.money.usage import Usage, UsageForm, canonical, minimum_usage
 
 __all__ = [
     "Counter",
     "Rated",
     "Shape",
+    "Standing",
     "Usage",
     "UsageForm",
     "canonical",
@@ -24,59 +26,11 @@ __all__ = [
     "counters_of",
     "minimum_usage",
     "rate",
+    "rate_plainly",
 ]
 
 Versions = Callable[[Usage], Contract] | Sequence[Contract]
-
-
-class Rated(NamedTuple):
-    """A use with its fee and its parts in nano; `old` and `new` are the values of its counters before and after it.
-
-    A named tuple of numbers beside one shared shape, because one is made per use: a frozen dataclass takes three times
-    as long to make, and pairs with their keys again as long. `amounts` sum to the fee.
-    """
-
-    usage: Usage
-    fee: int
-    amounts: tuple[int, ...]
-    old: tuple[int, ...]
-    new: tuple[int, ...]
-    shape: Shape
-
-    @property
-    def shares(self) -> tuple[tuple[PartyId, int], ...]:
-        """Each party with its amount, in contract order."""
-        return tuple(zip(self.shape.parties, self.amounts, strict=True))
-
-    @property
-    def before(self) -> tuple[tuple[H32, int], ...]:
-        """Each counter's key with its value before the use."""
-        return tuple(zip(self.shape.keys, self.old, strict=True))
-
-    @property
-    def after(self) -> tuple[tuple[H32, int], ...]:
-        """Each counter's key with its value after the use, in the same order."""
-        return tuple(zip(self.shape.keys, self.new, strict=True))
-
-    @property
-    def band(self) -> str | None:
-        """The band or programme that priced it, None for a minimum."""
-        return self.shape.band
-
-    @classmethod
-    def of(
-        cls,
-        usage: Usage,
-        fee: int,
-        before: Sequence[tuple[H32, int]],
-        after: Sequence[tuple[H32, int]],
-        shares: Sequence[tuple[PartyId, int]],
-        band: str | None,
-    ) -> "Rated":
-        """From pairs; `before` and `after` name the same counters in the same order."""
-        shape = Shape(tuple(party for party, _ in shares), tuple(key for key, _ in before), band)
-        old, new = tuple(value for _, value in before), tuple(value for _, value in after)
-        return cls(usage, fee, tuple(amount for _, amount in shares), old, new, shape)
+_NEVER = -(1 << 64)  # before every metered end
 
 
 def counter_keys(contract: Contract, chain: H32, usage: Usage) -> tuple[H32, ...]:
@@ -102,20 +56,44 @@ def rate(versions: Versions, chain: H32, usages: Iterable[Usage], counters: Mapp
     InvariantError when the uses are not in canonical order. Nothing that is passed in is changed.
     """
     find = versions if callable(versions) else _by_start(versions)
-    moved: dict[H32, int] = {}
-    rated = []
-    last: tuple[int, bytes, int] | None = None
-    plan: Plan | None = None
+    standing = Standing(counters)
+    rated: list[Rated] = []
+    lines: dict[object, Straight] = {}  # by payer, or payer and programme, while version and stretch stay
+    plan = contract = usual = None
+    last_end, last_channel, last_number = _NEVER, b"", 0
+    start_low = start_high = end_low = end_high = 0
     for usage in usages:
-        position = (usage.end_ms, usage.channel_hash, usage.number)
-        if last is not None and position <= last:
+        use_id, channel, number, start, end, low, high, _, payer, programme, form, aborted, gap = usage
+        if end <= last_end and (end, channel, number) <= (last_end, last_channel, last_number):
             raise InvariantError("uses are rated in canonical order, each once: sort them by position")
-        last = position
+        last_end, last_channel, last_number = end, channel, number
         version = find(usage)
-        if plan is None or plan.contract is not version:
-            plan = plan_of(version, chain)
-        rated.append(_rate_one(plan, usage, moved, counters))
+        if version is not contract or plan is None:
+            plan, contract = plan_of(version, chain), version
+            usual, start_low, start_high = plan.use_form, 0, 0
+        if form is not usual or aborted or gap or high < low or end < start:
+            rated.append(rate_plainly(plan, usage, standing))
+            continue
+        if not (start_low <= start < start_high and end_low < end <= end_high):
+            start_low, start_high, end_low, end_high = plan.stretch(start, end)
+            lines = {}
+        like = payer if programme is None else (payer, programme)
+        line = lines.get(like)
+        if line is None:
+            _check(plan, usage)
+            line = lines[like] = straight_of(plan, usage)
+        rated.append(line(usage, use_id, high - low, standing))
     return rated
+
+
+class Standing(dict[H32, int]):
+    """Counters as the uses so far left them; those that none has moved stand where they stood before."""
+
+    def __init__(self, before: Mapping[H32, int]) -> None:
+        self._before = before
+
+    def __missing__(self, key: H32) -> int:
+        return self._before.get(key, 0)
 
 
 def _by_start(versions: Sequence[Contract]) -> Callable[[Usage], Contract]:
@@ -132,40 +110,30 @@ def _by_start(versions: Sequence[Contract]) -> Callable[[Usage], Contract]:
     return find
 
 
-def _rate_one(plan: Plan, usage: Usage, moved: dict[H32, int], counters: Mapping[H32, int]) -> Rated:
-    if not plan.is_usual(usage):
-        reason = problem(plan.contract, usage)
-        if reason is not None:
-            raise UsageError("use", reason)
-        if usage.aborted:
-            band = plan.band(usage) if usage.form is UsageForm.INTERVAL else -1  # a reversed slice keeps its band
-            name = plan.names[band] if band >= 0 else usage.programme
-            parties = plan.waterfall.beneficiaries
-            return Rated(usage, 0, (0,) * len(parties), (), (), Shape(parties, (), name))
-    elif plan.flat >= 0:
-        fee = (usage.to_total - usage.from_total) * plan.flat
-        return Rated(usage, fee, _amounts(plan, usage, fee, []), (), (), plan.bare[0])
+def rate_plainly(plan: Plan, usage: Usage, standing: Standing) -> Rated:
+    """One use by the plain rules, whatever it is: the few that are no usual ones, and what the straight lines equal."""
+    _check(plan, usage)
+    if usage.aborted:
+        band = plan.band(usage) if usage.form is UsageForm.INTERVAL else -1  # a reversed slice keeps its band
+        name = plan.names[band] if band >= 0 else usage.programme
+        parties = plan.waterfall.beneficiaries
+        return Rated(usage, 0, (0,) * len(parties), (), (), Shape(parties, (), name))
     band = plan.band(usage)
-    if not plan.moves(band):
-        fee = _raw(plan, usage, band, [])[0]
-        return Rated(usage, fee, _amounts(plan, usage, fee, []), (), (), plan.bare[band])
     shape = plan.shape(usage, band)
-    values = [moved[key] if key in moved else counters.get(key, 0) for key in shape.keys]
-    old = tuple(values)
+    old = tuple(standing[key] for key in shape.keys)
+    values = list(old)
     fee, prices = _fee(plan, usage, band, values)
     split = values[prices:]
-    amounts = _amounts(plan, usage, fee, split)
-    values[prices:] = split
-    new = tuple(values)
-    moved.update(zip(shape.keys, new, strict=True))
-    return Rated(usage, fee, amounts, old, new, shape)
+    amounts = plan.waterfall.divide(fee, usage.use_id, usage.form is UsageForm.EVENT, split)
+    new = (*values[:prices], *split)
+    standing.update(zip(shape.keys, new, strict=True))
+    return Rated(usage, fee, tuple(amounts), old, new, shape)
 
 
-def _amounts(plan: Plan, usage: Usage, fee: int, values: list[int]) -> tuple[int, ...]:
-    """The shares in contract order; moves the split's counters in `values`."""
-    if plan.waterfall.is_alone:
-        return (fee,)
-    return tuple(plan.waterfall.divide(fee, usage.use_id, usage.form is UsageForm.EVENT, values))
+def _check(plan: Plan, usage: Usage) -> None:
+    reason = problem(plan.contract, usage)
+    if reason is not None:
+        raise UsageError("use", reason)
 
 
 def _fee(plan: Plan, usage: Usage, band: int, values: list[int]) -> tuple[int, int]:

@@ -22,7 +22,7 @@ class SplitCounter:
 
 
 @dataclass(frozen=True, slots=True)
-class _Taker:
+class Taker:
     """A step in integers. `base` and `cap_at` are indices into the counters, -1 for none."""
 
     places: tuple[int, ...]  # of its parties among the beneficiaries
@@ -44,7 +44,7 @@ class Waterfall:
 
     beneficiaries: tuple[PartyId, ...]
     counters: tuple[SplitCounter, ...]
-    takers: tuple[_Taker, ...]
+    takers: tuple[Taker, ...]
     is_alone: bool  # one party takes all
 
     def divide(self, fee: int, use_id: bytes, per_use: bool, values: list[int]) -> list[int]:
@@ -78,7 +78,7 @@ def waterfall_of(steps: Sequence[Step], order: Sequence[PartyId]) -> Waterfall:
     return Waterfall(beneficiaries, tuple(counters), takers, is_alone)
 
 
-def _taker(step: Step, index: int, beneficiaries: Sequence[PartyId], counters: list[SplitCounter]) -> _Taker:
+def _taker(step: Step, index: int, beneficiaries: Sequence[PartyId], counters: list[SplitCounter]) -> Taker:
     by_period = step.per is Scope.PERIOD and (step.fixed is not None or step.floor is not None)
     base = _place(counters, Scope.PERIOD, f"{REACHED} {index + 1}", None) if by_period else -1
     cap, cap_at = 0, -1
@@ -87,7 +87,7 @@ def _taker(step: Step, index: int, beneficiaries: Sequence[PartyId], counters: l
         cap_at = _place(counters, step.cap_per, step.counter, cap)
     places = tuple(beneficiaries.index(party) for party, _ in step.to)
     running = tuple(accumulate(weight for _, weight in step.to))
-    return _Taker(
+    return Taker(
         places,
         tuple(zip(places, running, strict=True)),
         running[-1],
@@ -110,12 +110,12 @@ def _place(counters: list[SplitCounter], scope: Scope, name: str, cap: int | Non
     return len(counters) - 1
 
 
-def _take(taker: _Taker, left: int, per_use: bool, values: list[int]) -> int:
+def _take(taker: Taker, left: int, per_use: bool, values: list[int]) -> int:
     """What a step takes of `left`; never more than that."""
     if taker.base >= 0:
         reached = values[taker.base]
         values[taker.base] = reached + left
-        amount = _of_period(taker, reached + left) - _of_period(taker, reached)
+        amount = of_period(taker, reached + left) - of_period(taker, reached)
     elif taker.denominator:
         amount = left * taker.numerator // taker.denominator
     elif taker.fixed >= 0:
@@ -131,7 +131,7 @@ def _take(taker: _Taker, left: int, per_use: bool, values: list[int]) -> int:
     return amount
 
 
-def _of_period(taker: _Taker, reached: int) -> int:
+def of_period(taker: Taker, reached: int) -> int:
     """What a step with amounts per period holds once `reached` nano came down to it: slices make no difference."""
     if taker.fixed >= 0:
         amount = min(reached, taker.fixed)
@@ -142,7 +142,7 @@ def _of_period(taker: _Taker, reached: int) -> int:
     return max(amount, min(reached, taker.floor))
 
 
-def _spread(taker: _Taker, amount: int, use_id: bytes, shares: list[int]) -> None:
+def _spread(taker: Taker, amount: int, use_id: bytes, shares: list[int]) -> None:
     """The stateless dithered floor (see split.share) into the beneficiaries' places."""
     total = taker.weight_sum
     r = dither(use_id, total)

@@ -29,9 +29,18 @@ class Offsets:
 
     def at(self, t_ms: int) -> int:
         """The offset in ms at a UTC time; raises ZoneError outside of the table."""
+        return self.offsets_ms[self._row(t_ms)]
+
+    def span(self, t_ms: int) -> tuple[int, int, int]:
+        """(offset in ms, from-ms, to-ms): the offset at a UTC time and how long it holds; raises ZoneError."""
+        row = self._row(t_ms)
+        end_ms = self.starts_ms[row + 1] if row + 1 < len(self.starts_ms) else self.end_ms
+        return self.offsets_ms[row], self.starts_ms[row], end_ms
+
+    def _row(self, t_ms: int) -> int:
         if not self.starts_ms[0] <= t_ms < self.end_ms:
             raise ZoneError("time", f"{t_ms} ms is outside {YEAR_FIRST}..{YEAR_END - 1}, the years with zone rules")
-        return self.offsets_ms[bisect_right(self.starts_ms, t_ms) - 1]
+        return bisect_right(self.starts_ms, t_ms) - 1
 
     def local(self, t_ms: int) -> int:
         """Local wall time in ms since 1970-01-01T00:00 local."""
