@@ -52,7 +52,7 @@ def restore(card: Card, state: State, common: bytes, forked: bool, now: Moment) 
     booked = {each.channel: each for each in state.channels}
     sealed = [item for index, data in enumerate(card.unreceipted) for item in _unsealed(data, index)]
     own = (*(_renumbered(item, booked.get(item.channel)) for item in sealed), *card.pending)
-    lifts = {number: _lift(each, booked.get(number), own) for number, each in card.channels.items()}
+    lifts = {number: _lift(each, booked.get(number), own, now.boot) for number, each in card.channels.items()}
     items = [_lifted(item, lifts.get(item.channel)) for item in own]
     machines, closing = _machines(card, booked, now)
     reason = Reason.FORK if forked else Reason.RESTORED
@@ -67,24 +67,28 @@ def restore(card: Card, state: State, common: bytes, forked: bool, now: Moment) 
 
 @dataclass(frozen=True, slots=True)
 class _Lift:
-    """Levels of a channel from `generation` on lie this much higher than the card believed."""
+    """Levels of a channel from `generation` on lie this much higher than the card believed, and are so many generations
+    later."""
 
     generation: int
     by: int
+    later: int = 0
 
 
-def _lift(own: ChannelState, books: BookedChannel | None, items: Sequence[Item]) -> _Lift | None:
+def _lift(own: ChannelState, books: BookedChannel | None, items: Sequence[Item], boot: bytes) -> _Lift | None:
     """The card saw a meter begin anew and joined its values on to an older total than the card whose copy it is had
     told the books: what was counted since then belongs on top of theirs, not below.
 
     Books that know this register know its base. To books that do not, its first value joins on where they stand."""
-    if books is None or books.billed_to is None or own.generation < books.generation:
+    if books is None or books.billed_to is None:
         return None
-    if own.generation == books.generation:
-        is_same = own.serial is not None and own.serial == books.serial and own.base < books.base
-        return _Lift(own.generation, books.base - own.base) if is_same else None
     events = [each for each in items if isinstance(each, Happening) and each.channel == own.number]
     begun = [each for each in events if each.code in BEGINS_LEVEL]
+    if own.generation <= books.generation:
+        if own.serial is not None and books.serial is not None and own.serial != books.serial:
+            return _behind(own, books, books.billed_to, begun, boot)
+        is_same = own.generation == books.generation and own.serial is not None and own.base < books.base
+        return _Lift(own.generation, books.base - own.base) if is_same else None
     fresh = begun[books.generation - own.generation :]  # those that the books have not heard of
     for index, event in enumerate(fresh):
         is_new_register = event.code is EventCode.EXCHANGE or event.reason is Reason.FELL
@@ -94,14 +98,31 @@ def _lift(own: ChannelState, books: BookedChannel | None, items: Sequence[Item])
     return None
 
 
+def _behind(
+    own: ChannelState, books: BookedChannel, billed_to: int, begun: Sequence[Happening], boot: bytes
+) -> _Lift | None:
+    """The card exchanged its meter for one that the books do not know, and they have as many levels or more: the new
+    register begins where they stand, after all of theirs. Only when the exchange is news to them: it took away the very
+    meter they know, or this boot saw it."""
+    for back, event in enumerate(reversed(begun)):
+        if event.exchange is not None and event.total is not None:
+            generation = own.generation - back
+            if event.exchange[0] == books.serial or event.at.boot == boot:
+                return _Lift(generation, max(0, billed_to - event.total), books.generation + 1 - generation)
+            return None
+    return None
+
+
 def _raised(own: ChannelState, lift: _Lift | None) -> ChannelState:
-    return own if lift is None else replace(own, base=own.base + lift.by)
+    if lift is None:
+        return own
+    return replace(own, generation=own.generation + lift.later, base=own.base + lift.by)
 
 
 def _lifted(item: Item, lift: _Lift | None) -> Item:
     if lift is None or not isinstance(item, Reading) or item.generation < lift.generation:
         return item
-    return replace(item, base=item.base + lift.by)
+    return replace(item, generation=item.generation + lift.later, base=item.base + lift.by)
 
 
 def _unsealed(data: bytes, index: int) -> list[Item]:

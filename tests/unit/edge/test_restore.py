@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from support.edge import COUNTER, moment
 from tallystick_edge.items import Item, Reading
@@ -79,7 +81,30 @@ def test_a_register_that_the_books_know_is_read_with_their_base() -> None:
 def test_another_meter_than_the_books_know_is_never_read_with_their_base() -> None:
     own, pending = fed(COPIED, [90_000, 90_010], "C")
     found = joined(own, pending, generation=1, base=1_493, billed_to=1_520, serial="B")
-    assert found.channels[1].total == 1_520
+    assert (found.channels[1].total, found.channels[1].generation) == (1_530, 2)
+    assert totals(found.items) == [1_520, 1_530]
+
+
+@pytest.mark.parametrize("generation", [1, 3], ids=["as many levels", "more levels"])
+@pytest.mark.parametrize("boot", [moment(0).boot, b"before"], ids=["this boot", "an earlier boot"])
+def test_an_exchange_of_the_meter_that_the_books_know_begins_after_all_their_levels(
+    generation: int, boot: bytes
+) -> None:
+    """Seed 2100032 of the simulation: the lost card had told a reset, and this one's first exchange had its number."""
+    own, pending = fed(COPIED, [90_000, 90_010], "B")
+    pending = [replace(each, at=replace(each.at, boot=boot)) for each in pending]
+    found = joined(own, pending, generation=generation, base=500, billed_to=1_500, serial="A")
+    assert (found.channels[1].total, found.channels[1].generation) == (1_510, generation + 1)
+    assert totals(found.items) == [1_500, 1_510]
+    assert [each.generation for each in found.items if isinstance(each, Reading)] == [generation + 1] * 2
+
+
+def test_an_exchange_that_the_books_are_past_is_not_billed_again() -> None:
+    """An earlier boot saw A become B and told it; since then the books know C."""
+    own, pending = fed(COPIED, [90_000, 90_010], "B")
+    pending = [replace(each, at=replace(each.at, boot=b"before")) for each in pending]
+    found = joined(own, pending, generation=2, base=1_400, billed_to=1_500, serial="C")
+    assert (found.channels[1].total, found.channels[1].generation) == (1_500, 2)
 
 
 def test_a_jump_that_was_taken_for_a_new_level_is_not_lifted() -> None:
