@@ -1,37 +1,17 @@
 """Forks, a cloned card and a certificate that ran out, between the real aggregator and the real agent over HTTPS."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from support import edge_online
-from support.edge import CountedEntropy, HandClock
+from support.edge import CountedEntropy
 from support.edge_online import until
-from support.real_aggregator import RealAggregator
+from support.real_aggregator import Gateway, RealAggregator
 from tallystick_cloud import schema
 from tallystick_edge.enrolment import client_context, store_enrolment
 from tallystick_edge.renewal import Renewal, validity
 from tallystick_edge.uplink.enrol_https import post_renewal
-
-Gateway = edge_online.Gateway[RealAggregator]
-
-
-@pytest.fixture
-async def aggregator(tmp_path: Path) -> AsyncIterator[RealAggregator]:
-    folder = tmp_path / "cloud"
-    folder.mkdir()
-    server = RealAggregator(folder, HandClock())
-    await server.start()
-    yield server
-    await server.stop()
-    server.database.close()
-
-
-@pytest.fixture
-def gateway(tmp_path: Path, aggregator: RealAggregator) -> Gateway:
-    return Gateway(tmp_path / "edge", aggregator, clock=aggregator.clock)
 
 
 def alarms(aggregator: RealAggregator) -> set[object]:

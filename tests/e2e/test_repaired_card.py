@@ -1,32 +1,10 @@
 """A card whose journal was damaged and repaired: the real aggregator takes what is left and bills nothing twice."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-from support import edge_online
-from support.edge import WASH_RULE, CountedEntropy, HandClock
-from support.real_aggregator import RealAggregator
+from support.edge import WASH_RULE, CountedEntropy
+from support.real_aggregator import Gateway, RealAggregator
 from tallystick_edge.fsck import fsck
 from tallystick_edge.repair import Journal, Outcome, repair
-
-Gateway = edge_online.Gateway[RealAggregator]
-
-
-@pytest.fixture
-async def aggregator(tmp_path: Path) -> AsyncIterator[RealAggregator]:
-    folder = tmp_path / "cloud"
-    folder.mkdir()
-    server = RealAggregator(folder, HandClock())
-    await server.start()
-    yield server
-    await server.stop()
-    server.database.close()
-
-
-@pytest.fixture
-def gateway(tmp_path: Path, aggregator: RealAggregator) -> Gateway:
-    return Gateway(tmp_path / "edge", aggregator, clock=aggregator.clock)
 
 
 def mend(gateway: Gateway) -> Outcome:

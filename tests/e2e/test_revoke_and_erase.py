@@ -1,14 +1,9 @@
 """Revoke and erase on the real path: the aggregator's command goes down over HTTPS, the agent obeys, signs, answers."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import Connection
-from support import edge_online
-from support.edge import HandClock
 from support.edge_online import until
-from support.real_aggregator import RealAggregator
+from support.real_aggregator import Gateway, RealAggregator
 from tallystick_cloud import schema
 from tallystick_cloud.commands.erase import Told
 from tallystick_cloud.gateways import commands
@@ -21,24 +16,7 @@ from tallystick_protocol.codes import CommandType, KeyAction
 from tallystick_protocol.part import Part
 from tallystick_protocol.records import KeyEvent
 
-Gateway = edge_online.Gateway[RealAggregator]
 DAY = 24 * 3_600_000
-
-
-@pytest.fixture
-async def aggregator(tmp_path: Path) -> AsyncIterator[RealAggregator]:
-    folder = tmp_path / "cloud"
-    folder.mkdir()
-    server = RealAggregator(folder, HandClock())
-    await server.start()
-    yield server
-    await server.stop()
-    server.database.close()
-
-
-@pytest.fixture
-def gateway(tmp_path: Path, aggregator: RealAggregator) -> Gateway:
-    return Gateway(tmp_path / "edge", aggregator, clock=aggregator.clock)
 
 
 def parts_of(gateway: Gateway) -> dict[tuple[int, int, int], bytes]:

@@ -1,34 +1,13 @@
 """An aggregator set back to an older backup, and cards of other times: both sides find each other again alone."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support import edge_online
-from support.edge import HandClock
-from support.real_aggregator import RealAggregator
+from support.real_aggregator import Gateway, RealAggregator
 from tallystick_cloud import schema
 from tallystick_cloud.errors import LogSetBack
 from tallystick_protocol.batch import LogView, SealedPart, Upload
 from tallystick_protocol.checkpoint import epoch_of
-
-Gateway = edge_online.Gateway[RealAggregator]
-
-
-@pytest.fixture
-async def aggregator(tmp_path: Path) -> AsyncIterator[RealAggregator]:
-    folder = tmp_path / "cloud"
-    folder.mkdir()
-    server = RealAggregator(folder, HandClock())
-    await server.start()
-    yield server
-    await server.stop()
-    server.database.close()
-
-
-@pytest.fixture
-def gateway(tmp_path: Path, aggregator: RealAggregator) -> Gateway:
-    return Gateway(tmp_path / "edge", aggregator, clock=aggregator.clock)
 
 
 def in_balance(aggregator: RealAggregator, gateway: Gateway) -> bool:

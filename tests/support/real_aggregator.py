@@ -12,8 +12,10 @@ from pathlib import Path
 
 from aiohttp import web
 from sqlalchemy import Connection, Table, select
+from support import edge_online
 from support.books import ENERGY, TOWN, WASHES, context_for
 from support.edge import HandClock
+from support.tables import make_tables
 from support.uploads import Randomness
 from tallystick_cloud import schema
 from tallystick_cloud.ca import create_authority, server_files
@@ -71,7 +73,7 @@ class RealAggregator:
         entropy = Randomness("aggregator")
         self.aggregator = Aggregator({loaded.id: context}, self._authority, entropy)
         self.database = Database(f"sqlite:///{self.file}")
-        self.database.write_now(schema.metadata.create_all)
+        make_tables(self.database)
         self._claims = self.database.write_now(found, context, loaded, entropy, clock.utc_ms()).claims
         self.port = 0
         self.on_the_way: Callable[[bytes], bytes] = lambda upload: upload
@@ -149,3 +151,7 @@ class RealAggregator:
 
     def channel(self, number: int) -> dict[str, object]:
         return next(row for row in self.rows(schema.channel) if row["channel"] == number)
+
+
+Gateway = edge_online.Gateway[RealAggregator]
+"""A gateway that talks to it."""
