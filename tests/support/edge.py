@@ -29,6 +29,29 @@ WASH_RULE = WashRule(
     programmes=((0, "30"), (160_000, "60")),
 )
 COUNTER = CounterRule(modulus=None, rated_max_per_h=11_000, every_ms=EVERY_MS)
+EDGE_TOML = """\
+version = 1
+[gateway]
+name = "test"
+data = "data"
+flush_s = 0.05
+[uplink]
+transport = "mqtt"
+[[line]]
+id = "line"
+kind = "tcp"
+host = "127.0.0.1"
+[[meter]]
+id = "washer"
+line = "line"
+unit = 1
+profile = "eastron-sdm120"
+every_s = 1
+[[meter.channel]]
+number = 1
+register = "energy_import"
+"""
+"""One washer on a line that nobody has to be at."""
 
 
 def moment(ms: int, boot: bytes = BOOT, quality: TimeQuality = TimeQuality.S) -> Moment:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.edge import sample
+from support.edge import EDGE_TOML, sample
 from tallystick_edge import agent as agent_module
 from tallystick_edge import app as app_module
 from tallystick_edge.app import App, DataLock
@@ -23,30 +23,7 @@ from tallystick_edge.errors import ConfigError, EdgeError, JournalError
 from tallystick_edge.journal import Flush, Journal
 from tallystick_edge.ports import Driver, Sink
 
-CONFIG = """\
-version = 1
-[gateway]
-name = "test"
-data = "data"
-flush_s = 0.05
-[uplink]
-transport = "mqtt"
-claim = "claim.toml"
-[[line]]
-id = "line"
-kind = "tcp"
-host = "127.0.0.1"
-port = 9
-[[meter]]
-id = "washer"
-line = "line"
-unit = 1
-profile = "eastron-sdm120"
-every_s = 1
-[[meter.channel]]
-number = 1
-register = "energy_import"
-"""
+CONFIG = EDGE_TOML.replace('"mqtt"', '"mqtt"\nclaim = "claim.toml"').replace('"127.0.0.1"', '"127.0.0.1"\nport = 9')
 
 
 class Steady:

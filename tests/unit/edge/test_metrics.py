@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-from support.edge import sample
+from support.edge import EDGE_TOML, sample
 from tallystick_edge import app as app_module
 from tallystick_edge.app import App
 from tallystick_edge.clock import SystemEntropy, system_clock
@@ -23,30 +23,7 @@ from tallystick_edge.vitals import Vitals
 from tallystick_sim.ports import any_free
 
 LINE = re.compile(r'[a-z_]+(\{[a-z]+="[^"\n]*"(,[a-z]+="[^"\n]*")*\})? -?\d+\Z')
-CONFIG = """\
-version = 1
-[gateway]
-name = "test"
-data = "data"
-flush_s = 0.05
-[uplink]
-transport = "mqtt"
-[metrics]
-port = {port}
-[[line]]
-id = "line"
-kind = "tcp"
-host = "127.0.0.1"
-[[meter]]
-id = "washer"
-line = "line"
-unit = 1
-profile = "eastron-sdm120"
-every_s = 1
-[[meter.channel]]
-number = 1
-register = "energy_import"
-"""
+METRICS = "[metrics]\nport = {}\n"
 
 
 def test_every_line_is_one_that_prometheus_reads_and_labels_are_escaped() -> None:
@@ -120,7 +97,7 @@ class _Answers:
 
 async def test_a_running_agent_tells_what_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     port = any_free()
-    (tmp_path / "edge.toml").write_text(CONFIG.format(port=port))
+    (tmp_path / "edge.toml").write_text(EDGE_TOML + METRICS.format(port))
     monkeypatch.setattr(app_module, "make_drivers", lambda *_: [("line line", _Answers())])
     app = App(load_config(tmp_path / "edge.toml"), system_clock(), SystemEntropy())
     running = asyncio.create_task(app.run())
@@ -138,8 +115,8 @@ async def test_a_running_agent_tells_what_it_reads(tmp_path: Path, monkeypatch: 
 
 def test_without_the_table_nothing_is_served_and_a_wrong_port_is_named(tmp_path: Path) -> None:
     path = tmp_path / "edge.toml"
-    path.write_text(CONFIG.format(port=1).replace("[metrics]\nport = 1\n", ""))
+    path.write_text(EDGE_TOML)
     assert load_config(path).metrics_port is None
-    path.write_text(CONFIG.format(port=99_999))
+    path.write_text(EDGE_TOML + METRICS.format(99_999))
     with pytest.raises(ConfigError, match=r"metrics\.port"):
         load_config(path)

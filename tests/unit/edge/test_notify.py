@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from support.edge import EDGE_TOML
 from tallystick_edge import app as app_module
 from tallystick_edge.app import App
 from tallystick_edge.clock import SystemEntropy, system_clock
@@ -24,28 +25,6 @@ from tallystick_edge.sample import Fault, Sample
 from tallystick_edge.vitals import OTHER, PATIENCE_S, REASONS_MAX, Vitals, allowed_s
 from tallystick_protocol.codes import MeterState
 
-CONFIG = """\
-version = 1
-[gateway]
-name = "test"
-data = "data"
-flush_s = 0.05
-[uplink]
-transport = "mqtt"
-[[line]]
-id = "line"
-kind = "tcp"
-host = "127.0.0.1"
-[[meter]]
-id = "washer"
-line = "line"
-unit = 1
-profile = "eastron-sdm120"
-every_s = 1
-[[meter.channel]]
-number = 1
-register = "energy_import"
-"""
 DAY_S = 86_400
 
 
@@ -121,9 +100,9 @@ def test_kinds_of_faults_have_a_limit() -> None:
 
 
 def test_a_lazy_meter_gives_its_line_more_time(tmp_path: Path) -> None:
-    (tmp_path / "edge.toml").write_text(CONFIG)
+    (tmp_path / "edge.toml").write_text(EDGE_TOML)
     assert allowed_s(load_config(tmp_path / "edge.toml")) == {"line line": 660}
-    (tmp_path / "edge.toml").write_text(CONFIG.replace("every_s = 1", "every_s = 3600"))
+    (tmp_path / "edge.toml").write_text(EDGE_TOML.replace("every_s = 1", "every_s = 3600"))
     assert allowed_s(load_config(tmp_path / "edge.toml")) == {"line line": 6 * 3600 + 60}
 
 
@@ -143,7 +122,7 @@ class _Hangs:
 
 async def heard_until(tmp_path: Path, enough: Callable[[list[str]], bool]) -> list[str]:
     """What a running agent says until that is enough, and to its end."""
-    (tmp_path / "edge.toml").write_text(CONFIG)
+    (tmp_path / "edge.toml").write_text(EDGE_TOML)
     with manager(str(tmp_path / "notify")) as heard:
         notify = Notify({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "60000"})
         app = App(load_config(tmp_path / "edge.toml"), system_clock(), SystemEntropy(), notify)

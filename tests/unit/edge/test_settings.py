@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from support.edge import HandClock
+from support.edge import EDGE_TOML, HandClock
 from support.edge_online import Gateway, until
 from support.real_aggregator import RealAggregator
 from tallystick_cloud.errors import BadInput
@@ -22,28 +22,7 @@ from tallystick_protocol.codes import Reason
 from tallystick_protocol.configure import Settings
 
 HOUR_MS = 3_600_000
-CONFIG = """\
-version = 1
-[gateway]
-name = "test"
-data = "data"
-flush_s = 0.05
-[uplink]
-transport = "mqtt"
-[[line]]
-id = "line"
-kind = "tcp"
-host = "127.0.0.1"
-[[meter]]
-id = "washer"
-line = "line"
-unit = 1
-profile = "eastron-sdm120"
-every_s = 5
-[[meter.channel]]
-number = 1
-register = "energy_import"
-"""
+CONFIG = EDGE_TOML.replace("every_s = 1", "every_s = 5")
 
 
 def test_what_is_set_is_kept_and_later_commands_lie_over_earlier_ones(tmp_path: Path) -> None:
