@@ -37,6 +37,7 @@ from tallystick_cloud.http.sessions import DatabaseDoorkeeper, demo_routes, sess
 from tallystick_cloud.invoices.pages import document_pages
 from tallystick_cloud.owner.pages import owner_routes
 from tallystick_cloud.payouts.pages import payout_pages
+from tallystick_cloud.pools.desk import pool_desk
 from tallystick_cloud.pools.pages import pool_pages
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.public.pages import public_routes
@@ -96,6 +97,7 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(split_pages(setup.database, setup.pages, setup.clock))
     table.include(dispute_pages(setup.database, setup.pages, setup.clock))
     table.include(debit_pages(setup.database, setup.pages, setup.clock))
+    table.include(pool_desk(setup.database, setup.pages, setup.clock, setup.aggregator))
     table.include(pool_pages(setup.database, setup.pages, setup.clock))
     table.include(unclaimed_pages(setup.database, setup.pages, setup.clock))
     table.include(bill_pages(setup.database, setup.pages, setup.clock, setup.aggregator))

@@ -1,6 +1,6 @@
 """Pages of energy communities: what was shared in a day, month or year, by whom, and where its worth goes.
 
-It never posts anything, and shows a member's numbers to that member and to the offices alone."""
+It never posts anything (`desk.py` does), and shows a member's numbers to that member and to the offices alone."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,6 +21,7 @@ from tallystick_cloud.contracts.store import book
 from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput, NotFound
 from tallystick_cloud.http.amounts import exact
+from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.http.pages import Pages, csv_response, see_other
 from tallystick_cloud.http.place import here, look_of
@@ -200,6 +201,7 @@ def _page(call: Call, pages: Pages, place: Community, reader: Reader, asked: Ask
         members=view.members(members, reader.party, found.names, sees_all=reader.holds_office, w=w),
         opens=[(why, w.count(n)) for why, n in Counter(one.why for one in worked.opens).most_common()],
         holds_office=reader.holds_office,
+        may_act=Role.COMMUNITY_MANAGER in call.principal.roles_in(place.id),
     )
 
 

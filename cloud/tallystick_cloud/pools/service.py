@@ -5,8 +5,9 @@ It never posts twice: a close posts what the period's data say, less what its cl
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 from tallystick_protocol.ids import sha256
@@ -25,7 +26,7 @@ from tallystick_cloud.settlement.office import Office
 
 from . import grid_file, keep, store
 from .erase import forget_erased
-from .errors import PoolRefused
+from .errors import PoolRefused, RowsDiffer
 from .facts import WEIGHT_BYTES, facts_of
 from .model import HOUR_MS, Worked, pool_of, work_out
 from .statements import check_books
@@ -189,10 +190,7 @@ def _fresh(
         fresh[key] = version + 1
     if clashes and why is None:
         told = "; ".join(clashes[:TOLD_MAX]) + ("; ..." if len(clashes) > TOLD_MAX else "")
-        reason = (
-            f"{len(clashes)} rows differ from what is stored: {told}. Add --correct REASON to store them as corrections"
-        )
-        raise PoolRefused("file", reason)
+        raise RowsDiffer(len(clashes), told)
     return fresh, Taken(len(fresh) - len(clashes), known, len(clashes))
 
 
@@ -253,16 +251,29 @@ def is_whole(versions: Sequence[Version], period: Period) -> bool:
     return _period_at(versions, period)[1] == period
 
 
-def close(conn: Connection, office: Office, versions: Sequence[Version], span: Span, now_ms: int) -> Closed:
-    """Post what a period's data say, less what was posted for it, and sign it. With the same data it changes nothing.
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a close would post: `lines` are what the data say less what stands; `digest` names exactly these data.
 
-    Of a contract that is trued up a rating period is paid on account, and its year closes it. Raises PoolRefused.
+    `earlier` closes lie in the same time, `number` counts those of just this period, of which the newest had the
+    same data where `again`.
     """
-    community, chain = office.context.community, versions[0].chain
-    lock_chains(conn, [chain])
+
+    worked: Worked
+    kind: CloseKind
+    lines: Amounts
+    digest: bytes
+    earlier: int
+    number: int
+    again: bool
+
+
+def planned(conn: Connection, community: str, versions: Sequence[Version], span: Span, now_ms: int) -> Planned:
+    """What closing a period would post now; nothing is stored. Raises as `close` does."""
+    chain = versions[0].chain
     period, kind = _closing(versions, span)
     if now_ms < period.to_ms:
-        raise PoolRefused("period", f"ends at {period.to_ms} ms UTC, now is {now_ms}; close it when it is over")
+        raise PoolRefused("period", f"ends on {_day_of(versions, period.to_ms)}; close it when it is over")
     is_final = kind is CloseKind.FINAL
     if not is_final and store.final_over(conn, chain, period.from_ms) is not None:
         raise PoolRefused("period", "lies in a year that is trued up: close the year again to post what changed")
@@ -273,20 +284,47 @@ def close(conn: Connection, office: Office, versions: Sequence[Version], span: S
     mine = [row for row in before if row.kind == kind.value and row.from_ms == period.from_ms]
     digest = keep.digest_of(worked)
     if mine and mine[-1].digest == digest:
-        return Closed(worked, kind, {}, again=True)
+        return Planned(worked, kind, {}, digest, len(before), len(mine), again=True)
     lines = difference(worked.lines, store.posted(conn, chain, period.from_ms, period.to_ms))
-    number = len(mine) + 1
-    journal = None
-    if lines:
-        cause = "pool-close" if not before else "pool-true-up" if is_final and not mine else "pool-correction"
-        key = f"pool:{chain.hex()}:{period.from_ms}:{kind.value}:{number}"
-        entry = Entry(key, cause, chain, lines, (period.from_ms, period.to_ms))
+    return Planned(worked, kind, lines, digest, len(before), len(mine) + 1, again=False)
+
+
+def close(
+    conn: Connection,
+    office: Office,
+    versions: Sequence[Version],
+    span: Span,
+    now_ms: int,
+    shown: bytes | None = None,
+) -> Closed:
+    """Post what a period's data say, less what was posted for it, and sign it. With the same data it changes nothing.
+
+    Of a contract that is trued up a rating period is paid on account, and its year closes it. `shown`: the digest of
+    the plan that a person agreed to. Raises PoolRefused.
+    """
+    community, chain = office.context.community, versions[0].chain
+    lock_chains(conn, [chain])
+    found = planned(conn, community, versions, span, now_ms)
+    if shown is not None and shown != found.digest:
+        raise PoolRefused("period", "has other data now than were shown: look at it again, then close it")
+    if found.again:
+        return Closed(found.worked, found.kind, {}, again=True)
+    period, journal = found.worked.period, None
+    if found.lines:
+        is_true_up = found.kind is CloseKind.FINAL and found.number == 1
+        cause = "pool-close" if not found.earlier else "pool-true-up" if is_true_up else "pool-correction"
+        key = f"pool:{chain.hex()}:{period.from_ms}:{found.kind.value}:{found.number}"
+        entry = Entry(key, cause, chain, found.lines, (period.from_ms, period.to_ms))
         (journal,) = post(conn, community, [entry], now_ms)
     listed = [one for one in versions if one.contract.effective_from_ms < period.to_ms]
-    keep.keep(conn, office, keep.Close(listed, worked, kind, number, journal, digest), now_ms)
+    keep.keep(conn, office, keep.Close(listed, found.worked, found.kind, found.number, journal, found.digest), now_ms)
     check_books(conn, chain)
     forget_erased(conn, community)
-    return Closed(worked, kind, lines, again=False)
+    return Closed(found.worked, found.kind, found.lines, again=False)
+
+
+def _day_of(versions: Sequence[Version], ms: int) -> date:
+    return datetime.fromtimestamp((ms - 1) // 1000, ZoneInfo(versions[-1].contract.zone)).date()
 
 
 def _check(versions: Sequence[Version], worked: Worked, before: Sequence[object]) -> None:

@@ -44,6 +44,12 @@ def insert_file(conn: Connection, row: Mapping[str, object]) -> None:
     conn.execute(insert(grid_file), dict(row))
 
 
+def files(conn: Connection, community: str) -> Sequence[Any]:
+    """Everything that was taken in, the newest first."""
+    query = select(grid_file).where(grid_file.c.community == community)
+    return conn.execute(query.order_by(grid_file.c.taken_ms.desc(), grid_file.c.name)).all()
+
+
 def energy(conn: Connection, community: str, from_ms: int, to_ms: int) -> dict[Key, tuple[int, int]]:
     """key -> (version, Wh) as it stands, of intervals that start in [from, to)."""
     where = (grid_row.c.community == community, grid_row.c.start_ms >= from_ms, grid_row.c.start_ms < to_ms)
