@@ -17,6 +17,7 @@ from tallystick_cloud import schema
 from tallystick_cloud.ingest import group
 from tallystick_cloud.ingest import service as ingest
 from tallystick_cloud.ingest.work import ChannelWork
+from tallystick_cloud.ledger import reversal
 from tallystick_cloud.ledger import service as ledger
 from tallystick_cloud.log import service as log
 from tallystick_edge import core as edge_core
@@ -350,6 +351,11 @@ def _log_without_lock(patches: Patches) -> None:
     patches.put(log, "append_and_show", make)
 
 
+def _reversal_forgets_later(patches: Patches) -> None:
+    """Uses after a reversed one keep the prices that they had with it."""
+    patches.put(reversal._Reversal, "rate_later", lambda real: lambda self, left: None)
+
+
 _ALL = (
     Bug("no-idempotency-key", "a batch that comes again is booked again", _on_duplicate(with_uses=True)),
     Bug("double-posting-on-duplicate", "a batch that comes again moves the balances again", _on_duplicate(False)),
@@ -371,6 +377,7 @@ _ALL = (
     Bug("dark-is-believed", "a rise after an outage needs no company", _dark_is_believed),
     Bug("correction-twice", "a late use's corrections are posted twice", _correction_twice),
     Bug("late-use-dropped", "a use from before the last closed day is dropped", _use_forgotten_at_close),
+    Bug("reversal-forgets-later", "uses after a reversed one are not rated again", _reversal_forgets_later),
     Bug("log-loses-a-leaf", "now and then a leaf of the log is lost", _log_without_lock),
 )
 BUGS: Mapping[str, Bug] = {bug.name: bug for bug in _ALL}

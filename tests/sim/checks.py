@@ -25,7 +25,7 @@ from sim.town import (
     WASHER,
 )
 from sim.trace import Kind
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 from tallystick_cloud import schema
 from tallystick_cloud.ledger.audit import audit
 from tallystick_edge.metering.counter import CONFIRM_COUNT
@@ -64,6 +64,7 @@ class Sold:
     fee: int
     shares: tuple[int, ...]
     is_event: bool
+    is_reversed: bool
 
 
 def figures(world: World) -> Figures:
@@ -83,6 +84,7 @@ def check(world: World) -> None:
         _identity(sold, wrong)
         _prices(sold, wrong)
         _shares(sold, wrong)
+        _reversals(conn, sold, wrong)
         _as_of(conn, wrong)
         _log(conn, world.server.notes, wrong)
         _receipts(conn, world.server.receipts, wrong)
@@ -106,7 +108,17 @@ def _sold(conn: Connection) -> list[Sold]:
     query = select(use, rating.c.revision, rating.c.fee, rating.c.shares).join(rating, rating.c.use_id == use.c.use_id)
     newest = {bytes(row.use_id): row for row in conn.execute(query.order_by(rating.c.revision))}
     rows = sorted(newest.values(), key=lambda row: (row.end_ms, bytes(row.channel_hash), row.number))
-    return [Sold(row, row.fee, tuple(int(n) for _, n in json.loads(row.shares)), row.form == "event") for row in rows]
+    gone = {bytes(each) for each in conn.execute(select(schema.reversal.c.use_id)).scalars()}
+    return [
+        Sold(
+            row,
+            row.fee,
+            tuple(int(n) for _, n in json.loads(row.shares)),
+            row.form == "event",
+            bytes(row.use_id) in gone,
+        )
+        for row in rows
+    ]
 
 
 def _double_entry(conn: Connection, sold: Sequence[Sold], wrong: Wrong) -> None:
@@ -154,7 +166,9 @@ def _prices(sold: Sequence[Sold], wrong: Wrong) -> None:
         row = one.row
         if sum(one.shares) != one.fee or min(one.shares, default=0) < 0:
             wrong(f"use {row.number} of {row.asset}: its shares are not its fee")
-        if row.form == "event":
+        if one.is_reversed:
+            fee = 0  # and it counts for nothing that comes after it
+        elif row.form == "event":
             fee = 0 if row.aborted else WASH_PRICES[row.programme] * (row.to_total - row.from_total)
             left = fee - min(fee, 150_000_000)
             bank = min(left * 2 // 5, LOAN_CAP - repaid)
@@ -183,6 +197,24 @@ def _shares(sold: Sequence[Sold], wrong: Wrong) -> None:
             got, whole, part = one.shares[1], one.shares[1] + one.shares[2], Fraction(1, 3)
         if abs(got - whole * part) >= 1:
             wrong(f"use {one.row.number} of {one.row.asset}: {got} of {whole} is no rounding of {part}")
+
+
+def _reversals(conn: Connection, sold: Sequence[Sold], wrong: Wrong) -> None:
+    """Law 9: what a reversed use had cost went back by one journal, and it costs nothing ever after. `_prices`
+    recomputes all others as if it had never been."""
+    journal, rating = schema.journal, schema.use_rating
+    for one in sold:
+        if not one.is_reversed:
+            continue
+        use = bytes(one.row.use_id)
+        back = select(func.coalesce(func.sum(schema.posting.c.amount), 0)).join(
+            journal, journal.c.id == schema.posting.c.journal
+        )
+        back = back.where(journal.c.key == f"reversal:{use.hex()}", schema.posting.c.account == "receivable")
+        query = select(rating.c.fee).where(rating.c.use_id == use).order_by(rating.c.revision)
+        *_, before, after = conn.execute(query).scalars()
+        if after or conn.execute(back).scalar_one() != -before:
+            wrong(f"reversed use {one.row.number} of {one.row.asset}: it cost {before}, now {after}", Kind.UNBALANCED)
 
 
 def _as_of(conn: Connection, wrong: Wrong) -> None:

@@ -50,6 +50,7 @@ class Rates:
     silent_every_s: float
     silent_s: float
     redelivered: float  # an answer that a broker hands over once more when the gateway connects again
+    reversal_every_s: float  # somebody decides that a use never was
 
 
 def draw(chance: Random) -> Rates:
@@ -88,4 +89,5 @@ def draw(chance: Random) -> Rates:
         silent_every_s=_often(chance, 0.0, 0.0, 1200.0),
         silent_s=chance.choice((30.0, 300.0)),
         redelivered=_often(chance, 0.0, 0.2, 0.5),
+        reversal_every_s=_often(chance, 0.0, 0.0, 1800.0),
     )

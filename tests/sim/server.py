@@ -16,11 +16,13 @@ from sim.clocks import TrueTime
 from sim.rates import Rates
 from sim.town import COMMUNITY, MIDNIGHT_MS, Town
 from sim.trace import Kind, Trace
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
+from tallystick_cloud import schema
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database, engine_of
 from tallystick_cloud.errors import CloudError
 from tallystick_cloud.ledger.period import close
+from tallystick_cloud.ledger.reversal import reverse
 from tallystick_cloud.log import store as log_store
 from tallystick_cloud.log.signing import checkpoint
 from tallystick_cloud.ports import NoEvents
@@ -171,6 +173,26 @@ class Server:
         head = self.database.read_now(log_store.read_head, COMMUNITY)
         assert head is not None
         self.notes.append((head.size, head.root))
+
+    def uses(self) -> list[bytes]:
+        """Ids of all uses that are in the books."""
+        with self.database.engine.connect() as conn:
+            return sorted(bytes(each) for each in conn.execute(select(schema.use.c.use_id)).scalars())
+
+    async def reverse(self, use: bytes) -> None:
+        """Decide that a use never was, once more when the answer did not come."""
+        for _ in range(2):
+            try:
+                await self.database.write(reverse, COMMUNITY, use, "it never ran", self._true.utc_ms())
+            except CloudError as error:
+                self._trace.tell("server", "reversal-refused", type(error).__name__)
+            except ServerDied:
+                self._trace.tell("server", "reversal-fails", use.hex()[:8])
+                await asyncio.sleep(60)
+                continue
+            else:
+                self._trace.tell("server", "reversed", use.hex()[:8])
+            return
 
     async def close_period(self) -> bool:
         """Close the day that midnight ended; True when it is done."""

@@ -162,6 +162,7 @@ class World:
         tasks = [
             self._now_and_then(rates.server_crash_every_s, self._kill_server),
             self._now_and_then(rates.server_busy_every_s, self._make_busy),
+            self._now_and_then(rates.reversal_every_s, self._reverse_one),
         ]
         for each in self.gateways:
             stream = Random(self.chance.random())
@@ -186,6 +187,12 @@ class World:
     async def _make_busy(self) -> None:
         self.trace.tell("server", "busy")
         self.server.busy_until_s = self.loop.time() + 120
+
+    async def _reverse_one(self) -> None:
+        """A use that is known, whichever: those before it and after it may still be under way."""
+        uses = self.server.uses()
+        if uses:
+            await self.server.reverse(self.chance.choice(uses))
 
     async def _hole(self, gateway: Gateway, chance: Random) -> None:
         self.trace.tell(gateway.name, "black-hole")
