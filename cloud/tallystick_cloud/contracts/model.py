@@ -50,6 +50,11 @@ class Version:
         found = (self.payer(terms) for terms in self.contract.assets)
         return frozenset(payer for payer in found if payer is not None)
 
+    def splits_with(self, party: bytes) -> bool:
+        """Whether a party collects the fees or takes part in the split: who may open every use of the contract."""
+        takes = {owner for step in self.contract.split for owner, _ in step.to}
+        return party == self.contract.collector or party in takes
+
     def concerns(self, party: bytes) -> bool:
         """Whether it names a party or makes it a user."""
         return any(one.id == party for one in self.contract.parties) or party in self.payers

@@ -78,6 +78,11 @@ def _read_book(conn: Connection, versions: tuple[tuple[bytes, bytes], ...], open
     return Book(tuple(_version(h, chain, payloads[h], opened) for h, chain in versions))
 
 
+def chains_split_with(conn: Connection, community: str, party: bytes) -> set[bytes]:
+    """Contracts that a party collects or takes part in the split of, in any version in force."""
+    return {one.chain for one in book(conn, community).versions if one.splits_with(party)}
+
+
 def versions_of(conn: Connection, chain: bytes) -> dict[bytes, Version]:
     """h -> version of all versions of a chain, in force or not."""
     rows = conn.execute(

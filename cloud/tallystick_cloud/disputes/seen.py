@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, or_, select
 from tallystick_protocol.money.contract import Contract
 
-from tallystick_cloud.contracts.store import versions_of
+from tallystick_cloud.contracts.store import chains_split_with, versions_of
 from tallystick_cloud.disputes import service
 from tallystick_cloud.errors import NotFound
 from tallystick_cloud.ledger.model import Kind, Line
-from tallystick_cloud.schema import dispute, use, use_rating
+from tallystick_cloud.schema import dispute, use
 from tallystick_cloud.uses import access
 from tallystick_cloud.uses.model import Basis, Reader, UseView
 
@@ -93,10 +93,9 @@ def seen_by(conn: Connection, reader: Reader) -> list[Seen]:
     query = select(*_COLUMNS).where(dispute.c.community == reader.community)
     if not reader.holds_office:
         party = reader.party or b""
-        shares = select(use_rating.c.use_id).where(
-            use_rating.c.use_id == dispute.c.use_id, use_rating.c.shares.contains(party.hex())
-        )
-        query = query.join(use, use.c.use_id == dispute.c.use_id).where(or_(use.c.payer == party, shares.exists()))
+        chains = sorted(chains_split_with(conn, reader.community, party))
+        mine = or_(use.c.payer == party, use.c.chain.in_(chains))
+        query = query.join(use, use.c.use_id == dispute.c.use_id).where(mine)
     order = (dispute.c.state != "open", dispute.c.opened_ms.desc())
     rows = conn.execute(query.order_by(*order).limit(SEEN_MAX)).all()
     uses = access.read_uses(conn, reader, [bytes(row.use_id) for row in rows])

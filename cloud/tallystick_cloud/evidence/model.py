@@ -3,13 +3,12 @@
 It never opens anything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tallystick_protocol.codes import Scope
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.contract import Contract
-from tallystick_protocol.money.plan import plan_of
 
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.settlement.model import Stored
@@ -57,12 +56,9 @@ class Chain:
         return [*([] if self.base is None else [self.base]), *self.shown]
 
 
-def scope_of(chain: H32, contracts: Sequence[Contract], party: PartyId) -> Scope:
+def scope_of(versions: Iterable[Version], party: PartyId) -> Scope:
     """`contract` for collector and split, `own` for everybody else."""
-    for contract in contracts:
-        if party == contract.collector or party in plan_of(contract, chain).waterfall.beneficiaries:
-            return Scope.CONTRACT
-    return Scope.OWN
+    return Scope.CONTRACT if any(one.splits_with(party) for one in versions) else Scope.OWN
 
 
 def cut_chain(settlements: Sequence[Stored], wanted: int, oldest: int) -> tuple[Stored | None, list[Stored]]:

@@ -59,7 +59,7 @@ def _chains(conn: Connection, community: str, wanted: Wanted) -> list[tuple[Chai
         chain = _chain(conn, stored.chain, wanted.at_ms)
         if chain is None:
             continue
-        scope = scope_of(chain.id, list(chain.contracts.values()), wanted.party)
+        scope = scope_of(chain.versions.values(), wanted.party)
         if _has_statement(conn, chain.shown[-1], wanted.party):
             found.append((chain, scope))
     return found

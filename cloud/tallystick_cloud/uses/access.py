@@ -1,6 +1,7 @@
 """The one door to uses: whoever reads one through a page or a file leaves a row that says who, what, why and how many.
 
-It never shows a use to somebody who neither pays it, nor shares in it, nor holds an office: it does not exist for them.
+It never shows a use to somebody who neither pays it, nor splits its contract, nor holds an office: for them it is
+not there.
 """
 
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from tallystick_cloud.contracts.store import chains_split_with
 from tallystick_cloud.errors import NotFound
 from tallystick_cloud.uses import store
 from tallystick_cloud.uses.model import (
@@ -70,9 +72,16 @@ def read_uses(conn: Connection, reader: Reader, ids: Sequence[bytes]) -> dict[by
 def _seen(conn: Connection, reader: Reader, use_id: bytes) -> UseView | None:
     row = store.use_row(conn, reader.community, use_id)
     ratings = store.ratings(conn, use_id) if row is not None else ()
-    sharers = frozenset(owner for rating in ratings for owner, _ in rating.shares)
-    basis = None if row is None else basis_of(reader, bytes(row.payer), sharers)
+    basis = None if row is None else _basis(conn, reader, row, ratings)
     return None if basis is None else _view(row, basis, ratings)
+
+
+def _basis(conn: Connection, reader: Reader, row: Any, ratings: tuple[Rating, ...]) -> Basis | None:
+    """As for evidence: who splits a contract recomputes its order, counters and caps, so opens all uses of it."""
+    shares_in = any(owner == reader.party for rating in ratings for owner, _ in rating.shares)
+    if not shares_in and reader.party is not None:
+        shares_in = bytes(row.chain) in chains_split_with(conn, reader.community, reader.party)
+    return basis_of(reader, bytes(row.payer), splits=shares_in)
 
 
 def _view(row: Any, basis: Basis, ratings: tuple[Rating, ...]) -> UseView:

@@ -111,11 +111,11 @@ class UseView:
         return self.standing.cause == self.use_id
 
 
-def basis_of(reader: Reader, payer: bytes, sharers: frozenset[bytes]) -> Basis | None:
-    """Why this reader may open a use, None when it may not. `sharers`: all parties that any rating names."""
+def basis_of(reader: Reader, payer: bytes, *, splits: bool) -> Basis | None:
+    """Why this reader may open a use, None when it may not. `splits`: whether it takes part in the split."""
     if reader.party is not None and reader.party == payer:
         return Basis.PAYER
-    if reader.party is not None and reader.party in sharers:
+    if reader.party is not None and splits:
         return Basis.SPLIT
     return Basis.OFFICE if reader.holds_office else None
 

@@ -1,13 +1,17 @@
 """Who may open which use, and what is written down about it."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import Connection, select
 from support.money_world import NOW
 from support.settled import World
 from tallystick_cloud import schema
+from tallystick_cloud.contracts.store import book
 from tallystick_cloud.errors import NotFound
 from tallystick_cloud.uses.access import read_lines, read_use
 from tallystick_cloud.uses.model import Basis, Reader
+from tallystick_protocol.ids import PartyId
 
 
 def reader(world: World, name: str | None, *, office: bool = False) -> Reader:
@@ -45,6 +49,28 @@ def test_for_everybody_else_the_use_does_not_exist(conn: Connection, world: Worl
     with pytest.raises(NotFound):
         read_use(conn, reader(world, name), bytes(32))
     assert conn.execute(select(schema.access)).all() == []
+
+
+def test_who_splits_a_contract_opens_all_its_uses_and_who_only_signs_it_none(conn: Connection, world: World) -> None:
+    """In the contract of the flat's energy the repairer and the fund take nothing, and the bank until it is repaid."""
+    query = select(schema.use.c.use_id).where(schema.use.c.form == "interval")
+    last = bytes(conn.execute(query.order_by(schema.use.c.position.desc()).limit(1)).scalar_one())
+    assert read_use(conn, reader(world, "Bank"), last).basis is Basis.SPLIT
+    assert read_use(conn, reader(world, "Coop"), last).basis is Basis.SPLIT
+    for name in ("Repairer", "Fund"):
+        with pytest.raises(NotFound):
+            read_use(conn, reader(world, name), last)
+
+
+def test_who_collects_opens_the_uses_also_where_the_split_gives_it_nothing(conn: Connection, world: World) -> None:
+    version = next(one for one in book(conn, world.community).versions if one.contract.name == "Energy")
+    *most, last = version.contract.split
+    bare = replace(
+        version, contract=replace(version.contract, split=(*most, replace(last, to=((PartyId(world.ids["Fund"]), 1),))))
+    )
+    assert bare.splits_with(world.ids["Coop"])
+    assert bare.splits_with(world.ids["Fund"])
+    assert not bare.splits_with(world.ids["Repairer"])
 
 
 def test_another_community_s_office_opens_nothing(conn: Connection, world: World) -> None:
