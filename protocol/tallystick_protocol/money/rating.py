@@ -98,9 +98,10 @@ class Standing(dict[H32, int]):
 
 def _by_start(versions: Sequence[Contract]) -> Callable[[Usage], Contract]:
     only = versions[0] if len(versions) == 1 and versions[0].effective_to_ms is None else None
+    from_ms = 0 if only is None else only.effective_from_ms
 
     def find(usage: Usage) -> Contract:
-        if only is not None and only.effective_from_ms <= usage.start_ms:
+        if only is not None and from_ms <= usage.start_ms:
             return only
         found = version_at(versions, usage.start_ms)
         if found is None:

@@ -8,6 +8,8 @@ text of a contract. `rating.rate_plainly` says the same in plain rules; a law ho
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
+from itertools import pairwise
+from struct import Struct
 from types import CodeType
 
 from tallystick_protocol.errors import InvariantError
@@ -25,6 +27,7 @@ Straight = Callable[[Usage, H32, int, dict[H32, int]], Rated]
 LINES_MAX = 65_536  # remembered lines of a plan, one for each set of counters: payers x bands x open periods
 SOURCES_MAX = 512  # compiled sources; contracts from one template that differ in their parties alone share one
 _INDENT = " " * 8
+_FIRST_8 = Struct(">Q").unpack_from  # as split.dither takes them
 
 
 def straight_of(plan: Plan, usage: Usage) -> Straight:
@@ -55,7 +58,7 @@ def source_of(plan: Plan, band: int) -> str:
         "))",
     ]
     keys = [f"    {_tuple(f'key{i}' for i in counters)} = shape.keys"] if counters else []
-    head = ["def line_of(shape, takers, of_period, sha256, from_bytes, make, Rated):", *keys]
+    head = ["def line_of(shape, takers, of_period, sha256, first8, make, Rated):", *keys]
     return "\n".join([*head, "    def line(usage, use_id, counts, standing):", *(_INDENT + row for row in body),
                       "    return line", ""])  # fmt: skip
 
@@ -63,7 +66,7 @@ def source_of(plan: Plan, band: int) -> str:
 def _made(plan: Plan, band: int, shape: Shape) -> Straight:
     names: dict[str, Callable[..., Straight]] = {}
     exec(_compiled(source_of(plan, band)), names)
-    return names["line_of"](shape, plan.waterfall.takers, of_period, sha256, int.from_bytes, tuple.__new__, Rated)
+    return names["line_of"](shape, plan.waterfall.takers, of_period, sha256, _FIRST_8, tuple.__new__, Rated)
 
 
 @lru_cache(maxsize=SOURCES_MAX)
@@ -90,7 +93,7 @@ def _price(plan: Plan, curve: Curve) -> Iterator[str]:
         at = 0 if curve.is_plain else 1
         yield f"new{at} += fee"
         if plan.cap is not None:
-            yield f"if new{at} > {plan.cap:d}: fee = {plan.cap:d} - old{at} if old{at} < {plan.cap:d} else 0"
+            yield f"if new{at} > {plan.cap:d}: fee = max({plan.cap:d} - old{at}, 0)"
 
 
 def _total(curve: Curve, counts: str) -> str:
@@ -118,58 +121,62 @@ class _Amounts:
 
 
 def _split(plan: Plan, first: int, amounts: _Amounts) -> Iterator[str]:
-    """The steps in order; each leaves `left` to the next."""
+    """The steps in order; each leaves to the next what it does not take."""
     flow = plan.waterfall
     if not flow.takers[-1].is_plain_rest:
         raise InvariantError("the last step of a split takes the rest")
-    yield "left = fee"
+    left = "fee"
     for index, taker in enumerate(flow.takers[:-1]):
-        yield from _take(index, taker, first, plan.contract.tariff.form is Form.EVENT)
-        yield f"left -= take{index}"
-        yield from _spread(index, f"take{index}", taker, amounts)
-    yield from _spread(len(flow.takers) - 1, "left", flow.takers[-1], amounts)
+        yield from _take(index, taker, left, first, plan.contract.tariff.form is Form.EVENT)
+        yield f"left{index} = {left} - take{index}"
+        left = f"left{index}"
+        yield from _spread(index, taker, f"take{index}", amounts)
+    yield from _spread(len(flow.takers) - 1, flow.takers[-1], left, amounts)
 
 
-def _take(index: int, taker: Taker, first: int, per_use: bool) -> Iterator[str]:
-    """What a step takes of `left`, as in waterfall.py."""
+def _take(index: int, taker: Taker, left: str, first: int, per_use: bool) -> Iterator[str]:
+    """What a step takes of what is left, as in waterfall.py; its counters come after the `first` ones of the price."""
     take, base, counter = f"take{index}", f"new{first + taker.base}", f"new{first + taker.cap_at}"
     if taker.base >= 0:
-        yield f"{take} = of_period(takers[{index}], {base} + left) - of_period(takers[{index}], {base})"
-        yield f"{base} += left"
+        yield f"{take} = of_period(takers[{index}], {base} + {left}) - of_period(takers[{index}], {base})"
+        yield f"{base} += {left}"
     elif taker.denominator:
-        yield f"{take} = left * {taker.numerator:d} // {taker.denominator:d}"
+        part = left if taker.numerator == 1 else f"{left} * {taker.numerator:d}"
+        yield f"{take} = {part} // {taker.denominator:d}"
     elif taker.fixed >= 0:
-        yield f"{take} = min(left, {taker.fixed:d})" if per_use else f"{take} = 0"
+        yield f"{take} = min({left}, {taker.fixed:d})" if per_use else f"{take} = 0"
     else:
-        yield f"{take} = left"
+        yield f"{take} = {left}"
     if taker.floor and taker.base < 0 and per_use:
-        yield f"if {take} < {taker.floor:d}: {take} = min({taker.floor:d}, left)"
+        yield f"if {take} < {taker.floor:d}: {take} = min({taker.floor:d}, {left})"
     if taker.cap_at >= 0:
-        yield f"if {counter} + {take} > {taker.cap:d}:"
-        yield f"    {take} = {taker.cap:d} - {counter} if {counter} < {taker.cap:d} else 0"
         yield f"{counter} += {take}"
+        yield f"if {counter} > {taker.cap:d}:"
+        yield f"    was = {counter} - {take}"
+        yield f"    {counter} = max({taker.cap:d}, was)"
+        yield f"    {take} = {counter} - was"
 
 
-def _spread(index: int, amount: str, taker: Taker, amounts: _Amounts) -> Iterator[str]:
-    """The dithered floor of split.share with a = unit * W + over: then (a*C + r)//W = unit*C + (over*C + r)//W, and
-    nothing is to be dithered when `over` is 0, for r < W."""
+def _spread(index: int, taker: Taker, amount: str, amounts: _Amounts) -> Iterator[str]:
+    """The dithered floor of split.share. Where the amount is a whole multiple of the weights' sum, every share is exact
+    whatever r is, for r is less than that sum: then nothing is hashed."""
     if len(taker.places) == 1:
         amounts.add(taker.places[0], amount)
         return
     total = taker.weight_sum
-    yield f"unit, over = divmod({amount}, {total:d})"
     running = [bound for _, bound in taker.bounds]
     weights = [after - before for before, after in zip([0, *running], running, strict=False)]
     names = [f"part{index}_{k}" for k in range(len(weights))]
-    yield "if over:"
-    yield f"    r = from_bytes(sha256(use_id).digest()[:8], 'big') % {total:d}"
+    yield f"if {amount} % {total:d}:"
+    yield f"    r = first8(sha256(use_id).digest())[0] % {total:d}"
     for k, bound in enumerate(running[:-1]):
-        yield f"    at{k} = (over * {bound:d} + r) // {total:d}"
-    highs = [*(f" + at{k}" for k in range(len(running) - 1)), " + over"]
-    lows = ["", *(f" - at{k}" for k in range(len(running) - 1))]
-    for name, weight, high, low in zip(names, weights, highs, lows, strict=True):
-        yield f"    {name} = unit * {weight:d}{high}{low}"
+        yield f"    at{k} = ({amount} * {bound:d} + r) // {total:d}"
+    edges = [*(f"at{k}" for k in range(len(running) - 1)), amount]
+    yield f"    {names[0]} = at0"
+    for name, (low, high) in zip(names[1:], pairwise(edges), strict=True):
+        yield f"    {name} = {high} - {low}"
     yield "else:"
+    yield f"    unit = {amount} // {total:d}"
     for name, weight in zip(names, weights, strict=True):
         yield f"    {name} = unit * {weight:d}"
     for place, name in zip(taker.places, names, strict=True):

@@ -178,5 +178,5 @@ def test_versions_and_payers_by_turns_get_their_own_lines() -> None:
 def test_a_line_can_be_read() -> None:
     version = contract(energy(flat("0.31")), loan("40", ratio(1, 3)), rest((ELENA, 3), (FUND, 2)))
     source = source_of(plan_of(version, CHAIN), 0)
-    wanted = ("fee = counts * 310000", "take0 = left * 1 // 3", "unit, over = divmod(left, 5)", "unit * 3 + at0")
+    wanted = ("fee = counts * 310000", "take0 = fee // 3", "at0 = (left0 * 3 + r) // 5", "part1_1 = left0 - at0")
     assert all(line in source for line in wanted), source
