@@ -74,13 +74,14 @@ class Plan:
         self.use_form = UsageForm(tariff.form.value)
         self._moves = tuple(not curve.is_plain or self.counts_money or bool(self.split_scopes) for curve in self.curves)
         self._is_simple = self.week is None and not self.programmes
-        self._turns = _turns(self.week)
+        self._turns = _turns(tariff, self.week)
         self._period = Period(0, 0)
         self._stretch = Stretch(0, 0, 0, 0)
         parties = self.waterfall.beneficiaries
         self.bare = (*(Shape(parties, (), name) for name in self.names), Shape(parties, (), None))  # no counters
         self._shapes: dict[tuple[PartyId, int, int], Shape] = {}
-        self.lines: dict[tuple[int, tuple[H32, ...]], Any] = {}  # kept here for straight.py, which writes them
+        self.makers: dict[int, Any] = {}  # by band: kept here for straight.py, which writes them
+        self.lines: dict[tuple[int, tuple[H32, ...]], Any] = {}  # by band and counters: likewise
 
     def is_usual(self, usage: Usage) -> bool:
         """Whether a use needs no second look: of the contract's form, priced, not aborted, not over a hole."""
@@ -227,8 +228,10 @@ def _week(tariff: Tariff, rest: int) -> bytes | None:
     return bytes(table)
 
 
-def _turns(week: bytes | None) -> tuple[int, ...]:
+def _turns(tariff: Tariff, week: bytes | None) -> tuple[int, ...]:
     """Minutes of the week at which the band changes, with its begin and its end."""
     if week is None:
         return ()
-    return (0, *(m for m in range(1, _WEEK_MINUTES) if week[m] != week[m - 1]), _WEEK_MINUTES)
+    edges = {m for band in tariff.bands for window in band.windows for m in (window.from_minute, window.to_minute)}
+    minutes = sorted({day * MINUTES_PER_DAY + m for day in range(7) for m in edges})
+    return (0, *(m for m in minutes if 0 < m < _WEEK_MINUTES and week[m] != week[m - 1]), _WEEK_MINUTES)

@@ -5,7 +5,7 @@ that rating a use looks nothing up and calls next to nothing. The source holds i
 text of a contract. `rating.rate_plainly` says the same in plain rules; a law holds the two equal.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from hashlib import sha256
 from itertools import pairwise
@@ -19,7 +19,7 @@ from tallystick_protocol.money.price import Curve
 from tallystick_protocol.money.rated import Rated, Shape
 from tallystick_protocol.money.tariff import Form
 from tallystick_protocol.money.usage import Usage
-from tallystick_protocol.money.waterfall import Taker, Waterfall, of_period
+from tallystick_protocol.money.waterfall import Taker, of_period
 
 Straight = Callable[[Usage, H32, int, dict[H32, int]], Rated]
 """From a use, its id and its counts, and the counters by key, which it moves."""
@@ -47,13 +47,15 @@ def source_of(plan: Plan, band: int) -> str:
     curve, flow = plan.curves[band], plan.waterfall
     first = (0 if curve.is_plain else 1) + plan.counts_money  # of the split's counters among all of them
     counters = range(first + len(flow.counters))
+    amounts: list[list[str]] = [[] for _ in flow.beneficiaries]  # what is added up for each of them
+    split = list(_split(plan, first, amounts))
     body = [
         *(f"new{i} = old{i} = standing[key{i}]" for i in counters),
         *_price(plan, curve),
-        *_split(plan, first, amounts := _Amounts(flow)),
+        *split,
         *(f"standing[key{i}] = new{i}" for i in counters),
         "return make(Rated, (",
-        f"    usage, fee, {amounts.text()},",
+        f"    usage, fee, {_tuple(' + '.join(terms) for terms in amounts)},",
         f"    {_tuple(f'old{i}' for i in counters)}, {_tuple(f'new{i}' for i in counters)}, shape,",
         "))",
     ]
@@ -64,9 +66,12 @@ def source_of(plan: Plan, band: int) -> str:
 
 
 def _made(plan: Plan, band: int, shape: Shape) -> Straight:
-    names: dict[str, Callable[..., Straight]] = {}
-    exec(_compiled(source_of(plan, band)), names)
-    return names["line_of"](shape, plan.waterfall.takers, of_period, sha256, _FIRST_8, tuple.__new__, Rated)
+    maker = plan.makers.get(band)
+    if maker is None:
+        names: dict[str, Callable[..., Straight]] = {}
+        exec(_compiled(source_of(plan, band)), names)
+        maker = plan.makers[band] = names["line_of"]
+    return maker(shape, plan.waterfall.takers, of_period, sha256, _FIRST_8, tuple.__new__, Rated)
 
 
 @lru_cache(maxsize=SOURCES_MAX)
@@ -107,21 +112,8 @@ def _total(curve: Curve, counts: str) -> str:
     return f"({found})" if curve.denominator == 1 else f"({found}) // {curve.denominator:d}"
 
 
-class _Amounts:
-    """What is added up for each beneficiary, as text."""
-
-    def __init__(self, flow: Waterfall) -> None:
-        self._terms: list[list[str]] = [[] for _ in flow.beneficiaries]
-
-    def add(self, place: int, term: str) -> None:
-        self._terms[place].append(term)
-
-    def text(self) -> str:
-        return _tuple(" + ".join(terms) for terms in self._terms)
-
-
-def _split(plan: Plan, first: int, amounts: _Amounts) -> Iterator[str]:
-    """The steps in order; each leaves to the next what it does not take."""
+def _split(plan: Plan, first: int, amounts: list[list[str]]) -> Iterator[str]:
+    """The steps in order; each leaves to the next what it does not take. Adds to the terms of `amounts`."""
     flow = plan.waterfall
     if not flow.takers[-1].is_plain_rest:
         raise InvariantError("the last step of a split takes the rest")
@@ -157,11 +149,11 @@ def _take(index: int, taker: Taker, left: str, first: int, per_use: bool) -> Ite
         yield f"    {take} = {counter} - was"
 
 
-def _spread(index: int, taker: Taker, amount: str, amounts: _Amounts) -> Iterator[str]:
+def _spread(index: int, taker: Taker, amount: str, amounts: list[list[str]]) -> Iterator[str]:
     """The dithered floor of split.share. Where the amount is a whole multiple of the weights' sum, every share is exact
     whatever r is, for r is less than that sum: then nothing is hashed."""
     if len(taker.places) == 1:
-        amounts.add(taker.places[0], amount)
+        amounts[taker.places[0]].append(amount)
         return
     total = taker.weight_sum
     running = [bound for _, bound in taker.bounds]
@@ -180,8 +172,8 @@ def _spread(index: int, taker: Taker, amount: str, amounts: _Amounts) -> Iterato
     for name, weight in zip(names, weights, strict=True):
         yield f"    {name} = unit * {weight:d}"
     for place, name in zip(taker.places, names, strict=True):
-        amounts.add(place, name)
+        amounts[place].append(name)
 
 
-def _tuple(items: Iterator[str] | Sequence[str]) -> str:
-    return "(" + "".join(f"{item or '0'}, " for item in items).rstrip() + ")"
+def _tuple(items: Iterable[str]) -> str:
+    return "(" + "".join(f"{item}, " for item in items).rstrip() + ")"
