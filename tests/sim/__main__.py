@@ -2,7 +2,8 @@
 
 sim SEEDS=10000 [--start SEED] [--data DIR]   seeds from SEED on; with --data it goes on where it stopped
     [--jobs N] [--budget S]                   in so many processes (one per core), for at most so long
-sim --fresh                                   worlds that this commit is the first to play: 100, and more in 120 s; CI
+sim --fresh [--cpu S]                         worlds that this commit is the first to play: 100, and more in 120 s; or
+                                              as many as fit so many seconds of processor time, as CI may
 sim --bugs [NAME ...] [--data DIR]            each planted bug until it is found, at most 200 seeds; goes on too
 sim --replay SEED [--bug NAME]                one seed, every event on a line
 """
@@ -71,16 +72,27 @@ class Tally:
 
 
 def run_seeds(
-    tally: Tally, seeds: int, keep: Path | None, budget_s: float | None = None, jobs: int = 1, at_least: int = 0
+    tally: Tally,
+    seeds: int,
+    keep: Path | None,
+    budget_s: float | None = None,
+    jobs: int = 1,
+    at_least: int = 0,
+    cpu_s: float | None = None,
 ) -> Tally:
-    """Seeds `start + done` and on, until there were `seeds`, or `at_least` and the budget of real time is used up."""
+    """Seeds `start + done` and on, until there were `seeds`, or `at_least` and the budget of real time is used up, or
+    `cpu_s` of processor time."""
     town()
     began = told = time.monotonic()
     worlds = side_by_side(tally.start + tally.done, seeds - tally.done, jobs)
-    while tally.done < at_least or (tally.done < seeds and (budget_s is None or time.monotonic() - began < budget_s)):
-        verdict, cpu_s = next(worlds)
+    while tally.done < at_least or (
+        tally.done < seeds
+        and (budget_s is None or time.monotonic() - began < budget_s)
+        and (cpu_s is None or tally.cpu_s < cpu_s)
+    ):
+        verdict, took_s = next(worlds)
         seed = verdict.seed
-        tally.add(verdict, cpu_s)
+        tally.add(verdict, took_s)
         if keep is not None:
             _save(keep, tally)
         for each in verdict.amiss[:5]:
@@ -209,6 +221,9 @@ def _fresh_worlds(given: argparse.Namespace) -> int:
     tally = Tally(STATE_VERSION, first_of_commit() if given.start is None else given.start)
     print(f"fresh worlds of this commit: seeds from {tally.start}", flush=True)
     many = 1_000_000  # more than fit; the budget ends it
+    if given.cpu is not None:
+        run_seeds(tally, many, None, given.budget, given.jobs, 1, given.cpu)
+        return _tell_all(tally, 1)
     budget_s = FRESH_S if given.budget is None else given.budget
     run_seeds(tally, many, None, budget_s, given.jobs, FRESH_SEEDS)
     return _tell_all(tally, FRESH_SEEDS)
@@ -302,6 +317,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="folder of the state file: go on where it stopped")
     parser.add_argument("--budget", type=float, metavar="S", help="stop after this many seconds of real time")
     parser.add_argument("--fresh", action="store_true", help="worlds of this commit: 100, and as many as fit 120 s")
+    parser.add_argument("--cpu", type=float, metavar="S", help="stop after so much processor time (--fresh)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (one per core)")
     parser.add_argument("--bugs", nargs="*", choices=list(BUGS), metavar="NAME", help=", ".join(BUGS))
     parser.add_argument("--replay", type=int, metavar="SEED", help="run one seed and print every event")

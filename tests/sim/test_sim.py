@@ -31,16 +31,17 @@ from sim.world import Verdict, World, play
 TESTS = Path(__file__).resolve().parent.parent
 FIRST_SEED, SEEDS_MAX = 70_000, 16  # about 40 s of two busy cores
 FRESH = os.environ.get("TALLYSTICK_FRESH_WORLDS") == "1"  # set in CI once 300 in a row are shown clean
+FRESH_CPU_S = 75  # 30 to 45 worlds, on both cores
 QUICK_BUGS = ("double-posting-on-duplicate", "normal-instead-of-full", "clock-in-the-key")
 
 
 @pytest.mark.alone
-@pytest.mark.skipif(not FRESH, reason="TALLYSTICK_FRESH_WORLDS=1 plays 120 s of worlds that nobody played before")
+@pytest.mark.skipif(not FRESH, reason="TALLYSTICK_FRESH_WORLDS=1 plays worlds that nobody played before")
 @pytest.mark.timeout(1800)
 def test_fresh_worlds_lose_nothing_and_bill_nothing_twice() -> None:
     """A process of its own: whoever replays a seed must get the same order of sets."""
     ours = os.environ | {"PYTHONPATH": str(TESTS), "PYTHONHASHSEED": "0"}
-    words = [sys.executable, "-m", "sim", "--fresh"]
+    words = [sys.executable, "-m", "sim", "--fresh", "--cpu", str(FRESH_CPU_S)]
     done = subprocess.run(words, env=ours, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     print(done.stdout)
     assert done.returncode == 0, done.stdout
@@ -64,6 +65,14 @@ def test_so_many_fresh_worlds_are_played_whatever_the_budget(
     said = capsys.readouterr().out
     assert "seeds from 70000" in said
     assert '"name": "sim-seeds", "value": 2, "unit": "seeds", "goal": 2, "ok": true' in said
+
+
+def test_fresh_worlds_end_with_the_processor_time_they_may_take(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sim.__main__._timed", lambda seed: (Verdict(seed, (), "", {}, 1, 0, 0, 0.0), 2.0))
+    assert main(["--fresh", "--start", "1", "--cpu", "5", "--jobs", "1"]) == 0
+    assert '"name": "sim-seeds", "value": 3,' in capsys.readouterr().out
 
 
 def test_a_finding_names_the_command_that_replays_it(
