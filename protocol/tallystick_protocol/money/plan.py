@@ -3,6 +3,7 @@ It holds no money and no order; the same contract always compiles to the same pl
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from tallystick_protocol import cbor, ids
@@ -13,12 +14,13 @@ from tallystick_protocol.money.errors import UsageError
 from tallystick_protocol.money.price import Curve, curve_of
 from tallystick_protocol.money.rated import Shape
 from tallystick_protocol.money.split import Scope
-from tallystick_protocol.money.tariff import MINUTES_PER_DAY, Form, Tariff
+from tallystick_protocol.money.tariff import MINUTES_PER_DAY, Form, Window
 from tallystick_protocol.money.usage import Usage, UsageForm
 from tallystick_protocol.money.waterfall import Waterfall, waterfall_of
 from tallystick_protocol.money.zone import Offsets, offsets_of
 
-PLANS_MAX = 256  # versions that one process rates at a time
+PLANS_MAX = 4_096  # versions that one process rates at a time, some 6 kB each
+WEEKS_MAX = 256  # remembered tables of bands by time; houses of one template share one
 SHAPES_MAX = 65_536  # remembered shapes of a plan: payers x bands x the periods that are still open
 _WEEK_MINUTES = 7 * MINUTES_PER_DAY
 _ALWAYS = Period(-(1 << 64), 1 << 64)
@@ -63,7 +65,7 @@ class Plan:
         self.cheapest = tariff.bands.index(cheapest_band(tariff))
         self.programmes = {name: i for i, band in enumerate(tariff.bands) for name in band.programmes}
         self.rest = next((i for i, band in enumerate(tariff.bands) if band.is_rest), -1)
-        self.week = _week(tariff, self.rest)
+        self.week, self._turns = _week(tuple(band.windows for band in tariff.bands), self.rest)
         self.start_fee = tariff.start_fee.nano() if tariff.start_fee else 0
         self.session_minimum = tariff.session_minimum.nano() if tariff.session_minimum else 0
         self.minimum = tariff.minimum.nano() if tariff.minimum else 0
@@ -74,7 +76,6 @@ class Plan:
         self.use_form = UsageForm(tariff.form.value)
         self._moves = tuple(not curve.is_plain or self.counts_money or bool(self.split_scopes) for curve in self.curves)
         self._is_simple = self.week is None and not self.programmes
-        self._turns = _turns(tariff, self.week)
         self._period = Period(0, 0)
         self._stretch = Stretch(0, 0, 0, 0)
         parties = self.waterfall.beneficiaries
@@ -179,7 +180,7 @@ _PLANS: dict[tuple[int, H32], Plan] = {}
 
 
 def plan_of(contract: Contract, chain: H32) -> Plan:
-    """The plan of this very contract object, remembered among the last 256; a plan keeps its contract alive."""
+    """The plan of this very contract object, remembered among the last 4,096; a plan keeps its contract alive."""
     found = _PLANS.get((id(contract), chain))
     if found is not None:
         return found
@@ -215,23 +216,19 @@ def problem(contract: Contract, usage: Usage) -> str | None:
     return None
 
 
-def _week(tariff: Tariff, rest: int) -> bytes | None:
-    """Band index of each local minute of a week from Monday 00:00, None without bands by time."""
-    if not any(band.windows for band in tariff.bands):
-        return None
+@lru_cache(maxsize=WEEKS_MAX)
+def _week(bands: tuple[tuple[Window, ...], ...], rest: int) -> tuple[bytes | None, tuple[int, ...]]:
+    """Band index of each local minute of a week from Monday 00:00, None without bands by time; and the minutes at
+    which it changes, with the week's begin and end."""
+    if not any(bands):
+        return None, ()
     table = bytearray([rest]) * _WEEK_MINUTES
-    for index, band in reversed(list(enumerate(tariff.bands))):  # the first band in contract order wins
-        for window in band.windows:
+    edges = set()
+    for index, windows in reversed(list(enumerate(bands))):  # the first band in contract order wins
+        for window in windows:
             for day in (d for d in range(7) if window.days >> d & 1):
                 low, high = day * MINUTES_PER_DAY + window.from_minute, day * MINUTES_PER_DAY + window.to_minute
                 table[low:high] = bytes([index]) * (high - low)
-    return bytes(table)
-
-
-def _turns(tariff: Tariff, week: bytes | None) -> tuple[int, ...]:
-    """Minutes of the week at which the band changes, with its begin and its end."""
-    if week is None:
-        return ()
-    edges = {m for band in tariff.bands for window in band.windows for m in (window.from_minute, window.to_minute)}
-    minutes = sorted({day * MINUTES_PER_DAY + m for day in range(7) for m in edges})
-    return (0, *(m for m in minutes if 0 < m < _WEEK_MINUTES and week[m] != week[m - 1]), _WEEK_MINUTES)
+                edges |= {low, high}
+    turns = sorted(m for m in edges if 0 < m < _WEEK_MINUTES and table[m] != table[m - 1])
+    return bytes(table), (0, *turns, _WEEK_MINUTES)
