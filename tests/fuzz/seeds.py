@@ -45,12 +45,11 @@ def hexes(*given: str) -> Callable[[], list[bytes]]:
 
 @cache
 def evidence() -> list[bytes]:
-    """A whole evidence file of a user, as the message inside it."""
-    from support import evidence_builder, evidence_world
-    from support.cheats import honest
-    from tallystick_protocol.evidence_file import unpack
+    """The smallest real file: a user's, of one wash in one month."""
+    from fuzz.forged import forgers
+    from support.evidence_world import ANNA
 
-    return [unpack(evidence_builder.evidence(honest(), party)) for party in (evidence_world.ANNA,)]
+    return [forger.make(-1, bytes).encode() for party, forger in forgers() if party == ANNA]
 
 
 @cache

@@ -7,6 +7,7 @@ import zlib
 from fractions import Fraction
 
 from fuzz import proofs, seeds
+from fuzz.forged import EDIT_BYTES, EDITS_MAX, forged, forgers, remembered
 from fuzz.target import Target, as_file, as_text
 from support.evidence_world import ANNA
 from support.evidence_world import policy as policy_of
@@ -96,7 +97,23 @@ _SEEN = '{"version": 1, "origin": "log.example", "size": 3, "root": "' + "00" * 
 
 
 def _verify(data: bytes) -> None:
-    _has_words(verify_evidence(data, _POLICY))
+    with remembered():
+        _has_words(verify_evidence(data, _POLICY))
+
+
+def _verify_forged(data: bytes) -> None:
+    party, file = forged(data)
+    with remembered():
+        _has_words(verify_evidence(file, policy_of(party)))
+
+
+def _forged_seeds() -> list[bytes]:
+    """Objects and pieces of every file, each with a value one less in another place."""
+    return [
+        bytes([which, target, 0, 3 * target, 0, 127])
+        for which, (_, forger) in enumerate(forgers())
+        for target in range(which % 3, forger.targets, 3)
+    ]
 
 
 def _verify_pool(data: bytes) -> None:
@@ -166,7 +183,8 @@ FILES = (
     Target("cost-toml", as_text(_shared), (ProtocolError,), _house_seeds, bytes_max=8192, ci=500),
     Target("policy", load_policy, (ProtocolError,), seeds.policy),
     Target("evidence-file", unpack, (ProtocolError,), lambda: [b"tallystick evidence 1\n" + bytes(40)]),
-    Target("verify-evidence", _verify, (), seeds.evidence, bytes_max=65_536, ci=250),
+    Target("verify-evidence", _verify, (), seeds.evidence, bytes_max=16_384, ci=250),  # twice the smallest file
+    Target("verify-forged", _verify_forged, (), _forged_seeds, bytes_max=2 + EDITS_MAX * EDIT_BYTES, ci=250),
     Target("witness-state", load_seen, (ProtocolError,), seeds.texts(_SEEN)),
     Target("edge-toml", lambda data: load_config(as_file(data)), (ConfigError,), seeds.texts(_EDGE), ci=3_000),
     Target(

@@ -43,7 +43,6 @@ BY_HAND = {
     "edge/profile.py load_profile": "finds a profile by its name for parse_profile",
     "edge/profile.py read_own": "opens a file for parse_profile",
     "protocol/money/contract.py read_contract": "decodes, and says of what version; Contract.decode has targets",
-    "protocol/verify/compare.py payer_of": "of a tag that was decoded",
     "protocol/verify_cli.py _read": "opens a file, up to a limit",
 }
 """What looks like a decoder and needs no target, with the reason."""

@@ -51,13 +51,16 @@ class Reversing:
     is_billed: bool = False
     logs_late: bool = False
     use: Callable[[Settled], Settled] = lambda one: one
+    found: Callable[[], w.World] = w.found
+    washes: Callable[[list[w.Wash]], list[w.Wash]] = list
     world: w.World = field(init=False)
+    scene: b.Scene = field(init=False)
     _hashes: list[H32] = field(default_factory=list)
 
     def make(self, party: PartyId = w.BANK) -> bytes:
         hooks: dict[str, Any] = {"found": self._found, "usages": self._usages, "rated": self._rated}
-        made = b.scene(b.Host(**hooks, built=self._built))
-        return b.evidence(made, party, b.View(also=self._show if self.is_billed else lambda draft: None))
+        self.scene = b.scene(b.Host(**hooks, washes=self.washes, built=self._built))
+        return b.evidence(self.scene, party, b.View(also=self._show if self.is_billed else lambda draft: None))
 
     def _show(self, draft: EvidenceDraft) -> None:
         for envelope, leaf in self.world.log.envelopes:
@@ -65,7 +68,7 @@ class Reversing:
                 draft.add(envelope, leaf)
 
     def _found(self) -> w.World:
-        self.world = w.found()
+        self.world = self.found()
         return self.world
 
     def _usages(self, period: int, usages: list[Usage]) -> list[Usage]:
