@@ -19,6 +19,9 @@ from tallystick_cloud.parties.store import ids_by_name, names_by_id
 DECIDERS = frozenset({Role.COMMUNITY_MANAGER, Role.AUDITOR})
 USE_CHARS = 64
 
+GONE = "erased"
+"""What is printed for words that went with a person; as JSON they are empty."""
+
 
 def add(commands: Commands) -> None:
     words = group(commands, "dispute", "Disputes about a use: its money is held until somebody decides.")
@@ -124,8 +127,8 @@ def _print(options: Options, community: str, rows: Any, *, as_json: bool) -> int
 
 def _line(row: Any, names: dict[bytes, str]) -> str:
     day = datetime.fromtimestamp(row.opened_ms / 1000, UTC).date()
-    text = f"{row.state:9} {bytes(row.use_id).hex()}  {day}  {names[bytes(row.opened_by)]}: {row.why}"
-    return text if row.decided_by is None else f"{text}; {names[bytes(row.decided_by)]}: {row.decision}"
+    text = f"{row.state:9} {bytes(row.use_id).hex()}  {day}  {names[bytes(row.opened_by)]}: {row.why or GONE}"
+    return text if row.decided_by is None else f"{text}; {names[bytes(row.decided_by)]}: {row.decision or GONE}"
 
 
 def _as_json(row: Any, names: dict[bytes, str]) -> dict[str, object]:

@@ -92,6 +92,8 @@ def _say(parsed: argparse.Namespace, erased: Erased, told: Told | None) -> None:
         "openings": erased.openings,
         "pool_intervals": erased.intervals,
         "grid_rows": erased.grid_rows,
+        "disputes": erased.disputes,
+        "disputes_open": erased.disputes_open,
         "mandates": erased.mandates,
         "mandates_kept": erased.mandates_kept,
         "gateways": len({place.gid for place in erased.places}),
@@ -105,6 +107,9 @@ def _say(parsed: argparse.Namespace, erased: Erased, told: Told | None) -> None:
     print(f"of {parsed.party} {verb}: {what}, {erased.openings} openings in contracts, all pseudonyms and payer tags")
     if erased.intervals or erased.grid_rows:
         print(f"of pools: the numbers in {erased.intervals} intervals, {erased.grid_rows} rows of the grid's files")
+    if erased.disputes or erased.disputes_open:
+        print(f"disputes: what was said and shown in {erased.disputes}; {erased.disputes_open} are open and keep their")
+        print("words until somebody has decided them; erase once more then")
     if erased.mandates or erased.mandates_kept:
         print(
             f"mandates: {erased.mandates}; {erased.mandates_kept} end and are kept for {KEPT_MONTHS} months after the"

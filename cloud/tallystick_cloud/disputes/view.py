@@ -5,6 +5,7 @@ It never names who pays: to others than the offices, who opened it is a party of
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tallystick_cloud.disputes.forget import ERASED
 from tallystick_cloud.disputes.seen import Bar, Opened, Seen, Told
 from tallystick_cloud.http.amounts import Amount, exact
 from tallystick_cloud.http.locale import Wording
@@ -78,7 +79,7 @@ def dispute_view(one: Seen, reader: Reader, names: Mapping[bytes, str], w: Wordi
     return DisputeView(
         f"/disputes/{use.use_id.hex()}", what(one.use, one.contract.name), which(use, w), mark, w.gettext(state),
         w.gettext(says), w.date(one.opened.at_ms), w.iso(one.opened.at_ms), who(one, one.opened.by, reader, names, w),
-        one.opened.why, one.contract.unit, exact(one.fee, w), one.state == "open",
+        _words(one.opened, w), one.contract.unit, exact(one.fee, w), one.state == "open",
     )  # fmt: skip
 
 
@@ -122,9 +123,13 @@ def steps(one: Seen, reader: Reader, names: Mapping[bytes, str], w: Wording) -> 
 
 def _step(mark: str, title: str, told: Told, document: str, w: Wording) -> StepView:
     return StepView(
-        mark, title, f"{w.date(told.at_ms)}, {w.time(told.at_ms)}", w.iso(told.at_ms), told.why,
+        mark, title, f"{w.date(told.at_ms)}, {w.time(told.at_ms)}", w.iso(told.at_ms), _words(told, w),
         document if told.has_document else "",
     )  # fmt: skip
+
+
+def _words(told: Told, w: Wording) -> str:
+    return w.gettext("erased at the person's wish") if told.why == ERASED else told.why
 
 
 def standing(one: Opened, dispute: DisputeView | None, w: Wording) -> str:

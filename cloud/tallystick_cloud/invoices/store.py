@@ -22,6 +22,7 @@ from tallystick_cloud.schema import (
     use,
 )
 from tallystick_cloud.settlement.model import TreeKey
+from tallystick_cloud.settlement.store import leaf_data
 
 from .content import decode
 from .model import Document, Kind
@@ -259,14 +260,7 @@ def settled_uses(conn: Connection, settlement_h: bytes, party: bytes) -> dict[by
 
 
 def settled_use(conn: Connection, settlement_h: bytes, position: int) -> bytes | None:
-    found = conn.execute(
-        select(settlement_leaf.c.data).where(
-            settlement_leaf.c.settlement == settlement_h,
-            settlement_leaf.c.tree == int(TreeKey.USES),
-            settlement_leaf.c.position == position,
-        )
-    ).scalar_one_or_none()
-    return None if found is None else bytes(found)
+    return leaf_data(conn, settlement_h, TreeKey.USES, position)
 
 
 def uses(conn: Connection, ids: Sequence[bytes]) -> dict[bytes, Any]:

@@ -1,5 +1,5 @@
 """Erases what is about one payer: personal parts, curves, subjects, slices, statements, tags, contract openings,
-numbers in pools, mandates, accounts at a payment provider.
+numbers in pools, mandates, accounts at a payment provider, what disputes said.
 
 It never touches a hash, a settled use or a posting: every other proof stays as it was.
 """
@@ -18,6 +18,7 @@ from tallystick_protocol.part import Part
 from tallystick_cloud.contracts import store as contracts
 from tallystick_cloud.db import savepoint
 from tallystick_cloud.debits.mandates import forget
+from tallystick_cloud.disputes.forget import forget as forget_words
 from tallystick_cloud.pools.erase import forget_member
 from tallystick_cloud.schema import batch, channel, part, settlement_leaf, settlement_slice, use
 from tallystick_cloud.splits import store as splits
@@ -40,7 +41,8 @@ class Place:
 class Erased:
     """How many of each are gone. `places`: where the gateways still have a part; they are told by command.
 
-    `intervals`: of pools, with the member's numbers; `mandates_kept`: of accounts that were debited not long ago.
+    `intervals`: of pools, with the member's numbers; `disputes`: whose words went; `disputes_open`: whose words stay
+    until they are decided; `mandates_kept`: of accounts that were debited not long ago.
     """
 
     parts: int
@@ -49,6 +51,8 @@ class Erased:
     openings: int
     intervals: int = 0
     grid_rows: int = 0
+    disputes: int = 0
+    disputes_open: int = 0
     mandates: int = 0
     mandates_kept: int = 0
     places: tuple[Place, ...] = field(default=(), compare=False)
@@ -67,6 +71,7 @@ def erase_payer(conn: Connection, community: str, payer: bytes, now_ms: int) -> 
     pools = forget_member(conn, community, payer)
     mandates = forget(conn, community, payer, now_ms)
     splits.forget(conn, community, payer)
+    said = forget_words(conn, community, payer)
     openings = contracts.erase_user(conn, community, payer)
     return Erased(
         parts=len(places),
@@ -75,6 +80,8 @@ def erase_payer(conn: Connection, community: str, payer: bytes, now_ms: int) -> 
         openings=openings,
         intervals=pools.intervals,
         grid_rows=pools.grid_rows,
+        disputes=said.disputes,
+        disputes_open=said.open,
         mandates=mandates.gone,
         mandates_kept=mandates.kept,
         places=tuple(places),

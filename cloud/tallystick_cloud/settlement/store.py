@@ -82,6 +82,15 @@ def leaves(conn: Connection, h: bytes, tree: TreeKey) -> list[LeafRow]:
     return [_leaf(row) for row in rows]
 
 
+def leaf_data(conn: Connection, h: bytes, tree: TreeKey, position: int) -> bytes | None:
+    """One leaf's bytes; None where they were erased."""
+    of = settlement_leaf.c
+    found = conn.execute(
+        select(of.data).where(of.settlement == h, of.tree == int(tree), of.position == position)
+    ).scalar_one_or_none()
+    return None if found is None else bytes(found)
+
+
 def slices(conn: Connection, h: bytes, use_position: int) -> list[LeafRow]:
     rows = conn.execute(
         select(settlement_slice)

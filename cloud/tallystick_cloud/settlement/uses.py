@@ -18,7 +18,7 @@ from tallystick_protocol.money.rating import counters_of as counters_by_contract
 from tallystick_protocol.money.settle import RatedUse, Was
 from tallystick_protocol.money.tariff import Form
 from tallystick_protocol.part import Part
-from tallystick_protocol.settled_use import TAG_BYTES, Replaced
+from tallystick_protocol.settled_use import TAG_BYTES, Replaced, Use
 
 from tallystick_cloud.ledger.model import Kind, counters_json, shares_json, shares_of
 from tallystick_cloud.ledger.rows import usage_of
@@ -26,6 +26,7 @@ from tallystick_cloud.ledger.service import counter_scope
 from tallystick_cloud.ports import Entropy
 
 from . import sources, store
+from .model import TreeKey
 
 BILLING = frozenset({EventCode.USE_BILLABLE, EventCode.USE_ENDED, EventCode.USE_ABORTED})
 _KINDS = {Kind.LIVE: UseKind.LIVE, Kind.TEST: UseKind.TEST, Kind.SHADOW: UseKind.SHADOW}
@@ -95,20 +96,30 @@ def _billed_in(data: bytes) -> list[int]:
 
 
 class _Tags:
-    """The payer's tag of each rating period; made once."""
+    """The payer's tag of each rating period; made once.
+
+    An erased payer's rows are gone, but a line that corrects another has its tag, or no verifier would take it.
+    """
 
     def __init__(self, conn: Connection, community: str, chain: H32, entropy: Entropy) -> None:
         self._conn, self._community, self._chain, self._entropy = conn, community, chain, entropy
         self._known: dict[tuple[bytes, int], bytes] = {}
 
-    def of(self, payer: bytes, period_ms: int) -> bytes:
+    def of(self, payer: bytes, period_ms: int, was: Was | None) -> bytes:
+        """`was`: what a settlement said of the use before."""
         found = self._known.get((payer, period_ms)) or store.tag_of(self._conn, self._chain, payer, period_ms)
+        if found is None and was is not None:
+            found = self._settled(was.where)
         if found is None:
             found = self._entropy.bytes(TAG_BYTES)
             row = {"chain": self._chain, "payer": payer, "period_ms": period_ms, "community": self._community}
             store.insert_tag(self._conn, {**row, "tag": found})
         self._known[payer, period_ms] = bytes(found)
         return bytes(found)
+
+    def _settled(self, line: Replaced) -> bytes | None:
+        data = store.leaf_data(self._conn, line.settlement, TreeKey.USES, line.leaf)
+        return None if data is None else Use.decode(data).tag
 
 
 class _Books:
@@ -165,7 +176,7 @@ class _Books:
             shares_of(row.shares),
             plan.names[band] if band >= 0 else usage.programme if is_event else None,
         )
-        tag = self._tags.of(usage.payer, plan.period(usage.end_ms).from_ms)
+        tag = self._tags.of(usage.payer, plan.period(usage.end_ms).from_ms, was)
         decision = None if row.reversal is None else H32(bytes(row.reversal))
         return RatedUse(rated, H32(bytes(row.contract)), tag, _KINDS[kind], EvidenceLevel(row.level), was, decision)
 
