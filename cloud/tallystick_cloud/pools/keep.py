@@ -29,7 +29,9 @@ _Json = int | str | None
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """A close to be signed: `versions` are all in force so far, oldest first; `journal` None: nothing was posted."""
+    """A close to be signed: `versions` are all in force so far, oldest first; `journal` None: nothing was posted.
+
+    `gone`: erased members, for whom what was posted before stands."""
 
     versions: Sequence[Version]
     worked: Worked
@@ -37,6 +39,7 @@ class Close:
     number: int
     journal: int | None
     digest: bytes
+    gone: frozenset[bytes] = frozenset()
 
 
 def digest_of(worked: Worked) -> bytes:
@@ -56,7 +59,7 @@ def keep(conn: Connection, office: Office, close: Close, now_ms: int) -> None:
     period = close.worked.period
     span = (period.from_ms, period.to_ms)
     random, intervals = office.entropy.bytes, close.worked.intervals
-    made = statements_of(conn, community, close.versions, intervals, span, tree.head.root, random)
+    made = statements_of(conn, community, close.versions, intervals, span, tree.head.root, random, close.gone)
     sums = [sum(record.top.sums[at] for record in records) for at in range(4)]
     signed = PoolSettlement(
         nonce=office.entropy.bytes(NONCE_BYTES),

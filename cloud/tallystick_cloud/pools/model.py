@@ -5,7 +5,7 @@ It never reads a database and never posts; what an interval lacks leaves it open
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tallystick_protocol.ids import H32, PartyId
@@ -201,6 +201,18 @@ def _book(one: Interval, found: dict[Line, int]) -> None:
         found[_line(contract, chain, part, Account.RECEIVABLE)] += part.amount
     for part in one.divided.parts:
         found[_line(contract, chain, part, Account.FUND if part.party in funds else Account.PAYABLE)] -= part.amount
+
+
+def standing_for(lines: Amounts, posted: Amounts, gone: Collection[bytes]) -> Amounts:
+    """The same where erased members keep what was posted to them: only the rest of their part waits in suspense."""
+    found = dict(lines)
+    for line, nano in posted.items():
+        if line.party in gone:
+            rest = Line(line.holder, Account.SUSPENSE, line.holder, line.chain, line.unit)
+            found[line] = nano
+            found[rest] = found.get(rest, 0) - nano
+    check_zero(found)
+    return found
 
 
 def _line(contract: Contract, chain: bytes, part: Part, account: Account) -> Line:

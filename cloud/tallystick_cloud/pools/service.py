@@ -6,7 +6,7 @@ It never posts twice: a close posts what the period's data say, less what its cl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -28,7 +28,7 @@ from . import grid_file, keep, store
 from .erase import forget_erased
 from .errors import PoolRefused, RowsDiffer
 from .facts import WEIGHT_BYTES, facts_of
-from .model import HOUR_MS, Worked, pool_of, work_out
+from .model import HOUR_MS, Worked, pool_of, standing_for, work_out
 from .statements import check_books
 
 K = TypeVar("K")
@@ -256,7 +256,7 @@ class Planned:
     """What a close would post: `lines` are what the data say less what stands; `digest` names exactly these data.
 
     `earlier` closes lie in the same time, `number` counts those of just this period, of which the newest had the
-    same data where `again`.
+    same data where `again`. `gone`: erased members, for whom what was posted before stands.
     """
 
     worked: Worked
@@ -266,6 +266,7 @@ class Planned:
     earlier: int
     number: int
     again: bool
+    gone: frozenset[bytes] = frozenset()
 
 
 def planned(conn: Connection, community: str, versions: Sequence[Version], span: Span, now_ms: int) -> Planned:
@@ -280,13 +281,22 @@ def planned(conn: Connection, community: str, versions: Sequence[Version], span:
     facts = facts_of(conn, community, versions, period)
     worked = work_out(versions, chain, period, facts, is_final=is_final, counts_above=is_final)
     before = store.closes(conn, chain, period.from_ms, period.to_ms)
-    _check(versions, worked, before)
+    _check(conn, versions, worked, before)
     mine = [row for row in before if row.kind == kind.value and row.from_ms == period.from_ms]
     digest = keep.digest_of(worked)
     if mine and mine[-1].digest == digest:
         return Planned(worked, kind, {}, digest, len(before), len(mine), again=True)
-    lines = difference(worked.lines, store.posted(conn, chain, period.from_ms, period.to_ms))
-    return Planned(worked, kind, lines, digest, len(before), len(mine) + 1, again=False)
+    posted = store.posted(conn, chain, period.from_ms, period.to_ms)
+    gone = _gone(versions, posted)
+    lines = difference(standing_for(worked.lines, posted, gone), posted)
+    return Planned(worked, kind, lines, digest, len(before), len(mine) + 1, again=False, gone=gone)
+
+
+def _gone(versions: Sequence[Version], posted: Amounts) -> frozenset[bytes]:
+    """Whom closes posted something and nobody knows any more: their openings were erased."""
+    known = {bytes(party.id) for one in versions for party in one.contract.parties}
+    known |= {bytes(payer) for one in versions for payer in (*one.payers, one.contract.collector)}
+    return frozenset(line.party for line in posted if line.party not in known)
 
 
 def close(
@@ -317,7 +327,8 @@ def close(
         entry = Entry(key, cause, chain, found.lines, (period.from_ms, period.to_ms))
         (journal,) = post(conn, community, [entry], now_ms)
     listed = [one for one in versions if one.contract.effective_from_ms < period.to_ms]
-    keep.keep(conn, office, keep.Close(listed, found.worked, found.kind, found.number, journal, found.digest), now_ms)
+    made = keep.Close(listed, found.worked, found.kind, found.number, journal, found.digest, found.gone)
+    keep.keep(conn, office, made, now_ms)
     check_books(conn, chain)
     forget_erased(conn, community)
     return Closed(found.worked, found.kind, found.lines, again=False)
@@ -327,13 +338,20 @@ def _day_of(versions: Sequence[Version], ms: int) -> date:
     return datetime.fromtimestamp((ms - 1) // 1000, ZoneInfo(versions[-1].contract.zone)).date()
 
 
-def _check(versions: Sequence[Version], worked: Worked, before: Sequence[object]) -> None:
-    """Refuse a first close of nothing, and one that would take from a member what was posted before an erasure."""
+def _check(conn: Connection, versions: Sequence[Version], worked: Worked, before: Sequence[Any]) -> None:
+    """Refuse a first close of nothing, and one that would lack what went with an erased member.
+
+    The grid's rows of a member stay until a period is closed finally, so what was paid on account can be trued up.
+    """
     if not worked.intervals and not before:
         why = worked.opens[0].why if worked.opens else "the contract is not in force in it"
         raise PoolRefused("period", f"has no complete interval: {why}")
     starts = [one.start_ms for one in worked.intervals] + [one.start_ms for one in worked.opens]
-    if before and any(_has_erased(versions, start_ms) for start_ms in starts):
+    if not before or not any(_has_erased(versions, start_ms) for start_ms in starts):
+        return
+    opens = {one.start_ms for one in worked.opens}
+    lost = any(row.start_ms in opens for close in before for row in store.intervals(conn, close.id))
+    if lost or any(close.kind == CloseKind.FINAL.value for close in before):
         raise PoolRefused("period", "has a meter whose member was erased since it was closed: what was posted stands")
 
 

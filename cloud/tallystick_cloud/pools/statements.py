@@ -5,7 +5,7 @@ It never nets a line away, and what it closes at is what the books say.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,9 +43,12 @@ def statements_of(
     span: tuple[int, int],
     root: H32,
     random: Callable[[int], bytes],
+    gone: Collection[bytes] = (),
 ) -> Statements | None:
-    """The statements of a close over a span that is about to be signed, whose journal is posted; `root`: of the tree
-    of its intervals. None in a pool with closes of before there were statements: they could not begin from nothing.
+    """The statements of a close over a span that is about to be signed, whose journal is posted.
+
+    `root`: of the tree of its intervals; `gone`: erased members, from whom nothing is taken back. None in a pool with
+    closes of before there were statements: they could not begin from nothing.
     """
     chain = versions[0].chain
     closes = store.all_closes(conn, chain)
@@ -55,7 +58,7 @@ def statements_of(
     mark = max((row.journal for row in past.values()), default=0)
     newest, paid = _paid(conn, community, chain, mark)
     given, taken = _moved(intervals)
-    back = _taken_back(conn, closes, span)
+    back = {party: lines for party, lines in _taken_back(conn, closes, span).items() if party not in gone}
     parties = {one for version in versions for one in (*(p.id for p in version.contract.parties), *version.payers)}
     parties |= past.keys() | paid.keys() | given.keys() | taken.keys() | back.keys()
     found = []

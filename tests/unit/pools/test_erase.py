@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from support.pools import GRID, USERS, Community, open_community, proof_of
+from support.pools import GRID, POOL, USERS, Community, open_community, proof_of, toml
 from tallystick_cloud import schema
 from tallystick_cloud.errors import NotFound
-from tallystick_cloud.parties.store import ids_by_name
+from tallystick_cloud.parties.store import ids_by_name, names_by_id
 from tallystick_cloud.pools import store
 from tallystick_cloud.pools.errors import PoolRefused
 from tallystick_cloud.settlement.erase import Erased, erase_payer, would_erase
@@ -75,6 +75,40 @@ def test_a_closed_period_stays_as_it_was_posted(cer: Community) -> None:
     with pytest.raises(PoolRefused, match="what was posted stands"):
         cer.close()
     assert cer.balances() == stands
+
+
+@pytest.mark.parametrize("gone", ["Farm", "Bakery"])
+def test_a_year_paid_on_account_is_trued_up_after_an_erasure(gone: str) -> None:
+    """What the member was paid stands; only what the year adds to it waits, and everybody else gets all."""
+    cer = open_community(
+        text=toml(POOL.replace('series = "NORD"', 'series = "NORD"\ntrue_up = "year"\nadvance = "80 %"'))
+    )
+    cer.upload()
+    cer.prices()
+    cer.close("2026-01")
+    paid = cer.balances()
+    erase(cer, gone)
+    assert cer.close("2026-01").again, "the month itself has nothing new"
+    closed = cer.close("2026")
+    names = cer.books.database.read_now(names_by_id, "cer")
+    assert gone not in {names.get(line.party) for line in closed.posted}
+    after = cer.balances()
+    assert {key: nano for key, nano in after.items() if key[1] == gone} == {
+        key: nano for key, nano in paid.items() if key[1] == gone
+    }
+    for (account, name), nano in paid.items():
+        if name not in (gone, "CER") or account != "suspense":
+            assert after[account, name] == (nano if name == gone else nano * 5 // 4), name
+    part = -paid["payable", gone]
+    assert after.get(("suspense", "CER"), 0) == -part // 4
+    assert cer.books.audit() == []
+    for name in USERS:
+        if name != gone:
+            proof, policy = proof_of(cer, name)
+            assert verify_pool(proof.encode(), policy).ok
+    with pytest.raises(PoolRefused, match="what was posted stands"):
+        cer.close("2026")  # now the rows are gone
+    cer.books.database.close()
 
 
 def test_rows_of_a_period_that_is_open_stay_until_it_is_closed(cer: Community) -> None:
