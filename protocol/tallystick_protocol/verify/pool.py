@@ -60,7 +60,7 @@ def verify_pool(data: bytes, policy: Policy) -> Report:
         step = "money"
         checks.append(case.money())
         step = "statement"
-        checks += check_statement(proof, found, case.moved) if case.is_whole else ()
+        checks += check_statement(proof, found, case.moved) if case.is_whole else case.part()
     except Misfit as misfit:
         checks.append(Check(step, False, str(misfit)))
         return Report(str(misfit), tuple(checks))
@@ -108,6 +108,14 @@ class _Case:
             ensure(self._proof.party in known, "file", "shows no meter of yours, and no contract names you as a party")
             text = "every interval is the close's; no meter in it is shown as yours"
         return Check("sums", True, text, {"meters": meters})
+
+    def part(self) -> list[Check]:
+        """A file of some intervals speaks of no account: that is of all of them. Raises Misfit."""
+        account = self._proof.statement is not None or self._proof.earlier
+        shown = f"{len(self._proof.intervals)} of the {self._settlement.intervals.n} intervals of its close"
+        ensure(not account, "your statement", f"is in a file that holds {shown}")
+        words = f"your account is not in this file: it holds {shown}"
+        return [Check("statement", True, words, {"intervals": self._settlement.intervals.n})]
 
     def energy(self) -> Check:
         """What was shared follows from the sums, and the member's part of it from both; raises Misfit."""

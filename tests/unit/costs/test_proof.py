@@ -9,6 +9,7 @@ import cbor2
 import pytest
 from support.cddl import Schema
 from support.cheats_page import rows_under
+from support.protocol_samples import ed25519
 from support.repository import ROOT
 from support.shared_house import (
     CENTS,
@@ -246,7 +247,8 @@ LIES: dict[str, tuple[Callable[[Sequence[Leaf], bytes], list[Leaf]] | None, Lie 
 
 
 def test_the_page_lists_them() -> None:
-    assert rows_under("In a shared bill") == [(name, f"`{reason}`") for name, (*_, reason) in LIES.items()]
+    rows = [(name, f"`{reason}`") for lies in (LIES, IN_THE_FILE) for name, (*_, reason) in lies.items()]
+    assert rows_under("In a shared bill") == rows
 
 
 @pytest.mark.parametrize("name", LIES)
@@ -271,6 +273,50 @@ def test_a_lie_that_is_signed_and_logged_is_seen(name: str, monkeypatch: pytest.
     assert not report.ok
     assert reason in report.verdict
     home.books.database.close()
+
+
+def altered_sum(mine: CostProof, _: CostProof) -> CostProof:
+    """In what is beside the way of one piece."""
+    opened = mine.pieces[0]
+    node = opened.path[0]
+    beside = (replace(node, sums=(node.sums[0] + 1, *node.sums[1:])), *opened.path[1:])
+    return replace(mine, pieces=(replace(opened, path=beside), *mine.pieces[1:]))
+
+
+def signed_anew(mine: CostProof, _: CostProof) -> CostProof:
+    """The same bill under another key."""
+    envelope = cose.sign(ed25519("stranger"), cose.ContentType.COST, cose.parse(mine.settlement.envelope).payload)
+    return replace(mine, settlement=replace(mine.settlement, envelope=envelope))
+
+
+def swapped(mine: CostProof, _: CostProof) -> CostProof:
+    """Each piece with the other's salt and way."""
+    one, two = mine.pieces
+    return replace(mine, pieces=(replace(one, piece=two.piece), replace(two, piece=one.piece)))
+
+
+IN_THE_FILE: dict[str, tuple[Callable[[CostProof, CostProof], CostProof], str]] = {
+    "another payer's pieces": (lambda mine, other: replace(mine, pieces=other.pieces), "is another party's"),
+    "another payer's file": (lambda _, other: other, "is for another party"),
+    "one half of a stay": (lambda mine, _: replace(mine, pieces=mine.pieces[:1]), "shows 1 of its 2 pieces"),
+    "one half of a stay twice": (lambda mine, _: replace(mine, pieces=mine.pieces[:1] * 2), "shows one piece twice"),
+    "halves in each other's place": (swapped, "is not under the bill's sums"),
+    "a sum altered beside a piece": (altered_sum, "is not under the bill's sums"),
+    "the bill under another key": (signed_anew, "is not in the log at place"),
+    "a bill that is taken back by itself": (
+        lambda mine, _: replace(mine, reversal=mine.settlement),
+        "is not of this bill",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IN_THE_FILE)
+def test_a_file_put_together_otherwise_is_refused(home: House, name: str) -> None:
+    lie, reason = IN_THE_FILE[name]
+    mine, policy = proof_of(home, "Anna")
+    report = verify_cost(lie(mine, proof_of(home, "Ben")[0]).encode(), policy)
+    assert not report.ok
+    assert reason in report.verdict
 
 
 def test_heads_and_per_mille_that_are_not_the_stays_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
