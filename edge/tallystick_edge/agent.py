@@ -22,6 +22,7 @@ DRIVER_AGAIN_MS = 5_000  # real time before a driver that ended by an error is s
 FORGETS_A_DAY = 10  # of 1,000 batches each: a day makes 1,440, and what was missed while it was off is caught up
 DAY_MS = 86_400_000  # old evidence is looked for once a day, and at the start
 FIRST_FLUSH_MS = 20  # real time; the first readings after a start become durable at once, not at the end of a period
+FIRST_FLUSH_SHARE = 10  # of the time waited for them: where no meter answers, nobody looks fifty times a second
 STORE_AGAIN_MS = 1_000  # real time between attempts while the disk is full or failing
 
 
@@ -103,10 +104,12 @@ class Agent:
             await asyncio.sleep(DRIVER_AGAIN_MS / 1000)
 
     async def _flush(self) -> None:
-        core = self._core
+        core, waited_ms = self._core, 0
         while core.desk.is_clean():
-            await asyncio.sleep(FIRST_FLUSH_MS / 1000)
+            wait_ms = min(max(FIRST_FLUSH_MS, waited_ms // FIRST_FLUSH_SHARE), STORE_AGAIN_MS)
+            await asyncio.sleep(wait_ms / 1000)
             self._vitals.stored()
+            waited_ms += wait_ms
         self._changed.set()
         while True:
             await self._flush_due()
