@@ -8,21 +8,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import Connection
-from tallystick_protocol.codes import LogType
 from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.ids import H32, sha256
 
 from tallystick_cloud.context import Context
 from tallystick_cloud.disputes.service import Fee, disputed_fees
 from tallystick_cloud.errors import BadInput, NotFound
-from tallystick_cloud.log import service as log
 from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.payouts import checks
 from tallystick_cloud.payouts import store as payout_store
 from tallystick_cloud.payouts.errors import NotSecondPerson
 from tallystick_cloud.payouts.model import OPEN_STATES, RunState, whole_cents
 from tallystick_cloud.payouts.pain import CURRENCY, BankParty
-from tallystick_cloud.payouts.service import SENDABLE, Proposal, Signed
+from tallystick_cloud.payouts.release import Signed, approval_row, check_released, check_same_bytes
+from tallystick_cloud.payouts.service import SENDABLE, Proposal
 from tallystick_cloud.payouts.signed import opened
 from tallystick_cloud.settlement.payable import unsettled_fees
 
@@ -185,11 +184,7 @@ def approve(
         raise DebitRefused(f"debit run {number}", f"is {run.stored.state.value}; only a proposed one is released")
     _check_still_true(conn, community, run, now_ms)
     _check_notice(conn, community, run, now_ms)
-    row: dict[str, object] = {"run": run.stored.id, "party": party, "community": community, "at_ms": now_ms}
-    if signed is not None:
-        (leaf,) = log.append(conn, community, [log.Entry(LogType.APPROVAL, signed.h)], now_ms)
-        row |= {"envelope": signed.envelope, "leaf": leaf}
-    store.insert_approval(conn, row)
+    store.insert_approval(conn, approval_row(conn, community, run.stored.id, party, signed, now_ms))
     store.move_run(conn, run.stored.id, RunState.APPROVED, approved_ms=now_ms)
     return show(conn, community, number)
 
@@ -248,19 +243,15 @@ def bank_file(conn: Connection, community: str, number: int, now_ms: int, party:
     run = show(conn, community, number)
     if party is not None:
         checks.check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
-    match run.stored.state:
-        case RunState.PROPOSED:
-            raise DebitRefused(f"debit run {number}", f"is not released; {'; '.join(run.missing)}")
-        case RunState.CANCELLED:
-            raise DebitRefused(f"debit run {number}", "is cancelled; propose a new one")
-        case RunState.APPROVED:
-            _check_still_true(conn, community, run, now_ms)
-            data = write(file_of(run))
-            store.move_run(conn, run.stored.id, RunState.WRITTEN, written_ms=now_ms, file_hash=sha256(data))
-        case RunState.WRITTEN | RunState.SENT | RunState.SETTLED:
-            data = write(file_of(run))
-            if sha256(data) != run.stored.file_hash:
-                raise InvariantError(f"the bank file of debit run {number} is not the one that was written first")
+    check_released(f"debit run {number}", run.stored.state, run.missing, DebitRefused)
+    is_first = run.stored.state is RunState.APPROVED
+    if is_first:
+        _check_still_true(conn, community, run, now_ms)
+    data = write(file_of(run))
+    if is_first:
+        store.move_run(conn, run.stored.id, RunState.WRITTEN, written_ms=now_ms, file_hash=sha256(data))
+    else:
+        check_same_bytes(f"debit run {number}", data, run.stored.file_hash)
     return data
 
 

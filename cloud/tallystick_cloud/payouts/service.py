@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import Connection
-from tallystick_protocol.codes import LogType
-from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.ids import sha256
 
 from tallystick_cloud.disputes.service import held as disputed
 from tallystick_cloud.errors import NotFound
 from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import Line
-from tallystick_cloud.log import service as log
 from tallystick_cloud.parties.store import names_by_id
 
 from . import checks, model, store
@@ -26,6 +23,7 @@ from .errors import PayoutRefused
 from .model import Outcome, Payout, Plan, RunState
 from .pain import BankParty
 from .pain001 import write
+from .release import Signed, approval_row, check_released, check_same_bytes
 from .store import StoredPayout, StoredRun
 
 SENDABLE = frozenset({RunState.SENT, RunState.SETTLED})
@@ -50,14 +48,6 @@ class Draft:
     debtor: BankParty
     seed: bytes
     plan: Plan
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """A signed yes as it came, and its hash."""
-
-    envelope: bytes
-    h: bytes
 
 
 def propose(
@@ -136,11 +126,7 @@ def approve(
     if run.stored.state is not RunState.PROPOSED:
         raise PayoutRefused(f"payout run {number}", f"is {run.stored.state.value}; only a proposed one is released")
     checks.check_still_true(conn, community, run, now_ms)
-    row: dict[str, object] = {"run": run.stored.id, "party": party, "community": community, "at_ms": now_ms}
-    if signed is not None:
-        (leaf,) = log.append(conn, community, [log.Entry(LogType.APPROVAL, signed.h)], now_ms)
-        row |= {"envelope": signed.envelope, "leaf": leaf}
-    store.insert_approval(conn, row)
+    store.insert_approval(conn, approval_row(conn, community, run.stored.id, party, signed, now_ms))
     if not show(conn, community, number).missing:
         store.move_run(conn, run.stored.id, RunState.APPROVED, approved_ms=now_ms)
     return show(conn, community, number)
@@ -155,19 +141,15 @@ def bank_file(conn: Connection, community: str, number: int, now_ms: int, party:
     run = show(conn, community, number)
     if party is not None:
         checks.check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
-    match run.stored.state:
-        case RunState.PROPOSED:
-            raise PayoutRefused(f"payout run {number}", f"is not released; {'; '.join(run.missing)}")
-        case RunState.CANCELLED:
-            raise PayoutRefused(f"payout run {number}", "is cancelled; propose a new one")
-        case RunState.APPROVED:
-            checks.check_still_true(conn, community, run, now_ms)
-            data = write(file_of(run))
-            store.move_run(conn, run.stored.id, RunState.WRITTEN, written_ms=now_ms, file_hash=sha256(data))
-        case RunState.WRITTEN | RunState.SENT | RunState.SETTLED:
-            data = write(file_of(run))
-            if sha256(data) != run.stored.file_hash:
-                raise InvariantError(f"the bank file of payout run {number} is not the one that was written first")
+    check_released(f"payout run {number}", run.stored.state, run.missing, PayoutRefused)
+    is_first = run.stored.state is RunState.APPROVED
+    if is_first:
+        checks.check_still_true(conn, community, run, now_ms)
+    data = write(file_of(run))
+    if is_first:
+        store.move_run(conn, run.stored.id, RunState.WRITTEN, written_ms=now_ms, file_hash=sha256(data))
+    else:
+        check_same_bytes(f"payout run {number}", data, run.stored.file_hash)
     return data
 
 

@@ -15,6 +15,7 @@ from tallystick_cloud.parties.store import owners_of_kid
 
 from . import service, store
 from .checks import Run
+from .release import Signed
 
 
 def approve_signed(conn: Connection, context: Context, envelope: bytes, now_ms: int) -> Run:
@@ -26,7 +27,7 @@ def approve_signed(conn: Connection, context: Context, envelope: bytes, now_ms: 
     return service.approve(conn, context.community, run.number, said.party, now_ms, signed)
 
 
-def opened(conn: Connection, context: Context, envelope: bytes) -> tuple[Approval, service.Signed]:
+def opened(conn: Connection, context: Context, envelope: bytes) -> tuple[Approval, Signed]:
     """A yes by the key of the party that says it. Raises ProtocolError or BadInput."""
     owners: dict[bytes, bytes] = {}
 
@@ -42,4 +43,4 @@ def opened(conn: Connection, context: Context, envelope: bytes) -> tuple[Approva
         raise BadInput("approval.party", "is not the one who signed")
     if not said.yes:
         raise BadInput("approval.yes", "is a no; cancel the run instead")
-    return said, service.Signed(envelope, found.hash)
+    return said, Signed(envelope, found.hash)

@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
-from tallystick_protocol.codes import LogType
 from tallystick_protocol.errors import InvariantError
 
 from tallystick_cloud.bank.reference import reference_of
@@ -17,14 +16,14 @@ from tallystick_cloud.contracts.store import book
 from tallystick_cloud.errors import BadInput, NotFound
 from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import Account, Amounts
-from tallystick_cloud.log import service as log
 from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.payouts import checks
 from tallystick_cloud.payouts import store as payout_store
 from tallystick_cloud.payouts.errors import NotSecondPerson
 from tallystick_cloud.payouts.model import CENT_NANO, RunState
 from tallystick_cloud.payouts.pain import CURRENCY
-from tallystick_cloud.payouts.service import SENDABLE, Proposal, Signed
+from tallystick_cloud.payouts.release import Signed, approval_row, check_released
+from tallystick_cloud.payouts.service import SENDABLE, Proposal
 from tallystick_cloud.payouts.signed import opened
 
 from . import answer, instructions, model, store
@@ -208,11 +207,7 @@ def approve(
     if run.stored.state is not RunState.PROPOSED:
         raise SplitRefused(f"split run {number}", f"is {run.stored.state.value}; only a proposed one is released")
     _check_still_true(conn, community, run)
-    row: dict[str, object] = {"run": run.stored.id, "party": party, "community": community, "at_ms": now_ms}
-    if signed is not None:
-        (leaf,) = log.append(conn, community, [log.Entry(LogType.APPROVAL, signed.h)], now_ms)
-        row |= {"envelope": signed.envelope, "leaf": leaf}
-    store.insert_approval(conn, row)
+    store.insert_approval(conn, approval_row(conn, community, run.stored.id, party, signed, now_ms))
     if not show(conn, community, number).missing:
         store.move_run(conn, run.stored.id, RunState.APPROVED, approved_ms=now_ms)
     return show(conn, community, number)
@@ -266,10 +261,7 @@ def file(conn: Connection, community: str, number: int, form: Format, now_ms: in
     run = show(conn, community, number)
     if party is not None:
         checks.check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
-    if run.stored.state is RunState.PROPOSED:
-        raise SplitRefused(f"split run {number}", f"is not released; {'; '.join(run.missing)}")
-    if run.stored.state is RunState.CANCELLED:
-        raise SplitRefused(f"split run {number}", "is cancelled; propose a new one")
+    check_released(f"split run {number}", run.stored.state, run.missing, SplitRefused)
     if run.stored.state is RunState.APPROVED:
         _check_still_true(conn, community, run)
         store.move_run(conn, run.stored.id, RunState.WRITTEN, written_ms=now_ms)

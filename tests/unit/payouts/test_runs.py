@@ -18,7 +18,7 @@ from tallystick_cloud.payouts.model import Outcome, Reason, RunState
 from tallystick_cloud.payouts.service import Proposal
 from tallystick_cloud.payouts.signed import approve_signed
 from tallystick_protocol import cose
-from tallystick_protocol.errors import ProtocolError
+from tallystick_protocol.errors import InvariantError, ProtocolError
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.keys import P256Signer
 from tallystick_protocol.records import Approval
@@ -193,6 +193,16 @@ def test_only_the_collector_or_a_manager_handles_runs(town: Payouts) -> None:
     released(town)
     town.file()
     refused.when(NotSecondPerson, "Anna may not handle", lambda: town.sent(by="Anna"))
+
+
+def test_rows_that_changed_behind_a_written_file_give_no_second_one(town: Payouts) -> None:
+    released(town)
+    first = town.file()
+    assert town.file() == first
+    changed = update(schema.payout).values(creditor="Somebody Else")
+    town.books.database.write_now(lambda conn: conn.execute(changed))
+    with pytest.raises(InvariantError, match="payout run 1 is not the one that was written first"):
+        town.file()
 
 
 def test_steps_out_of_order_are_refused_with_the_next_step(town: Payouts) -> None:
