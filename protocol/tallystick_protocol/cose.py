@@ -88,9 +88,15 @@ class Opened:
 
 def sign(signer: Signer, content_type: ContentType, payload: bytes) -> bytes:
     """The envelope (COSE_Sign1, RFC 9052) of `payload`, which is already deterministic CBOR."""
-    protected = cbor.encode({1: int(signer.alg), 3: content_type.value, 4: signer.kid})
+    protected = _protected(signer.alg, content_type, signer.kid)
     signature = signer.sign(sig_structure(protected, payload))
-    return _TAG_18 + cbor.encode([protected, {}, payload, signature])
+    body = _TAG_18, b"\x84", cbor.encode_bytes(protected), b"\xa0", cbor.encode_bytes(payload)
+    return b"".join((*body, cbor.encode_bytes(signature)))
+
+
+@lru_cache(maxsize=_HEADERS)
+def _protected(alg: Alg, content_type: ContentType, kid: Kid) -> bytes:
+    return cbor.encode({1: int(alg), 3: content_type.value, 4: kid})
 
 
 def parse(envelope: bytes, size_max: int = cbor.UPLOAD_BYTES_MAX) -> Unverified:

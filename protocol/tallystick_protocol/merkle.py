@@ -2,7 +2,7 @@
 It never stores a tree: callers keep leaf hashes or a compact range, and verifiers need neither.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self, TypeVar
@@ -91,11 +91,19 @@ class CompactRange:
 
     def append(self, leaf: H32) -> "CompactRange":
         """The range with one more leaf hash; takes time in the height of the tree."""
-        hashes, carry, size = list(self.hashes), leaf, self.size
-        while size & 1:
-            carry = node_hash(hashes.pop(), carry)
-            size >>= 1
-        return CompactRange(self.size + 1, (*hashes, carry))
+        return self.extend((leaf,))
+
+    def extend(self, leaves: Iterable[H32]) -> "CompactRange":
+        """The range with these leaf hashes after the others."""
+        hashes, size = list(self.hashes), self.size
+        for leaf in leaves:
+            carry, rest = leaf, size
+            while rest & 1:
+                carry = node_hash(hashes.pop(), carry)
+                rest >>= 1
+            hashes.append(carry)
+            size += 1
+        return CompactRange(size, tuple(hashes))
 
     def root(self) -> H32:
         """The tree head."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, select, tuple_
 from support import postgres
 from support.tables import image_of, make_tables, restore
 from support.uploads import Randomness, SimGateway
@@ -292,7 +292,7 @@ class Books:
         return self.database.read_now(read)
 
     def audit(self) -> list[str]:
-        return self.database.read_now(audit)
+        return self.database.read_now(lambda conn: audit(conn) + above_head(conn))
 
     def dump(self) -> str:
         """A hash of every row of every table, for `nothing changed`."""
@@ -308,6 +308,16 @@ def follows(books: Books, before: bytes, contract: Contract, **changes: object) 
     assets = tuple(replace(one, user=fresh.get((one.asset, one.quantity), one.user)) for one in contract.assets)
     values = {"prev": H32(before), "version": 2, "nonce": random.bytes(16), "assets": assets, **changes}
     return Draft(replace(contract, **values), openings)  # type: ignore[arg-type]
+
+
+def above_head(conn: Connection) -> list[str]:
+    """Batches that are not below their gateway's head; a group takes a head's next one without looking for it."""
+    stored, head = schema.batch.c, schema.gateway_head.c
+    where = tuple_(stored.epoch, stored.seq) >= tuple_(head.epoch, head.next_seq)
+    rows = conn.execute(
+        select(stored.gid, stored.epoch, stored.seq).join(schema.gateway_head, head.gid == stored.gid).where(where)
+    )
+    return [f"batch {epoch}/{seq} of {gid.hex()} is not below its gateway's head" for gid, epoch, seq in rows]
 
 
 def dump(conn: Connection, tables: Sequence[Table] | None = None) -> str:

@@ -34,6 +34,13 @@ _OPENED = (
     .where(user_opening.c.community == bindparam("c"))
     .order_by(user_opening.c.contract, user_opening.c.asset, user_opening.c.quantity)
 )
+_TRACE = """
+    SELECT (SELECT string_agg(h || chain, '' ORDER BY chain, version) FROM contract_version
+            WHERE community = %(c)s AND in_force_ms IS NOT NULL),
+           (SELECT string_agg(contract || salt || party || convert_to(asset || E'\\n' || quantity, 'UTF8'), ''
+                              ORDER BY contract, salt) FROM user_opening WHERE community = %(c)s)"""
+"""All that a book follows from, as two values: hundreds of rows take longer to fetch than to put together there. A salt
+is random and of one opening only, so that no two sets of openings look alike."""
 _Opened = tuple[bytes, str, str, bytes, bytes]
 BOOKS_MAX = 16  # communities of one server, and what each of them was a moment ago
 _BOOKS: dict[tuple[object, object], Book] = {}
@@ -50,17 +57,24 @@ class Stored:
 
 def book(conn: Connection, community: str) -> Book:
     """All versions in force. The same rows give the same object, for whoever computes once per version."""
+    rows = None if conn.dialect.name == "postgresql" else _rows(conn, community)
+    trace = rows or tuple(conn.exec_driver_sql(_TRACE, {"c": community}).one())
+    found = _BOOKS.get((community, trace))
+    if found is None:
+        if len(_BOOKS) >= BOOKS_MAX:
+            _BOOKS.clear()
+        found = _BOOKS[community, trace] = _read_book(conn, *(rows or _rows(conn, community)))
+    return found
+
+
+def _rows(conn: Connection, community: str) -> tuple[tuple[tuple[bytes, bytes], ...], tuple[_Opened, ...]]:
+    """Versions in force (h, chain), and what opens their users."""
     versions = tuple((bytes(h), bytes(chain)) for h, chain in conn.execute(_IN_FORCE, {"c": community}))
     openings = tuple(
         (bytes(contract), asset, quantity, bytes(salt), bytes(party))
         for contract, asset, quantity, salt, party in conn.execute(_OPENED, {"c": community})
     )
-    found = _BOOKS.get((versions, openings))
-    if found is None:
-        if len(_BOOKS) >= BOOKS_MAX:
-            _BOOKS.clear()
-        found = _BOOKS[versions, openings] = _read_book(conn, versions, openings)
-    return found
+    return versions, openings
 
 
 def by_provider(chain: Column[bytes]) -> ColumnElement[bool]:

@@ -3,8 +3,9 @@
 It never lets one part's trouble touch another's; what a bug does to it, `parts` undoes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, assert_never
 
 from sqlalchemy import Connection
@@ -32,6 +33,7 @@ from .signed import MeterSigned
 from .work import EXPLAINS_GENERATION, ChannelWork
 
 GATEWAY_CHANNEL = 0
+_PLACE_OF_EVENT = itemgetter(0, 1, 2)  # channel, number, position of the part
 Numbered = Sequence[tuple[int, Part | BadPart | None]]
 """Parts with their positions in the batch."""
 
@@ -70,7 +72,12 @@ class Worked:
     readings: int
 
 
-def clocks_of(parts: Numbered) -> dict[bytes, int]:
+def channels_in(parts: Iterable[Part | BadPart | None]) -> set[int]:
+    """Channels that parts are of; all that a batch works in where no clock was corrected."""
+    return {part.channel for part in parts if isinstance(part, Part) and part.channel != GATEWAY_CHANNEL}
+
+
+def clocks_of(parts: Iterable[tuple[int, Part | BadPart | None]]) -> dict[bytes, int]:
     """boot -> UTC minus uptime in ms, as the gateway's own events say."""
     return {
         event.clock.boot: event.clock.offset_ms
@@ -111,8 +118,8 @@ class Bench:
         self._only = only
         self._late = late
         self._offsets: Mapping[bytes, int] = {}
-        self._channel_of: dict[int, bytes] = {}
-        stock = store.stocks(conn, [sheet.head.gid])[sheet.head.gid] if stock is None else stock
+        self._number_of: dict[int, int] = {}  # channels of parts by position
+        stock = store.stocks(conn, {sheet.head.gid: None})[sheet.head.gid] if stock is None else stock
         self._rows, self._open = stock.rows, stock.open_uses
         self.contracts = contracts.book(conn, sheet.head.community) if book is None else book
         self._works: dict[int, ChannelWork] = {}
@@ -140,6 +147,7 @@ class Bench:
     def _take(self, parts: Numbered) -> dict[int, Trouble]:
         troubles: dict[int, Trouble] = {}
         readable: list[tuple[int, Part]] = []
+        unfit: dict[tuple[int, bytes], Trouble | None] = {}
         for position, part in parts:
             match part:
                 case None:
@@ -147,13 +155,13 @@ class Bench:
                 case BadPart(reason, detail):
                     troubles[position] = Trouble(reason, detail)
                 case Part():
-                    if part.channel in self._rows:
-                        self._channel_of[position] = bytes(self._rows[part.channel].channel_hash)
-                    trouble = self._unfit(part)
+                    at = part.channel, part.descriptor
+                    trouble = unfit[at] if at in unfit else unfit.setdefault(at, self._unfit(part))
                     if trouble is None:
                         readable.append((position, part))
                     else:
                         troubles[position] = trouble
+                    self._number_of[position] = part.channel
                 case _:
                     assert_never(part)
         self._records = records_of(readable)
@@ -234,8 +242,10 @@ class Bench:
     def _events(self, readable: Sequence[tuple[int, Part]], troubles: dict[int, Trouble]) -> None:
         """Events of a channel in the order of their numbers, over all parts of the batch."""
         rows = [(part.channel, event.number, position, event) for position, part in readable for event in part.events]
-        for number, _, position, event in sorted(rows, key=lambda row: row[:3]):
-            self._notes.append(notices.Note(number, event))
+        rows.sort(key=_PLACE_OF_EVENT)
+        for number, _, position, event in rows:
+            if number == GATEWAY_CHANNEL or event.code not in notices.UNTOLD:
+                self._notes.append(notices.Note(number, event))
             if number == GATEWAY_CHANNEL:
                 continue
             work = self._work(number)
@@ -271,7 +281,8 @@ class Bench:
         for missed in self._missed.values():
             store.shrink(self._conn, missed.filled, missed.gaps, self._sheet.now_ms)
         for position, trouble in sorted(troubles.items()):
-            h = self._channel_of.get(position)
+            row = self._rows.get(self._number_of.get(position, GATEWAY_CHANNEL))
+            h = None if row is None else bytes(row.channel_hash)
             pending.exceptions.append(self._exception(trouble, h, position, "quarantined"))
         for note in self._notes:
             if note.channel == GATEWAY_CHANNEL:

@@ -16,17 +16,17 @@ from tallystick_cloud.context import Aggregator
 from tallystick_cloud.contracts import store as contracts
 from tallystick_cloud.contracts.model import Book
 from tallystick_cloud.gateways import store as gateways
-from tallystick_cloud.gateways.model import Head, Key
+from tallystick_cloud.gateways.model import Head
 from tallystick_cloud.ledger.service import Booked, Cause, Lot, book_lots
 from tallystick_cloud.log import service as log
 
 from . import store
-from .bench import Bench, Piece, Sheet, Worked, clocks_of
-from .order import Place, place_of
+from .bench import Bench, Piece, Sheet, Worked, channels_in, clocks_of
+from .order import continues
 from .outcome import Outcome
 from .parts import posted
 from .pending import Pending
-from .service import Arrival, accepted, keep_batch, keep_head, known_of, refusal_of
+from .service import Arrival, accepted, keep_batch, keep_head, refusal_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,31 +89,14 @@ def _next_ones(conn: Connection, aggregator: Aggregator, group: Sequence[Sent]) 
     if not heads:
         return []
     keys = gateways.keys_of_all(conn, list(heads))
-    arrivals: dict[int, Arrival] = {}
+    items: list[_Item] = []
     for number, one in opened.items():
-        sent = group[number]
+        sent, header = group[number], one.header
         head = heads.get(sent.gid)
-        if head is not None and one.batch is not None:
-            arrival = Arrival(aggregator.of(head.community), head, one, one.unverified.hash, sent.now_ms)
-            if refusal_of(arrival, sent.gid, sent.path, keys[sent.gid]) is None:
-                arrivals[number] = arrival
-    return _in_order(conn, arrivals, keys)
-
-
-def _in_order(conn: Connection, arrivals: dict[int, Arrival], keys: dict[bytes, list[Key]]) -> list[_Item]:
-    if not arrivals:
-        return []
-    headers = [one.header for one in arrivals.values()]
-    hashes = [h for one in arrivals.values() for h in (one.h, one.header.prev)]
-    places = [(header.gid, header.epoch, header.seq) for header in headers]
-    near: dict[bytes, list[store.Neighbour]] = {}
-    for row in store.neighbours_of(conn, places, hashes):
-        near.setdefault(row.gid, []).append(row)
-    items = []
-    for number, arrival in arrivals.items():
-        head, header = arrival.head, arrival.header
-        known = known_of(arrival, near.get(head.gid, []), keys[head.gid])
-        if place_of(header.epoch, header.seq, header.prev, head, known) is Place.NEXT:
+        if head is None or one.batch is None or not continues(header.epoch, header.seq, header.prev, head):
+            continue
+        arrival = Arrival(aggregator.of(head.community), head, one, one.unverified.hash, sent.now_ms)
+        if refusal_of(arrival, sent.gid, sent.path, keys[sent.gid]) is None:
             after = replace(head, next_seq=header.seq + 1, head=arrival.h)
             items.append(_Item(number, arrival, after, Worked({}, [], 0)))
     return items
@@ -122,14 +105,18 @@ def _in_order(conn: Connection, arrivals: dict[int, Arrival], keys: dict[bytes, 
 def _work(
     conn: Connection, by_community: Mapping[str, list[_Item]], books: Mapping[str, Book], pending: Pending
 ) -> None:
-    stocks = store.stocks(conn, [item.after.gid for mine in by_community.values() for item in mine])
+    arrivals = [item.arrival for mine in by_community.values() for item in mine]
+    clocks = {one.head.gid: clocks_of(enumerate(one.opened.parts)) for one in arrivals}
+    named = {one.head.gid: channels_in(one.opened.parts) for one in arrivals}
+    stocks = store.stocks(conn, {gid: None if clocks[gid] else numbers for gid, numbers in named.items()})
     for name, mine in by_community.items():
         for item in mine:
             arrival = item.arrival
+            gid = arrival.head.gid
             parts = list(enumerate(arrival.opened.parts))
             sheet = Sheet(arrival.head, arrival.h, arrival.now_ms, arrival.now_ms)
-            bench = Bench(conn, sheet, stock=stocks[arrival.head.gid], book=books[name])
-            item.worked = bench.work(parts, clocks_of(parts), pending)
+            bench = Bench(conn, sheet, stock=stocks[gid], book=books[name])
+            item.worked = bench.work(parts, clocks[gid], pending)
             keep_head(pending, arrival, item.after, item.worked.readings)
 
 

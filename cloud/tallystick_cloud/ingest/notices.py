@@ -27,6 +27,8 @@ _WORDS: Mapping[EventCode, tuple[str, Severity, str]] = {
     EventCode.COMMAND_REFUSED: ("command-refused", Severity.WARNING, "the gateway refused a command"),
     EventCode.TAMPER: ("tamper", Severity.CRITICAL, "the meter reports tampering; go and look"),
 }
+UNTOLD = (EventCode.USE_STARTED, EventCode.USE_BILLABLE, EventCode.USE_ENDED, EventCode.USE_ABORTED)
+"""Events of a channel that `tell` has nothing to say about, which are nearly all that come."""
 _REFUSED: Mapping[Reason, tuple[str, Severity, str]] = {
     Reason.REPLAYED: ("replay-refused", Severity.WARNING, "an old message came again and was refused"),
     Reason.SERIAL_UNEXPECTED: ("wrong-meter", Severity.WARNING, "another meter answers in its place; nothing is read"),

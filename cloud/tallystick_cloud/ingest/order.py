@@ -43,6 +43,12 @@ def place_of(epoch: int, seq: int, prev: bytes, head: Head, known: Known) -> Pla
     return Place.WRONG_EPOCH
 
 
+def continues(epoch: int, seq: int, prev: bytes, head: Head) -> bool:
+    """Whether a batch is the one that its gateway's head waits for. Every stored batch is below its gateway's head, so
+    that nobody need be asked whether this one, or another one with its number, is stored."""
+    return (epoch, seq, prev) == (head.epoch, head.next_seq, head.head)
+
+
 def _in_epoch(seq: int, prev: bytes, head: Head, known: Known) -> Place:
     if seq != head.next_seq:
         return Place.OUT_OF_ORDER

@@ -3,7 +3,7 @@
 It writes only inside the transaction that holds the gateway's head.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -35,7 +35,10 @@ _NEIGHBOURS = select(batch.c.gid, batch.c.hash, batch.c.epoch, batch.c.seq).wher
     (batch.c.hash.in_(bindparam("hashes", expanding=True)))
     | ((batch.c.epoch == bindparam("e")) & (batch.c.seq == bindparam("s"))),
 )
-_PLACE = ("gid", "epoch", "seq")
+_CHANNEL = (
+    "channel_hash, gid, channel, asset, meter, quantity, form, first_total, billed_total, last_use, last_total, "
+    "last_reading_ms, last_pagination, last_event, generation, base, serial, last_edge_ms, held_ms, tail"
+)
 _CHAINS = select(contract_version.c.chain).where(contract_version.c.community == bindparam("c")).distinct()
 _MOVE_OPEN = (
     update(open_use)
@@ -58,15 +61,6 @@ def neighbours(conn: Connection, gid: bytes, hashes: Sequence[bytes], epoch: int
     """Stored batches with one of the hashes or with this number."""
     rows = conn.execute(_NEIGHBOURS, {"g": gid, "hashes": list(hashes), "e": epoch, "s": seq})
     return [Neighbour(bytes(gid), bytes(h), epoch, seq) for gid, h, epoch, seq in rows]
-
-
-def neighbours_of(
-    conn: Connection, places: Sequence[tuple[bytes, int, int]], hashes: Sequence[bytes]
-) -> list[Neighbour]:
-    """Stored batches with one of the hashes or at one of the places (gid, epoch, seq)."""
-    by_hash = bulk.rows_where(conn, "SELECT gid, hash, epoch, seq FROM batch WHERE hash", hashes)
-    by_place = bulk.rows_among(conn, "gid, hash, epoch, seq", batch, _PLACE, places)
-    return [Neighbour(bytes(gid), bytes(h), epoch, seq) for gid, h, epoch, seq in (*by_hash, *by_place)]
 
 
 def parts_of(conn: Connection, batch_hash: bytes) -> dict[int, tuple[str, str | None]]:
@@ -107,7 +101,7 @@ def batch_leaf(conn: Connection, batch_hash: bytes) -> int | None:
 
 
 def channels_of(conn: Connection, gid: bytes) -> dict[int, Row[Any]]:
-    return stocks(conn, [gid])[gid].rows
+    return stocks(conn, {gid: None})[gid].rows
 
 
 @dataclass(slots=True)
@@ -118,13 +112,18 @@ class Stock:
     open_uses: dict[bytes, list[Row[Any]]]
 
 
-def stocks(conn: Connection, gids: Sequence[bytes]) -> dict[bytes, Stock]:
-    """Of all these gateways, in two statements."""
-    found = {gid: Stock({}, {}) for gid in gids}
+def stocks(conn: Connection, wanted: Mapping[bytes, Set[int] | None]) -> dict[bytes, Stock]:
+    """Of all these gateways, in three statements at most: the channels with these numbers, or all with None."""
+    found = {gid: Stock({}, {}) for gid in wanted}
     owner: dict[bytes, Stock] = {}
-    for row in bulk.rows_where(conn, "SELECT * FROM channel WHERE gid", gids):
-        mine = owner[bytes(row.channel_hash)] = found[bytes(row.gid)]
+    whole = [gid for gid, numbers in wanted.items() if numbers is None]
+    some = [(gid, number) for gid, numbers in wanted.items() for number in sorted(numbers or ())]
+    rows = bulk.rows_where(conn, f"SELECT {_CHANNEL} FROM channel WHERE gid", whole)
+    for row in rows + bulk.rows_among(conn, _CHANNEL, channel, ("gid", "channel"), some):
+        mine = found[bytes(row.gid)]
         mine.rows[row.channel] = row
+        if row.form == UsageForm.EVENT:
+            owner[bytes(row.channel_hash)] = mine
     for row in bulk.rows_where(conn, "SELECT * FROM open_use WHERE channel_hash", owner):
         h = bytes(row.channel_hash)
         owner[h].open_uses.setdefault(h, []).append(row)

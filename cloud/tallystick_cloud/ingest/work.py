@@ -20,6 +20,10 @@ from tallystick_cloud.ingest.model import UNKNOWN_MS, OpenUse, Origin, Timeless,
 from tallystick_cloud.ingest.signed import MeterSigned
 from tallystick_cloud.ledger.model import FreshUse, Kind
 
+_UNKNOWN = TimeQuality.U
+_STARTED = EventCode.USE_STARTED
+_ABORTED = EventCode.USE_ABORTED
+_MOVES = (EventCode.USE_BILLABLE, EventCode.USE_ENDED, _ABORTED)
 DAY_MS = 86_400_000
 FUTURE_MS = 7 * DAY_MS  # a wrong day or time zone heals by itself in a week; a time further ahead of ours is no time
 TAIL_MAX = 4096  # readings kept after the last edge: days without any contract; older ones are evidence only
@@ -159,7 +163,7 @@ class ChannelWork:
 
     def time_of(self, event: Event) -> int:
         """When it happened, at the latest when it came; UNKNOWN_MS when nobody knows yet."""
-        if event.quality is not TimeQuality.U:
+        if event.quality is not _UNKNOWN:
             return self.origin.now_ms if self._is_future(event.t_ms) else event.t_ms
         return event.at.ms + self.offsets[event.at.boot] if event.at.boot in self.offsets else UNKNOWN_MS
 
@@ -167,13 +171,9 @@ class ChannelWork:
         """An event with a number above the last; the caller knows what to do with the others."""
         self.changed = True
         self.last_event = event.number
-        match event.code:
-            case EventCode.USE_STARTED:
-                return self._started(event)
-            case EventCode.USE_BILLABLE | EventCode.USE_ENDED | EventCode.USE_ABORTED:
-                return self._moved(event)
-            case _:
-                return None
+        if event.code is _STARTED:
+            return self._started(event)
+        return self._moved(event) if event.code in _MOVES else None
 
     def _started(self, event: Event) -> Trouble | None:
         use = event.use or 0
@@ -205,7 +205,7 @@ class ChannelWork:
         self.open_uses[use] = begun
         self.last_use = max(self.last_use, use)
         if self.first_total is None:
-            first = total - (event.code is not EventCode.USE_ABORTED)
+            first = total - (event.code is not _ABORTED)
             begins = first if begun.from_total is None else min(first, begun.from_total)
             self.first_total = self.billed_total = begins
         self.last_total = total
@@ -218,7 +218,7 @@ class ChannelWork:
 
     def bill(self, begun: OpenUse, event: Event, total: int) -> None:
         """One use from the mark to its total; counts that skipped it stay open with a reason."""
-        aborted = event.code is EventCode.USE_ABORTED
+        aborted = event.code is _ABORTED
         start = begun.from_total if begun.from_total is not None else total - (not aborted)
         billed = self.billed_total if self.billed_total is not None else start
         if start > billed:
@@ -242,14 +242,17 @@ class ChannelWork:
                 detail = f"no contract priced {self.asset} when use {begun.number} began"
                 self.exceptions.append(Trouble(Reason.NO_CONTRACT, detail, start, total, begun.number))
             return
-        self._event_use(begun, event, found, start, total, aborted)
+        self._event_use(begun, event, found, (begun.start_ms, end_ms, start, total), aborted)
 
-    def _event_use(self, begun: OpenUse, event: Event, found: Found, start: int, total: int, aborted: bool) -> None:
+    def _event_use(
+        self, begun: OpenUse, event: Event, found: Found, span: tuple[int, int, int, int], aborted: bool
+    ) -> None:
+        """`span`: from and to in ms, from and to in counts."""
         payer = found.payer
         if payer is None:
-            self._no_payer(start, total, begun.number)
+            self._no_payer(*span[2:], begun.number)
             return
-        place = self.channel_hash, begun.number, begun.start_ms, self.time_of(event), start, total
+        place = self.channel_hash, begun.number, *span
         more = self.asset, payer, event.programme, UsageForm.EVENT, aborted, False
         usage = Usage._make((use_id(self.channel_hash, begun.number), *place, *more))
         self._keep(usage, found, begun.subject, self._level(event, usage))

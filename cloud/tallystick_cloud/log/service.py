@@ -56,28 +56,18 @@ def append_and_show(
     tree = merkle.CompactRange.decode(head.range)
     if tree.size != head.size:
         raise InvariantError(f"log of {community}: range of {tree.size} leaves under a head of {head.size}")
-    rows = []
-    for offset, entry in enumerate(entries):
-        leaf_hash = merkle.leaf_hash(log_leaf(entry.type, H32(entry.h)))
-        tree = tree.append(leaf_hash)
-        rows.append(_row(community, head.size + offset, entry, leaf_hash, now_ms))
+    hashes = [merkle.leaf_hash(log_leaf(entry.type, H32(entry.h))) for entry in entries]
+    rows = [
+        (community, leaf, int(entry.type), entry.h, leaf_hash, now_ms)
+        for leaf, (entry, leaf_hash) in enumerate(zip(entries, hashes, strict=True), head.size)
+    ]
     after = head
     if rows:
+        tree = tree.extend(hashes)
         after = store.Head(tree.size, tree.encode(), tree.root(), now_ms, head.epoch)
         store.insert_leaves(conn, rows)
         store.move_head(conn, community, after)
     return [head.size + offset for offset in range(len(rows))], after
-
-
-def _row(community: str, leaf: int, entry: Entry, leaf_hash: bytes, now_ms: int) -> dict[str, object]:
-    return {
-        "community": community,
-        "leaf": leaf,
-        "type": int(entry.type),
-        "h": entry.h,
-        "leaf_hash": leaf_hash,
-        "appended_ms": now_ms,
-    }
 
 
 def newest_note(conn: Connection, community: str) -> bytes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from tallystick_cloud import bulk
 from tallystick_cloud.schema import checkpoint, log_head, log_leaf
 
 
@@ -71,8 +72,9 @@ def checkpoint_root(conn: Connection, community: str, size: int) -> bytes | None
     return None if found is None else bytes(found)
 
 
-def insert_leaves(conn: Connection, rows: Sequence[dict[str, object]]) -> None:
-    conn.execute(insert(log_leaf), list(rows))
+def insert_leaves(conn: Connection, rows: Sequence[tuple[object, ...]]) -> None:
+    """rows: in the order of the table's columns."""
+    bulk.insert_rows(conn, log_leaf, rows)
 
 
 def leaf_of(conn: Connection, community: str, h: bytes) -> int | None:

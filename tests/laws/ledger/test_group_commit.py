@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from sqlalchemy import Connection, event, select
@@ -10,6 +11,7 @@ from support.books import Books
 from support.load import LATER, House, in_turn, open_load
 from support.uploads import SimGateway
 from tallystick_cloud import schema
+from tallystick_cloud.contracts import store as contracts
 from tallystick_cloud.db import Database
 from tallystick_cloud.errors import CloudError
 from tallystick_cloud.ingest import commit
@@ -91,6 +93,27 @@ def test_together_and_one_by_one_give_the_same_books(either_town: tuple[Books, l
     assert as_groups == books.database.read_now(money)
     assert len(as_groups["use"]) == HOUSES * (60 + 20 + 1 + 20)
     assert books.audit() == []
+
+
+def test_a_book_is_the_same_object_until_its_contracts_or_their_users_change(
+    either_town: tuple[Books, list[House]],
+) -> None:
+    books, _ = either_town
+    read = partial(books.database.write_now, contracts.book, books.community)
+    before = read()
+    assert read() is before
+    (user,) = [row["id"] for row in books.rows(schema.party) if row["name"] == "house-0 flat 1"]
+    flat = before.of_channel("house-0-flat-1", "1-0:1.8.0").at(LATER)
+    assert flat is not None
+    assert flat.payer == user
+    assert isinstance(user, bytes)
+    books.database.write_now(contracts.erase_user, books.community, user)
+    after = read()
+    erased = after.of_channel("house-0-flat-1", "1-0:1.8.0").at(LATER)
+    assert erased is not None
+    assert erased.payer is None
+    books.database.write_now(contracts.put_in_force, flat.version.h, "ended", None)
+    assert len(read().versions) == len(after.versions) - 1
 
 
 def test_what_is_not_the_next_batch_is_left_alone_and_changes_nothing(town: tuple[Books, list[House]]) -> None:

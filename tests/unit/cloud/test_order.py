@@ -2,7 +2,7 @@
 
 import pytest
 from tallystick_cloud.gateways.model import Head, Key
-from tallystick_cloud.ingest.order import Known, Place, place_of
+from tallystick_cloud.ingest.order import Known, Place, continues, place_of
 
 H, OTHER = b"h" * 32, b"o" * 32
 STRANGE = Known(same_hash=False, same_number=False, prev_stored=False, prev_is_sibling=False)
@@ -56,3 +56,14 @@ def test_key_signs_from_its_first_batch_to_the_one_before_its_revocation() -> No
         False,
         False,
     ]
+
+
+@pytest.mark.parametrize(
+    ("epoch", "seq", "prev", "expected"),
+    [(2, 7, H, True), (2, 7, OTHER, False), (2, 8, H, False), (2, 6, H, False), (3, 1, H, False), (1, 7, H, False)],
+)
+def test_a_batch_that_continues_its_chain_is_next_without_a_look(
+    epoch: int, seq: int, prev: bytes, expected: bool
+) -> None:
+    assert continues(epoch, seq, prev, head()) is expected
+    assert not expected or place_of(epoch, seq, prev, head(), STRANGE) is Place.NEXT
