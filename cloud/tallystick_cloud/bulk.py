@@ -13,7 +13,8 @@ import psycopg
 from sqlalchemy import BigInteger, Boolean, Connection, LargeBinary, Table, Text
 from sqlalchemy.exc import DBAPIError
 
-Rows = Sequence[tuple[Any, ...]]
+Row = tuple[Any, ...]
+Rows = Sequence[Row]
 
 _HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)  # signature, no flags, no extension (PostgreSQL manual, COPY)
 _END = b"\xff\xff"
@@ -164,6 +165,19 @@ def upsert_rows(conn: Connection, table: Table, rows: Rows, names: Sequence[str]
     sets = ", ".join(f'"{name}" = {_sum(table, name) if adds else _excluded(name)}' for name in names)
     then = f"ON CONFLICT ({keys}) DO UPDATE SET {sets}"
     conn.exec_driver_sql(f"{into} SELECT * FROM {_unnest(table, columns)} {then}", _arrays(rows))
+
+
+def insert_new(conn: Connection, table: Table, rows: Rows) -> None:
+    """Insert those whose primary key is not there yet. Locks in rows' order."""
+    if not rows:
+        return
+    columns = [column.name for column in _columns(table)]
+    into = f'INSERT INTO "{table.name}" ({", ".join(_quoted(name) for name in columns)})'
+    if conn.dialect.name != "postgresql":
+        marks = ", ".join("?" * len(columns))
+        conn.exec_driver_sql(f"{into} VALUES ({marks}) ON CONFLICT DO NOTHING", list(rows))
+        return
+    conn.exec_driver_sql(f"{into} SELECT * FROM {_unnest(table, columns)} ON CONFLICT DO NOTHING", _arrays(rows))
 
 
 def _excluded(name: str) -> str:

@@ -19,6 +19,7 @@ from tallystick_cloud.ingest import service as ingest
 from tallystick_cloud.ingest.work import ChannelWork
 from tallystick_cloud.ledger import reversal
 from tallystick_cloud.ledger import service as ledger
+from tallystick_cloud.ledger.chain import ChainWork
 from tallystick_cloud.log import service as log
 from tallystick_edge import core as edge_core
 from tallystick_edge import journal as edge_journal
@@ -217,16 +218,14 @@ def _receipt_before_commit(patches: Patches) -> None:
 
 def _again(conn: Connection, arrival: Any, with_uses: bool) -> None:
     """Book what this batch brought a second time."""
-    use, journal, posting = schema.use, schema.journal, schema.posting
+    use, journal, posting = schema.use_row, schema.journal, schema.posting
     if with_uses:
         for row in conn.execute(select(use).where(use.c.batch == arrival.h)).mappings().all():
             twin = sha256(bytes(row["use_id"]) + arrival.now_ms.to_bytes(8, "big"))
-            for table in (schema.use_rating,):
-                for old in conn.execute(select(table).where(table.c.use_id == row["use_id"])).mappings().all():
-                    conn.execute(table.insert(), {**old, "use_id": twin})
-            number = int(row["number"]) + 1_000_000_000
-            place = bytes(row["position"])[:-8] + (number + (1 << 63)).to_bytes(8, "big")
-            conn.execute(use.insert(), {**row, "use_id": twin, "number": number, "position": place})
+            again = schema.rerating
+            for old in conn.execute(select(again).where(again.c.use_id == row["use_id"])).mappings().all():
+                conn.execute(again.insert(), {**old, "use_id": twin})
+            conn.execute(use.insert(), {**row, "use_id": twin, "number": int(row["number"]) + 1_000_000_000})
     for row in conn.execute(select(journal).where(journal.c.cause_ref == arrival.h)).mappings().all():
         fresh = {name: value for name, value in row.items() if name != "id"}
         fresh["key"] = f"{row['key']}:again:{arrival.now_ms}"
@@ -291,11 +290,11 @@ def _arrival_order(patches: Patches) -> None:
 
     def make(real: Any) -> Any:
         def later(self: Any, now: Mapping[bytes, Any], first: bytes) -> Any:
-            return {key: now[key].value for key in self.keys if key in now}, {}
+            return {key: now[key].value for key in self.keys if key in now}, []
 
         return later
 
-    patches.put(ledger._Chain, "_later", make)
+    patches.put(ChainWork, "_later", make)
 
 
 def _correction_twice(patches: Patches) -> None:

@@ -3,7 +3,6 @@ The only differences between use and bill that are allowed are spelled out in `d
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -104,19 +103,10 @@ class Wrong(Protocol):
 
 def _sold(conn: Connection) -> list[Sold]:
     """Every use with its newest rating, in canonical order: metered end, channel, number."""
-    use, rating = schema.use, schema.use_rating
-    query = select(use, rating.c.revision, rating.c.fee, rating.c.shares).join(rating, rating.c.use_id == use.c.use_id)
-    newest = {bytes(row.use_id): row for row in conn.execute(query.order_by(rating.c.revision))}
-    rows = sorted(newest.values(), key=lambda row: (row.end_ms, bytes(row.channel_hash), row.number))
+    rows = sorted(conn.execute(select(schema.standing)), key=lambda row: (row.end_ms, row.channel_hash, row.number))
     gone = {bytes(each) for each in conn.execute(select(schema.reversal.c.use_id)).scalars()}
     return [
-        Sold(
-            row,
-            row.fee,
-            tuple(int(n) for _, n in json.loads(row.shares)),
-            row.form == "event",
-            bytes(row.use_id) in gone,
-        )
+        Sold(row, row.fee, tuple(int(n) for n in row.shares.split()), row.form == "event", bytes(row.use_id) in gone)
         for row in rows
     ]
 

@@ -5,14 +5,15 @@ It calls the same use cases as the server, without a server.
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Table, select, tuple_
+from sqlalchemy import Connection, FromClause, Table, select, tuple_
 from support import postgres
 from support.tables import image_of, make_tables, restore
 from support.uploads import Randomness, SimGateway
@@ -285,7 +286,7 @@ class Books:
     def seal_and_send(self, gateway: SimGateway, parts: Sequence[Part | None], now_ms: int = T0) -> Outcome:
         return self.send(gateway, gateway.seal(parts), now_ms)
 
-    def rows(self, table: Table) -> list[dict[str, object]]:
+    def rows(self, table: FromClause) -> list[dict[str, object]]:
         def read(conn: Connection) -> list[dict[str, object]]:
             return [dict(row._mapping) for row in conn.execute(select(table))]
 
@@ -310,6 +311,7 @@ def follows(books: Books, before: bytes, contract: Contract, **changes: object) 
     return Draft(replace(contract, **values), openings)  # type: ignore[arg-type]
 
 
+from sqlalchemy import 
 def above_head(conn: Connection) -> list[str]:
     """Batches that are not below their gateway's head; a group takes a head's next one without looking for it."""
     stored, head = schema.batch.c, schema.gateway_head.c
@@ -318,6 +320,14 @@ def above_head(conn: Connection) -> list[str]:
         select(stored.gid, stored.epoch, stored.seq).join(schema.gateway_head, head.gid == stored.gid).where(where)
     )
     return [f"batch {epoch}/{seq} of {gid.hex()} is not below its gateway's head" for gid, epoch, seq in rows]
+def place(row: Mapping[str, object]) -> tuple[Any, ...]:
+    """Where a use stands in the canonical order."""
+    return row["end_ms"], row["channel_hash"], row["number"]
+
+def shares_in(row: Mapping[str, object]) -> list[tuple[str, int]]:
+    """(party in hex, nano) of a rating, in contract order."""
+    amounts = (int(nano) for nano in str(row["shares"]).split())
+    return list(zip(str(row["parties"]).split(), amounts, strict=True))
 
 
 def dump(conn: Connection, tables: Sequence[Table] | None = None) -> str:

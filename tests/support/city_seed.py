@@ -4,12 +4,11 @@ Sums agree as in the real ledger: each fee is one receivable and its shares, eac
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert
-from tallystick_cloud import schema
+from tallystick_cloud import bulk, schema
 
 MINUTE = 60_000
 DAY = 24 * 60 * MINUTE
@@ -172,18 +171,18 @@ def add_use(
     gid = gid_of(seed.community, gateway)
     use_id, payer = h(seed.community, "use", number), party_id(seed.community, "Family Conti")
     span = {"start_ms": end_ms - 40 * MINUTE, "end_ms": end_ms, "from_total": number, "to_total": number + 1}
-    names = {"form": "event", "kind": kind, "asset": f"asset-{gateway}", "programme": None, "subject": None}
-    facts = {"aborted": False, "gap": False, "level": 2, "recorded_ms": end_ms + 3_000, "batch": None}
-    ids = {"use_id": use_id, "community": seed.community, "channel_hash": h(gid, 1), "gid": gid, "number": number}
-    terms = {"contract": h("contract"), "chain": h("contract"), "payer": payer, "position": h(end_ms, number)}
-    conn.execute(insert(schema.use), {**ids, **span, **names, **facts, **terms})
+    names = {"form": "event", "kind": kind, "asset": f"asset-{gateway}", "subject": None, "level": 2}
+    facts = {"programme": None, "aborted": False, "gap": False, "recorded_ms": end_ms + 3_000, "batch": None}
+    terms = {"contract": h("contract"), "chain": h("contract"), "payer": payer}
+    frame = {"id": h(gid, gateway, kind)[:16], "community": seed.community, "channel_hash": h(gid, 1), "gid": gid}
+    parties = " ".join(party_id(seed.community, name).hex() for name, _ in SHARES)
+    values = {**frame, **names, **terms, "parties": parties}
+    bulk.insert_new(conn, schema.use_frame, [tuple(values[column.name] for column in schema.use_frame.columns)])
     parts = [fee_nano * weight // 100 for _, weight in SHARES]
     parts[0] += fee_nano - sum(parts)
-    rating = {"use_id": use_id, "revision": 1, "community": seed.community, "fee": fee_nano, "rated_ms": end_ms}
-    shares = json.dumps(
-        [[party_id(seed.community, name).hex(), str(p)] for (name, _), p in zip(SHARES, parts, strict=True)]
-    )
-    conn.execute(insert(schema.use_rating), {**rating, "shares": shares, "counters": "[]", "journal": number + 1})
+    price = {"fee": fee_nano, "shares": " ".join(map(str, parts)), "counters": "", "journal": number + 1}
+    use = {"use_id": use_id, "frame": frame["id"], "number": number}
+    conn.execute(insert(schema.use_row), {**use, **span, **facts, **price})
     if kind == "live":
         post(conn, seed, number, end_ms, payer, fee_nano, parts)
 

@@ -5,7 +5,6 @@ It shares no arithmetic with the product: tiers, floors, splits, the lender and 
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, select
-from support.books import DAY
+from support.books import DAY, shares_in
 from tallystick_cloud import schema
 from tallystick_cloud.home import Home
 from tallystick_cloud.ledger.audit import audit
@@ -202,24 +201,23 @@ def _judge(conn: Connection, folder: Path, seed: int, batches: int) -> Verdict:
     if minimums != days * len(world.PAYERS):
         wrong.append(f"{minimums} minimums, {days} days of {len(world.PAYERS)} payers")
     off += _balances(conn, names, owed, due, wrong)
-    query = select(schema.use_rating.c.use_id).where(schema.use_rating.c.revision > 1).distinct()
+    query = select(schema.rerating.c.use_id).where(schema.rerating.c.journal.is_not(None)).distinct()
     return Verdict(len(uses) + minimums, off, len(conn.execute(query).all()), fees, tuple(wrong))
 
 
 def _booked(conn: Connection, names: dict[bytes, str]) -> dict[bytes, tuple[str, int, dict[str, int], str, int]]:
     """use -> (payer, fee, shares, form, metered end) with its newest rating."""
-    use, rating = schema.use, schema.use_rating
-    rows = conn.execute(
-        select(use.c.use_id, use.c.payer, use.c.form, use.c.end_ms, rating.c.fee, rating.c.shares, rating.c.revision)
-        .join(rating, rating.c.use_id == use.c.use_id)
-        .execution_options(yield_per=10_000)
-    )
-    found: dict[bytes, tuple[int, tuple[str, int, dict[str, int], str, int]]] = {}
-    for h, payer, form, end_ms, fee, shares, revision in rows:
-        if revision > found.get(bytes(h), (0, None))[0]:
-            by_name = {names[bytes.fromhex(party)]: int(nano) for party, nano in json.loads(shares)}
-            found[bytes(h)] = revision, (names[bytes(payer)], fee, by_name, form, end_ms)
-    return {h: row for h, (_, row) in found.items()}
+    rows = conn.execute(select(schema.standing).execution_options(yield_per=10_000))
+    return {
+        bytes(row.use_id): (
+            names[bytes(row.payer)],
+            row.fee,
+            {names[bytes.fromhex(party)]: nano for party, nano in shares_in(row._mapping)},
+            row.form,
+            row.end_ms,
+        )
+        for row in rows
+    }
 
 
 def _balances(

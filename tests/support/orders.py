@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import Pool
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 from support import blocks
 from support.books import T0, Books, open_books
 from support.uploads import SimGateway, money, segment, wash
@@ -181,16 +181,10 @@ def close_day(books: Books) -> None:
 
 def sheet(conn: Connection) -> Sheet:
     """Hashes of the use table with standing prices, and of all balances."""
-    use, rating, balance = schema.use, schema.use_rating, schema.balance
-    newest = select(rating.c.use_id, func.max(rating.c.revision).label("n")).group_by(rating.c.use_id).subquery()
-    left_out = {"recorded_ms", "batch"}
+    use, balance = schema.standing, schema.balance
+    left_out = {"recorded_ms", "batch", "journal", "revision", "rated_ms", "cause"}
     columns = [column for column in use.c if column.name not in left_out]
-    rows = conn.execute(
-        select(*columns, rating.c.fee, rating.c.shares, rating.c.counters)
-        .join(rating, rating.c.use_id == use.c.use_id)
-        .join(newest, (newest.c.use_id == rating.c.use_id) & (newest.c.n == rating.c.revision))
-        .order_by(use.c.use_id)
-    ).all()
+    rows = conn.execute(select(*columns).order_by(use.c.use_id)).all()
     held = conn.execute(
         select(balance).where(balance.c.amount != 0).order_by(*(balance.c[name] for name in _BALANCE_KEYS))
     ).all()

@@ -17,9 +17,18 @@ from tallystick_cloud.ingest.channel_row import values_of, work_of
 from tallystick_cloud.ingest.model import Origin
 from tallystick_cloud.ingest.order import Known, Place, place_of
 from tallystick_cloud.ingest.work import ChannelWork
-from tallystick_cloud.ledger.model import FreshUse, Kind, Line, amounts, check_rated, check_zero, position_of, total
-from tallystick_cloud.ledger.rows import rating_row, use_row
-from tallystick_cloud.ledger.service import counter_scope
+from tallystick_cloud.ledger.model import (
+    FreshUse,
+    Kind,
+    Line,
+    amounts,
+    check_rated,
+    check_zero,
+    counter_scope,
+    position_of,
+    total,
+)
+from tallystick_cloud.ledger.rows import frame_id, frame_of, use_rows
 from tallystick_cloud.ledger.store import posting_rows
 from tallystick_protocol import cose, merkle
 from tallystick_protocol.batch import LogView, open_upload
@@ -102,8 +111,8 @@ class Paper:
                 self._counters.update(one.after)
                 contract = self._versions[of[one.usage.use_id].contract].contract
                 lines.append(amounts(contract, chain, one.usage.payer, one.fee, one.shares))
-                use_row("load", of[one.usage.use_id], position_of(one.usage), LATER)
-                rating_row("load", one, 1, None, 1, LATER)
+                fresh_use = of[one.usage.use_id]
+                use_rows([one], frame_id(frame_of("load", fresh_use)), fresh_use.batch, 1, LATER)
             summed = total(lines)
             check_zero(summed)
             posting_rows("load", 1, summed, LATER)

@@ -15,9 +15,10 @@ from tallystick_cloud import schema
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.contracts.store import book as contract_book
 from tallystick_cloud.contracts.uses_file import usages_of
+from tallystick_cloud.ledger.lot import Cause
 from tallystick_cloud.ledger.model import FreshUse, Kind
 from tallystick_cloud.ledger.period import close
-from tallystick_cloud.ledger.service import Cause, book
+from tallystick_cloud.ledger.service import book
 from tallystick_cloud.parties.store import ids_by_name
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.rating import Usage
@@ -96,13 +97,9 @@ class Played:
 
     def fees(self) -> dict[str, int]:
         """Programme, or "" for what has none, -> nano of its uses as they stand."""
-        use = {row["use_id"]: row for row in self.books.rows(schema.use)}
-        newest: dict[object, int] = {}
-        for row in sorted(self.books.rows(schema.use_rating), key=lambda one: int(one["revision"])):  # type: ignore[call-overload]
-            newest[row["use_id"]] = int(row["fee"])  # type: ignore[call-overload]
         found: dict[str, int] = defaultdict(int)
-        for h, fee in newest.items():
-            found[str(use[h]["programme"] or "")] += fee
+        for row in self.books.rows(schema.standing):
+            found[str(row["programme"] or "")] += int(row["fee"])  # type: ignore[call-overload]
         return dict(found)
 
     def end(self) -> None:

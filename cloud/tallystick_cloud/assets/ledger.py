@@ -8,17 +8,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, func, select
 from tallystick_protocol.money.contract import Contract, version_at
 from tallystick_protocol.money.split import Scope
 
 from tallystick_cloud.contracts.store import book
 from tallystick_cloud.errors import NotFound
 from tallystick_cloud.http.month import Month
-from tallystick_cloud.ledger.model import shares_of
+from tallystick_cloud.ledger.rows import shares_of
 from tallystick_cloud.owner.service import standing
 from tallystick_cloud.parties.store import names_by_id
-from tallystick_cloud.schema import asset, channel, exception, use, use_rating
+from tallystick_cloud.schema import asset, channel, exception, in_order, standing_at
 
 
 @dataclass(slots=True)
@@ -99,19 +99,14 @@ def ledger_of(conn: Connection, community: str, asset_id: str, zone: str, unit: 
 
 def _uses(conn: Connection, community: str, asset_id: str, as_of_ms: int) -> list[Any]:
     """Uses with the rating that stood then."""
-    stood = (
-        select(use_rating.c.use_id, func.max(use_rating.c.revision).label("n"))
-        .where(use_rating.c.community == community, use_rating.c.rated_ms <= as_of_ms)
-        .group_by(use_rating.c.use_id)
-        .subquery()
-    )
+    stood = standing_at(as_of_ms)
     return list(
         conn.execute(
-            select(use.c.kind, use.c.end_ms, use.c.payer, use.c.form, use_rating.c.fee, use_rating.c.shares)
-            .join(stood, stood.c.use_id == use.c.use_id)
-            .join(use_rating, and_(use_rating.c.use_id == use.c.use_id, use_rating.c.revision == stood.c.n))
-            .where(use.c.community == community, use.c.asset == asset_id)
-            .order_by(use.c.position)
+            select(
+                stood.c.kind, stood.c.end_ms, stood.c.payer, stood.c.form, stood.c.fee, stood.c.parties, stood.c.shares
+            )
+            .where(stood.c.community == community, stood.c.asset == asset_id)
+            .order_by(*in_order(stood))
         )
     )
 
@@ -125,7 +120,7 @@ def _months(uses: Iterable[Any], names: dict[bytes, str], zone: str) -> list[Mon
         month.uses += 1
         month.revenue += row.fee
         payers[text].add(bytes(row.payer))
-        for party, nano in shares_of(row.shares):
+        for party, nano in shares_of(row):
             name = names.get(bytes(party), bytes(party).hex())
             month.shares[name] = month.shares.get(name, 0) + nano
     for text, month in found.items():

@@ -114,10 +114,9 @@ def slowest_since(conn: Connection, community: str, since_ms: int) -> Slowest | 
 
 def uses_since(conn: Connection, community: str, since_ms: int) -> list[tuple[bytes | None, str, int, int]]:
     """(gateway, kind, uses, fees in nano by their standing rating) per gateway and kind, recorded since then."""
-    use = schema.use.c
+    use = schema.standing.c
     rows = conn.execute(
         select(use.gid, use.kind, func.sum(case((use.form == "minimum", 0), else_=1)), _fees())
-        .select_from(schema.use.outerjoin(schema.use_rating, _standing_rating()))
         .where(use.community == community, use.recorded_ms >= since_ms)
         .group_by(use.gid, use.kind)
     )
@@ -126,11 +125,10 @@ def uses_since(conn: Connection, community: str, since_ms: int) -> list[tuple[by
 
 def uses_by_bucket(conn: Connection, community: str, since_ms: int) -> dict[int, tuple[int, int]]:
     """Bucket number -> (live uses, their fees), by metered end."""
-    use = schema.use.c
+    use = schema.standing.c
     bucket = (use.end_ms - use.end_ms % _BUCKET).label("bucket")
     rows = conn.execute(
         select(bucket, func.count(), _fees())
-        .select_from(schema.use.outerjoin(schema.use_rating, _standing_rating()))
         .where(use.community == community, use.recorded_ms >= since_ms, use.end_ms >= since_ms)
         .where(use.kind == "live", use.form != "minimum")
         .group_by(bucket)
@@ -277,14 +275,7 @@ def contains(text: str) -> str:
 
 
 def _fees() -> Any:
-    return func.coalesce(func.sum(schema.use_rating.c.fee), 0)
-
-
-def _standing_rating() -> Any:
-    """Joins a use with its highest revision; earlier ones are history."""
-    rating, other = schema.use_rating.c, schema.use_rating.alias("other")
-    highest = select(func.max(other.c.revision)).where(other.c.use_id == schema.use.c.use_id).scalar_subquery()
-    return and_(rating.use_id == schema.use.c.use_id, rating.revision == highest)
+    return func.coalesce(func.sum(schema.standing.c.fee), 0)
 
 
 def _place(row: Any) -> Place | None:

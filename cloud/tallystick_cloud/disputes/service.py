@@ -15,9 +15,10 @@ from tallystick_protocol.ids import sha256
 
 from tallystick_cloud.contracts.store import versions_of
 from tallystick_cloud.errors import BadInput, Conflict, Forbidden, NotFound
-from tallystick_cloud.ledger.model import Account, Amounts, Kind, Line, amounts, shares_of
+from tallystick_cloud.ledger.model import Account, Amounts, Kind, Line, amounts
 from tallystick_cloud.ledger.reversal import reverse
-from tallystick_cloud.ledger.store import keys_of_uses, rated_uses
+from tallystick_cloud.ledger.rows import shares_of
+from tallystick_cloud.ledger.store import rated_uses
 from tallystick_cloud.schema import dispute, reversal, settled_use
 
 _IS_REVERSED = exists().where(reversal.c.use_id == dispute.c.use_id)
@@ -55,7 +56,7 @@ def open_dispute(conn: Connection, community: str, said: Said, now_ms: int) -> A
     if days > version.contract.terms.dispute_days:
         detail = f"ended {days} days ago; by its contract it can be disputed for {version.contract.terms.dispute_days}"
         raise Conflict("use", detail)
-    if use.kind != Kind.LIVE.value or not (use.fee or keys_of_uses(conn, [said.use_id])):
+    if use.kind != Kind.LIVE.value or not (use.fee or use.counters):
         raise Conflict("use", "costs nothing and uses nothing up; there is nothing to be held or taken back")
     if find(conn, said.use_id) is not None:
         raise Conflict("use", "was disputed before; see `tallystick dispute list`")
@@ -77,7 +78,7 @@ def decide(conn: Connection, community: str, said: Said, *, is_right: bool, now_
     if row.state != "open":
         raise Conflict("dispute", f"is {row.state} already; what is decided stays")
     use = _use(conn, community, said.use_id)
-    gets = {party for party, amount in shares_of(use.shares) if amount}
+    gets = {party for party, amount in shares_of(use) if amount}
     if said.party in {bytes(row.opened_by), bytes(use.payer)} | gets:
         raise Forbidden("party", "opened it, pays or gets a share; somebody else decides")
     given: list[tuple[bytes, int]] = []
@@ -196,4 +197,4 @@ def _use(conn: Connection, community: str, use_id: bytes) -> Any:
 
 def _lines(conn: Connection, use: Any) -> Amounts:
     contract = versions_of(conn, bytes(use.chain))[bytes(use.contract)].contract
-    return amounts(contract, bytes(use.chain), bytes(use.payer), use.fee, shares_of(use.shares))
+    return amounts(contract, bytes(use.chain), bytes(use.payer), use.fee, shares_of(use))

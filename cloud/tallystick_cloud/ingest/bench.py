@@ -21,8 +21,9 @@ from tallystick_cloud.contracts.model import Book
 from tallystick_cloud.gateways import commands
 from tallystick_cloud.gateways.model import Head
 from tallystick_cloud.gateways.store import descriptor_hashes, descriptor_in_force
+from tallystick_cloud.ledger.lot import Booked, Cause
 from tallystick_cloud.ledger.model import FreshUse
-from tallystick_cloud.ledger.service import Booked, Cause, book
+from tallystick_cloud.ledger.service import book
 
 from . import notices, reuse, store
 from .channel_row import values_of, work_of

@@ -17,7 +17,8 @@ from tallystick_cloud.contracts import store as contracts
 from tallystick_cloud.contracts.model import Book
 from tallystick_cloud.gateways import store as gateways
 from tallystick_cloud.gateways.model import Head
-from tallystick_cloud.ledger.service import Booked, Cause, Lot, book_lots
+from tallystick_cloud.ledger.lot import Booked, Cause, Lot
+from tallystick_cloud.ledger.service import book_lots
 from tallystick_cloud.log import service as log
 
 from . import store

@@ -16,7 +16,7 @@ from tallystick_protocol.part import Part
 from tallystick_cloud.alarms import raise_alarm
 from tallystick_cloud.db import savepoint
 from tallystick_cloud.gateways.model import Head
-from tallystick_cloud.ledger.service import Booked
+from tallystick_cloud.ledger.lot import Booked
 
 from . import notices, store
 from .bench import GATEWAY_CHANNEL, Bench, Numbered, Piece, Sheet, clocks_of, exception_row, held

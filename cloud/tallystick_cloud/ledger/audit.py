@@ -3,29 +3,27 @@
 It only reads; an empty answer is the only good one.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, literal_column, select
 from tallystick_protocol.money.rating import counters_of
 
+from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.contracts.store import versions_of
-from tallystick_cloud.ledger.model import DAY_MS, Kind, shares_of
-from tallystick_cloud.ledger.rows import usage_of
-from tallystick_cloud.ledger.service import counter_scope
+from tallystick_cloud.ledger.model import DAY_MS, Kind, counter_scope, position_of
+from tallystick_cloud.ledger.rows import shares_of, steps_of, usage_of
 from tallystick_cloud.ledger.store import rated_uses
 from tallystick_cloud.ledger.summary import channel_ledgers
 from tallystick_cloud.schema import (
     account_day,
     balance,
     counter,
+    in_order,
     journal,
     posting,
     reversal,
-    use,
-    use_counter,
+    standing,
     use_rating,
 )
 from tallystick_cloud.schema import community as communities
@@ -41,7 +39,6 @@ def audit(conn: Connection) -> list[str]:
         found += _days(conn, community)
         found += _splits(conn, community)
         found += _counters(conn, community)
-        found += _caps(conn, community)
         found += _channels(conn, community)
         found += unclaimed_amiss(conn, community)
         found += _reversals(conn, community)
@@ -112,7 +109,7 @@ def _splits(conn: Connection, community: str) -> list[str]:
     """Law 2: the shares of every rating sum to its fee, none is negative."""
     found = []
     for row in conn.execute(select(use_rating).where(use_rating.c.community == community)):
-        shares = [amount for _, amount in shares_of(row.shares)]
+        shares = [amount for _, amount in shares_of(row)]
         if sum(shares) != row.fee or any(amount < 0 for amount in shares):
             found.append(
                 f"{community}: use {bytes(row.use_id).hex()} revision {row.revision}: shares do not fit the fee"
@@ -121,43 +118,34 @@ def _splits(conn: Connection, community: str) -> list[str]:
 
 
 def _counters(conn: Connection, community: str) -> list[str]:
-    """Counters chain: each use begins where the one before it ended; the last is where the counter stands."""
-    rows: dict[bytes, list[Any]] = defaultdict(list)
-    query = select(use_counter).where(use_counter.c.community == community)
-    for row in conn.execute(query.order_by(use_counter.c.counter, use_counter.c.position)):
-        rows[bytes(row.counter)].append(row)
-    stands = {
-        bytes(key): value
-        for key, value in conn.execute(
-            select(counter.c.counter, counter.c.value).where(counter.c.community == community)
-        )
-    }
-    found = []
-    for key, chain in rows.items():
-        breaks = chain[0].before != 0 or any(left.after != right.before for left, right in pairwise(chain))
-        if breaks or stands.get(key) != chain[-1].after:
-            found.append(f"{community}: counter {key.hex()} does not chain")
-    return found
+    """Counters chain: each use begins where the one before it ended; the last is where the counter stands.
 
-
-def _caps(conn: Connection, community: str) -> list[str]:
-    """Law 4: no use moves a counter beyond the cap that its contract gives it.
-
-    A later version may have a lower cap than was taken before: that stays, and its uses move the counter no further.
+    Law 4: no use moves one beyond the cap that its contract gives it. A later version may have a lower cap than was
+    taken before: that stays, and its uses move the counter no further.
     """
-    moves = {
-        (bytes(row.counter), bytes(row.use_id)): (row.before, row.after)
-        for row in conn.execute(select(use_counter).where(use_counter.c.community == community))
-    }
+    query = select(counter.c.counter, counter.c.value, counter.c.position).where(counter.c.community == community)
+    stands = {bytes(key): (bytes(position), value) for key, value, position in conn.execute(query)}
+    ends: dict[bytes, tuple[bytes, int]] = {}
+    broken: set[bytes] = set()
     found = []
-    for row in conn.execute(select(use).where(use.c.community == community)):
-        contract = versions_of(conn, bytes(row.chain))[bytes(row.contract)].contract
-        scope = counter_scope(bytes(row.chain), Kind(row.kind))
-        for one in counters_of(contract, scope, usage_of(row)):
-            before, value = moves.get((one.key, bytes(row.use_id)), (0, 0))
-            if one.cap is not None and value > max(one.cap, before):
-                found.append(f"{community}: counter {one.key.hex()} is {value}, its cap {one.cap}")
-    return found
+    versions: dict[bytes, dict[bytes, Version]] = {}
+    rows = select(standing).where(standing.c.community == community, standing.c.counters != "")
+    for row in conn.execute(rows.order_by(*in_order(standing))):
+        chain = bytes(row.chain)
+        if chain not in versions:
+            versions[chain] = versions_of(conn, chain)
+        contract, scope = versions[chain][bytes(row.contract)].contract, counter_scope(chain, Kind(row.kind))
+        counters, steps = counters_of(contract, scope, usage_of(row)), steps_of(row)
+        if len(counters) != len(steps):
+            found.append(f"{community}: use {bytes(row.use_id).hex()} stands in other counters than its price has")
+        for one, (before, after) in zip(counters, steps, strict=False):
+            if ends.get(one.key, (b"", 0))[1] != before:
+                broken.add(one.key)
+            ends[one.key] = position_of(row), after
+            if one.cap is not None and after > max(one.cap, before):
+                found.append(f"{community}: counter {one.key.hex()} is {after}, its cap {one.cap}")
+    broken |= {key for key in ends.keys() | stands.keys() if ends.get(key) != stands.get(key)}
+    return [f"{community}: counter {key.hex()} does not chain" for key in sorted(broken)] + found
 
 
 def _channels(conn: Connection, community: str) -> list[str]:
@@ -175,10 +163,8 @@ def _reversals(conn: Connection, community: str) -> list[str]:
     """Law 9: a reversed use costs nothing and stands in no counter."""
     mine = select(reversal.c.use_id).where(reversal.c.community == community)
     ids = [bytes(one) for one in conn.execute(mine).scalars()]
-    query = select(use_counter.c.use_id).where(use_counter.c.use_id.in_(mine))
-    counting = {bytes(one) for one in conn.execute(query).scalars()}
-    found = []
-    for use_id, row in rated_uses(conn, ids).items():
-        if row.fee or use_id in counting:
-            found.append(f"{community}: use {use_id.hex()} was reversed, and costs {row.fee} nano or still counts")
-    return found
+    return [
+        f"{community}: use {use_id.hex()} was reversed, and costs {row.fee} nano or still counts"
+        for use_id, row in rated_uses(conn, ids).items()
+        if row.fee or row.counters
+    ]

@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, select, union_all
 
 from tallystick_cloud.contracts.store import versions_of
-from tallystick_cloud.schema import account_day, balance, journal, posting, use, use_rating
+from tallystick_cloud.schema import account_day, balance, journal, posting, use_frame, use_row
 
-from .model import DAY_MS, amounts, shares_of
+from .model import DAY_MS, amounts
+from .rows import shares_of
 
 Key = tuple[bytes, str, bytes, str]
 """(holder, account, party, unit)"""
@@ -49,7 +50,7 @@ def metered_until(
     versions = {chain: versions_of(conn, chain) for chain in {bytes(row.chain) for row in rows}}
     for row in rows:
         contract = versions[bytes(row.chain)][bytes(row.contract)].contract
-        moved = amounts(contract, bytes(row.chain), bytes(row.payer), row.fee, shares_of(row.shares))
+        moved = amounts(contract, bytes(row.chain), bytes(row.payer), row.fee, shares_of(row))
         for line, nano in moved.items():
             if party is None or line.party == party:
                 key = line.holder, line.account.value, line.party, line.unit
@@ -105,14 +106,14 @@ _NOW = {True: _summed(_part(balance, of_party=True)), False: _summed(_part(balan
 _THEN = {True: _then(of_party=True), False: _then(of_party=False)}
 _METERED = {True: _metered(of_party=True), False: _metered(of_party=False)}
 _CUT = (
-    select(use.c.chain, use.c.contract, use.c.payer, use_rating.c.fee, use_rating.c.shares)
-    .join(use_rating, use_rating.c.use_id == use.c.use_id)
-    .join(journal, and_(journal.c.id == use_rating.c.journal, journal.c.metered_to_ms > bindparam("metered")))
+    select(use_frame.c.chain, use_frame.c.contract, use_frame.c.payer, use_frame.c.parties, use_row.c.fee,
+           use_row.c.shares)
+    .join(use_row, use_row.c.frame == use_frame.c.id)
+    .join(journal, and_(journal.c.id == use_row.c.journal, journal.c.metered_to_ms > bindparam("metered")))
     .where(
         journal.c.community == bindparam("community"),
         journal.c.metered_from_ms < bindparam("metered"),
         journal.c.recorded_ms <= bindparam("recorded"),
-        use_rating.c.revision == 1,  # a correction is about one use, and is cut by nothing
-        use.c.end_ms <= bindparam("metered"),
+        use_row.c.end_ms <= bindparam("metered"),  # a correction is about one use, and is cut by nothing
     )
-)
+)  # fmt: skip

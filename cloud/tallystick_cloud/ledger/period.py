@@ -14,8 +14,9 @@ from tallystick_protocol.money.rating import minimum_usage
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.contracts.store import book as contract_book
 from tallystick_cloud.errors import Conflict
-from tallystick_cloud.ledger.model import FreshUse, Kind
-from tallystick_cloud.ledger.service import Booked, Cause, book, counter_scope
+from tallystick_cloud.ledger.lot import Booked, Cause
+from tallystick_cloud.ledger.model import FreshUse, Kind, counter_scope
+from tallystick_cloud.ledger.service import book
 from tallystick_cloud.ledger.store import lock_chains
 from tallystick_cloud.schema import period_close, posting_period
 

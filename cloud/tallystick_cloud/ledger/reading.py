@@ -10,7 +10,7 @@ from tallystick_protocol.money.rating import Usage, UsageForm
 
 from tallystick_cloud.ledger.model import Kind
 from tallystick_cloud.ledger.rows import usage_of
-from tallystick_cloud.schema import channel, reversal, use
+from tallystick_cloud.schema import channel, in_order, reversal, use
 
 
 def uses_of_assets(
@@ -32,6 +32,6 @@ def uses_of_assets(
             use.c.end_ms < to_ms,
             ~exists().where(reversal.c.use_id == use.c.use_id),
         )
-        .order_by(use.c.position)
+        .order_by(*in_order(use))
     )
     return [usage_of(row) for row in rows]

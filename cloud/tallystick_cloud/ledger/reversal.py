@@ -16,12 +16,11 @@ from tallystick_protocol.money.rating import Rated, rate
 from tallystick_cloud import bulk
 from tallystick_cloud.contracts.store import versions_of
 from tallystick_cloud.errors import Conflict, NotFound
-from tallystick_cloud.schema import reversal, use_rating
+from tallystick_cloud.schema import rerating, reversal
 
 from . import journals, store
-from .model import Kind, amounts, check_rated, difference, shares_of
-from .rows import Row, rating_row, usage_of
-from .service import counter_scope
+from .model import Kind, amounts, check_rated, counter_scope, difference, end_of, position_of
+from .rows import Row, Steps, keyed_steps, payers_within, rerating_row, shares_of, steps_in, usage_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +40,15 @@ def reverse(conn: Connection, community: str, use_id: bytes, why: str, now_ms: i
         raise Conflict("use", "is reversed already; it counts nothing any more")
     if row.kind != Kind.LIVE.value:
         raise Conflict("use", f"is of kind {row.kind}, which moves no money; there is nothing to be reversed")
-    left = store.leave_counters(conn, use_id)
-    if not row.fee and not left:
+    if not row.fee and not row.counters:
         raise Conflict("use", "costs nothing and counts for nothing; there is nothing to be reversed")
     said = {"use_id": use_id, "community": community, "chain": chain, "why": why, "at_ms": now_ms}
     conn.execute(insert(reversal), said)
     work = _Reversal(conn, community, chain, row, now_ms)
     work.take_back()
-    work.rate_later(left)
+    work.rate_later()
     work.write()
-    return Reversed(row.fee, shares_of(row.shares))
+    return Reversed(row.fee, shares_of(row))
 
 
 def _row(conn: Connection, community: str, use_id: bytes) -> Any:
@@ -71,51 +69,35 @@ class _Reversal:
         self._revisions: list[tuple[Rated, Any, journals.Entry]] = []
 
     def take_back(self) -> None:
-        """The use itself, rated as if it had been broken off: fee and shares go to zero."""
+        """The use itself, rated as if it had been broken off: fee and shares go to zero, and it is in no counter."""
         contract = self._contracts[bytes(self._row.contract)]
         (again,) = rate([contract], self._scope, [usage_of(self._row)._replace(aborted=True)], {})
         self._revise(again, self._row, f"reversal:{self._id.hex()}", "reversal")
 
-    def rate_later(self, left: Mapping[bytes, int]) -> None:
+    def rate_later(self) -> None:
         """What comes after it in its counters, from the values before it, in canonical order."""
-        position = bytes(self._row.position)
-        keys, later = store.connected(self._conn, set(left), position)
-        stand = store.counters(self._conn, keys - later.before.keys() - left.keys())
-        opening = {key: row.value for key, row in stand.items()} | dict(later.before) | dict(left)
-        rows = sorted(store.rated_uses(self._conn, later.uses).values(), key=lambda row: bytes(row.position))
-        by_use = {bytes(row.use_id): row for row in rows}
+        mine, position = self._steps(self._row), position_of(self._row)
+        rows = store.uses_after(self._conn, self._chain, Kind.LIVE, position, self._payers())
+        by_use = {bytes(row.use_id): (row, self._steps(row)) for row in rows}
+        opening = {key: before for key, before, _ in mine}
+        for _, steps in by_use.values():
+            for key, before, _ in steps:
+                opening.setdefault(key, before)
         rated = rate(
-            lambda usage: self._contracts[bytes(by_use[usage.use_id].contract)],
+            lambda usage: self._contracts[bytes(by_use[usage.use_id][0].contract)],
             self._scope,
             [usage_of(row) for row in rows],
-            {H32(key): value for key, value in opening.items()},
+            opening,
         )
+        ends: dict[H32, tuple[bytes, int]] = {}
         for one in rated:
             check_rated(one)
-            was = by_use[one.usage.use_id]
-            if (one.fee, one.shares) != (was.fee, shares_of(was.shares)):
+            was, steps = by_use[one.usage.use_id]
+            ends |= {key: (position_of(was), after) for key, after in one.after}
+            if (one.fee, one.shares, steps_in(one)) != (was.fee, shares_of(was), steps):
                 self._revise(one, was, f"correction:{one.usage.use_id.hex()}:{was.revision + 1}", "correction")
-        self._move(rated, by_use, later)
-
-    def _revise(self, one: Rated, was: Any, key: str, cause: str) -> None:
-        contract = self._contracts[bytes(was.contract)]
-        after = amounts(contract, self._chain, one.usage.payer, one.fee, one.shares)
-        before = amounts(contract, self._chain, one.usage.payer, was.fee, shares_of(was.shares))
-        span = (one.usage.start_ms, one.usage.end_ms)
-        entry = journals.Entry(key, cause, one.usage.use_id, difference(after, before), span)
-        self._revisions.append((one, was, entry))
-
-    def _move(self, rated: list[Rated], by_use: Mapping[bytes, Any], later: store.Later) -> None:
-        steps, ends = [], {}
-        for one in rated:
-            at = bytes(by_use[one.usage.use_id].position)
-            for (key, before), (_, after) in zip(one.before, one.after, strict=True):
-                ends[key] = (at, after)
-                if later.moves.get((key, one.usage.use_id)) != (before, after):
-                    steps.append({"k": key, "p": at, "b": before, "a": after})
-        store.move_use_counters(self._conn, steps)
-        rows = [(key, self._community, self._chain, at, value, None) for key, (at, value) in sorted(ends.items())]
-        store.upsert_counters(self._conn, rows)
+        self._end_counters(ends)
+        self._set_back({key: before for key, before, _ in mine if key not in ends}, position)
 
     def write(self) -> None:
         """Journals, and a revision for each use that names this one as its cause."""
@@ -123,7 +105,37 @@ class _Reversal:
         numbers = journals.post(self._conn, self._community, posted, self._now_ms)
         ids = {entry.key: number for entry, number in zip(posted, numbers, strict=True)}
         rows: list[Row] = [
-            rating_row(self._community, one, was.revision + 1, self._id, ids.get(entry.key), self._now_ms)
+            rerating_row(one, was.revision + 1, self._id, ids.get(entry.key), self._now_ms)
             for one, was, entry in self._revisions
         ]
-        bulk.insert_rows(self._conn, use_rating, rows)
+        bulk.insert_rows(self._conn, rerating, rows)
+
+    def _steps(self, row: Any) -> Steps:
+        return keyed_steps(row, self._contracts[bytes(row.contract)], self._scope)
+
+    def _payers(self) -> set[bytes] | None:
+        """Who may share a counter with it: its payer alone, or anybody."""
+        return payers_within(self._contracts.values(), self._scope, {bytes(self._row.payer)})
+
+    def _revise(self, one: Rated, was: Any, key: str, cause: str) -> None:
+        contract = self._contracts[bytes(was.contract)]
+        after = amounts(contract, self._chain, one.usage.payer, one.fee, one.shares)
+        before = amounts(contract, self._chain, one.usage.payer, was.fee, shares_of(was))
+        span = (one.usage.start_ms, one.usage.end_ms)
+        entry = journals.Entry(key, cause, one.usage.use_id, difference(after, before), span)
+        self._revisions.append((one, was, entry))
+
+    def _end_counters(self, ends: Mapping[H32, tuple[bytes, int]]) -> None:
+        rows = [(key, self._community, self._chain, at, value, None) for key, (at, value) in sorted(ends.items())]
+        store.upsert_counters(self._conn, rows)
+
+    def _set_back(self, lost: dict[H32, int], position: bytes) -> None:
+        """Counters that stood at the use stand at the one before it, or are gone with it. key -> value before it."""
+        for row in store.uses_until(self._conn, self._chain, Kind.LIVE, end_of(position)):
+            if not lost:
+                break
+            at = position_of(row)
+            for key in [key for key, _, _ in self._steps(row) if key in lost and at < position]:
+                store.set_counter(self._conn, key, at, lost.pop(key))
+        for key in lost:
+            store.drop_counter(self._conn, key)

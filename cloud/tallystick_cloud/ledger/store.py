@@ -1,9 +1,9 @@
 """SQL of uses, ratings, counters, journals, postings and balances.
 
-It only adds; balance, account_day, counter and use_counter, which are running sums, are what moves.
+It only adds; balance, account_day and counter, which are running sums, are what moves.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +12,25 @@ from sqlalchemy.exc import DataError, IntegrityError
 from tallystick_protocol import cbor
 
 from tallystick_cloud import bulk
-from tallystick_cloud.bulk import Rows
+from tallystick_cloud.bulk import Row, Rows
 from tallystick_cloud.errors import Conflict
-from tallystick_cloud.schema import account_day, balance, counter, journal, posting_period, use, use_counter, use_rating
+from tallystick_cloud.schema import (
+    account_day,
+    balance,
+    counter,
+    in_order,
+    journal,
+    posting_period,
+    standing,
+    use_frame,
+)
 
-from .model import DAY_MS, Amounts, total
+from .model import DAY_MS, Amounts, end_of, position_of, total
 
 BEYOND = "would leave what an account can hold (9,223,372,036 units); nothing is booked, check the amounts"
 IN_MAX = 5000  # values in one IN list: far below SQLite's 32,766 parameters
+FAR_MS = 1 << 62
+HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +39,16 @@ class CounterRow:
     position: bytes
 
 
-_LATER = (
-    select(use_counter.c.counter, use_counter.c.use_id, use_counter.c.before, use_counter.c.after)
-    .where(use_counter.c.counter.in_(bindparam("keys", expanding=True)), use_counter.c.position > bindparam("p"))
-    .order_by(use_counter.c.position)
+_RATED = select(standing).where(standing.c.use_id.in_(bindparam("uses", expanding=True)))
+_OF_CHAIN = select(standing).where(
+    standing.c.chain == bindparam("chain"), standing.c.kind == bindparam("kind"), standing.c.counters != ""
 )
-_KEYS_OF = select(use_counter.c.counter).where(use_counter.c.use_id.in_(bindparam("uses", expanding=True))).distinct()
-_RATED = (
-    select(use, use_rating.c.revision, use_rating.c.fee, use_rating.c.shares)
-    .join(use_rating, use_rating.c.use_id == use.c.use_id)
-    .where(use.c.use_id.in_(bindparam("uses", expanding=True)))
-    .order_by(use_rating.c.revision)
-)
-_MOVE_COUNTER = (
-    update(use_counter)
-    .where(use_counter.c.counter == bindparam("k"), use_counter.c.position == bindparam("p"))
-    .values(before=bindparam("b"), after=bindparam("a"))
-)
+_AFTER = _OF_CHAIN.where(standing.c.end_ms >= bindparam("from_ms")).order_by(*in_order(standing))
+_WITHIN = _OF_CHAIN.where(
+    standing.c.end_ms > bindparam("after_ms"),
+    standing.c.end_ms <= bindparam("to_ms"),
+    standing.c.recorded_ms < bindparam("known_ms"),
+).order_by(*(column.desc() for column in in_order(standing)))
 _JOURNAL = insert(journal).returning(journal.c.id, sort_by_parameter_order=True)
 _PERIOD = (
     select(posting_period.c.id)
@@ -71,40 +75,30 @@ def counters(conn: Connection, keys: Iterable[bytes]) -> dict[bytes, CounterRow]
     return {bytes(key): CounterRow(value, bytes(position)) for key, value, position in rows}
 
 
-@dataclass(frozen=True, slots=True)
-class Later:
-    """Uses in some counters after a position, and what those counters were before the first of them."""
+def uses_after(
+    conn: Connection, chain: bytes, kind: str, position: bytes, payers: Collection[bytes] | None = None
+) -> list[Any]:
+    """Uses of a chain that count in some counter and come after a position, as they stand, in canonical order.
 
-    uses: frozenset[bytes]
-    before: Mapping[bytes, int]
-    moves: Mapping[tuple[bytes, bytes], tuple[int, int]]  # (counter, use) -> (before, after) as stored
-
-
-def later(conn: Connection, keys: Iterable[bytes], position: bytes) -> Later:
-    found: set[bytes] = set()
-    before: dict[bytes, int] = {}
-    moves: dict[tuple[bytes, bytes], tuple[int, int]] = {}
-    for key, use_id, value, after in conn.execute(_LATER, {"keys": list(keys), "p": position}):
-        found.add(bytes(use_id))
-        before.setdefault(bytes(key), value)
-        moves[bytes(key), bytes(use_id)] = value, after
-    return Later(frozenset(found), before, moves)
+    payers: of these alone.
+    """
+    given = {"chain": chain, "kind": kind, "from_ms": end_of(position)}
+    query = _AFTER if payers is None else _AFTER.where(standing.c.payer.in_(list(payers)))
+    return [row for row in conn.execute(query, given) if position_of(row) > position]
 
 
-def connected(conn: Connection, keys: set[bytes], position: bytes) -> tuple[set[bytes], Later]:
-    """All uses after `position` that share a counter with these keys, directly or through each other; and all keys."""
-    found = later(conn, keys, position)
-    while (more := keys_of_uses(conn, found.uses) | keys) != keys:
-        keys = more
-        found = later(conn, keys, position)
-    return keys, found
+def uses_until(
+    conn: Connection, chain: bytes, kind: str, to_ms: int, from_ms: int = 0, known_ms: int = FAR_MS
+) -> Iterator[Any]:
+    """Those that ended in [from_ms, to_ms] and were recorded before `known_ms`, the newest first, as far as asked for.
 
-
-def keys_of_uses(conn: Connection, ids: Iterable[bytes]) -> set[bytes]:
-    found: set[bytes] = set()
-    for chunk in _chunks(list(ids)):
-        found |= {bytes(k) for k in conn.execute(_KEYS_OF, {"uses": chunk}).scalars()}
-    return found
+    An hour, two, four ... are read at once, for the one wanted is among the newest, as a rule.
+    """
+    span_ms = HOUR_MS
+    while to_ms >= from_ms:
+        given = {"chain": chain, "kind": kind, "after_ms": to_ms - span_ms, "to_ms": to_ms, "known_ms": known_ms}
+        yield from conn.execute(_WITHIN, given).all()
+        to_ms, span_ms = to_ms - span_ms, 2 * span_ms
 
 
 def rated_uses(conn: Connection, ids: Iterable[bytes]) -> dict[bytes, Any]:
@@ -112,27 +106,19 @@ def rated_uses(conn: Connection, ids: Iterable[bytes]) -> dict[bytes, Any]:
     return {bytes(row.use_id): row for chunk in _chunks(list(ids)) for row in conn.execute(_RATED, {"uses": chunk})}
 
 
-def move_use_counters(conn: Connection, rows: list[dict[str, object]]) -> None:
-    """rows: k, p, b, a = counter, position, before, after."""
-    if rows:
-        conn.execute(_MOVE_COUNTER, rows)
+def insert_frames(conn: Connection, rows: Mapping[bytes, Row]) -> None:
+    """rows: of `use_frame` by id. Most are there already, and are only looked for."""
+    query = "SELECT id FROM use_frame WHERE id"
+    known = {bytes(found) for (found,) in bulk.rows_where(conn, query, sorted(rows))}
+    bulk.insert_new(conn, use_frame, [rows[at] for at in sorted(rows.keys() - known)])
 
 
-def leave_counters(conn: Connection, use_id: bytes) -> dict[bytes, int]:
-    """Take a use out of its counters; key -> value before it. One that stood at it is set back, or is gone with it."""
-    mine = conn.execute(select(use_counter).where(use_counter.c.use_id == use_id)).all()
-    conn.execute(delete(use_counter).where(use_counter.c.use_id == use_id))
-    for row in mine:
-        earlier = select(use_counter.c.position).where(
-            use_counter.c.counter == row.counter, use_counter.c.position < row.position
-        )
-        last = conn.execute(earlier.order_by(use_counter.c.position.desc()).limit(1)).scalar_one_or_none()
-        stand = counter.c.counter == row.counter, counter.c.position == row.position
-        if last is None:
-            conn.execute(delete(counter).where(*stand))
-        else:
-            conn.execute(update(counter).where(*stand).values(position=last, value=row.before))
-    return {bytes(row.counter): row.before for row in mine}
+def set_counter(conn: Connection, key: bytes, position: bytes, value: int) -> None:
+    conn.execute(update(counter).where(counter.c.counter == key).values(position=position, value=value))
+
+
+def drop_counter(conn: Connection, key: bytes) -> None:
+    conn.execute(delete(counter).where(counter.c.counter == key))
 
 
 def upsert_counters(conn: Connection, rows: Rows) -> None:

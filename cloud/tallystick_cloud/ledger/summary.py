@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from tallystick_cloud.ledger.model import Account, shares_of
+from tallystick_cloud.ledger.model import Account
+from tallystick_cloud.ledger.rows import shares_of
 from tallystick_cloud.log import store as log_store
 from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.schema import (
@@ -18,10 +19,11 @@ from tallystick_cloud.schema import (
     exception,
     gateway,
     gateway_contact,
+    in_order,
     meter,
     posting,
+    standing,
     use,
-    use_rating,
 )
 
 LATEST_MAX = 20  # charges shown as examples; all of them are pages of their own
@@ -225,25 +227,19 @@ def _excepted(conn: Connection, community: str) -> dict[bytes, int]:
 
 def _charges(conn: Connection, community: str, names: dict[bytes, str]) -> list[Charge]:
     """Every use with its standing rating, in canonical order."""
-    rows = conn.execute(
-        select(use, use_rating.c.revision, use_rating.c.fee, use_rating.c.shares)
-        .join(use_rating, use_rating.c.use_id == use.c.use_id)
-        .where(use.c.community == community)
-        .order_by(use.c.position, use_rating.c.revision)
-    )
-    standing = {bytes(row.use_id): row for row in rows}
+    rows = conn.execute(select(standing).where(standing.c.community == community).order_by(*in_order(standing)))
     return [
         Charge(
-            use_id=use_id.hex(),
+            use_id=bytes(row.use_id).hex(),
             kind=row.kind,
             asset=row.asset,
             number=row.number,
             programme=row.programme,
             end_ms=row.end_ms,
             fee_nano=str(row.fee),
-            shares_nano={names.get(party, party.hex()): str(amount) for party, amount in shares_of(row.shares)},
+            shares_nano={names.get(party, party.hex()): str(amount) for party, amount in shares_of(row)},
         )
-        for use_id, row in standing.items()
+        for row in rows
     ]
 
 

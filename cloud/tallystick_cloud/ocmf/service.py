@@ -18,7 +18,7 @@ from tallystick_protocol.part import Part
 from tallystick_protocol.records import Descriptor
 
 from tallystick_cloud.gateways.store import descriptor_in_force
-from tallystick_cloud.schema import channel, part, use
+from tallystick_cloud.schema import channel, in_order, part, use
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def sessions(
         .where(use.c.community == community, use.c.payer == payer, use.c.form == "event", use.c.kind == "live")
         .where(channel.c.unit == "Wh", use.c.end_ms >= span_ms[0], use.c.end_ms < span_ms[1])
         .where(use.c.aborted.is_(False))
-        .order_by(use.c.position)
+        .order_by(*in_order(use))
     )
     return [_exported(conn, row, page, signer) for page, row in enumerate(rows, 1)]
 

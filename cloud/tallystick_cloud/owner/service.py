@@ -2,15 +2,18 @@
 
 It never reads another party's account and never formats anything."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection
 from tallystick_protocol.ids import H32, PartyId
-from tallystick_protocol.money.calendar import period_of
+from tallystick_protocol.money.calendar import Period, period_of
 from tallystick_protocol.money.contract import Contract, ContractState, version_at
 from tallystick_protocol.money.plan import counter_key
 from tallystick_protocol.money.split import Scope, Step
 
 from tallystick_cloud.contracts.store import book
 from tallystick_cloud.http.month import Span
+from tallystick_cloud.ledger.counters import values_at
 from tallystick_cloud.owner import store
 from tallystick_cloud.owner.model import (
     Account,
@@ -108,16 +111,20 @@ def _loan(conn: Connection, chain: bytes, contract: Contract, step: Step, cap: i
     repaid = standing(conn, chain, contract, step, at_ms)
     payoff = None
     if step.cap_per is Scope.LIFETIME and 0 < repaid < cap:
-        before = [standing(conn, chain, contract, step, t_ms) for t_ms in looked_at(at_ms)]
-        payoff = predicted(before, cap, at_ms)
+        payoff = predicted(_standings(conn, chain, step, None, looked_at(at_ms)), cap, at_ms)
     return Loan(chain, contract.name, step.counter or "", repaid, cap, payoff)
 
 
 def standing(conn: Connection, chain: bytes, contract: Contract, step: Step, at_ms: int) -> int:
     """Where the counter of a capped step stands, in nano."""
     period = None if step.cap_per is Scope.LIFETIME else period_of(contract, at_ms)
+    return _standings(conn, chain, step, period, [at_ms])[0]
+
+
+def _standings(conn: Connection, chain: bytes, step: Step, period: Period | None, at_ms: Sequence[int]) -> list[int]:
     key = counter_key(H32(chain), "split", step.counter or "", None, period)
-    return store.counter_value(conn, key, at_ms + 1)
+    from_ms = 0 if period is None else period.from_ms
+    return values_at(conn, chain, key, [one + 1 for one in at_ms], from_ms)
 
 
 def _threshold(terms: list[tuple[bytes, Contract]]) -> Threshold | None:

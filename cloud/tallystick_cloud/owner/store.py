@@ -15,8 +15,6 @@ from tallystick_cloud.schema import (
     posting,
     settlement,
     statement,
-    use,
-    use_counter,
 )
 from tallystick_cloud.splits import store as splits
 
@@ -105,18 +103,6 @@ def has_bank_account(conn: Connection, community: str, party: bytes, at_ms: int)
         )
     )
     return rows.first() is not None
-
-
-def counter_value(conn: Connection, key: bytes, at_ms: int) -> int:
-    """Where a counter stood at a moment, by the uses recorded before it."""
-    found = conn.execute(
-        select(use_counter.c.after)
-        .join(use, use.c.use_id == use_counter.c.use_id)
-        .where(use_counter.c.counter == key, use.c.recorded_ms < at_ms)
-        .order_by(use_counter.c.position.desc())
-        .limit(1)
-    ).scalar_one_or_none()
-    return int(found or 0)
 
 
 def _postings(community: str, party: bytes, accounts: Sequence[str], by: ColumnElement[Any]) -> Any:

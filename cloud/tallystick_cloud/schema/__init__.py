@@ -15,10 +15,10 @@ from .books import (
     period_close,
     posting,
     posting_period,
+    rerating,
     reversal,
-    use,
-    use_counter,
-    use_rating,
+    use_frame,
+    use_row,
     user_acceptance,
     user_opening,
 )
@@ -82,6 +82,7 @@ from .settlements import (
 )
 from .splits import split_account, split_approval, split_due, split_part, split_payment, split_run
 from .unclaimed import unclaimed, unclaimed_rule
+from .uses import in_order, standing, standing_at, use, use_rating
 
 __all__ = [
     "access",
@@ -122,6 +123,7 @@ __all__ = [
     "grid_file",
     "grid_row",
     "idempotency",
+    "in_order",
     "invoice",
     "invoice_carry",
     "invoice_setup",
@@ -152,6 +154,7 @@ __all__ = [
     "posting",
     "posting_period",
     "public_rule",
+    "rerating",
     "resolution",
     "reversal",
     "role_grant",
@@ -168,12 +171,15 @@ __all__ = [
     "split_part",
     "split_payment",
     "split_run",
+    "standing",
+    "standing_at",
     "statement",
     "unclaimed",
     "unclaimed_rule",
     "use",
-    "use_counter",
+    "use_frame",
     "use_rating",
+    "use_row",
     "user_acceptance",
     "user_opening",
     "witness",

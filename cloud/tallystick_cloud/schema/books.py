@@ -1,10 +1,10 @@
 """Tables of contracts, uses and double entry.
 
-Journals, postings and ratings are only ever added to; balance, account_day, counter and use_counter are
-their running sums.
+Journals, postings, uses and ratings are only ever added to; balance, account_day and counter are their running sums.
+`uses` has what is read of uses: rows and frames together, with the price that stands.
 """
 
-from sqlalchemy import Table, UniqueConstraint
+from sqlalchemy import Index, Table, UniqueConstraint
 
 from .base import community, flag, index, metadata, number, octets, row_id, text
 
@@ -72,63 +72,63 @@ user_acceptance = Table(  # a user's yes to a version's terms: kept here alone, 
     index("community", "party"),
 )
 
-use = Table(
-    "use",
+use_frame = Table(  # what the uses of a channel have in common, once for many of them
+    "use_frame",
     metadata,
-    octets("use_id", key=True),
+    octets("id", key=True),  # 16 bytes of SHA-256 over the rest
     community(),
     octets("channel_hash"),
     octets("gid", null=True),  # null: a period minimum
-    number("number"),
     text("form"),  # event | interval | minimum
     text("kind"),  # live | test | shadow
     text("asset"),
-    number("start_ms"),
-    number("end_ms"),
-    number("from_total"),
-    number("to_total"),
-    octets("position"),  # 48 bytes, sorts in canonical order: metered end, channel hash, number
     octets("contract"),  # version in force at its start
     octets("chain"),
     octets("payer"),
     octets("subject", null=True),
+    number("level"),  # evidence level 0..3
+    text("parties"),  # of the split, hex, in contract order: what the shares stand for
+    index("chain"),
+    index("channel_hash"),
+    index("community", "asset"),
+    index("community", "payer"),
+)
+
+use_row = Table(  # a use with its first price; narrow, because a year of a city is a billion of them
+    "use",
+    metadata,
+    octets("use_id", key=True),
+    octets("frame"),
+    number("number"),
+    number("start_ms"),
+    number("end_ms"),
+    number("from_total"),
+    number("to_total"),
     text("programme", null=True),
     flag("aborted"),
     flag("gap"),
-    number("level"),  # evidence level 0..3
     number("recorded_ms"),
     octets("batch", null=True),  # the upload that completed it
-    UniqueConstraint("channel_hash", "number"),
-    index("community", "recorded_ms"),
-    index("chain", "position"),
-    index("community", "asset", "end_ms"),
-    index("community", "payer", "end_ms"),
+    number("fee"),
+    text("shares"),  # nano of each of the frame's parties: "1200 300 0"
+    text("counters"),  # where each of its counters stood and how far it went, in the price's order: "5000+1200 0+1"
+    number("journal", null=True),  # null: shadow and test uses post nothing
+    index("frame", "end_ms"),
+    Index(None, "recorded_ms", postgresql_using="brin"),  # rows come in its order; costs nothing to keep
 )
 
-use_rating = Table(
-    "use_rating",
+rerating = Table(  # the later prices of a use, and counters that moved under it; the highest revision stands
+    "rerating",
     metadata,
     octets("use_id", key=True),
-    number("revision", key=True),  # from 1; the highest stands
-    community(),
+    number("revision", key=True),  # from 2
     number("fee"),
-    text("shares"),  # JSON [[party hex, "nano"], ...] in contract order
-    text("counters"),  # JSON [[counter hex, before], ...]
-    octets("cause", null=True),  # the use that made this revision, its own when it was reversed; null for the first
-    number("journal", null=True),  # null: shadow and test uses post nothing
+    text("shares"),
+    text("counters"),
+    octets("cause"),  # the use that made this revision, its own when it was reversed
+    number("journal", null=True),
     number("rated_ms"),
-)
-
-use_counter = Table(
-    "use_counter",
-    metadata,
-    octets("counter", key=True),
-    octets("position", key=True),
-    community(),
-    octets("use_id"),
-    number("before"),
-    number("after"),
-    index("use_id"),
+    Index(None, "rated_ms", postgresql_using="brin"),
 )
 
 counter = Table(

@@ -62,10 +62,10 @@ settled_use = Table(
     octets("chain"),
     octets("settlement"),
     number("leaf"),  # position among the uses; interval uses share one
-    octets("position"),  # as in `use`
+    octets("position"),  # 48 bytes, sorts in canonical order: metered end, channel hash, number
     number("fee"),
-    text("shares"),  # JSON as in use_rating
-    text("counters"),  # JSON as in use_rating
+    text("shares"),  # JSON [[party hex, "nano"], ...] in contract order
+    text("counters"),  # JSON [[counter hex, "before"], ...]
     number("part", null=True),  # of the use's batch: the part that bills it; null for intervals, minimums, decisions
     index("chain", "position"),
     index("settlement", "leaf"),

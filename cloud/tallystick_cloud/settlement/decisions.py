@@ -19,8 +19,9 @@ from tallystick_cloud.contracts import store as contracts
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.errors import NotFound
 from tallystick_cloud.evidence.store import channel_row
+from tallystick_cloud.ledger.lot import Cause
 from tallystick_cloud.ledger.model import FreshUse, Kind
-from tallystick_cloud.ledger.service import Cause, book
+from tallystick_cloud.ledger.service import book
 from tallystick_cloud.log import service as log
 
 from . import store

@@ -20,7 +20,7 @@ from tallystick_cloud.db import savepoint
 from tallystick_cloud.debits.mandates import forget
 from tallystick_cloud.disputes.forget import forget as forget_words
 from tallystick_cloud.pools.erase import forget_member
-from tallystick_cloud.schema import batch, channel, part, settlement_leaf, settlement_slice, use
+from tallystick_cloud.schema import batch, channel, part, settlement_leaf, settlement_slice, use, use_frame
 from tallystick_cloud.splits import store as splits
 
 from . import store
@@ -117,7 +117,9 @@ def _erase_statements(conn: Connection, community: str, payer: bytes) -> int:
 
 
 def _forget_subjects(conn: Connection, community: str, payer: bytes) -> None:
-    conn.execute(update(use).where(use.c.community == community, use.c.payer == payer).values(subject=None))
+    conn.execute(
+        update(use_frame).where(use_frame.c.community == community, use_frame.c.payer == payer).values(subject=None)
+    )
 
 
 def _by_channel(rows: Iterable[Any]) -> dict[bytes, list[Any]]:

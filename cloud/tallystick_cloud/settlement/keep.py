@@ -11,6 +11,8 @@ from tallystick_protocol.money.accounts import heads_of
 from tallystick_protocol.money.settle import Books, Built, Settled
 from tallystick_protocol.salted_tree import SaltedTree
 
+from tallystick_cloud.ledger.model import position_of
+
 from . import store
 from .model import Stored, TreeKey
 from .store import Rows
@@ -106,7 +108,7 @@ def _settled_rows(
         at = {
             "settlement": stored.h,
             "leaf": places[heads.get(here, here)],
-            "position": bytes(row.position),
+            "position": position_of(row),
             "part": parts.get(here),
         }
         rows.append({**base, **at, **settled_state(one)})

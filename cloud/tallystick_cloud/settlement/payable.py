@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 
 from tallystick_cloud.contracts.store import book
 from tallystick_cloud.costs.store import supplied_chains
-from tallystick_cloud.ledger.model import Kind, Line, shares_of
+from tallystick_cloud.ledger.model import Kind, Line
+from tallystick_cloud.ledger.rows import shares_of
 from tallystick_cloud.payouts.store import owed
 from tallystick_cloud.pools.store import chains_closed
 
@@ -50,6 +51,6 @@ def _fresh_shares(conn: Connection, chain: bytes) -> dict[bytes, int]:
     found: dict[bytes, int] = {}
     for row in sources.fresh_uses(conn, chain, FAR_MS):
         if row.kind == Kind.LIVE.value:
-            for party, amount in shares_of(row.shares):
+            for party, amount in shares_of(row):
                 found[party] = found.get(party, 0) + amount
     return found

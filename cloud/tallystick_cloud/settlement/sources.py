@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select
 
+from tallystick_cloud.ledger.model import position_of
 from tallystick_cloud.ledger.store import IN_MAX
 from tallystick_cloud.schema import (
     batch,
@@ -15,18 +16,15 @@ from tallystick_cloud.schema import (
     descriptor,
     dispute,
     exception,
+    in_order,
     key_event,
     part,
     reversal,
     settled_use,
+    standing,
     use,
-    use_counter,
-    use_rating,
 )
 
-_NEWEST = (
-    select(use_rating.c.use_id, func.max(use_rating.c.revision).label("n")).group_by(use_rating.c.use_id).subquery()
-)
 _SETTLED = (
     select(settled_use.c.use_id, func.max(settled_use.c.number).label("n")).group_by(settled_use.c.use_id).subquery()
 )
@@ -37,22 +35,17 @@ _REVERSED = (
 )
 _AS_SETTLED = (
     select(
-        use,
-        use_rating.c.fee,
-        use_rating.c.shares,
+        standing,
         settled_use.c.settlement.label("settled_in"),
         settled_use.c.leaf.label("settled_leaf"),
         settled_use.c.fee.label("settled_fee"),
         settled_use.c.shares.label("settled_shares"),
         settled_use.c.counters.label("settled_counters"),
-        use_rating.c.cause,
         *_REVERSED,
     )
-    .join(_NEWEST, _NEWEST.c.use_id == use.c.use_id)
-    .join(use_rating, and_(use_rating.c.use_id == use.c.use_id, use_rating.c.revision == _NEWEST.c.n))
-    .join(_SETTLED, _SETTLED.c.use_id == use.c.use_id)
-    .join(settled_use, and_(settled_use.c.use_id == use.c.use_id, settled_use.c.number == _SETTLED.c.n))
-    .outerjoin(reversal, reversal.c.use_id == use.c.use_id)
+    .join(_SETTLED, _SETTLED.c.use_id == standing.c.use_id)
+    .join(settled_use, and_(settled_use.c.use_id == standing.c.use_id, settled_use.c.number == _SETTLED.c.n))
+    .outerjoin(reversal, reversal.c.use_id == standing.c.use_id)
 )
 
 
@@ -60,32 +53,31 @@ def fresh_uses(conn: Connection, chain: bytes, to_ms: int) -> list[Any]:
     """Uses of a chain that ended until `to_ms` and stand in no settlement yet, each with its standing rating."""
     return list(
         conn.execute(
-            select(use, use_rating.c.fee, use_rating.c.shares, *_REVERSED)
-            .join(_NEWEST, _NEWEST.c.use_id == use.c.use_id)
-            .join(use_rating, and_(use_rating.c.use_id == use.c.use_id, use_rating.c.revision == _NEWEST.c.n))
-            .outerjoin(settled_use, settled_use.c.use_id == use.c.use_id)
-            .outerjoin(reversal, reversal.c.use_id == use.c.use_id)
-            .where(use.c.chain == chain, use.c.end_ms <= to_ms, settled_use.c.use_id.is_(None))
-            .order_by(use.c.position)
+            select(standing, *_REVERSED)
+            .outerjoin(settled_use, settled_use.c.use_id == standing.c.use_id)
+            .outerjoin(reversal, reversal.c.use_id == standing.c.use_id)
+            .where(standing.c.chain == chain, standing.c.end_ms <= to_ms, settled_use.c.use_id.is_(None))
+            .order_by(*in_order(standing))
         )
     )
 
 
 def settled_uses(conn: Connection, chain: bytes, since: bytes) -> list[Any]:
     """Settled uses from a position on, as they stand and (settled_*) as the newest settlement had them."""
-    return list(conn.execute(_AS_SETTLED.where(use.c.chain == chain, use.c.position >= since).order_by(use.c.position)))
+    mine = settled_use.c.chain == chain, settled_use.c.position >= since
+    return list(conn.execute(_AS_SETTLED.where(*mine).order_by(settled_use.c.position)))
 
 
 def first_reversed(conn: Connection, chain: bytes) -> bytes | None:
     """Position of the first use that was reversed, and that no settlement holds as reversed yet."""
     found = conn.execute(
-        select(use.c.position)
+        select(*in_order(use))
         .join(reversal, reversal.c.use_id == use.c.use_id)
         .where(reversal.c.chain == chain, reversal.c.h.is_(None))
-        .order_by(use.c.position)
+        .order_by(*in_order(use))
         .limit(1)
-    ).scalar_one_or_none()
-    return None if found is None else bytes(found)
+    ).one_or_none()
+    return None if found is None else position_of(found)
 
 
 def first_disputed_ms(conn: Connection, chain: bytes) -> int | None:
@@ -106,7 +98,7 @@ def settled_uses_of(conn: Connection, ids: Iterable[bytes]) -> list[Any]:
     wanted = sorted(ids)
     found: list[Any] = []
     for at in range(0, len(wanted), IN_MAX):
-        found += conn.execute(_AS_SETTLED.where(use.c.use_id.in_(wanted[at : at + IN_MAX])))
+        found += conn.execute(_AS_SETTLED.where(standing.c.use_id.in_(wanted[at : at + IN_MAX])))
     return found
 
 
@@ -129,18 +121,9 @@ def uses_of(conn: Connection, h: bytes) -> list[Any]:
             .join(settled_use, settled_use.c.use_id == use.c.use_id)
             .outerjoin(reversal, reversal.c.use_id == use.c.use_id)
             .where(settled_use.c.settlement == h)
-            .order_by(use.c.position)
+            .order_by(settled_use.c.position)
         )
     )
-
-
-def counters_of(conn: Connection, ids: Sequence[bytes]) -> dict[tuple[bytes, bytes], tuple[int, int]]:
-    """(use, counter) -> (before, after)."""
-    found = {}
-    for at in range(0, len(ids), IN_MAX):
-        rows = conn.execute(select(use_counter).where(use_counter.c.use_id.in_(list(ids[at : at + IN_MAX]))))
-        found.update({(bytes(row.use_id), bytes(row.counter)): (row.before, row.after) for row in rows})
-    return found
 
 
 def parts_of(conn: Connection, batches: Sequence[bytes]) -> list[Any]:

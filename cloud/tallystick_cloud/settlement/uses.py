@@ -10,23 +10,22 @@ from typing import Any
 from sqlalchemy import Connection
 from tallystick_protocol.codes import EventCode, EvidenceLevel, Reason, UseKind
 from tallystick_protocol.errors import ProtocolError
-from tallystick_protocol.ids import H32
+from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.plan import plan_of
 from tallystick_protocol.money.rating import Rated, UsageForm
-from tallystick_protocol.money.rating import counters_of as counters_by_contract
 from tallystick_protocol.money.settle import RatedUse, Was
 from tallystick_protocol.money.tariff import Form
 from tallystick_protocol.part import Part
 from tallystick_protocol.settled_use import TAG_BYTES, Replaced, Use
 
-from tallystick_cloud.ledger.model import Kind, counters_json, shares_json, shares_of
-from tallystick_cloud.ledger.rows import usage_of
-from tallystick_cloud.ledger.service import counter_scope
+from tallystick_cloud.ledger.model import Kind, counter_scope, position_of
+from tallystick_cloud.ledger.rows import Steps, keyed_steps, shares_of, usage_of
 from tallystick_cloud.ports import Entropy
 
 from . import sources, store
 from .model import TreeKey
+from .pairs import pairs_json, pairs_of
 
 BILLING = frozenset({EventCode.USE_BILLABLE, EventCode.USE_ENDED, EventCode.USE_ABORTED})
 _KINDS = {Kind.LIVE: UseKind.LIVE, Kind.TEST: UseKind.TEST, Kind.SHADOW: UseKind.SHADOW}
@@ -46,16 +45,14 @@ def gather(
     """What the next settlement of a chain holds. Uses that no late use can have changed are not looked at again."""
     fresh = sources.fresh_uses(conn, chain, to_ms)
     gone = sources.first_reversed(conn, chain)
-    starts = [bytes(row.position) for row in fresh] + ([] if gone is None else [gone])
+    starts = [position_of(row) for row in fresh] + ([] if gone is None else [gone])
     later = sources.settled_uses(conn, chain, min(starts)) if starts else []
     books = _Books(conn, community, chain, contracts, entropy)
-    books.load([*fresh, *later])
     changed = [row for row in later if _differs(row, books.rated_use(row, books.was(row)))]
     changed = books.with_followers(fresh, later, changed)
     again = sources.settled_uses_of(conn, _with_mates(conn, chain, contracts, changed))
-    books.load(again)
-    found = [(bytes(row.position), books.rated_use(row, None), row) for row in fresh]
-    found += [(bytes(row.position), books.rated_use(row, books.was(row)), row) for row in again]
+    found = [(position_of(row), books.rated_use(row, None), row) for row in fresh]
+    found += [(position_of(row), books.rated_use(row, books.was(row)), row) for row in again]
     found.sort(key=lambda one: one[0])
     return Gathered(tuple(one for _, one, _ in found), tuple(row for _, _, row in found))
 
@@ -63,7 +60,7 @@ def gather(
 def settled_state(one: RatedUse) -> dict[str, object]:
     """What a settlement said of a use, to be compared with later."""
     rated = one.rated
-    return {"fee": rated.fee, "shares": shares_json(rated.shares), "counters": counters_json(rated.before)}
+    return {"fee": rated.fee, "shares": pairs_json(rated.shares), "counters": pairs_json(rated.before)}
 
 
 def billing_parts(conn: Connection, rows: Sequence[Any]) -> dict[bytes, int]:
@@ -130,29 +127,22 @@ class _Books:
     ) -> None:
         self._conn, self._chain, self._contracts = conn, chain, contracts
         self._tags = _Tags(conn, community, chain, entropy)
-        self._moves: dict[tuple[bytes, bytes], tuple[int, int]] = {}
         self._reversed = sources.reversed_ids(conn, chain)
-
-    def load(self, rows: Sequence[Any]) -> None:
-        """Read the counters of these uses."""
-        self._moves |= sources.counters_of(self._conn, [bytes(row.use_id) for row in rows])
 
     def with_followers(self, fresh: Sequence[Any], later: Sequence[Any], changed: Sequence[Any]) -> list[Any]:
         """With every later use of the same counters: who rates again takes all of them back before the first."""
-        keys: dict[bytes, list[bytes]] = {}
-        for use_id, key in self._moves:
-            keys.setdefault(use_id, []).append(key)
+        keys = {bytes(row.use_id): [key for key, _, _ in self._steps(row)] for row in (*fresh, *later)}
         starts: dict[bytes, bytes] = {}
         found = {bytes(row.use_id) for row in changed}
         grows = True
         while grows:
             for row in [*fresh, *(row for row in later if bytes(row.use_id) in found)]:
                 for key in keys.get(bytes(row.use_id), ()):
-                    starts[key] = min(starts.get(key, bytes(row.position)), bytes(row.position))
+                    starts[key] = min(starts.get(key, position_of(row)), position_of(row))
             after = {
                 bytes(row.use_id)
                 for row in later
-                if any(starts.get(key, row.position) < row.position for key in keys.get(bytes(row.use_id), ()))
+                if any(starts.get(key, position_of(row)) < position_of(row) for key in keys.get(bytes(row.use_id), ()))
             }
             grows = not after <= found
             found |= after
@@ -164,16 +154,15 @@ class _Books:
         usage, plan = usage_of(row), plan_of(contract, scope)
         if row.reversed_ms is not None:
             usage = usage._replace(aborted=True)
-        keys = [counter.key for counter in counters_by_contract(contract, scope, usage)]
-        values = [self._moves[bytes(row.use_id), key] for key in keys]
+        steps = self._steps(row)
         is_event = usage.form is UsageForm.EVENT
         band = -1 if usage.aborted and is_event else plan.band(usage)
         rated = Rated.of(
             usage,
             row.fee,
-            tuple((key, before) for key, (before, _) in zip(keys, values, strict=True)),
-            tuple((key, after) for key, (_, after) in zip(keys, values, strict=True)),
-            shares_of(row.shares),
+            tuple((key, before) for key, before, _ in steps),
+            tuple((key, after) for key, _, after in steps),
+            shares_of(row),
             plan.names[band] if band >= 0 else usage.programme if is_event else None,
         )
         tag = self._tags.of(usage.payer, plan.period(usage.end_ms).from_ms, was)
@@ -184,8 +173,13 @@ class _Books:
         """What the newest settlement said of a use, and why it is said again."""
         cause = Reason.REVERSED if row.cause in self._reversed else Reason.TOO_LATE
         where = Replaced(H32(bytes(row.settled_in)), row.settled_leaf, cause)
-        counters = tuple((H32(key), value) for key, value in shares_of(row.settled_counters))
-        return Was(where, row.settled_fee, shares_of(row.settled_shares), counters)
+        counters = tuple((H32(key), value) for key, value in pairs_of(row.settled_counters))
+        shares = tuple((PartyId(party), nano) for party, nano in pairs_of(row.settled_shares))
+        return Was(where, row.settled_fee, shares, counters)
+
+    def _steps(self, row: Any) -> Steps:
+        scope = counter_scope(self._chain, Kind(row.kind))
+        return keyed_steps(row, self._contracts[bytes(row.contract)], scope)
 
 
 def _differs(row: Any, one: RatedUse) -> bool:

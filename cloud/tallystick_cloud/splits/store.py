@@ -12,7 +12,7 @@ from tallystick_protocol.codes import LineKind
 from tallystick_protocol.money.contract import Mode
 
 from tallystick_cloud.contracts.store import by_provider
-from tallystick_cloud.ledger.model import Account, Kind, shares_of
+from tallystick_cloud.ledger.model import Account, Kind
 from tallystick_cloud.ledger.store import IN_MAX
 from tallystick_cloud.payouts.ends import named_by
 from tallystick_cloud.payouts.model import CENT_NANO, OPEN_STATES, RunState, end_to_end
@@ -29,6 +29,7 @@ from tallystick_cloud.schema import (
     split_run,
     use,
 )
+from tallystick_cloud.settlement.pairs import pairs_of
 
 from .model import Outcome, Pair, Part
 
@@ -124,7 +125,7 @@ def fresh_dues(conn: Connection, chain: bytes) -> dict[int, dict[Pair, int]]:
     for payer, number, shares, was in rows:
         mine = found.setdefault(number, {})
         for sign, text in ((1, shares), (-1, was)):
-            for party, nano in shares_of(text) if text else ():
+            for party, nano in pairs_of(text) if text else ():
                 pair = Pair(chain, bytes(payer), bytes(party))
                 mine[pair] = mine.get(pair, 0) + sign * nano
     return found
@@ -171,7 +172,7 @@ def disputed(conn: Connection, community: str) -> dict[Pair, int]:
     )
     found: dict[Pair, int] = {}
     for chain, payer, shares in rows:
-        for party, nano in shares_of(shares):
+        for party, nano in pairs_of(shares):
             pair = Pair(bytes(chain), bytes(payer), bytes(party))
             found[pair] = found.get(pair, 0) + nano
     return found

@@ -70,8 +70,8 @@ def read_uses(conn: Connection, reader: Reader, ids: Sequence[bytes]) -> dict[by
 
 
 def _seen(conn: Connection, reader: Reader, use_id: bytes) -> UseView | None:
-    row = store.use_row(conn, reader.community, use_id)
-    ratings = store.ratings(conn, use_id) if row is not None else ()
+    row = store.named_use(conn, reader.community, use_id)
+    ratings = store.ratings(conn, row) if row is not None else ()
     basis = None if row is None else _basis(conn, reader, row, ratings)
     return None if basis is None else _view(row, basis, ratings)
 

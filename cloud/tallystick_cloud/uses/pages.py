@@ -23,9 +23,8 @@ from tallystick_cloud.http.pages import Pages, csv_response
 from tallystick_cloud.http.place import here, look_of
 from tallystick_cloud.http.rail import HOLDERS, READERS
 from tallystick_cloud.http.route import Call, RouteTable
-from tallystick_cloud.ledger.model import Kind
+from tallystick_cloud.ledger.model import Kind, counter_scope
 from tallystick_cloud.ledger.rows import usage_of
-from tallystick_cloud.ledger.service import counter_scope
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.uses import access, proof_store, view
 from tallystick_cloud.uses.lines_view import lines_csv, single

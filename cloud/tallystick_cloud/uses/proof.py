@@ -15,9 +15,8 @@ from tallystick_protocol.records import log_leaf
 
 from tallystick_cloud.contracts.store import versions_of
 from tallystick_cloud.errors import CloudError
-from tallystick_cloud.ledger.model import Kind
+from tallystick_cloud.ledger.model import Kind, counter_scope
 from tallystick_cloud.ledger.rows import usage_of
-from tallystick_cloud.ledger.service import counter_scope
 from tallystick_cloud.log import service as log
 from tallystick_cloud.uses import proof_store as store
 from tallystick_cloud.uses.model import UseView

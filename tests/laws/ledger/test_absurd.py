@@ -15,7 +15,7 @@ from tallystick_protocol.codes import ReceiptStatus
 from tallystick_protocol.part import Part
 
 MONEY: tuple[Table, ...] = (
-    schema.use, schema.use_rating, schema.use_counter, schema.counter, schema.journal, schema.posting, schema.balance,
+    schema.use_row, schema.rerating, schema.counter, schema.journal, schema.posting, schema.balance,
     schema.account_day,
 )  # fmt: skip
 QUARTER = 900_000

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import update
 from support.books import DAY, ENERGY, HOUR, NOTICE, STEEP, T0, WASHES
 from support.disputes import NOW, begun, ended, open_disputed, said, washes
 from support.money_world import LOW, town
@@ -128,8 +128,7 @@ def test_a_free_use_that_takes_a_place_in_the_tier_can_be_disputed_and_one_that_
     assert world.books.audit() == []
     world.books.database.close()
     plain = open_disputed()
-    plain.books.run(lambda conn: conn.execute(update(schema.use_rating).values(fee=0)))
-    plain.books.run(lambda conn: conn.execute(delete(schema.use_counter)))
+    plain.books.run(lambda conn: conn.execute(update(schema.use_row).values(fee=0, counters="")))
     with pytest.raises(Conflict, match="costs nothing and uses nothing up"):
         begun(plain, washes(plain)[0])
     plain.books.database.close()

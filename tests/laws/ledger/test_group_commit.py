@@ -57,9 +57,9 @@ def together(books: Books, uploads: list[tuple[House, bytes]]) -> list[ReceiptSt
 def money(conn: Connection) -> dict[str, list[tuple[object, ...]]]:
     """What an upload leaves, without moments and journal numbers."""
     columns = {
-        schema.use: ("use_id", "end_ms", "from_total", "to_total", "contract", "payer", "position", "batch", "level"),
-        schema.use_rating: ("use_id", "revision", "fee", "shares", "counters"),
-        schema.use_counter: ("counter", "position", "use_id", "before", "after"),
+        schema.use_frame: ("id", "channel_hash", "contract", "payer", "level", "parties"),
+        schema.use_row: ("use_id", "frame", "end_ms", "from_total", "to_total", "batch", "fee", "shares", "counters"),
+        schema.rerating: ("use_id", "revision", "fee", "shares", "counters"),
         schema.counter: ("counter", "position", "value"),
         schema.channel: ("channel_hash", "billed_total", "last_use", "last_pagination", "last_event", "tail"),
         schema.balance: ("holder", "account", "party", "chain", "amount"),

@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import pytest
 from sqlalchemy import select, update
-from support.books import DAY, HOUR, T0, Books
+from support.books import DAY, HOUR, T0, Books, place
 from support.uploads import BOOT, SimGateway, event, money, personal, segment, wash
 from tallystick_cloud import schema
 from tallystick_cloud.ledger.audit import audit
@@ -45,7 +45,7 @@ def test_readings_become_interval_uses_and_money(either: Books) -> None:
     outcome = either.seal_and_send(gateway, [readings(1, 1_000)])
     assert (outcome.receipt.status, outcome.receipt.next_seq) == (ReceiptStatus.ACCEPTED, 2)
     uses = either.rows(schema.use)
-    assert [(row["from_total"], row["to_total"]) for row in sorted(uses, key=lambda row: row["position"])] == [
+    assert [(row["from_total"], row["to_total"]) for row in sorted(uses, key=place)] == [
         (1_000, 1_150),
         (1_150, 1_300),
         (1_300, 1_450),
@@ -448,7 +448,7 @@ def corrected(number: int, offset_ms: int) -> Part:
 
 
 def spans(books: Books) -> list[tuple[int, int, int]]:
-    rows = sorted(books.rows(schema.use), key=lambda row: row["position"])  # type: ignore[arg-type,return-value]
+    rows = sorted(books.rows(schema.use), key=place)
     return [(int(row["end_ms"]), int(row["from_total"]), int(row["to_total"])) for row in rows]  # type: ignore[call-overload]
 
 
@@ -583,8 +583,9 @@ def test_books_are_found_wrong_when_a_row_is_changed(books: Books) -> None:
         update(schema.balance).values(amount=schema.balance.c.amount + 1),
         update(schema.account_day).values(amount=schema.account_day.c.amount + 1),
         update(schema.posting).values(recorded_ms=schema.posting.c.recorded_ms + 1),
-        update(schema.use_rating).values(fee=schema.use_rating.c.fee + 1),
-        update(schema.use_counter).values(after=schema.use_counter.c.after + 1),
+        update(schema.use_row).values(fee=schema.use_row.c.fee + 1),
+        update(schema.use_row).values(counters="7+1"),
+        update(schema.counter).values(value=schema.counter.c.value + 1),
         update(schema.channel).values(billed_total=schema.channel.c.billed_total + 1),
     ):
         with books.database.engine.begin() as conn:

@@ -5,7 +5,6 @@ docs/reference/laws.md says which test keeps which law. TALLYSTICK_LAW_EXAMPLES=
 
 from __future__ import annotations
 
-import json
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,10 +15,10 @@ from math import ceil, floor
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Table
+from sqlalchemy import FromClause
 from support import postgres
 from support.bad_contracts import TOWN_OF_FAULTS, faults
-from support.books import DAY, HOUR, T0, Books, follows, open_books
+from support.books import DAY, HOUR, T0, Books, follows, open_books, place, shares_in
 from support.uploads import Randomness, SimGateway, money, segment, wash
 from tallystick_cloud import schema
 from tallystick_cloud.contracts import service as contracts
@@ -140,7 +139,7 @@ class History:
         assert self._rows(schema.use, schema.use_rating, schema.posting, schema.balance) == before
         self.version = standing.h, draft.contract  # type: ignore[attr-defined]
 
-    def _rows(self, *tables: Table) -> list[str]:
+    def _rows(self, *tables: FromClause) -> list[str]:
         return sorted(str(row) for table in tables for row in self.books.rows(table))
 
     def end(self) -> None:
@@ -184,9 +183,9 @@ class History:
             newest[row["use_id"]] = row
         lent = {"event": LOAN, "interval": ENERGY_LOAN, "minimum": ENERGY_LOAN}
         got: dict[object, int] = defaultdict(int)
-        for use, row in sorted(newest.items(), key=lambda one: order[one[0]]["position"]):  # type: ignore[arg-type, return-value]
+        for use, row in sorted(newest.items(), key=lambda one: place(order[one[0]])):
             form, fee = str(order[use]["form"]), int(row["fee"])  # type: ignore[call-overload]
-            shares = {names[party]: int(nano) for party, nano in json.loads(str(row["shares"]))}
+            shares = {names[party]: nano for party, nano in shares_in(row)}
             assert sum(shares.values()) == fee
             assert min(shares.values(), default=0) >= 0
             repair = min(fee, 150_000_000) if form == "event" else 0

@@ -20,9 +20,10 @@ from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.contracts.store import book as contract_book
 from tallystick_cloud.errors import Conflict, NotFound
 from tallystick_cloud.ledger.audit import audit
-from tallystick_cloud.ledger.model import FreshUse, Kind
+from tallystick_cloud.ledger.lot import Cause
+from tallystick_cloud.ledger.model import FreshUse, Kind, position_of
 from tallystick_cloud.ledger.reversal import reverse
-from tallystick_cloud.ledger.service import Cause, book
+from tallystick_cloud.ledger.service import book
 from tallystick_protocol.ids import H32, PartyId, sha256, use_id
 from tallystick_protocol.money.calendar import period_of
 from tallystick_protocol.money.rating import Usage, UsageForm, minimum_usage
@@ -130,15 +131,14 @@ State = Mapping[str, object]
 def state(conn: Connection) -> State:
     """Uses with what they cost and share, counters and balances; without what was reversed."""
     gone = {bytes(one) for one in conn.execute(select(schema.reversal.c.use_id)).scalars()}
-    ratings = conn.execute(select(schema.use_rating).order_by(schema.use_rating.c.revision)).all()
-    standing = {bytes(row.use_id): (row.fee, row.shares) for row in ratings}
+    uses = conn.execute(select(schema.standing)).all()
+    standing = {bytes(row.use_id): (row.fee, row.parties, row.shares) for row in uses}
     assert all(standing[one][0] == 0 for one in gone)
-    steps = conn.execute(select(schema.use_counter)).all()
     stands = conn.execute(select(schema.counter)).all()
     sums = conn.execute(select(schema.balance)).all()
     return {
         "uses": {one: cost for one, cost in standing.items() if one not in gone},
-        "steps": {(bytes(row.counter), bytes(row.position)): (row.before, row.after) for row in steps},
+        "steps": {position_of(row): row.counters for row in uses if row.counters},
         "counters": {bytes(row.counter): (bytes(row.position), row.value) for row in stands},
         "balances": {tuple(row)[:5]: row.amount for row in sums if row.amount},
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import delete, insert, update
-from support.books import DAY, ENERGY, HOUR, STEEP, T0, WASHES
+from support.books import DAY, ENERGY, HOUR, STEEP, T0, WASHES, place
 from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER, NOVEMBER, World, open_world
 from tallystick_cloud import schema
 from tallystick_cloud.disputes.service import Said, decide, open_dispute
@@ -24,7 +24,7 @@ Played = Callable[[World], int]
 
 def nth(world: World, form: str, number: int) -> bytes:
     rows = [row for row in world.books.rows(schema.use) if row["form"] == form]
-    return sorted(rows, key=lambda row: bytes(row["position"]))[number]["use_id"]  # type: ignore[return-value, call-overload]
+    return sorted(rows, key=place)[number]["use_id"]  # type: ignore[return-value]
 
 
 def gone(world: World, form: str, number: int, now_ms: int = NOW) -> None:
@@ -141,13 +141,12 @@ def test_a_decision_that_was_changed_or_is_not_logged_is_noticed() -> None:
 def test_a_host_that_brings_a_reversed_use_back_is_noticed() -> None:
     world = open_world()
     washes(world, range(3, 4))
-    kept = {table: world.books.rows(table) for table in (schema.use_counter, schema.counter)}
+    kept = world.books.rows(schema.counter)
     gone(world, "event", 0, T0 + 5 * DAY)
     world.close(NOVEMBER, AFTER_NOVEMBER)
     world.books.run(lambda conn: conn.execute(update(schema.reversal).values(use_id=bytes(32))))
-    world.books.run(lambda conn: conn.execute(delete(schema.use_rating).where(schema.use_rating.c.revision == 2)))
-    for table, rows in kept.items():
-        world.books.run(lambda conn, table=table, rows=rows: conn.execute(insert(table), rows))
+    world.books.run(lambda conn: conn.execute(delete(schema.rerating)))
+    world.books.run(lambda conn: conn.execute(insert(schema.counter), kept))
     world.wash(T0 + 9 * HOUR, now_ms=T0 + 32 * DAY)
     world.close(DECEMBER, AFTER_DECEMBER)
     world.sign(AFTER_DECEMBER)

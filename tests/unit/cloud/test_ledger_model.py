@@ -13,10 +13,9 @@ from tallystick_cloud.ledger.model import (
     check_zero,
     difference,
     position_of,
-    shares_json,
-    shares_of,
     total,
 )
+from tallystick_cloud.settlement.pairs import pairs_json, pairs_of
 from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.contract import Mode
@@ -79,8 +78,8 @@ def test_before_plus_the_difference_is_after(before: list[int], after: list[int]
 
 
 @given(st.lists(st.tuples(st.binary(min_size=16, max_size=16), st.integers(0, 2**63 - 1)), max_size=5))
-def test_shares_survive_their_json(shares: list[tuple[bytes, int]]) -> None:
-    assert list(shares_of(shares_json(shares))) == shares
+def test_what_a_settlement_said_survives_its_json(shares: list[tuple[bytes, int]]) -> None:
+    assert list(pairs_of(pairs_json(shares))) == shares
 
 
 def test_units_are_never_mixed() -> None:

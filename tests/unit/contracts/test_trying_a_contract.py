@@ -141,10 +141,8 @@ def test_uses_of_the_books_are_priced_as_they_were_booked() -> None:
         people = People({name: PartyId(party) for name, party in world.ids.items()})
         contract = load_contract(WASHES, people)
         uses = uses_of_assets(conn, world.community, [("washer", "cycles")], 0, T0 + 90 * DAY)
-        rating, use = schema.use_rating, schema.use
-        booked = (
-            select(func.sum(rating.c.fee)).join(use, use.c.use_id == rating.c.use_id).where(use.c.asset == "washer")
-        )
+        use = schema.standing
+        booked = select(func.sum(use.c.fee)).where(use.c.asset == "washer")
         return int(conn.execute(booked).scalar_one()), simulate.simulate(contract, uses)
 
     booked, found = world.books.database.read_now(read)

@@ -17,7 +17,8 @@ def office(world: World) -> Reader:
 
 
 def uses(conn: Connection, form: str) -> list[bytes]:
-    rows = conn.execute(select(schema.use.c.use_id).where(schema.use.c.form == form).order_by(schema.use.c.position))
+    query = select(schema.use.c.use_id).where(schema.use.c.form == form)
+    rows = conn.execute(query.order_by(*schema.in_order(schema.use)))
     return [bytes(found) for found in rows.scalars()]
 
 
@@ -68,13 +69,13 @@ def bend_part(conn: Connection, use: UseView) -> None:
 
 
 def bend_total(conn: Connection, use: UseView) -> None:
-    change = update(schema.use).where(schema.use.c.use_id == use.use_id)
+    change = update(schema.use_row).where(schema.use_row.c.use_id == use.use_id)
     conn.execute(change.values(to_total=use.to_total + 1, from_total=use.from_total + 1))
 
 
 def bend_programme(conn: Connection, use: UseView) -> None:
     other = "60" if use.programme == "30" else "30"
-    conn.execute(update(schema.use).where(schema.use.c.use_id == use.use_id).values(programme=other))
+    conn.execute(update(schema.use_row).where(schema.use_row.c.use_id == use.use_id).values(programme=other))
 
 
 def bend_leaf(conn: Connection, use: UseView) -> None:
@@ -95,7 +96,7 @@ def bend_note(conn: Connection, use: UseView) -> None:
 
 
 def bend_fee(conn: Connection, use: UseView) -> None:
-    rating = schema.use_rating
+    rating = schema.use_row
     shares = conn.execute(select(rating.c.shares).where(rating.c.use_id == use.use_id)).scalar_one()
     changed = update(rating).where(rating.c.use_id == use.use_id)
     conn.execute(changed.values(shares=shares.replace("150000000", "140000000"), fee=use.standing.fee - 10_000_000))
@@ -141,6 +142,6 @@ def test_what_was_tampered_with_is_named(
 def test_a_slice_whose_reading_was_moved_is_not_proved(conn: Connection, world: World) -> None:
     use_id = uses(conn, "interval")[5]
     use = read_use(conn, office(world), use_id)
-    conn.execute(update(schema.use).where(schema.use.c.use_id == use_id).values(to_total=use.to_total + 1))
+    conn.execute(update(schema.use_row).where(schema.use_row.c.use_id == use_id).values(to_total=use.to_total + 1))
     _, proof = proof_of(conn, world, use_id)
     assert broken(proof) == {Step.READING, Step.PRICE}

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection
 from support import evidence_builder as b
 from support import evidence_world as w
-from support.books import DAY, HOUR, T0
+from support.books import DAY, HOUR, T0, place
 from support.cheats import Cheat
 from support.cheats_page import rows_under
 from support.cheats_reversal import REVERSED, Reversing
@@ -95,7 +95,7 @@ def december() -> Iterator[World]:
     for day in range(5):
         world.wash(T0 + day * DAY + 9 * HOUR)
     world.close(NOVEMBER, AFTER_NOVEMBER)
-    first = min(world.books.rows(schema.use), key=lambda row: bytes(row["position"]))["use_id"]  # type: ignore[arg-type]
+    first = min(world.books.rows(schema.use), key=place)["use_id"]
     world.books.run(reverse, world.community, first, "it never ran", AFTER_NOVEMBER + HOUR)
     for day in (31, 32):
         world.wash(T0 + day * DAY + 9 * HOUR)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, insert, select, update
 from support.city_seed import MINUTE, Seed, add_alarm, add_batch, add_use, gid_of, party_id, seed_people
 from tallystick_cloud import schema
 from tallystick_cloud.alarms import _ENDS, Ends, Severity, ends_of, raise_alarm
@@ -45,9 +45,9 @@ def test_a_book_that_does_not_balance_is_shown(conn: Connection) -> None:
 
 def test_only_the_standing_rating_of_a_use_counts(conn: Connection) -> None:
     add_use(conn, SEED, 1, 0, NOW - MINUTE, 3 * EURO)
-    rating = schema.use_rating
-    row = conn.execute(select(rating)).one()._asdict()
-    conn.execute(rating.insert(), {**row, "revision": 2, "fee": EURO})
+    row = conn.execute(select(schema.use_rating)).one()._asdict()
+    again = {name: row[name] for name in ("use_id", "shares", "counters", "journal", "rated_ms")}
+    conn.execute(insert(schema.rerating), {**again, "revision": 2, "fee": EURO, "cause": bytes(32)})
     found = service.look(conn, SEED.community, NOW)
     assert found.gateways[0].fees_nano == EURO
     assert found.gateways[0].uses == 1
