@@ -311,7 +311,6 @@ def follows(books: Books, before: bytes, contract: Contract, **changes: object) 
     return Draft(replace(contract, **values), openings)  # type: ignore[arg-type]
 
 
-from sqlalchemy import 
 def above_head(conn: Connection) -> list[str]:
     """Batches that are not below their gateway's head; a group takes a head's next one without looking for it."""
     stored, head = schema.batch.c, schema.gateway_head.c
@@ -320,9 +319,12 @@ def above_head(conn: Connection) -> list[str]:
         select(stored.gid, stored.epoch, stored.seq).join(schema.gateway_head, head.gid == stored.gid).where(where)
     )
     return [f"batch {epoch}/{seq} of {gid.hex()} is not below its gateway's head" for gid, epoch, seq in rows]
+
+
 def place(row: Mapping[str, object]) -> tuple[Any, ...]:
     """Where a use stands in the canonical order."""
     return row["end_ms"], row["channel_hash"], row["number"]
+
 
 def shares_in(row: Mapping[str, object]) -> list[tuple[str, int]]:
     """(party in hex, nano) of a rating, in contract order."""

@@ -54,7 +54,9 @@ def test_for_everybody_else_the_use_does_not_exist(conn: Connection, world: Worl
 def test_who_splits_a_contract_opens_all_its_uses_and_who_only_signs_it_none(conn: Connection, world: World) -> None:
     """In the contract of the flat's energy the repairer and the fund take nothing, and the bank until it is repaid."""
     query = select(schema.use.c.use_id).where(schema.use.c.form == "interval")
-    last = bytes(conn.execute(query.order_by(schema.use.c.position.desc()).limit(1)).scalar_one())
+    last = bytes(
+        conn.execute(query.order_by(*(one.desc() for one in schema.in_order(schema.use))).limit(1)).scalar_one()
+    )
     assert read_use(conn, reader(world, "Bank"), last).basis is Basis.SPLIT
     assert read_use(conn, reader(world, "Coop"), last).basis is Basis.SPLIT
     for name in ("Repairer", "Fund"):
