@@ -237,9 +237,6 @@ def first_prev(spki: bytes) -> H32:
     return sha256(spki)
 
 
-FIRST_PREV = first_prev
-
-
 def _usual(data: bytes) -> tuple[bytes, tuple[SealedPart | None, ...]] | None:
     """An upload as it should be, of at most 255 parts, in one pass; None: `Upload.decode` looks closer."""
     if len(data) > cbor.UPLOAD_BYTES_MAX or data[:1] != b"\x82":

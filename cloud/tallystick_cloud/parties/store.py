@@ -3,8 +3,6 @@
 It never deletes: a role or a key that ends gets an end.
 """
 
-from collections.abc import Sequence
-
 from sqlalchemy import Connection, insert, select
 
 from tallystick_cloud.schema import party, party_account, party_key, role_grant
@@ -38,11 +36,6 @@ def ids_by_name(conn: Connection, community: str) -> dict[str, bytes]:
 
 def names_by_id(conn: Connection, community: str) -> dict[bytes, str]:
     return {party_id: name for name, party_id in ids_by_name(conn, community).items()}
-
-
-def forms_by_id(conn: Connection, ids: Sequence[bytes]) -> dict[bytes, str]:
-    rows = conn.execute(select(party.c.id, party.c.form).where(party.c.id.in_(ids)))
-    return {bytes(party_id): form for party_id, form in rows}
 
 
 def owners_of_kid(conn: Connection, community: str, kid: bytes) -> list[tuple[bytes, bytes]]:

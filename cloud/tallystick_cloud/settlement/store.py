@@ -156,10 +156,6 @@ def undone_resolutions(conn: Connection, chain: bytes, until_ms: int) -> list[An
     )
 
 
-def resolutions_of(conn: Connection, hashes: Iterable[bytes]) -> list[Any]:
-    return list(conn.execute(select(resolution).where(resolution.c.h.in_(list(hashes)))))
-
-
 def channel_resolutions(conn: Connection, channel_hash: bytes) -> list[Any]:
     return list(
         conn.execute(select(resolution).where(resolution.c.channel_hash == channel_hash).order_by(resolution.c.leaf))

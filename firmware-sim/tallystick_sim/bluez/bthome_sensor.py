@@ -19,7 +19,6 @@ BTHOME_UUID: Final = uuid_of_16(BTHOME_16)
 INFO_PLAIN: Final = 0x40  # bthome.io/format: bits 5-7 version 2
 INFO_ENCRYPTED: Final = 0x41
 PACKET_ID: Final = 0x00
-VOLUME: Final = 0x4E  # uint32, 0.001 L
 WATER: Final = 0x4F  # uint32, 0.001 L
 MIC_BYTES: Final = 4
 HISTORY_MAX: Final = 1_000  # adverts kept for replay: a quarter of an hour at one per second

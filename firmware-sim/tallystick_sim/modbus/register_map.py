@@ -12,7 +12,6 @@ from typing import Any
 
 from tallystick_sim.modbus.registers import Refusal, RefusalCode
 
-FUNCTIONS = (3, 4)
 INTEGERS = {"uint16": (1, False), "int16": (1, True), "uint32": (2, False), "int32": (2, True)}
 INTEGERS |= {"uint64": (4, False), "int64": (4, True)}
 Quantities = Mapping[str, "Callable[[], int] | Callable[[], str]"]

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from tallystick_protocol import cbor
 from tallystick_protocol.errors import BadType, BadValue, Unsupported
-from tallystick_protocol.schema import INT, Field, Int, Row, RowMessage
+from tallystick_protocol.schema import INT, Field, Int, RowMessage
 
 NANO = 10**9  # amounts are integers of 10^-9 of the contract's unit
 NANO_DIGITS = 9
@@ -125,6 +125,3 @@ class Paragraph:
 
     def write(self, value: Any) -> Any:
         return str(value).encode()
-
-
-PAIR = Row((INT, INT))

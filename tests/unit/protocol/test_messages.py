@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from support import protocol_samples as s
 from tallystick_protocol import cbor, cose
-from tallystick_protocol.batch import FIRST_PREV, BadPart, SealedPart, Upload, open_upload, pad_hashes, part_hash
+from tallystick_protocol.batch import BadPart, SealedPart, Upload, first_prev, open_upload, pad_hashes, part_hash
 from tallystick_protocol.codes import EventCode, MeterState, Reason, ReceiptStatus, TimeQuality
 from tallystick_protocol.errors import (
     BadEnvelope,
@@ -131,8 +131,8 @@ def test_hashes_are_padded_to_a_multiple_of_eight() -> None:
 
 
 def test_first_prev_is_the_hash_of_the_first_key() -> None:
-    assert FIRST_PREV(s.GATEWAY.spki) == sha256(s.GATEWAY.spki)
-    assert gid_from_spki(s.GATEWAY.spki) == FIRST_PREV(s.GATEWAY.spki)[:16]
+    assert first_prev(s.GATEWAY.spki) == sha256(s.GATEWAY.spki)
+    assert gid_from_spki(s.GATEWAY.spki) == first_prev(s.GATEWAY.spki)[:16]
 
 
 def test_wrong_lengths_are_refused_by_the_id_functions() -> None:
