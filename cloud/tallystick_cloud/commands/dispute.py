@@ -1,17 +1,21 @@
-"""`tallystick dispute open | list | decide`: what is said against a use, and how it ends.
+"""`tallystick dispute open | list | decide | renew`: what is said against a use, and how it ends.
 
 It never decides for the one who opened it.
 """
 
 import argparse
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+
 from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, may_decide, opened
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.disputes import service
+from tallystick_cloud.disputes.renew import old_ones, renew
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.parties.store import ids_by_name, names_by_id
@@ -47,6 +51,17 @@ def add(commands: Commands) -> None:
     which.add_argument("--right", action="store_true", help="the dispute is right: the use counts no more")
     which.add_argument("--wrong", action="store_true", help="the use stands")
     found.add_argument("--yes", action="store_true", help="do not ask")
+    found = command(
+        words,
+        "renew",
+        again,
+        "Bring disputes that an earlier version upheld to the present rule: their uses count no more. No way back.",
+        "  tallystick dispute renew --by 'Giulia Ferrari' --data D\n"
+        "  tallystick dispute renew --by 'Giulia Ferrari' --yes --json --data D\n",
+    )
+    found.add_argument("--by", required=True, metavar="NAME", help="the community manager or auditor who says so")
+    found.add_argument("--yes", action="store_true", help="do not ask")
+    _common(found)
 
 
 def _said(found: argparse.ArgumentParser) -> None:
@@ -94,6 +109,29 @@ def end(parsed: argparse.Namespace) -> int:
             lambda conn: service.decide(conn, name, said, is_right=parsed.right, now_ms=options.clock.utc_ms())
         )
         return _print(options, name, [row], as_json=parsed.json)
+    finally:
+        options.database.close()
+
+
+def again(parsed: argparse.Namespace) -> int:
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        options.database.read_now(may_decide, name, parsed.by, DECIDERS)
+        old = options.database.read_now(old_ones, name)
+        if old and not parsed.yes:
+            names = options.database.read_now(names_by_id, name)
+            print("\n".join(_line(row, names) for row in old), file=sys.stderr)
+        ask(parsed.yes or not old, "let these uses count as if they had never been? Later uses are priced again.")
+
+        def act(conn: Connection) -> list[Any]:
+            return [renew(conn, name, bytes(row.use_id), options.clock.utc_ms()) for row in old]
+
+        rows = options.database.write_now(act)
+        if not rows and not parsed.json:
+            print("every dispute that was right is by the present rule; nothing to do")
+            return 0
+        return _print(options, name, rows, as_json=parsed.json)
     finally:
         options.database.close()
 

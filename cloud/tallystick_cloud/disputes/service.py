@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, exists, insert, or_, select, update
 from tallystick_protocol import cbor
 from tallystick_protocol.ids import sha256
 
@@ -21,7 +21,7 @@ from tallystick_cloud.ledger.rows import shares_of
 from tallystick_cloud.ledger.store import rated_uses
 from tallystick_cloud.schema import dispute, reversal, settled_use
 
-_IS_REVERSED = exists().where(reversal.c.use_id == dispute.c.use_id)
+IS_REVERSED = exists().where(reversal.c.use_id == dispute.c.use_id)
 DAY_MS = 86_400_000
 WHY_CHARS_MAX = 1000
 SHOWN_BYTES_MAX = 2**20  # a photograph or a page; larger files have a place of their own
@@ -148,27 +148,9 @@ def _open_uses(conn: Connection, community: str) -> list[Any]:
     return list(rated_uses(conn, [bytes(one) for one in conn.execute(query).scalars()]).values())
 
 
-def corrections_between(conn: Connection, chain: bytes, from_ms: int, to_ms: int) -> list[tuple[bytes, bytes, int]]:
-    """(dispute, party, nano) of what was given back in [from_ms, to_ms) by a journal alone, as lines of statements.
-
-    So it was before uses could be reversed; a reversed use has lines of its own.
-    """
-    query = select(dispute.c.id, dispute.c.given_back).where(
-        dispute.c.chain == chain,
-        dispute.c.state == "upheld",
-        ~_IS_REVERSED,
-        dispute.c.decided_ms >= from_ms,
-        dispute.c.decided_ms < to_ms,
-    )
-    rows = conn.execute(query.order_by(dispute.c.decided_ms, dispute.c.id)).all()
-    return [
-        (bytes(h), bytes.fromhex(party), int(nano)) for h, given in rows for party, nano in json.loads(given or "[]")
-    ]
-
-
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What one dispute gave back to a party, or took back from it (negative); nano."""
+    """What one dispute gave back to a party, or took back from it (negative); nano, and when."""
 
     id: bytes
     chain: bytes
@@ -176,16 +158,40 @@ class Given:
     nano: int
 
 
+def given_between(conn: Connection, chain: bytes, from_ms: int, to_ms: int) -> list[tuple[bytes, bytes, int]]:
+    """(dispute, party, nano) of what was given back under a contract by a journal alone, and of what was taken back
+    when its use was reversed later, in [from_ms, to_ms), as lines of statements.
+
+    So it was before uses could be reversed; a reversed use has lines of its own.
+    """
+    found: dict[tuple[bytes, bytes], int] = defaultdict(int)
+    for party, one in _given(conn, dispute.c.chain == chain):
+        if from_ms <= one.decided_ms < to_ms:
+            found[one.id, party] += one.nano
+    return [(*key, nano) for key, nano in found.items() if nano]  # both in one statement are no line
+
+
 def given_to(conn: Connection, community: str, party: bytes) -> list[Given]:
-    """Everything that was given back to a party by a journal alone, oldest first."""
-    query = select(dispute).where(dispute.c.community == community, dispute.c.state == "upheld", ~_IS_REVERSED)
-    rows = conn.execute(query.order_by(dispute.c.decided_ms, dispute.c.id)).all()
-    return [
-        Given(bytes(row.id), bytes(row.chain), row.decided_ms, int(nano))
-        for row in rows
-        for who, nano in json.loads(row.given_back)
-        if who == party.hex()
-    ]
+    """The same of one party, whenever it was, oldest first."""
+    return [one for who, one in _given(conn, dispute.c.community == community) if who == party]
+
+
+def _given(conn: Connection, where: ColumnElement[bool]) -> list[tuple[bytes, Given]]:
+    """(party, what it was given or gave), by time: of disputes that were no reversals when they were decided."""
+    rows = conn.execute(
+        select(dispute, reversal.c.at_ms.label("reversed_ms"))
+        .outerjoin(reversal, reversal.c.use_id == dispute.c.use_id)
+        .where(where, dispute.c.state == "upheld")
+        .where(or_(reversal.c.at_ms.is_(None), reversal.c.at_ms > dispute.c.decided_ms))
+    )
+    found = []
+    for row in rows:
+        for party, nano in json.loads(row.given_back or "[]"):
+            at = bytes(row.id), bytes(row.chain)
+            found.append((bytes.fromhex(party), Given(*at, row.decided_ms, int(nano))))
+            if row.reversed_ms is not None:
+                found.append((bytes.fromhex(party), Given(*at, row.reversed_ms, -int(nano))))
+    return sorted(found, key=lambda one: (one[1].decided_ms, one[1].id))
 
 
 def _use(conn: Connection, community: str, use_id: bytes) -> Any:

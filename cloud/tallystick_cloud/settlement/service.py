@@ -19,7 +19,7 @@ from tallystick_protocol.statement import CENT_NANO, Line
 from tallystick_cloud.bank.store import payments_between
 from tallystick_cloud.contracts import store as contracts
 from tallystick_cloud.contracts.model import Version
-from tallystick_cloud.disputes.service import corrections_between
+from tallystick_cloud.disputes.service import given_between
 from tallystick_cloud.errors import NotFound
 from tallystick_cloud.ledger import period as ledger_period
 from tallystick_cloud.ledger.store import lock_chains
@@ -167,7 +167,7 @@ def _money_lines(
             mine.append(Line(LineKind.PAYOUT, H32(bytes(row.id)), -row.cents * CENT_NANO))
         if row.outcome == "returned" and low <= row.outcome_ms < to_ms:
             mine.append(Line(LineKind.PAYMENT, H32(bytes(row.id)), row.cents * CENT_NANO))
-    for ref, party, nano in corrections_between(conn, chain, low, to_ms):
+    for ref, party, nano in given_between(conn, chain, low, to_ms):
         found.setdefault(PartyId(party), []).append(Line(LineKind.CORRECTION, H32(ref), nano))
     for payment, payer, nano in payments_between(conn, chain, low, to_ms):
         found.setdefault(PartyId(payer), []).append(Line(LineKind.PAYMENT, H32(payment), nano))

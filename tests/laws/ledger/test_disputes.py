@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 from support.books import DAY, ENERGY, HOUR, NOTICE, STEEP, T0, WASHES
-from support.disputes import NOW, begun, ended, open_disputed, said, washes
+from support.disputes import NOW, begun, ended, open_disputed, said, upheld_as_before, washes
 from support.money_world import LOW, town
 from support.settled import AFTER_DECEMBER, DECEMBER, World, open_world
 from support.uploads import Randomness, SimGateway, wash
@@ -23,6 +23,8 @@ from tallystick_cloud.gateways.enrol import enrol
 from tallystick_cloud.home import Home
 from tallystick_cloud.http.month import Span
 from tallystick_cloud.ingest.service import ingest
+from tallystick_cloud.ledger.audit import audit
+from tallystick_cloud.parties.store import ids_by_name
 from tallystick_cloud.payouts import service as payouts
 from tallystick_cloud.payouts.errors import PayoutRefused
 from tallystick_cloud.payouts.model import Reason
@@ -205,6 +207,20 @@ def test_the_commands_open_list_and_decide(tmp_path: Path, capsys: pytest.Captur
     assert (row["use"], row["state"], row["decided_by"]) == (use, "upheld", "Maria")
     assert row["given_back_nano"][0] == ["Anna", "1850000000"]
     assert sum(int(nano) for _, nano in row["given_back_nano"]) == 0
+    renew = ["dispute", "renew", "--by", "Maria", *place]
+    assert tallystick(renew) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    database.write_now(ingest, aggregator, gateway.gid, gateway.seal(wash(2, 4, 2, 2, now_ms, now_ms + 1)), now_ms + 1)
+    second = use_id(channel_hash(gateway.gid, 2), 2)
+    assert tallystick(["dispute", "open", second.hex(), "--by", "Anna", *said]) == 0
+    maria = database.read_now(ids_by_name, "lindenhof")["Maria"]
+    database.write_now(upheld_as_before, "lindenhof", second, maria, now_ms + 2)
+    capsys.readouterr()
+    assert tallystick(renew) == 1
+    assert f"upheld    {second.hex()}" in capsys.readouterr().err
+    assert tallystick([*renew, "--yes", "--json"]) == 0
+    assert [row["use"] for row in json.loads(capsys.readouterr().out)] == [second.hex()]
+    assert database.read_now(audit) == []
     assert tallystick(["dispute", "open", "0a1b", "--by", "Anna", *said]) == 1
     assert "'0a1b' is not 64 hex digits" in capsys.readouterr().err
     database.close()
