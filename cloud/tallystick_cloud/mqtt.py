@@ -79,7 +79,9 @@ class MqttFront:
         while True:
             began = loop.time()
             try:
-                await self._converse()
+                # A task each: before Python 3.12 a group that fails while it waits for its tasks leaves the task around
+                # it marked as cancelled, which the next conversation would heed.
+                await asyncio.create_task(self._converse(), name="mqtt-conversation")
             except* (aiomqtt.MqttError, OSError) as group:
                 _log.warning("%s: %s", self._broker, group.exceptions[0])
             failures = 0 if loop.time() - began >= STEADY_S else failures + 1
