@@ -61,7 +61,7 @@ def _change(holder: Any, key: Any, what: int, by: int, places: Sequence[tuple[An
     old = holder[key]
     match what % 8:
         case 0:
-            holder[key] = _near(old, by)
+            holder[key] = near(old, by)
         case 1:
             holder[key] = _edge(old, by)
         case 2:
@@ -80,7 +80,8 @@ def _change(holder: Any, key: Any, what: int, by: int, places: Sequence[tuple[An
             holder[key] = None
 
 
-def _near(old: Any, by: int) -> Any:
+def near(old: Any, by: int) -> Any:
+    """Another value close by: 128 is the same number."""
     match old:
         case bool():
             return not old
@@ -195,6 +196,13 @@ class Forger:
                 payload = cbor2.dumps(value, canonical=True)
         found = trees.get(parsed.hash, {})
         return Said(parsed.content_type, payload, by_kid[parsed.kid], parsed.hash, found, echo)
+
+    def target(self, number: int) -> tuple[str, bytes]:
+        """What a target is (`settlement`, `leaf 7`) and its bytes."""
+        if number < len(self._said):
+            return self._said[number].kind.kind, self._said[number].payload
+        piece = self._pieces[number - len(self._said)]
+        return f"leaf {piece.key}", piece.data
 
     def make(self, target: int, change: Change, *, keep: bool = False) -> Evidence:
         """`keep`: what it finds is the honest file from now on."""

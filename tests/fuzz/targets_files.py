@@ -184,7 +184,7 @@ FILES = (
     Target("policy", load_policy, (ProtocolError,), seeds.policy),
     Target("evidence-file", unpack, (ProtocolError,), lambda: [b"tallystick evidence 1\n" + bytes(40)]),
     Target("verify-evidence", _verify, (), seeds.evidence, bytes_max=16_384, ci=250),  # twice the smallest file
-    Target("verify-forged", _verify_forged, (), _forged_seeds, bytes_max=2 + EDITS_MAX * EDIT_BYTES, ci=250),
+    Target("verify-forged", _verify_forged, (), _forged_seeds, bytes_max=2 + EDITS_MAX * EDIT_BYTES, ci=100),
     Target("witness-state", load_seen, (ProtocolError,), seeds.texts(_SEEN)),
     Target("edge-toml", lambda data: load_config(as_file(data)), (ConfigError,), seeds.texts(_EDGE), ci=3_000),
     Target(

@@ -45,6 +45,7 @@ def _messages(name: str, kinds: tuple[str, ...]) -> Target:
         chosen(*map(_reader, kinds)),
         (ProtocolError,),
         lambda: choosing(*map(seeds.vectors_of, kinds)),
+        ci=10_000,
     )
 
 
@@ -124,8 +125,8 @@ PROTOCOL = (
     _message("contract", ci=4_000),
     _messages("settled", _SETTLED),
     _messages("sums", _SUMS),
-    _message("pool-proof", ci=5_000),
-    _message("cost-proof", ci=5_000),
+    _message("pool-proof", ci=2_000),
+    _message("cost-proof", ci=2_000),
     Target("evidence-message", _reader("evidence"), (ProtocolError,), seeds.vectors("evidence")),
     Target("note", Note.decode, (ProtocolError,), seeds.vectors("checkpoint", "cosignature")),
     Target(

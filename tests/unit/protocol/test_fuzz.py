@@ -24,7 +24,7 @@ for path in sorted(FOLDER.glob("*.json")):
 TEXTUAL = {"claim", "tile-path"}  # these readers are given text, which is decoded before them
 KINDS = sorted(GOOD.keys() - TEXTUAL - {"ids", "root"})
 STRUCTURED = sorted(set(KINDS) - {"cbor", "checkpoint", "cosignature", "spki", "entries"})
-EXAMPLES = int(os.environ.get("TALLYSTICK_FUZZ_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("TALLYSTICK_FUZZ_EXAMPLES", "5"))
 SETTINGS = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ints = st.integers(-(2**64), 2**64) | st.integers(-2, 40) | st.sampled_from([2**63 - 1, 2**63, -(2**63)])
