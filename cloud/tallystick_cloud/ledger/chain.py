@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.contract import Contract
-from tallystick_protocol.money.rating import Rated, Usage, counter_keys, rate
+from tallystick_protocol.money.rating import Rated, Usage, counter_keys_of, rate
 
 from tallystick_cloud.contracts.model import Version
 
@@ -84,8 +84,9 @@ class ChainWork:
         self._changes: list[_Change] = []
         self.jobs: list[Job] = []
         self.keys: set[bytes] = set()
-        for _, one in fresh:
-            self.keys.update(counter_keys(self._contract(one.contract), self._scope, one.usage))
+        for h in {one.contract for _, one in fresh}:
+            mine = (one.usage for _, one in fresh if one.contract == h)
+            self.keys |= counter_keys_of(self._contract(h), self._scope, mine)
 
     def rate(self, now: Mapping[bytes, store.CounterRow]) -> None:
         """Rate the new uses and those after them. `now`: where the counters of `keys` stand."""

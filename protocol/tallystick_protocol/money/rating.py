@@ -23,6 +23,7 @@ __all__ = [
     "UsageForm",
     "canonical",
     "counter_keys",
+    "counter_keys_of",
     "counters_of",
     "minimum_usage",
     "rate",
@@ -40,6 +41,27 @@ def counter_keys(contract: Contract, chain: H32, usage: Usage) -> tuple[H32, ...
     """
     plan = plan_of(contract, chain)
     return () if usage.aborted else plan.keys(usage, plan.band(usage))
+
+
+def counter_keys_of(contract: Contract, chain: H32, usages: Iterable[Usage]) -> set[H32]:
+    """The same of many uses, whose order is no matter: asked once for each payer and programme of a stretch."""
+    plan = plan_of(contract, chain)
+    found: set[H32] = set()
+    asked: set[object] = set()
+    start_low = start_high = end_low = end_high = 0
+    for usage in usages:
+        start, end = usage.start_ms, usage.end_ms
+        if usage.form is not plan.use_form or usage.aborted or usage.gap:
+            found.update(counter_keys(contract, chain, usage))
+            continue
+        if not (start_low <= start < start_high and end_low < end <= end_high):
+            start_low, start_high, end_low, end_high = plan.stretch(start, end)
+            asked = set()
+        like = usage.payer, usage.programme
+        if like not in asked:
+            asked.add(like)
+            found.update(counter_keys(contract, chain, usage))
+    return found
 
 
 def counters_of(contract: Contract, chain: H32, usage: Usage) -> tuple[Counter, ...]:

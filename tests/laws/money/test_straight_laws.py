@@ -42,6 +42,7 @@ from tallystick_protocol.money.rating import (
     UsageForm,
     canonical,
     counter_keys,
+    counter_keys_of,
     minimum_usage,
     rate,
     rate_plainly,
@@ -127,6 +128,7 @@ def test_the_straight_line_is_the_plain_rules(data: st.DataObject) -> None:
     version = data.draw(contracts())
     uses = data.draw(uses_of(version))
     keys = sorted({key for use in uses for key in counter_keys(version, CHAIN, use)})
+    assert sorted(counter_keys_of(version, CHAIN, data.draw(st.permutations(uses)))) == keys
     opening: dict[H32, int] = {
         key: data.draw(st.integers(0, 20_000) | st.integers(10**11, 10**12)) for key in keys if data.draw(st.booleans())
     }
