@@ -17,8 +17,11 @@ from fuzz.reach import PACKAGES, places
 from fuzz.targets import TARGETS
 from tallystick_protocol.schema import MapMessage, RowMessage
 
-NAMES = r"_?(?:decode|load|open|parse|read|unpack|unseal|verify)(?:_\w+)?|\w+_of"
+NAMES = r"_?(?:decode|load|open|parse|read|unpack|unseal|verify)(?:_\w+)?"
 _DECODER = re.compile(rf"^ *def ({NAMES})\(\s*(?:self, |cls, )?\w+: (bytes|Path)\b", re.MULTILINE)
+_OF_DATA = re.compile(
+    r"^ *def (\w+_of)\(\s*(?:self, |cls, )?(?:data|payload|line|body|frame|raw): bytes\b", re.MULTILINE
+)
 _OF_TEXT = re.compile(r"^ *def ((?:decode|load|parse)(?:_\w+)?)\(\s*(?:self, |cls, )?\w+: str\b", re.MULTILINE)
 BY_HAND = {
     "cloud/backup/sealed_keys.py unseal": "AEAD opens it first; each try costs a key derivation of a tenth of a second",
@@ -26,7 +29,6 @@ BY_HAND = {
     "cloud/ca.py load_authority": "the server's own key and certificate",
     "cloud/commands/contract_try.py _read": "opens a file for load_contract",
     "cloud/commands/pool.py _read": "opens a file for grid_file",
-    "cloud/contracts/look.py assets_of": "asks the database about a party",
     "cloud/http/month.py parse": "text that the route's pattern has let through",
     "cloud/http/pages.py _read_manifest": "comes with the program",
     "cloud/invoices/content.py decode": "text that the books hold",
@@ -34,9 +36,6 @@ BY_HAND = {
     "cloud/keys.py _load": "opens a key's file for load_signer",
     "cloud/keys.py load_keys": "the server's own keys, read by load_signer",
     "cloud/keys.py read_private": "looks at a file's mode",
-    "cloud/ledger/service.py _lot_of": "asks the database about a use",
-    "cloud/settlement/statements.py reference_of": "of a hash that we made",
-    "edge/doctor/places.py agent_of": "asks a lock file who holds it",
     "edge/dump.py load_dump": "opens a file for parse_dump",
     "edge/identity.py load_identity": "the gateway's own keys, read by load_signer",
     "edge/journal.py open": "opens the journal; its rows have a target, and fsck its file",
@@ -81,7 +80,7 @@ def decoders() -> set[str]:
             if "migrations" in path.parts:
                 continue
             text = path.read_text(encoding="utf-8")
-            names = {match[1] for pattern in (_DECODER, _OF_TEXT) for match in pattern.finditer(text)}
+            names = {match[1] for pattern in (_DECODER, _OF_DATA, _OF_TEXT) for match in pattern.finditer(text)}
             found |= {f"{name}/{path.relative_to(folder)} {one}" for one in names}
     return found
 
