@@ -18,6 +18,7 @@ from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.http.sessions import new_session
 from tallystick_cloud.splits.api import split_routes
 from tallystick_cloud.splits.instructions import Format
+from tallystick_cloud.splits.model import Outcome
 
 RUNS = "/v1/communities/lindenhof/split-runs"
 Staff = Callable[[str, Role], Person]
@@ -64,6 +65,18 @@ async def test_from_what_is_due_to_the_closed_books(town: Splits, person: Staff)
     assert town.owed() == {name: nano % CENT for name, nano in before.items()}
     assert "Paid to you by the payment provider" in await person("Bank", Role.FINANCIER).page("/statements/2026-12")
     assert "Charged by the payment provider" in await person("Anna", Role.USER).page("/statements/2026-12")
+
+
+async def test_a_payer_is_told_that_nothing_has_to_be_done(town: Splits, person: Staff) -> None:
+    anna = person("Anna", Role.USER)
+    page = await anna.page("/statements")
+    assert "a payment provider charges this for Coop" in page
+    assert "3.05" in page
+    assert "To pay to" not in page
+    assert "My direct debits" not in page
+    town.to_the_provider()
+    town.tell(Outcome.PAID)
+    assert "payment provider" not in await anna.page("/statements")
 
 
 async def test_an_account_is_kept_and_what_is_open_is_told_by_hand(town: Splits, person: Staff) -> None:

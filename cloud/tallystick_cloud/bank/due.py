@@ -61,6 +61,24 @@ def all_dues(conn: Connection, community: str, now_ms: int) -> tuple[Due, ...]:
     return _dues(conn, community, now_ms, true())
 
 
+def charged_by_provider(conn: Connection, community: str, party: bytes) -> tuple[tuple[str, int], ...]:
+    """(collector, cents) that a party owes and a payment provider charges: nothing that it has to do."""
+    rows = conn.execute(
+        select(balance.c.holder, func.sum(balance.c.amount))
+        .where(
+            balance.c.community == community,
+            balance.c.party == party,
+            balance.c.unit == UNIT,
+            balance.c.account == Account.RECEIVABLE.value,
+            by_provider(balance.c.chain),
+        )
+        .group_by(balance.c.holder)
+    )
+    names = names_by_id(conn, community)
+    found = ((names[bytes(holder)], whole_cents(int(nano))) for holder, nano in rows)
+    return tuple(sorted(one for one in found if one[1]))
+
+
 def _dues(
     conn: Connection, community: str, now_ms: int, which: ColumnElement[bool], payer: bytes | None = None
 ) -> tuple[Due, ...]:

@@ -29,6 +29,7 @@ class DueView:
     qr: str
     debit: tuple[str, ...] = ()
     disputed: str = ""
+    is_by_provider: bool = False
 
 
 def due_view(one: Due, w: Wording) -> DueView:
@@ -37,6 +38,12 @@ def due_view(one: Due, w: Wording) -> DueView:
     if one.debit is not None:
         return DueView(one.holder, amount, iban, "", "", _collected(one, one.debit, w), disputed)
     return DueView(one.holder, amount, iban, in_groups(one.reference), _qr(one), (), disputed)
+
+
+def provider_view(holder: str, cents: int, w: Wording) -> DueView:
+    """What a payment provider charges."""
+    words = w.gettext("You do not need to do anything: a payment provider charges this for {name}.")
+    return DueView(holder, exact(cents * CENT_NANO, w), "", "", "", (words.format(name=holder),), is_by_provider=True)
 
 
 def _disputed(one: Due, w: Wording) -> str:

@@ -94,6 +94,7 @@ def add(commands: Commands) -> None:
 
 def _file(found: argparse.ArgumentParser, about: str, *, is_correctable: bool = True) -> None:
     found.add_argument("file", type=Path, metavar="FILE", help=about)
+    found.add_argument("--json", action="store_true", help="print JSON")
     if is_correctable:
         found.add_argument("--correct", metavar="REASON", help="store rows that differ as corrections, with the reason")
     _common(found)
@@ -143,6 +144,9 @@ def _take(parsed: argparse.Namespace, take: Take) -> int:
         taken = options.database.write_now(write)
     finally:
         options.database.close()
+    if parsed.json:
+        print(json.dumps({"new": taken.new, "known": taken.known, "corrected": taken.corrected, "evidence_level": 0}))
+        return 0
     print(f"{parsed.file}: {taken.new} new, {taken.known} known, {taken.corrected} corrected; {report.LEVEL_0}")
     return 0
 

@@ -4,8 +4,8 @@ It never shows a statement to anybody but the party it belongs to."""
 
 from aiohttp import web
 
-from tallystick_cloud.bank.due import dues
-from tallystick_cloud.bank.due_view import due_view
+from tallystick_cloud.bank.due import charged_by_provider, dues
+from tallystick_cloud.bank.due_view import due_view, provider_view
 from tallystick_cloud.db import Database
 from tallystick_cloud.http.amounts import exact
 from tallystick_cloud.http.month import MonthText, Span
@@ -43,6 +43,7 @@ def _list(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> 
         w = pages.wording(call.request, place.zone)
         party = call.principal.party or b""
         owed = await database.read(dues, place.id, party, clock.utc_ms())
+        charged = await database.read(charged_by_provider, place.id, party)
         documents = await database.read(of_party, place.id, party, OWN_SHOWN)
         names = await database.read(names_by_id, place.id)
         return pages.page(
@@ -51,7 +52,7 @@ def _list(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> 
             look_of(place),
             title=w.gettext("Statements"),
             months=[view.month_view(one, w) for one in found],
-            dues=[due_view(one, w) for one in owed],
+            dues=[due_view(one, w) for one in owed] + [provider_view(*one, w) for one in charged],
             documents=[document_view(one, names, w) for one in documents],
             unit=place.unit,
         )

@@ -1,5 +1,6 @@
 """The page on energy communities, done as a newcomer would: every command and file of it, in an empty folder."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -38,3 +39,5 @@ def test_the_page_works_as_it_is_written(
                 if out:
                     Path(out).write_text(printed)
     assert ran == COMMANDS
+    assert main(["pool", "upload", "grid.csv", "--json", "--data", "D"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"new": 0, "known": 4, "corrected": 0, "evidence_level": 0}
