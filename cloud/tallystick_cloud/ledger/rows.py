@@ -19,7 +19,7 @@ from tallystick_cloud.ledger.model import FreshUse
 Row = tuple[object, ...]
 """In the order of the table's columns, as `bulk.insert_rows` takes it."""
 
-FRAMES_KEPT = 65_536  # whose ids a process remembers: some 30 MB
+FRAMES_KEPT = 16_384  # whose ids a process remembers: 9 MB
 FRAME_BYTES = 16  # a chance of 2^-65 that two of a trillion frames share one
 Steps = tuple[tuple[H32, int, int], ...]
 """Counters of a use in its price's order: (key, before, after)."""
