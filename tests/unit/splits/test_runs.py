@@ -28,7 +28,7 @@ from tallystick_cloud.payouts.model import RunState
 from tallystick_cloud.payouts.service import Proposal
 from tallystick_cloud.settlement.erase import erase_payer
 from tallystick_cloud.settlement.payable import settled_lines
-from tallystick_cloud.splits import service
+from tallystick_cloud.splits import service, store
 from tallystick_cloud.splits.errors import SplitRefused
 from tallystick_cloud.splits.instructions import COLUMNS, Format
 from tallystick_cloud.splits.model import Outcome
@@ -262,10 +262,22 @@ def test_a_use_taken_back_after_it_was_paid_lowers_the_next_payment(town: Splits
     town.books.database.write_now(lambda conn: decide(conn, town.community, said, is_right=True, now_ms=NOW))
     town.world.wash(T0 + 31 * DAY, "60")
     town.world.close(DECEMBER, AFTER_DECEMBER)
+    settled = sum(town.books.database.read_now(store.dues, town.chains["Washes"]).values())
+    done = sum(town.books.database.read_now(store.instructed, town.community).values())
+    assert settled - done == town.balance("receivable", "Anna")
     run = town.propose("two", now_ms=AFTER_DECEMBER, day=date(2027, 1, 5))
     assert 0 <= CHARGED - 120 + 185 - run.cents - CHARGED <= len(PARTIES)
     assert all(part.cents > 0 for part in run.payments[0].parts)
     assert run.cents * CENT <= town.balance("receivable", "Anna")
+
+
+def test_a_use_that_no_settlement_has_taken_back_yet_is_not_charged(town: Splits) -> None:
+    use = next(bytes(row["use_id"]) for row in town.books.rows(schema.use) if row["programme"] == "60")
+    town.books.database.write_now(open_dispute, town.community, Said(use, town.ids["Anna"], "cold"), NOW)
+    said = Said(use, town.ids["Maria"], "it was")
+    town.books.database.write_now(lambda conn: decide(conn, town.community, said, is_right=True, now_ms=NOW))
+    run = town.propose()
+    assert run.cents * CENT <= town.balance("receivable", "Anna") < run.cents * CENT + CENT
 
 
 def test_who_may_and_in_which_order(town: Splits) -> None:
