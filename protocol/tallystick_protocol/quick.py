@@ -36,6 +36,7 @@ _INTEGERS = {
 }
 """Integers within these bounds in their shortest form."""
 
+Put = Callable[[Any, Any], None]
 Step = Callable[[Any, bytes, int], "tuple[int, int] | None"]
 """Reads some fields into a message from a place on: the place after them and how many they were, or None."""
 
@@ -58,7 +59,10 @@ def _made(message: type[MapMessage]) -> Callable[[bytes, int], tuple[Any, int] |
     def read_map(data: bytes, at: int) -> tuple[Any, int] | None:
         made, head, count = new(message), data[at], 0
         at += 1
-        for step in steps:
+        for key, put, empty, step in steps:
+            if key is not None and data[at] != key:
+                put(made, empty)
+                continue
             found = step(made, data, at)
             if found is None:
                 return None
@@ -75,9 +79,10 @@ def _made(message: type[MapMessage]) -> Callable[[bytes, int], tuple[Any, int] |
 _reader: Callable[[Any], Callable[[bytes, int], tuple[Any, int] | None]] = cache(_made)
 
 
-def _steps(message: type[MapMessage]) -> list[Step]:
-    """Of all fields by key: lists one by one, what stands between them in one pattern."""
-    steps: list[Step] = []
+def _steps(message: type[MapMessage]) -> list[tuple[int | None, Put, Any, Step]]:
+    """Of all fields by key: lists one by one, what stands between them in one pattern. With the key, what sets and what
+    is meant without, of a list that may be absent."""
+    steps: list[tuple[int | None, Put, Any, Step]] = []
     flat = _Flat(message)
     if message.VERSION is not None:
         flat.begin(message.VERSION)
@@ -88,7 +93,10 @@ def _steps(message: type[MapMessage]) -> list[Step]:
         if step is None:
             flat.add(field)
         else:
-            steps += [*flat.steps(), step]
+            steps += [
+                *flat.steps(),
+                (field.key if field.optional else None, _put(message, field.label), field.empty, step),
+            ]
             flat = _Flat(message)
     return steps + flat.steps()
 
@@ -100,6 +108,7 @@ class _Form:
     pattern: bytes
     groups: int
     read: Callable[[Any], Any]  # of the bytes of the one group, or of those of all groups
+    null: bool = False  # whether the groups may be without a match
 
 
 def _form(codec: Codec) -> _Form | None:
@@ -137,7 +146,7 @@ def _row(message: type[RowMessage]) -> _Form:
         made.check_rules()
         return made
 
-    return _Form(_array(forms), len(forms), read_row)
+    return _Form(_array(forms), len(forms), read_row, any(form.null for form in forms))
 
 
 def _or_null(form: _Form | None) -> _Form | None:
@@ -145,8 +154,8 @@ def _or_null(form: _Form | None) -> _Form | None:
         return None
     pattern, read = rb"(?:\xf6|" + form.pattern + b")", form.read
     if form.groups == 1:
-        return _Form(pattern, 1, read)
-    return _Form(pattern, form.groups, lambda groups: None if groups[0] is None else read(groups))
+        return _Form(pattern, 1, read, null=True)
+    return _Form(pattern, form.groups, lambda groups: None if groups[0] is None else read(groups), null=True)
 
 
 def _array(forms: list[_Form]) -> bytes:
@@ -163,10 +172,14 @@ def _known(message: type[Any], name: str, form: _Form | None) -> _Form:
     return form
 
 
-def _put(message: type[Any], name: str) -> Callable[[Any, Any], None]:
+def _put(message: type[Any], name: str) -> Put:
     """Sets a slot of a frozen message that nobody has seen yet."""
-    put: Callable[[Any, Any], None] = getattr(message, name).__set__
+    put: Put = getattr(message, name).__set__
     return put
+
+
+def _put_nothing(made: Any, value: Any) -> None:
+    """For fields that are read together."""
 
 
 class _Flat:
@@ -176,10 +189,11 @@ class _Flat:
         self._message = message
         self._pattern = b""
         self._groups = 0
-        self._count = 0  # of the fields that are always there
-        self._optional: list[int] = []  # groups of the others
-        self._found: list[tuple[Callable[[Any, Any], None], Callable[[Any], Any], int | slice, Any]] = []
-        self._absent: list[tuple[Callable[[Any, Any], None], Any]] = []
+        self._count = 0  # of the fields
+        self._optional = False  # whether some may be absent: their groups are without a match then
+        self._nulls = False  # whether others may be
+        self._found: list[tuple[Put, Callable[[Any], Any], int | slice, Any]] = []
+        self._absent: list[tuple[Put, Any]] = []
 
     def begin(self, version: int) -> None:
         """With the message's version, which is no attribute."""
@@ -201,7 +215,8 @@ class _Flat:
             self._absent.append((put, field.empty))
         else:
             self._pattern += b"(?:" + key + form.pattern + b")?"
-            self._optional.append(self._groups)
+            self._optional = True
+            self._count += 1
             self._set(put, form, field.empty)
 
     def _spread(self, key: bytes, names: tuple[str, ...], codec: Codec) -> None:
@@ -214,16 +229,19 @@ class _Flat:
             self._set(_put(self._message, name), form, None)
         self._count += 1
 
-    def _set(self, put: Callable[[Any, Any], None], form: _Form, empty: Any) -> None:
+    def _set(self, put: Put, form: _Form, empty: Any) -> None:
         at = self._groups
+        self._nulls = self._nulls or form.null
         self._groups += form.groups
         self._found.append((put, form.read, at if form.groups == 1 else slice(at, self._groups), empty))
 
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[tuple[int | None, Put, Any, Step]]:
         """One step, or none where there are no fields."""
         if not self._found and not self._absent and not self._count:
             return []
         match, count, optional = re.compile(self._pattern, re.DOTALL).match, self._count, self._optional
+        if optional and self._nulls:
+            raise _Slow(f"{self._message.NAME}: groups without a match say two things")
         found, absent = self._found, self._absent
 
         def step(made: Any, data: bytes, at: int) -> tuple[int, int] | None:
@@ -236,9 +254,9 @@ class _Flat:
                 put(made, empty if raw is None else read(raw))
             for put, empty in absent:
                 put(made, empty)
-            return fit.end(), count + sum([groups[place] is not None for place in optional])
+            return fit.end(), count - groups.count(None) if optional else count
 
-        return [step]
+        return [(None, _put_nothing, None, step)]
 
 
 def _listed(message: type[MapMessage], field: Field) -> Step | None:
@@ -256,12 +274,11 @@ def _listed(message: type[MapMessage], field: Field) -> Step | None:
             items = _messages(inner)
         case _:
             return None
-    key, optional, empty, most = field.key, field.optional, field.empty, min(most, ITEMS_MAX)
+    key, most = field.key, min(most, ITEMS_MAX)
 
     def step(made: Any, data: bytes, at: int) -> tuple[int, int] | None:
-        if at >= len(data) or data[at] != key:
-            put(made, empty)
-            return (at, 0) if optional else None
+        if data[at] != key:
+            return None
         head = cbor.count_at(data, at + 1)
         if head is None:
             return None
