@@ -174,7 +174,7 @@ def _dark_is_believed(patches: Patches) -> None:
 
 def _below_the_books(patches: Patches) -> None:
     """A restored card counts a new register on from its own old total."""
-    patches.put(edge_restore, "_lift", lambda real: lambda own, books, items: None)
+    patches.put(edge_restore, "_lift", lambda real: lambda own, books, items, boot: None)
 
 
 def _base_from_own_card(patches: Patches) -> None:
