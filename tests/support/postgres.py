@@ -142,7 +142,7 @@ def become_copy(url: str, template: str) -> None:
     """The fresh database at `url` gets all that `template`, a database beside it that nobody uses now, holds."""
     server, name = url.rsplit("/", 1)
     with _talk(server) as conn:
-        conn.execute(f'DROP DATABASE "{name}"'.encode())
+        conn.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
         _copy(conn, name, template)
 
 
@@ -159,6 +159,16 @@ def _talk(server: str) -> psycopg.Connection[tuple[object, ...]]:
 
 
 def _copy(conn: psycopg.Connection[tuple[object, ...]], name: str, template: str) -> None:
-    """By copying files, where there is a choice (from version 15 on): quicker where no fsync waits for each."""
+    """By copying files, where there is a choice (from version 15 on): quicker where no fsync waits for each.
+
+    Whoever left the template a moment ago may still be there on a busy machine; PostgreSQL waits 5 s for that.
+    """
     how = " STRATEGY FILE_COPY" if conn.info.server_version >= 150_000 else ""
-    conn.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"{how}'.encode())
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            conn.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"{how}'.encode())
+            return
+        except psycopg.errors.ObjectInUse:
+            if time.monotonic() > deadline:
+                raise

@@ -7,6 +7,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect, select
 from support import old_books
+from support.tables import make_tables
 from tallystick_cloud import schema
 from tallystick_cloud.backup import service
 from tallystick_cloud.backup.measure import measure
@@ -38,6 +39,11 @@ def test_migrated_database_equals_the_metadata_with_its_keys_and_again_changes_n
 
 
 NARROW = {"use", "rerating"}  # their frame states it
+
+
+def test_tables_that_tests_make_quickly_are_those_of_the_metadata(empty: Database) -> None:
+    make_tables(empty)
+    assert empty.read_now(differences) == []
 
 
 def test_every_row_states_its_community() -> None:
