@@ -178,7 +178,6 @@ class Forger:
         self._party, self._scope = shown.party, shown.scope
         self._pieces = [replace(one, object=order.index(one.object)) for one in shown.pieces]
         self._said = [self._read(shown.objects[at], by_kid, trees, leaves) for at in order]
-        self._signed = [_signed(one.kind, one.payload, one.signer) for one in self._said]
         self.targets = len(self._said) + len(self._pieces)
         self.make(-1, bytes, keep=True)
 

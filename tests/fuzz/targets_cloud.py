@@ -63,13 +63,13 @@ def _models() -> list[type[BaseModel]]:
     for module in pkgutil.walk_packages(tallystick_cloud.__path__, "tallystick_cloud."):
         if module.name.rsplit(".", 1)[-1] in ("pages", "api", "sessions", "forms"):
             importlib.import_module(module.name)
-    return sorted(BaseModel.__subclasses__(), key=lambda one: (one.__module__, one.__qualname__))
+    ours = [one for one in BaseModel.__subclasses__() if one.__module__.startswith("tallystick_cloud.")]
+    return sorted(ours, key=lambda one: (one.__module__, one.__qualname__))
 
 
 @cache
 def _validator(number: int) -> TypeAdapter[BaseModel]:
-    models = [one for one in _models() if one.__module__.startswith("tallystick_cloud.")]
-    return TypeAdapter(models[number % len(models)])
+    return TypeAdapter(_models()[number % len(_models())])
 
 
 def _form(data: bytes) -> None:
