@@ -1,4 +1,4 @@
-"""Cards that were lost, copied, forked or put back to another time: nothing is billed twice, what is missing is told."""
+"""Cards that were lost, copied, forked or put back: nothing is billed twice, and what is missing is told."""
 
 import pytest
 from support.arrivals import MINUTE, fees, gateway_at, readings
