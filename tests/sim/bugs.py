@@ -273,12 +273,12 @@ def _clock_in_the_key(patches: Patches) -> None:
     """An interval use is known by the time it began instead of the count it began at."""
 
     def make(real: Any) -> Any:
-        def keep(self: ChannelWork, usage: Any, found: Any, subject: Any) -> None:
+        def keep(self: ChannelWork, usage: Any, *found: Any) -> None:
             if usage.programme is None and usage.number == usage.from_total:
                 minute = usage.start_ms // 60_000
                 use = sha256(usage.channel_hash + minute.to_bytes(8, "big"))
                 usage = usage._replace(use_id=use, number=minute)
-            real(self, usage, found, subject)
+            real(self, usage, *found)
 
         return keep
 
