@@ -24,7 +24,14 @@ from tallystick_cloud.http.serve import bind
 
 FIRST_S, MOST_S = 0.5, 10.0
 """Pauses between two questions, each twice the one before: soon after a boot, and no burden when it takes long."""
-PASSES = ("starting up", "shutting down", "recovery mode", "remaining connection slots", "too many clients")
+PASSES = (
+    "starting up",
+    "shutting down",
+    "recovery mode",
+    "accepting connections",  # not yet, or not while it follows another
+    "remaining connection slots",
+    "too many clients",
+)
 """What a server says with FATAL that is over by itself (PostgreSQL, postmaster.c and proc.c)."""
 _log = logging.getLogger(__name__)
 

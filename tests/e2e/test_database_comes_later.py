@@ -80,7 +80,9 @@ def test_the_server_waits_for_its_database_and_goes_on_by_itself(tmp_path: Path)
             assert json.loads(until(health, 200)) == {"status": "ok"}
         finally:
             server.terminate()
-            assert server.wait(GENEROUS_S) == 0
+            ended = server.wait(GENEROUS_S)
+            print(log.read_text())  # why, when it did not go as it should
+            assert ended == 0
     lines = log.read_text().splitlines()
     assert sum("the database does not answer" in one for one in lines) == 1
     assert sum("the database answers after" in one for one in lines) == 1
@@ -101,6 +103,7 @@ async def test_a_server_that_waits_ends_when_it_is_told() -> None:
         ('connection to server at "127.0.0.1", port 1 failed: Connection refused', True),
         ("FATAL:  the database system is starting up", True),
         ("FATAL:  the database system is shutting down", True),
+        ("FATAL:  the database system is not yet accepting connections", True),
         ("FATAL:  sorry, too many clients already", True),
         ('FATAL:  password authentication failed for user "tally"', False),
         ('FATAL:  database "tally" does not exist', False),
