@@ -17,6 +17,7 @@ from tallystick_protocol.money.numbers import NANO
 from tallystick_protocol.money.rating import Rated, Usage
 
 DAY_MS = 86_400_000
+FAR_MS = 1 << 62  # later than every time in the books
 _SIGN = 1 << 63  # makes signed numbers sort as unsigned bytes
 
 

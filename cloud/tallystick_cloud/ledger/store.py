@@ -25,11 +25,10 @@ from tallystick_cloud.schema import (
     use_frame,
 )
 
-from .model import DAY_MS, Amounts, end_of, position_of, total
+from .model import DAY_MS, FAR_MS, Amounts, end_of, position_of, total
 
 BEYOND = "would leave what an account can hold (9,223,372,036 units); nothing is booked, check the amounts"
 IN_MAX = 5000  # values in one IN list: far below SQLite's 32,766 parameters
-FAR_MS = 1 << 62
 HOUR_MS = 3_600_000
 
 
@@ -96,9 +95,10 @@ def uses_until(
     """
     span_ms = HOUR_MS
     while to_ms >= from_ms:
-        given = {"chain": chain, "kind": kind, "after_ms": to_ms - span_ms, "to_ms": to_ms, "known_ms": known_ms}
+        after_ms = max(to_ms - span_ms, from_ms - 1)
+        given = {"chain": chain, "kind": kind, "after_ms": after_ms, "to_ms": to_ms, "known_ms": known_ms}
         yield from conn.execute(_WITHIN, given).all()
-        to_ms, span_ms = to_ms - span_ms, 2 * span_ms
+        to_ms, span_ms = after_ms, 2 * span_ms
 
 
 def rated_uses(conn: Connection, ids: Iterable[bytes]) -> dict[bytes, Any]:

@@ -9,14 +9,12 @@ from sqlalchemy import Connection
 
 from tallystick_cloud.contracts.store import book
 from tallystick_cloud.costs.store import supplied_chains
-from tallystick_cloud.ledger.model import Kind, Line
+from tallystick_cloud.ledger.model import FAR_MS, Kind, Line
 from tallystick_cloud.ledger.rows import shares_of
 from tallystick_cloud.payouts.store import owed
 from tallystick_cloud.pools.store import chains_closed
 
 from . import sources, store
-
-FAR_MS = 1 << 62
 
 
 def settled_lines(conn: Connection, community: str) -> Mapping[Line, int] | None:

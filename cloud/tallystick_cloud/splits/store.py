@@ -12,7 +12,7 @@ from tallystick_protocol.codes import LineKind
 from tallystick_protocol.money.contract import Mode
 
 from tallystick_cloud.contracts.store import by_provider
-from tallystick_cloud.ledger.model import Account, Kind
+from tallystick_cloud.ledger.model import FAR_MS, Account, Kind
 from tallystick_cloud.ledger.store import IN_MAX
 from tallystick_cloud.payouts.ends import named_by
 from tallystick_cloud.payouts.model import CENT_NANO, OPEN_STATES, RunState, end_to_end
@@ -33,7 +33,6 @@ from tallystick_cloud.settlement.pairs import pairs_of
 
 from .model import Outcome, Pair, Part
 
-FAR_MS = 1 << 62
 STANDS = or_(split_payment.c.outcome.is_(None), split_payment.c.outcome == Outcome.PAID.value)
 """Payments that a provider made or may still make."""
 
