@@ -14,7 +14,7 @@ from tallystick_protocol.part import Part
 
 from tallystick_edge.items import GATEWAY_CHANNEL, Happening, Item, Moment, Reading
 from tallystick_edge.journal import Chain
-from tallystick_edge.metering.channel import ChannelState
+from tallystick_edge.metering.channel import ChannelState, Suspect
 from tallystick_edge.parts import uncut
 from tallystick_edge.usage.wash import WashRule, WashState, close_restored
 
@@ -58,7 +58,10 @@ def restore(card: Card, state: State, common: bytes, forked: bool, now: Moment) 
     reason = Reason.FORK if forked else Reason.RESTORED
     told = Happening(GATEWAY_CHANNEL, now, EventCode.RESTORED, reason=reason)
     raised = {number: _raised(each, lifts[number]) for number, each in card.channels.items()}
-    channels = {number: _join(each, booked.get(number)) for number, each in raised.items()}
+    channels = {
+        number: _with_fallen(_join(each, booked.get(number)), each, card.channels[number].generation, own, now.boot)
+        for number, each in raised.items()
+    }
     for number, each in booked.items():
         channels.setdefault(number, _join(ChannelState(number), each))
     chain = Chain(state.epoch + 1, 1, common, max(card.chain.last_command, state.last_cmd_seq), card.chain.log_view)
@@ -173,3 +176,37 @@ def _join(own: ChannelState, books: BookedChannel | None) -> ChannelState:
     if books.billed_to is None:
         return joined
     return replace(joined, value=max(joined.value or 0, books.billed_to - joined.base, 0))
+
+
+def _with_fallen(
+    joined: ChannelState, own: ChannelState, generation: int, items: Sequence[Item], boot: bytes
+) -> ChannelState:
+    """What this boot read may lie below where the books believe the register to stand. It is set aside as a level that
+    fell, from its first value on, and needs company as any other: either side may have read a wrong value.
+
+    Only what this boot read came surely after all that the books know. `generation`: of the card's newest level."""
+    goes_on = (joined.generation, joined.base, joined.value) == (own.generation, own.base, own.value)
+    is_other = None not in (own.serial, joined.serial) and own.serial != joined.serial
+    if goes_on or is_other or joined.value is None:
+        return joined
+    levels = [_read(own.number, generation, items, boot), own.suspect and own.suspect.older, own.suspect]
+    fallen: Suspect | None = None
+    for level in levels:
+        if level is None or level.reason is Reason.DECODE:
+            continue  # what no register shows is no level
+        if level.at.boot == boot and level.last < joined.value:
+            older = fallen and replace(fallen, older=None)
+            fallen = replace(level, reason=Reason.FELL, first=level.begun, older=older)
+    return joined if fallen is None else replace(joined, suspect=fallen)
+
+
+def _read(channel: int, generation: int, items: Sequence[Item], boot: bytes) -> Suspect | None:
+    """The readings of this boot on a level of the card, as values that need company."""
+    place = channel, generation, boot
+    read = [
+        each for each in items if isinstance(each, Reading) and (each.channel, each.generation, each.at.boot) == place
+    ]
+    if not read:
+        return None
+    first, last = read[0], read[-1]
+    return Suspect(Reason.FELL, first.value, last.value, last.at, len(read), first.at, first.value)

@@ -122,3 +122,60 @@ def test_a_register_that_only_the_books_know_goes_on_although_their_value_is_old
     own, items = fed(found.channels[1], [5_000 + step for step in range(CONFIRM_COUNT)], "B", start_ms=60_000)
     assert own.total == 1_500 + 5_000 + CONFIRM_COUNT - 1
     assert not [item for item in items if not isinstance(item, Reading)]
+
+
+def test_a_register_below_what_the_books_believe_of_it_is_a_level_that_fell_from_its_first_value_on() -> None:
+    """Seed 2100032 of the simulation: the lost card had taken a wrong first value of B for its level, and told it."""
+    own, pending = fed(COPIED, [200, 210], "B")
+    found = joined(own, pending, generation=2, base=-49_200, billed_to=1_500, serial="B").channels[1]
+    assert (found.total, found.value, found.generation) == (1_500, 50_700, 2)
+    found, items = fed(found, [220], "B", start_ms=60_000)
+    assert not items  # it was a level already, so that a power cut here forgets nothing
+    found, items = fed(found, [230, 240], "B", start_ms=65_000)
+    assert totals(tuple(items)) == [1_540]
+    assert (found.total, found.generation) == (1_540, 3)
+
+
+def test_a_level_that_waited_for_company_waits_on_from_its_first_value() -> None:
+    """This card's own first value of B was the wrong one, and four right ones after it fell."""
+    own, pending = fed(COPIED, [9_000, 200, 210, 220, 230], "B")
+    assert own.suspect is not None
+    found = joined(own, pending, generation=2, base=-49_200, billed_to=1_500, serial="B").channels[1]
+    found, items = fed(found, [240], "B", start_ms=60_000)
+    assert totals(tuple(items)) == [1_540]
+    assert found.generation == 3
+
+
+def test_a_wrong_value_of_this_card_leaves_the_books_level_as_it_was() -> None:
+    """Its first value of B was wrong and low, and what it read next is what the books go on from."""
+    own, pending = fed(COPIED, [200], "B")
+    found = joined(own, pending, generation=2, base=-49_200, billed_to=1_500, serial="B").channels[1]
+    found, items = fed(found, [50_705], "B", start_ms=60_000)
+    assert totals(tuple(items)) == [1_505]
+    assert (found.generation, found.suspect) == (2, None)
+
+
+def test_a_value_that_no_register_shows_is_no_level_that_fell() -> None:
+    own, pending = fed(COPIED, [200, 210, -7], "B")
+    found = joined(own, pending, generation=2, base=-49_200, billed_to=1_500, serial="B").channels[1]
+    assert found.suspect is not None
+    assert (found.suspect.first, found.suspect.older) == (200, None)
+
+
+@pytest.mark.parametrize(("earlier", "first"), [(1, 210), (2, None)])
+def test_what_an_earlier_boot_read_is_no_level_that_fell(earlier: int, first: int | None) -> None:
+    """The copy may hold it since before the books heard of more."""
+    own, pending = fed(COPIED, [200, 210], "B")
+    readings = [each for each in pending if isinstance(each, Reading)]
+    readings[:earlier] = [replace(each, at=replace(each.at, boot=b"before")) for each in readings[:earlier]]
+    found = joined(own, [*readings], generation=2, base=-49_200, billed_to=1_500, serial="B").channels[1]
+    assert found.total == 1_500
+    assert first == (found.suspect and found.suspect.first)
+
+
+def test_what_an_earlier_boot_set_aside_is_no_level_that_fell() -> None:
+    own, _ = fed(COPIED, [9_000, 200], "B")
+    assert own.suspect is not None
+    own = replace(own, suspect=replace(own.suspect, at=replace(own.suspect.at, boot=b"before")))
+    found = joined(own, [], generation=2, base=-49_200, billed_to=1_500, serial="B").channels[1]
+    assert (found.total, found.suspect) == (1_500, None)
