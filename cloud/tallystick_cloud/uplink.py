@@ -27,6 +27,7 @@ from .ingest.group import Sent
 from .ingest.outcome import Outcome
 from .ingest.rate import Rate
 from .ingest.service import busy
+from .ingest.workers import Workers
 from .ports import Clock, Events
 
 RETRY_AFTER_MS = 2000  # a window of eight is worked off long before
@@ -51,13 +52,14 @@ class Uplink:
         events: Events,
         rate: Rate | None = None,
         group_max: int = GROUP_MAX,
+        workers: Workers | None = None,
     ) -> None:
         self._db = db
         self._aggregator = aggregator
         self._clock = clock
         self._real_now = real_now
         self._events = events
-        self._commits = Commits(db, aggregator, group_max)
+        self._commits = Commits(db, aggregator, group_max, workers)
         self._in_flight: Counter[bytes] = Counter()
         self._rate = Rate() if rate is None else rate
         self._closing = asyncio.Event()

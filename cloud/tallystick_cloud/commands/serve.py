@@ -28,6 +28,7 @@ from tallystick_cloud.gateways.pages import ClaimDesk
 from tallystick_cloud.http.listeners import gateway_tls
 from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.http.route import RouteTable
+from tallystick_cloud.ingest.workers import COUNT_MAX, Workers, usual_count
 from tallystick_cloud.invoices.api import document_routes
 from tallystick_cloud.ledger.api import ledger_routes
 from tallystick_cloud.log import epochs
@@ -60,7 +61,22 @@ def add(commands: Commands) -> None:
     found.add_argument("--mqtt-ca", type=Path, metavar="FILE", help="the broker's CA, when it is not this aggregator's")
     found.add_argument("--mqtt-certificate", type=Path, metavar="FILE", help="our certificate at such a broker")
     found.add_argument("--mqtt-key", type=Path, metavar="FILE", help="the key to it")
+    found.add_argument(
+        "--ingest-processes",
+        type=processes,
+        default=usual_count(),
+        metavar="N",
+        help="processes that take uploads in, started once more come than this one can do (PostgreSQL; default: one "
+        f"for each core, at most {COUNT_MAX}; 0: none)",
+    )
     found.add_argument("--demo", action="store_true", help="persona links without sign-in; loopback only")
+
+
+def processes(text: str) -> int:
+    """How many processes, from the command line."""
+    if not (text.isascii() and text.isdigit() and int(text) <= COUNT_MAX):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes; give 0 to {COUNT_MAX}")
+    return int(text)
 
 
 def serve(parsed: argparse.Namespace) -> int:
@@ -68,12 +84,14 @@ def serve(parsed: argparse.Namespace) -> int:
     if not asyncio.run(_wait(parsed)):
         return 0
     options = opened(parsed)
+    workers = Workers(options.database, options.aggregator, parsed.ingest_processes)
     try:
         options.database.write_now(upgrade)
         options.database.read_now(epochs.check_all, list(options.aggregator.contexts.values()))
         quarantine.retry_at_start(options)
-        asyncio.run(_serve(parsed, options))
+        asyncio.run(_serve(parsed, options, workers))
     finally:
+        workers.close()
         options.database.close()
     return 0
 
@@ -87,11 +105,11 @@ async def _wait(parsed: argparse.Namespace) -> bool:
         database.close()
 
 
-async def _serve(parsed: argparse.Namespace, options: Options) -> None:
+async def _serve(parsed: argparse.Namespace, options: Options, workers: Workers) -> None:
     certificate, key = options.home.server_files(real_utc())
     pages = Pages(options.clock, is_demo=parsed.demo)
     hub = Hub(options.database, pages, options.clock)
-    uplink = Uplink(options.database, options.aggregator, options.clock, real_utc, hub)
+    uplink = Uplink(options.database, options.aggregator, options.clock, real_utc, hub, workers=workers)
     first = min(options.aggregator.contexts, default=None)
     await run(
         Setup(

@@ -11,7 +11,7 @@ from tallystick_protocol.batch import LogView
 from tallystick_protocol.hello import ChannelState, State
 from tallystick_protocol.ids import H32, Gid
 
-from tallystick_cloud.context import Context
+from tallystick_cloud.context import Context, Identity
 from tallystick_cloud.errors import NotFound
 from tallystick_cloud.ingest.held import reach_of
 from tallystick_cloud.log import store as log_store
@@ -23,7 +23,7 @@ from .model import Head
 VERSIONS = (1, 1)
 
 
-def log_view(conn: Connection, context: Context) -> LogView:
+def log_view(conn: Connection, context: Identity) -> LogView:
     """The log's head as committed or about to be."""
     head = log_store.read_head(conn, context.community)
     if head is None:
@@ -31,7 +31,7 @@ def log_view(conn: Connection, context: Context) -> LogView:
     return view_of(context, head)
 
 
-def view_of(context: Context, head: log_store.Head) -> LogView:
+def view_of(context: Identity, head: log_store.Head) -> LogView:
     """A head as gateways see it."""
     return LogView(view_id(context, head), head.size, H32(head.root))
 

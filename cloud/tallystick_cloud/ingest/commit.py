@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
+from tallystick_cloud.errors import Busy
 
-from .faults import is_of_content
 from .group import Sent, ingest_group
 from .outcome import Outcome
 from .service import ingest
+from .worker import Fault, Taken, fault_of
+from .workers import Worker, Workers
 
 GROUP_MAX = 32  # uploads: above it a group takes longer, and no upload costs less any more
 GROUPS_AT_ONCE = 2  # on PostgreSQL: one computes while the other is written; more only wait for each other's locks
@@ -31,10 +33,15 @@ class _Waiting:
 
 
 class Commits:
-    """One per server, used from one event loop. `group_max` 1: a transaction for each upload."""
+    """One per server, used from one event loop. `group_max` 1: a transaction for each upload.
 
-    def __init__(self, db: Database, aggregator: Aggregator, group_max: int = GROUP_MAX) -> None:
-        self._db, self._aggregator, self._group_max = db, aggregator, group_max
+    `workers`: processes that take groups once there is more than this one can do; whoever made them ends them.
+    """
+
+    def __init__(
+        self, db: Database, aggregator: Aggregator, group_max: int = GROUP_MAX, workers: Workers | None = None
+    ) -> None:
+        self._db, self._aggregator, self._group_max, self._workers = db, aggregator, group_max, workers
         self._at_once = 1 if db.is_sqlite else GROUPS_AT_ONCE
         self._queue: deque[_Waiting] = deque()
         self._busy: set[bytes] = set()  # gateways of the groups that are under way
@@ -42,20 +49,28 @@ class Commits:
         self._latest_ms = 0  # what was recorded last: a group that is written later is not recorded earlier
 
     async def take(self, sent: Sent) -> Outcome:
-        """What became of it, once it is committed. Raises what `ingest` raises."""
+        """What became of it, once it is committed. Raises what `ingest` raises, and Busy when the machine could not."""
         waiting = _Waiting(sent, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         self._start()
         return await waiting.done
 
     def _start(self) -> None:
-        while len(self._tasks) < self._at_once:
+        while self._has_room():
             group = self._next_group()
             if not group:
                 return
-            task = asyncio.get_running_loop().create_task(self._run(group))
+            worker = None if self._workers is None else self._workers.borrow()
+            task = asyncio.get_running_loop().create_task(self._run(group, worker))
             self._tasks.add(task)
             task.add_done_callback(self._ended)
+            if self._workers is not None and len(group) == self._group_max:
+                self._workers.call()  # as many as a group takes came while others were written
+
+    def _has_room(self) -> bool:
+        if self._workers is not None and self._workers.there:
+            return self._workers.has_idle
+        return len(self._tasks) < self._at_once
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -86,10 +101,10 @@ class Commits:
         self._latest_ms = newest_ms
         return [replace(waiting, sent=replace(waiting.sent, now_ms=self._latest_ms)) for waiting in group]
 
-    async def _run(self, group: Sequence[_Waiting]) -> None:
+    async def _run(self, group: Sequence[_Waiting], worker: Worker | None) -> None:
         group = self._stamped(group)
         try:
-            outcomes = await self._together(group)
+            outcomes = await self._together(group, worker)
             for waiting, outcome in zip(group, outcomes, strict=True):
                 if isinstance(outcome, Exception) or outcome is not None:
                     _settle(waiting.done, outcome)
@@ -101,15 +116,24 @@ class Commits:
                 if not waiting.done.done():
                     waiting.done.cancel()  # the server ends; the transaction may be committed, and it comes again
 
-    async def _together(self, group: Sequence[_Waiting]) -> Sequence[Outcome | Exception | None]:
+    async def _together(self, group: Sequence[_Waiting], worker: Worker | None) -> Sequence[Outcome | Exception | None]:
         """None: to be taken by itself."""
+        match await self._taken([waiting.sent for waiting in group], worker):
+            case Fault(of_content=True, text=text):  # of one of them
+                _log.warning("%d uploads are taken one by one: %s", len(group), text)
+                return [None] * len(group)
+            case Fault(text=text):  # the machine's, which would end each of them the same way
+                return [Busy("database", text)] * len(group)
+            case outcomes:
+                return outcomes
+
+    async def _taken(self, group: Sequence[Sent], worker: Worker | None) -> Taken:
+        if self._workers is not None and worker is not None:
+            return await self._workers.ask(worker, group)
         try:
-            return await self._db.write(ingest_group, self._aggregator, [waiting.sent for waiting in group])
-        except Exception as error:  # of one of them, or the machine's; the second would end each of them the same way
-            if not is_of_content(error):
-                return [error] * len(group)
-            _log.warning("%d uploads are taken one by one: %s: %s", len(group), type(error).__name__, error)
-        return [None] * len(group)
+            return await self._db.write(ingest_group, self._aggregator, group)
+        except Exception as error:  # said to whoever sent what is in the group
+            return fault_of(error)
 
     async def _alone(self, waiting: _Waiting) -> None:
         sent = waiting.sent

@@ -12,7 +12,7 @@ from tallystick_protocol.batch import OpenedUpload, open_upload
 from tallystick_protocol.codes import LogType, ReceiptStatus
 from tallystick_protocol.errors import ProtocolError
 
-from tallystick_cloud.context import Aggregator
+from tallystick_cloud.context import Directory
 from tallystick_cloud.contracts import store as contracts
 from tallystick_cloud.contracts.model import Book
 from tallystick_cloud.gateways import store as gateways
@@ -50,13 +50,13 @@ class _Item:
     worked: Worked
 
 
-def ingest_group(conn: Connection, aggregator: Aggregator, group: Sequence[Sent]) -> list[Outcome | None]:
+def ingest_group(conn: Connection, directory: Directory, group: Sequence[Sent]) -> list[Outcome | None]:
     """What became of each; None: it is unusual, nothing of it is written, and `service.ingest` is to take it.
 
     Raises what any of them raises; then nothing of the group counts.
     """
     outcomes: list[Outcome | None] = [None] * len(group)
-    items = _next_ones(conn, aggregator, group)
+    items = _next_ones(conn, directory, group)
     pending = Pending()
     by_community: dict[str, list[_Item]] = {}
     for item in items:
@@ -78,7 +78,7 @@ def ingest_group(conn: Connection, aggregator: Aggregator, group: Sequence[Sent]
     return outcomes
 
 
-def _next_ones(conn: Connection, aggregator: Aggregator, group: Sequence[Sent]) -> list[_Item]:
+def _next_ones(conn: Connection, directory: Directory, group: Sequence[Sent]) -> list[_Item]:
     """Those that are signed by their gateways and next in their chains; heads are locked in the order of ids."""
     opened: dict[int, OpenedUpload] = {}
     for number, sent in enumerate(group):
@@ -96,7 +96,7 @@ def _next_ones(conn: Connection, aggregator: Aggregator, group: Sequence[Sent]) 
         head = heads.get(sent.gid)
         if head is None or one.batch is None or not continues(header.epoch, header.seq, header.prev, head):
             continue
-        arrival = Arrival(aggregator.of(head.community), head, one, one.unverified.hash, sent.now_ms)
+        arrival = Arrival(directory.of(head.community), head, one, one.unverified.hash, sent.now_ms)
         if refusal_of(arrival, sent.gid, sent.path, keys[sent.gid]) is None:
             after = replace(head, next_seq=header.seq + 1, head=arrival.h)
             items.append(_Item(number, arrival, after, Worked({}, [], 0)))

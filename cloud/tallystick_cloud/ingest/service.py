@@ -15,7 +15,7 @@ from tallystick_protocol.ids import H32, Gid
 from tallystick_protocol.receipt import Receipt
 
 from tallystick_cloud.alarms import Alarm, Severity, raise_alarm
-from tallystick_cloud.context import Aggregator, Context
+from tallystick_cloud.context import Directory, Identity
 from tallystick_cloud.gateways import store as gateways
 from tallystick_cloud.gateways.errors import GatewayUnknown
 from tallystick_cloud.gateways.model import FORK_WINDOW_MS, Head, Key
@@ -36,7 +36,7 @@ from .retry import take_missing
 class Arrival:
     """One upload at the books' door, its signature checked."""
 
-    context: Context
+    context: Identity
     head: Head
     opened: OpenedUpload
     h: H32
@@ -49,7 +49,7 @@ class Arrival:
 
 def ingest(
     conn: Connection,
-    aggregator: Aggregator,
+    directory: Directory,
     gid: bytes,
     upload: bytes,
     now_ms: int,
@@ -60,7 +60,7 @@ def ingest(
     head = gateways.lock_head(conn, gid)
     if head is None:
         raise GatewayUnknown("gateway", f"{gid.hex()} is not enrolled here; enrol it with a new claim")
-    arrival = Arrival(aggregator.of(head.community), head, opened, opened.unverified.hash, now_ms)
+    arrival = Arrival(directory.of(head.community), head, opened, opened.unverified.hash, now_ms)
     keys = gateways.keys_of(conn, gid)
     refusal = refusal_of(arrival, gid, path, keys)
     if refusal is not None:
@@ -88,14 +88,14 @@ def ingest(
 
 
 def busy(
-    conn: Connection, aggregator: Aggregator, gid: bytes, upload: bytes, now_ms: int, retry_after_ms: int
+    conn: Connection, directory: Directory, gid: bytes, upload: bytes, now_ms: int, retry_after_ms: int
 ) -> Outcome:
     """The answer to a gateway that sends too much: come back later; nothing of the upload is checked or kept."""
     opened = open_upload(upload)
     head = gateways.read_head(conn, gid)
     if head is None:
         raise GatewayUnknown("gateway", f"{gid.hex()} is not enrolled here; enrol it with a new claim")
-    arrival = Arrival(aggregator.of(head.community), head, opened, opened.unverified.hash, now_ms)
+    arrival = Arrival(directory.of(head.community), head, opened, opened.unverified.hash, now_ms)
     refused = _refused(conn, arrival, ReceiptStatus.BUSY, None)
     return replace(refused, receipt=replace(refused.receipt, retry_after_ms=retry_after_ms))
 

@@ -16,7 +16,7 @@ from tallystick_protocol.merkle import CompactRange
 from tallystick_protocol.records import Continuation, LostCheckpoint
 
 from tallystick_cloud.alarms import clear_alarm
-from tallystick_cloud.context import Context
+from tallystick_cloud.context import Context, Identity
 from tallystick_cloud.errors import Conflict, LogSetBack, NotFound
 from tallystick_cloud.ports import Entropy
 from tallystick_cloud.schema import log_epoch
@@ -32,7 +32,7 @@ def origin(context: Context, head: store.Head) -> str:
     return origin_of(context.log_origin, head.epoch)
 
 
-def view_id(context: Context, head: store.Head) -> bytes:
+def view_id(context: Identity, head: store.Head) -> bytes:
     """The id under which gateways echo it."""
     return later_log_id(context.log_id, head.epoch)
 

@@ -1,0 +1,139 @@
+"""Uploads taken in by processes: the same books as in one, and a process that dies costs its group a second try."""
+
+import asyncio
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from support import postgres
+from support.edge_online import until
+from support.load import LATER, in_turn, open_load
+from tallystick_cloud import schema
+from tallystick_cloud.errors import Busy
+from tallystick_cloud.ingest import commit
+from tallystick_cloud.ingest.commit import Commits
+from tallystick_cloud.ingest.group import Sent
+from tallystick_cloud.ingest.outcome import Outcome
+from tallystick_cloud.ingest.workers import Workers
+from tallystick_protocol.codes import ReceiptStatus
+
+HOUSES = 4
+GROUP = 2  # so that four houses are a group for each of two processes
+START_S = 120.0  # two processes on a machine that does other things
+REFUSED = """
+CREATE FUNCTION refused() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF NEW.gid = decode('{gid}', 'hex') THEN RAISE EXCEPTION 'not this one' USING ERRCODE = '23514'; END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER refused BEFORE INSERT ON batch FOR EACH ROW EXECUTE FUNCTION refused()
+"""
+
+
+class Town:
+    """Houses on PostgreSQL, and processes for their uploads."""
+
+    def __init__(self, url: str) -> None:
+        self.books, self.houses = open_load(url, HOUSES)
+        self.workers = Workers(self.books.database, self.books.aggregator, 2)
+        self.commits = Commits(self.books.database, self.books.aggregator, GROUP, self.workers)
+
+    def sealed(self) -> list[Sent]:
+        found = in_turn(self.houses, "intervals", HOUSES)
+        return [Sent(house.gateway.gid, upload, LATER) for house, upload in found]
+
+    async def take(self, uploads: list[Sent]) -> list[ReceiptStatus | type]:
+        found = await asyncio.gather(*(self.commits.take(one) for one in uploads), return_exceptions=True)
+        return [one.receipt.status if isinstance(one, Outcome) else type(one) for one in found]
+
+    async def ready(self) -> None:
+        """More uploads than a group takes have come, and the processes they called for are there."""
+        assert await self.take(self.sealed()) == [ReceiptStatus.ACCEPTED] * HOUSES
+        await until(lambda: self.workers.there == 2, START_S)
+
+    def is_stuck(self, count: int) -> bool:
+        """Whether so many transactions wait for a lock."""
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        return bool(self.books.database.read_now(lambda conn: conn.exec_driver_sql(query).scalar_one()) == count)
+
+
+@pytest.fixture
+def town(postgres_server: str) -> Iterator[Town]:
+    with postgres.database(postgres_server) as url:
+        town = Town(url)
+        for house in town.houses:
+            town.books.send(house.gateway, house.begin(), LATER)
+        yield town
+        town.workers.close()
+        town.books.database.close()
+
+
+def children() -> list[psutil.Process]:
+    """Processes for uploads that this one started."""
+    found = psutil.Process().children()
+    return [one for one in found if any("spawn_main" in word for word in one.cmdline())]
+
+
+async def test_processes_are_started_by_load_and_their_books_are_true(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for one in town.sealed():
+        assert await town.take([one]) == [ReceiptStatus.ACCEPTED]
+    assert children() == []  # one upload at a time is nothing that a second process would help with
+    await town.ready()
+    monkeypatch.setattr(commit, "ingest_group", None)  # nothing of what follows is taken by this process
+    monkeypatch.setattr(commit, "ingest", None)
+    for _ in range(3):
+        assert await town.take(town.sealed()) == [ReceiptStatus.ACCEPTED] * HOUSES
+    assert len(town.books.rows(schema.use)) == 5 * HOUSES * 60
+    assert town.books.audit() == []
+
+
+async def test_a_process_that_dies_over_its_group_makes_it_come_again(town: Town) -> None:
+    await town.ready()
+    uploads = town.sealed()
+    heads = select(schema.gateway_head.c.gid).with_for_update()
+    with town.books.database.engine.begin() as lock:
+        lock.execute(heads)
+        waiting = asyncio.create_task(town.take(uploads))
+        await until(lambda: town.is_stuck(2), START_S)
+        for process in children():
+            process.kill()
+        await until(lambda: town.workers.there == 0, START_S)
+    accepted = ReceiptStatus.ACCEPTED
+    assert await waiting == [Busy, Busy, accepted, accepted]  # the first two were with a process each, the rest waited
+    assert await town.take(uploads[:2]) == [accepted, accepted]  # this process does what none is there for
+    assert town.books.audit() == []
+
+
+async def test_one_upload_that_a_process_fails_on_costs_the_others_nothing(town: Town) -> None:
+    await town.ready()
+    with town.books.database.engine.begin() as conn:
+        conn.exec_driver_sql(REFUSED.format(gid=town.houses[1].gateway.gid.hex()))
+    uploads = town.sealed()
+    accepted = ReceiptStatus.ACCEPTED
+    assert await town.take(uploads) == [accepted, IntegrityError, accepted, accepted]
+    with town.books.database.engine.begin() as conn:
+        conn.exec_driver_sql("DROP TRIGGER refused ON batch")
+    assert await town.take(uploads) == [ReceiptStatus.DUPLICATE, accepted, *[ReceiptStatus.DUPLICATE] * 2]
+    assert town.workers.there == 2
+    assert town.books.audit() == []
+
+
+async def test_ending_ends_them(town: Town) -> None:
+    await town.ready()
+    assert len(children()) == 2
+    town.workers.close()
+    assert children() == []
+    assert town.workers.there == 0
+
+
+async def test_sqlite_has_one_writer_and_no_processes() -> None:
+    books, _houses = open_load("sqlite://", HOUSES)
+    workers = Workers(books.database, books.aggregator, 2)
+    workers.call()
+    assert workers.there == 0
+    assert children() == []
+    workers.close()
+    books.database.close()
