@@ -25,6 +25,8 @@ from tallystick_cloud.errors import BadInput
 from tallystick_cloud.parties.store import ids_by_name
 
 NONCE_BYTES = 16
+HASH_BYTES = 32
+HASH_DIGITS_MIN = 6
 
 
 def add(commands: Commands) -> None:
@@ -48,7 +50,7 @@ def add(commands: Commands) -> None:
         "  tallystick contract propose washes-2.toml --party 'Lindenhof eG' --after 3fe1... --key my.pem --data D\n",
     )
     proposed.add_argument("file", type=Path, metavar="FILE")
-    proposed.add_argument("--after", metavar="HASH", help="the version before, in hex")
+    proposed.add_argument("--after", metavar="HASH", help="the version before, or how its hash begins")
     _signing(proposed)
     contract_try.add(words)
     contract_state.add(words)
@@ -59,7 +61,7 @@ def add(commands: Commands) -> None:
         "Say yes (or --no) to a proposed version as one of its parties.",
         "  tallystick contract approve 3fe1... --party 'Anna Rossi' --key my.pem --data D\n",
     )
-    approved.add_argument("hash", metavar="HASH", help="of the proposal, in hex")
+    approved.add_argument("hash", metavar="HASH", help="of the proposal, or how it begins in `list`")
     approved.add_argument("--no", action="store_true", help="say no instead")
     _signing(approved)
     accepted = command(
@@ -69,7 +71,7 @@ def add(commands: Commands) -> None:
         "Write down that a user whom the contract does not name accepted its terms; it stays private.",
         "  tallystick contract accept 3fe1... --user 'Marta Pichler' --data D\n",
     )
-    accepted.add_argument("hash", metavar="HASH", help="of the version, in hex")
+    accepted.add_argument("hash", metavar="HASH", help="of the version, or how it begins")
     accepted.add_argument("--community", metavar="ID")
     accepted.add_argument("--user", required=True, metavar="NAME", help="who accepted")
 
@@ -101,7 +103,7 @@ def propose(parsed: argparse.Namespace) -> int:
         draft = _draft(options, name, parsed, ids)
         signed = cose.sign(_signer(options, name, parsed, ids), cose.ContentType.CONTRACT, draft.contract.encode())
         context, now_ms = options.aggregator.of(name), _now(options)
-        return _print(options.database.write_now(service.propose, context, signed, now_ms, draft.openings))
+        return _print(options.database.write_now(service.propose, context, signed, now_ms, draft.openings), ids)
     except ContractRefused as error:
         raise in_file(parsed.file, contract_text(parsed.file), error) from error
     finally:
@@ -114,9 +116,11 @@ def approve(parsed: argparse.Namespace) -> int:
         name = community_of(options, parsed.community)
         ids = {key: PartyId(value) for key, value in options.database.read_now(ids_by_name, name).items()}
         signer = _signer(options, name, parsed, ids)
-        said = Approval(options.entropy.bytes(NONCE_BYTES), _hash(parsed.hash), ids[parsed.party], not parsed.no)
+        h = _version(options, name, "hash", parsed.hash)
+        said = Approval(options.entropy.bytes(NONCE_BYTES), h, ids[parsed.party], not parsed.no)
         signed = cose.sign(signer, cose.ContentType.APPROVAL, said.encode())
-        return _print(options.database.write_now(service.approve, options.aggregator.of(name), signed, _now(options)))
+        standing = options.database.write_now(service.approve, options.aggregator.of(name), signed, _now(options))
+        return _print(standing, ids)
     finally:
         options.database.close()
 
@@ -126,7 +130,7 @@ def accept(parsed: argparse.Namespace) -> int:
     try:
         name = community_of(options, parsed.community)
         ids = {key: PartyId(value) for key, value in options.database.read_now(ids_by_name, name).items()}
-        user, h = PartyId(party_of(name, ids, parsed.user)), _hash(parsed.hash)
+        user, h = PartyId(party_of(name, ids, parsed.user)), _version(options, name, "hash", parsed.hash)
         args = (options.aggregator.of(name), h, user, _now(options))
         print(f"{parsed.user} accepts: {options.database.write_now(service.accept, *args)}")
         return 0
@@ -137,7 +141,8 @@ def accept(parsed: argparse.Namespace) -> int:
 def _draft(options: Options, name: str, parsed: argparse.Namespace, ids: dict[str, PartyId]) -> Draft:
     prev, version = None, 1
     if parsed.after is not None:
-        before = options.database.read_now(contracts.find, name, _hash(parsed.after))
+        h = _version(options, name, "--after", parsed.after)
+        before = options.database.read_now(contracts.find, name, h)
         if before is None:
             raise BadInput("--after", f"{parsed.after} is not a version here")
         prev, version = H32(before.h), before.version + 1
@@ -151,10 +156,11 @@ def _signer(options: Options, name: str, parsed: argparse.Namespace, ids: dict[s
     return signer_of(options, name, parsed.party, party_of(name, ids, parsed.party), parsed.key)
 
 
-def _print(standing: service.Standing) -> int:
+def _print(standing: service.Standing, ids: dict[str, PartyId]) -> int:
+    names = {party: name for name, party in ids.items()}
     print(f"contract {standing.h.hex()}: {standing.state.value}")
     if standing.missing:
-        print(f"not said yes: {len(standing.missing)} parties")
+        print(f"not said yes: {', '.join(names.get(party, party.hex()) for party in standing.missing)}")
     return 0
 
 
@@ -162,14 +168,20 @@ def _now(options: Options) -> int:
     return options.clock.utc_ms()
 
 
-def _hash(text: str) -> H32:
+def _version(options: Options, community: str, field: str, text: str) -> H32:
+    """A version by its hash, or by the beginning of it as `list` prints it."""
+    known = options.database.read_now(contracts.hashes, community)
+    found = [h for h in known if len(text) >= HASH_DIGITS_MIN and h.hex().startswith(text.lower())]
+    if len(found) == 1:
+        return H32(found[0])
     try:
-        found = bytes.fromhex(text)
+        whole = bytes.fromhex(text)
     except ValueError:
-        found = b""
-    if len(found) != 32:
-        raise BadInput("hash", f"{text!r} is not 64 hex digits")
-    return H32(found)
+        whole = b""
+    if len(whole) == HASH_BYTES:
+        return H32(whole)  # the use case says that it is not proposed here
+    why = "begins two of them; give more digits" if found else "begins no contract version here"
+    raise BadInput(field, f"{text!r} {why}; `tallystick contract list` shows them")
 
 
 class _AnyParty(dict[str, PartyId]):

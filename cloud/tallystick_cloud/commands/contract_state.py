@@ -164,21 +164,31 @@ def _local(contract: Contract, t_ms: int) -> str:
 
 
 def _row(chain: ChainView, names: dict[bytes, str]) -> dict[str, Any]:
-    now, newest = chain.now, chain.versions[0]
-    waits = newest if newest.in_force_ms is None else None
-    later = newest if waits is None and newest is not now else None
-    said = {party for party, _ in (*newest.yes, *newest.no)}
+    """`next` and `then`: states that are agreed and begin later; `proposed`, `also_proposed`: what waits for a yes."""
+    now = chain.now
+    coming = [_next(one) for one in chain.coming]
+    waiting = [_waits(one, names) for one in chain.versions if one.in_force_ms is None]
     return {
         "name": now.contract.name,
         "chain": chain.chain.hex(),
         "version": now.contract.version,
         "state": now.state,
         "since": _local(now.contract, now.contract.effective_from_ms),
-        "next": None if later is None else _next(later),
-        "proposed": None if waits is None else {**_next(waits), "hash": waits.h.hex(),
-            "missing": [one.name for one in waits.contract.parties if one.id not in said],
-            "refused": [names.get(party, party.hex()) for party, _ in waits.no]},
-    }  # fmt: skip
+        "next": coming[0] if coming else None,
+        "then": coming[1:],
+        "proposed": waiting[0] if waiting else None,
+        "also_proposed": waiting[1:],
+    }
+
+
+def _waits(version: VersionView, names: dict[bytes, str]) -> dict[str, Any]:
+    said = {party for party, _ in (*version.yes, *version.no)}
+    return {
+        **_next(version),
+        "hash": version.h.hex(),
+        "missing": [one.name for one in version.contract.parties if one.id not in said],
+        "refused": [names.get(party, party.hex()) for party, _ in version.no],
+    }
 
 
 def _next(version: VersionView) -> dict[str, Any]:
@@ -189,10 +199,11 @@ def _next(version: VersionView) -> dict[str, Any]:
 
 def _line(row: dict[str, Any]) -> str:
     head = f"{row['chain'][:_SHORT]}  {row['state']:7}  {row['name']}, version {row['version']} since {row['since']}"
-    if row["next"]:
-        head += f"; {row['next']['state']} from {row['next']['since']} on"
-    if row["proposed"]:
-        waits = row["proposed"]
+    for later in (row["next"], *row["then"]):
+        head += f"; {later['state']} from {later['since']} on" if later else ""
+    for waits in (row["proposed"], *row["also_proposed"]):
+        if waits is None:
+            continue
         head += f"\n{'':14}proposed: version {waits['version']}, {waits['state']} from {waits['since']} on"
         head += f", {waits['hash'][:_SHORT]}"
         head += f"; waits for {', '.join(waits['missing'])}" if waits["missing"] else ""

@@ -4,21 +4,23 @@ It never looks at money or signatures, and never judges a version that is here a
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from fractions import Fraction
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 from tallystick_protocol.errors import BadValue
 from tallystick_protocol.money.contract import DAY_MS, AssetTerms, Contract, ContractState, Mode, version_at
 from tallystick_protocol.money.tariff import Form, Tariff
 from tallystick_protocol.money.units import counts_per
+from tallystick_protocol.money.zone import offsets_of
 
 from tallystick_cloud.assets.model import Plan, PlannedChannel, plan_from_json
 from tallystick_cloud.assets.store import asset_ids
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.payouts.pain import CURRENCY
 from tallystick_cloud.schema import community as communities
-from tallystick_cloud.schema import meter, site
+from tallystick_cloud.schema import contract_version, meter, pool_close, site, use_frame, use_row
 
 from .errors import ContractRefused
 from .model import Version
@@ -116,6 +118,39 @@ def _counts_alike(tariff: Tariff, planned: PlannedChannel) -> bool:
         return counts_per(tariff.price_unit, planned.unit, planned.exponent) == per_unit
     except BadValue:
         return False
+
+
+def check_begins_late_enough(conn: Connection, chain: bytes, contract: Contract) -> None:
+    """A version that begins before what earlier ones priced would be in force where it did not price: every proof of
+    these uses would say so. Asked when it is proposed, and again when the last party agrees, for that takes time."""
+    from_ms = contract.effective_from_ms
+    earlier = select(contract_version.c.h).where(
+        contract_version.c.chain == chain, contract_version.c.version < contract.version
+    )
+    frames = select(use_frame.c.id).where(use_frame.c.chain == chain, use_frame.c.contract.in_(earlier))
+    priced = select(func.count(), func.max(use_row.c.start_ms)).where(
+        use_row.c.frame.in_(frames), use_row.c.end_ms >= from_ms, use_row.c.start_ms >= from_ms
+    )
+    count, last_ms = conn.execute(priced).one()
+    begins = f"is {_local(contract, from_ms)}, and"
+    if count:
+        seen = (
+            f"{count} uses that began since (the last at {_local(contract, last_ms)}) are priced by an earlier version"
+        )
+        step = "and stay so; propose it again from a later moment on"
+        raise ContractRefused("contract.effective_from", f"{begins} {seen} {step}")
+    closed_ms = conn.execute(
+        select(func.max(pool_close.c.to_ms)).where(pool_close.c.chain == chain, pool_close.c.to_ms > from_ms)
+    ).scalar_one()
+    if closed_ms is not None:
+        seen = f"the pool is closed until {_local(contract, closed_ms)} by an earlier version"
+        raise ContractRefused("contract.effective_from", f"{begins} {seen}; propose it again from then on")
+
+
+def _local(contract: Contract, t_ms: int) -> str:
+    """A moment on the clocks of the contract's zone."""
+    local = datetime.fromtimestamp(offsets_of(contract.zone).local(t_ms) / 1000, UTC)
+    return local.strftime("%Y-%m-%d %H:%M")
 
 
 def check_meters(conn: Connection, community: str, contract: Contract, now_ms: int) -> None:

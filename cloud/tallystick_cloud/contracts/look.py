@@ -60,11 +60,13 @@ class Fall:
 
 @dataclass(frozen=True, slots=True)
 class ChainView:
-    """A contract: its versions, newest first, the one that holds now, and the split run on an example fee."""
+    """A contract: its versions, newest first, the one that holds now, those that are agreed and hold later in that
+    order, and the split run on an example fee."""
 
     chain: bytes
     versions: tuple[VersionView, ...]
     now: VersionView
+    coming: tuple[VersionView, ...]
     example: int
     falls: tuple[Fall, ...]
 
@@ -126,7 +128,21 @@ def _view(conn: Connection, chain: bytes, versions: Sequence[VersionView], now_m
     holds = version_at(in_force, now_ms)
     now = next((one for one in versions if one.contract is holds), versions[0])
     example = _example_fee(now.contract, H32(chain))
-    return ChainView(chain, tuple(versions), now, example, _falls(conn, H32(chain), now.contract, example, now_ms))
+    falls = _falls(conn, H32(chain), now.contract, example, now_ms)
+    return ChainView(chain, tuple(versions), now, _coming(versions, now, now_ms), example, falls)
+
+
+def _coming(versions: Sequence[VersionView], now: VersionView, now_ms: int) -> tuple[VersionView, ...]:
+    """What will hold after now, as far as it is agreed: at each moment the highest version that has begun."""
+    agreed = {id(one.contract): one for one in versions if one.in_force_ms is not None}
+    contracts = [one.contract for one in agreed.values()]
+    bounds = {one.effective_from_ms for one in contracts} | {one.effective_to_ms for one in contracts}
+    found = [now]
+    for bound in sorted(bound for bound in bounds if bound is not None and bound > now_ms):
+        holds = version_at(contracts, bound)
+        if holds is not None and agreed[id(holds)] is not found[-1]:
+            found.append(agreed[id(holds)])
+    return tuple(found[1:])
 
 
 def _example_fee(contract: Contract, chain: H32) -> int:

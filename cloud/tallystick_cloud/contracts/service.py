@@ -21,7 +21,7 @@ from tallystick_cloud.parties.store import owners_of_kid
 
 from . import store
 from .errors import ContractRefused
-from .fitting import check_fits, check_meters
+from .fitting import check_begins_late_enough, check_fits, check_meters
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ def propose(
     older = None if before is None else Contract.decode(before.payload)
     check_fits(conn, context.community, contract, older, now_ms)
     _check_fresh(contract, older)
+    check_begins_late_enough(conn, chain, contract)
     (leaf,) = log.append(conn, context.community, [log.Entry(LogType.CONTRACT, opened.hash)], now_ms)
     store.insert_version(
         conn,
@@ -97,11 +98,21 @@ def approve(conn: Connection, context: Context, envelope: bytes, now_ms: int) ->
     contract = Contract.decode(stored.payload)
     if signer not in {party.id for party in contract.parties}:
         raise ContractRefused("approval.party", "is not a party of this contract")
-    if store.has_answered(conn, said.object, signer):
+    answer = store.answer_of(conn, said.object, signer)
+    if answer is not None:
+        if answer is not said.yes:
+            detail = f"is {_word(said.yes)}, and {contract.party_name(said.party)} said {_word(answer)} before"
+            raise ContractRefused("approval.yes", f"{detail}; an answer stays: propose the version anew")
         return _standing(conn, context, contract, said.object, stored.chain, stored.state)
     (leaf,) = log.append(conn, context.community, [log.Entry(LogType.APPROVAL, opened.hash)], now_ms)
     _store_answer(conn, context, opened.hash, said.object, signer, said.yes, envelope, leaf, now_ms)
+    if stored.state != ContractState.DRAFT.value:  # the rule was met before; this answer only joins the others
+        return _standing(conn, context, contract, said.object, stored.chain, stored.state)
     return _settle(conn, context, contract, said.object, stored.chain, now_ms)
+
+
+def _word(yes: bool) -> str:
+    return "yes" if yes else "no"
 
 
 def accept(conn: Connection, context: Context, h: bytes, party: PartyId, now_ms: int) -> str:
@@ -203,6 +214,7 @@ def _settle(conn: Connection, context: Context, contract: Contract, h: bytes, ch
     ]
     if not contract.is_valid(yes, earlier):
         return _standing(conn, context, contract, h, chain, ContractState.DRAFT.value)
+    check_begins_late_enough(conn, chain, contract)
     if contract.state is ContractState.LIVE:
         check_meters(conn, context.community, contract, now_ms)
     store.put_in_force(conn, h, contract.state.value, now_ms)

@@ -168,6 +168,12 @@ def find(conn: Connection, community: str, h: bytes) -> Stored | None:
     return None if row is None else Stored(bytes(row[0]), bytes(row[1]), row[2], row[3], bytes(row[4]))
 
 
+def hashes(conn: Connection, community: str) -> list[bytes]:
+    """Of every version, in force or not."""
+    rows = conn.execute(select(contract_version.c.h).where(contract_version.c.community == community))
+    return [bytes(h) for h in rows.scalars()]
+
+
 def newest_of_chain(conn: Connection, community: str, chain: bytes) -> Stored | None:
     row = conn.execute(
         select(
@@ -201,6 +207,7 @@ def said_yes(conn: Connection, community: str, h: bytes) -> set[bytes]:
     return {bytes(party) for party in rows.scalars()}
 
 
-def has_answered(conn: Connection, h: bytes, party: bytes) -> bool:
-    found = conn.execute(select(approval.c.h).where(approval.c.object == h, approval.c.party == party))
-    return found.first() is not None
+def answer_of(conn: Connection, h: bytes, party: bytes) -> bool | None:
+    """A party's yes or no to a version; None before it answered."""
+    found = conn.execute(select(approval.c.yes).where(approval.c.object == h, approval.c.party == party))
+    return found.scalar_one_or_none()

@@ -145,3 +145,32 @@ def test_a_person_reads_who_is_waited_for_and_what_is_next(hall: Hall) -> None:
     assert "shadow   Washes, version 1 since 2026-" in listed
     assert f"proposed: version 2, live from {NEXT_YEAR}-02-01 on" in listed
     assert "waits for Repairer, Bank, Fund" in listed
+
+
+def test_what_comes_is_listed_in_its_order_and_so_is_all_that_waits(hall: Hall) -> None:
+    switch = ["switch", "Washes", "--party", "Coop", "--yes"]
+    days = (("live", "01"), ("paused", "10"), ("live", "20"))
+    proposals = [hall.tally(*switch, state, "--from", f"{NEXT_YEAR}-02-{day}") for state, day in days]
+    listed = hall.said("list")
+    assert all(f"proposed: version {number}, " in listed for number in (2, 3, 4)), listed
+    for name in OTHERS:
+        assert "live" in hall.said("approve", proposals[2]["hash"][:12], "--party", name) or name != OTHERS[-1]
+    for name in OTHERS:
+        hall.said("approve", proposals[0]["hash"][:6].upper(), "--party", name)
+    listed = hall.said("list")
+    assert f"; live from {NEXT_YEAR}-02-01 on; live from {NEXT_YEAR}-02-20 on" in listed
+    assert "proposed: version 3, paused" in listed
+    (row,) = [one for one in hall.tally("list") if one["name"] == "Washes"]
+    assert [row["next"]["version"], *(one["version"] for one in row["then"])] == [2, 4]
+    assert [row["proposed"]["version"], row["also_proposed"]] == [3, []]
+
+
+def test_an_answer_stays_and_who_is_missing_is_named(hall: Hall) -> None:
+    proposal = hall.tally("switch", "Washes", "live", "--party", "Coop", "--yes")["hash"]
+    assert "not said yes: Repairer, Bank, Fund" in hall.said("approve", proposal, "--no", "--party", "Bank")
+    before = hall.tally("list")
+    reason = "approval.yes: is yes, and Bank said no before; an answer stays: propose the version anew"
+    assert reason in hall.refused("approve", proposal, "--party", "Bank")
+    assert "not said yes: Repairer, Bank, Fund" in hall.said("approve", proposal, "--no", "--party", "Bank")
+    assert hall.tally("list") == before
+    assert "hash: 'abc' begins no contract version here" in hall.refused("approve", "abc", "--party", "Bank")
