@@ -17,7 +17,7 @@ from tallystick_cloud.debits.service import Run, Unsettled
 from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import Account, Line
 from tallystick_cloud.payouts.pain import BankParty
-from tallystick_cloud.payouts.service import Proposal
+from tallystick_cloud.runs.model import Proposal
 from tallystick_sim.bank import SimBank
 
 CREDITOR_ID = "DE98ZZZ09999999999"  # the Bundesbank's example

@@ -36,7 +36,7 @@ from tallystick_cloud.gateways.pages import ClaimDesk
 from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.parties.store import ids_by_name
 from tallystick_cloud.payouts.pain import BankParty
-from tallystick_cloud.payouts.service import Proposal
+from tallystick_cloud.runs.model import Proposal
 from tallystick_cloud.uplink import Uplink
 from tallystick_protocol.money.toml_cost import load_cost
 

@@ -11,7 +11,7 @@ from tallystick_cloud.alarms import Alarm, Severity, raise_alarm
 from tallystick_cloud.bank.intake import take
 from tallystick_cloud.payouts import service as payouts
 from tallystick_cloud.payouts.model import Outcome
-from tallystick_cloud.payouts.service import Proposal
+from tallystick_cloud.runs.model import Proposal
 from tallystick_sim.bank import SimBank
 
 LOW = NOTICE.replace("[terms]", "[terms]\npayout_threshold = 0.10")

@@ -14,7 +14,7 @@ from tallystick_cloud.ledger.model import Account, Line
 from tallystick_cloud.parties.store import ids_by_name
 from tallystick_cloud.payouts import service
 from tallystick_cloud.payouts.checks import Run
-from tallystick_cloud.payouts.service import Proposal
+from tallystick_cloud.runs.model import Proposal
 
 EURO = 10**9
 CENT = 10**7

@@ -10,7 +10,7 @@ from support.books import DAY, ENERGY, HOUR, NOTICE, T0, TOWN, WASHES
 from support.payouts import IBANS, chains_of
 from support.settled import AFTER_NOVEMBER, NOVEMBER, World, open_world
 from tallystick_cloud import schema
-from tallystick_cloud.payouts.service import Proposal
+from tallystick_cloud.runs.model import Proposal
 from tallystick_cloud.splits import service
 from tallystick_cloud.splits.instructions import Format
 from tallystick_cloud.splits.model import Outcome

@@ -16,8 +16,8 @@ from tallystick_cloud.debits.service import Run
 from tallystick_cloud.debits.store import StoredDebit
 from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import Account, Amounts
-from tallystick_cloud.payouts.model import END_BYTES
 from tallystick_cloud.payouts.pain import CURRENCY
+from tallystick_cloud.runs.model import END_BYTES
 
 from . import model, store
 from .model import Found, Standing

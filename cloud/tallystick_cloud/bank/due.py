@@ -13,8 +13,8 @@ from tallystick_cloud.debits import mandates, store
 from tallystick_cloud.debits.mandate import State
 from tallystick_cloud.disputes.service import disputed_fees
 from tallystick_cloud.ledger.model import Account
+from tallystick_cloud.money import whole_cents
 from tallystick_cloud.parties.store import names_by_id
-from tallystick_cloud.payouts.model import whole_cents
 from tallystick_cloud.payouts.store import accounts
 from tallystick_cloud.schema import balance
 

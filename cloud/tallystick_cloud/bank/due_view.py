@@ -6,9 +6,8 @@ It never holds anything that the payer does not have to type.
 import io
 from dataclasses import dataclass
 
-from tallystick_cloud.http.amounts import Amount, exact
+from tallystick_cloud.http.amounts import Amount, of_cents
 from tallystick_cloud.http.locale import Wording
-from tallystick_cloud.payouts.model import CENT_NANO
 
 from .due import ByDebit, Due
 from .epc_code import code_of
@@ -34,7 +33,7 @@ class DueView:
 
 def due_view(one: Due, w: Wording) -> DueView:
     iban = "" if one.iban is None else in_groups(one.iban)
-    amount, disputed = exact(one.cents * CENT_NANO, w), _disputed(one, w)
+    amount, disputed = of_cents(one.cents, w), _disputed(one, w)
     if one.debit is not None:
         return DueView(one.holder, amount, iban, "", "", _collected(one, one.debit, w), disputed)
     return DueView(one.holder, amount, iban, in_groups(one.reference), _qr(one), (), disputed)
@@ -43,14 +42,14 @@ def due_view(one: Due, w: Wording) -> DueView:
 def provider_view(holder: str, cents: int, w: Wording) -> DueView:
     """What a payment provider charges."""
     words = w.gettext("You do not need to do anything: a payment provider charges this for {name}.")
-    return DueView(holder, exact(cents * CENT_NANO, w), "", "", "", (words.format(name=holder),), is_by_provider=True)
+    return DueView(holder, of_cents(cents, w), "", "", "", (words.format(name=holder),), is_by_provider=True)
 
 
 def _disputed(one: Due, w: Wording) -> str:
     if not one.disputed:
         return ""
     words = w.gettext("EUR {amount} more is disputed: it need not be paid until that is decided.")
-    return words.format(amount=exact(one.disputed * CENT_NANO, w))
+    return words.format(amount=of_cents(one.disputed, w))
 
 
 def _collected(one: Due, debit: ByDebit, w: Wording) -> tuple[str, ...]:
@@ -62,7 +61,7 @@ def _collected(one: Due, debit: ByDebit, w: Wording) -> tuple[str, ...]:
     words = [first.format(name=one.holder, tail=debit.iban[-TAIL_CHARS:])]
     if debit.day is not None and debit.cents is not None:
         text = _("EUR {amount} will be collected on {day}.")
-        amount = exact(debit.cents * CENT_NANO, w)
+        amount = of_cents(debit.cents, w)
         words.append(text.format(amount=amount, day=w.weekday(debit.day)))
     else:
         words.append(_("The day will be told here before it is collected."))

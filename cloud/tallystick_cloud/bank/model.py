@@ -15,10 +15,11 @@ from tallystick_cloud.debits.model import Outcome as DebitOutcome
 from tallystick_cloud.debits.service import Run as DebitRun
 from tallystick_cloud.debits.store import StoredDebit
 from tallystick_cloud.ledger.model import Account, Amounts, Line, check_zero
-from tallystick_cloud.payouts import epc
+from tallystick_cloud.money import CENT_NANO, decimal
 from tallystick_cloud.payouts.checks import Run
-from tallystick_cloud.payouts.model import CENT_NANO, Outcome, RunState, block_id
+from tallystick_cloud.payouts.model import Outcome, block_id
 from tallystick_cloud.payouts.store import StoredPayout
+from tallystick_cloud.runs.model import RunState
 
 from .reference import is_reference, references_in
 from .statement import AccountStatement, Entry
@@ -278,7 +279,7 @@ def _taken_back(entry: Entry, run: DebitRun, one: StoredDebit, outcomes: Outcome
     if outcomes.get(one.id, one.outcome) not in (PAID_BY_ENTRY, DebitOutcome.COLLECTED):
         return _suspense(f"takes back {what}, which is not collected, or came back before")
     why = f" ({entry.return_reason})" if entry.return_reason else ""
-    words = f" and a fee of {epc.decimal(fee)}" if fee else ""
+    words = f" and a fee of {decimal(fee)}" if fee else ""
     return Found(
         Standing.DEBIT_RETURN,
         f"debit run {number}: {one.debtor.name} came back{why}{words}",

@@ -5,8 +5,7 @@ It never rounds; amounts leave as strings.
 
 from collections.abc import Mapping, Sequence
 
-from tallystick_cloud.payouts import epc
-from tallystick_cloud.payouts.model import money
+from tallystick_cloud.money import decimal, money
 
 from .due import Due
 from .model import Standing
@@ -50,7 +49,7 @@ def taken_text(one: Taken, names: Names) -> str:
     if one.again:
         return f"{head}: taken before; nothing is changed"
     counts = ", ".join(f"{count} {IN_WORDS[standing]}" for standing, count in one.standings) or "no entries"
-    closing = f"{epc.decimal(said.closing_cents)} {said.currency}"
+    closing = f"{decimal(said.closing_cents)} {said.currency}"
     lines = [f"{head}: {counts}; it closes at {closing}"]
     if any(standing is Standing.SUSPENSE for standing, _ in one.standings):
         lines.append("next: tallystick bank show --suspense, then tallystick bank assign ENTRY --party NAME")
@@ -102,7 +101,7 @@ def entry_json(one: StoredEntry, names: Names) -> dict[str, object]:
 
 
 def entry_text(one: StoredEntry) -> str:
-    amount = epc.decimal(one.cents)
+    amount = decimal(one.cents)
     who = " ".join(part for part in (one.name, one.remittance) if part)
     return f"{one.id.hex()[:ID_CHARS]}  {one.day}  {amount:>14} {one.currency}  {one.standing.value:8}  {one.about}" + (
         f"\n{'':14}{who}" if who else ""
@@ -123,8 +122,8 @@ def due_json(one: Due) -> dict[str, object]:
 
 def due_text(one: Due) -> str:
     how = in_groups(one.reference) if one.debit is None else f"by direct debit, mandate {one.debit.mandate}"
-    disputed = f"; {epc.decimal(one.disputed)} more is disputed and not to be paid now" if one.disputed else ""
-    return f"{epc.decimal(one.cents):>12}  {one.payer} to {one.holder}  {how}{disputed}"
+    disputed = f"; {decimal(one.disputed)} more is disputed and not to be paid now" if one.disputed else ""
+    return f"{decimal(one.cents):>12}  {one.payer} to {one.holder}  {how}{disputed}"
 
 
 def position_json(one: Position, names: Names) -> dict[str, object]:
@@ -140,7 +139,7 @@ def position_json(one: Position, names: Names) -> dict[str, object]:
 
 
 def position_text(one: Position, names: Names) -> str:
-    bank, books = epc.decimal(one.bank_cents), money(one.books_nano)
+    bank, books = decimal(one.bank_cents), money(one.books_nano)
     lines = [f"{one.iban}, {names[one.holder]}, {one.day}: the bank says {bank}, the books say {books}"]
     if one.unseen_nano:
         lines.append(f"  {money(one.unseen_nano)} is booked by hand and in no statement yet")

@@ -17,11 +17,14 @@ from tallystick_cloud.debits import store as debit_store
 from tallystick_cloud.debits.service import Run as DebitRun
 from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import Amounts
+from tallystick_cloud.money import CENT_NANO
 from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.payouts import service as payouts
 from tallystick_cloud.payouts import store as payout_store
 from tallystick_cloud.payouts.checks import Run
-from tallystick_cloud.payouts.model import CENT_NANO, Outcome, RunState
+from tallystick_cloud.payouts.model import Outcome
+from tallystick_cloud.runs.model import RunState
+from tallystick_cloud.runs.store import lock
 
 from . import debits_in, model, store
 from .camt053 import statements_of
@@ -85,7 +88,7 @@ class Position:
 
 def take_statements(conn: Connection, community: str, data: bytes, now_ms: int) -> list[Taken]:
     """All statements of a camt.053 file. Raises BankInRefused; then nothing of the file is taken."""
-    payout_store.lock(conn, community)
+    lock(conn, community)
     return [_take(conn, community, one, now_ms) for one in statements_of(data)]
 
 
@@ -204,7 +207,7 @@ def _confirm(conn: Connection, community: str, holder: bytes, booked: Sequence[F
 
 def take_report(conn: Connection, community: str, data: bytes, now_ms: int) -> Reported:
     """A pain.002 file: what was rejected is owed again. Raises BankInRefused; then nothing of it is taken."""
-    payout_store.lock(conn, community)
+    lock(conn, community)
     report, content = report_of(data), sha256(data)
     run = _run_of(conn, community, report)
     number, what = run.stored.number, RunKind.PAYOUT if isinstance(run, Run) else RunKind.DEBIT
@@ -241,10 +244,10 @@ def _run_of(conn: Connection, community: str, report: StatusReport) -> Run | Deb
 
 def _of_file(conn: Connection, community: str, file_id: str) -> Run | DebitRun | None:
     """The run whose bank file has that message id."""
-    for one in payout_store.runs(conn, community):
+    for one in payout_store.RUNS.all(conn, community):
         if one.id[:16].hex() == file_id:
             return payouts.show(conn, community, one.number)
-    for each in debit_store.runs(conn, community):
+    for each in debit_store.RUNS.all(conn, community):
         if each.id[:16].hex() == file_id:
             return debits.show(conn, community, each.number)
     return None
@@ -303,7 +306,7 @@ def assign(conn: Connection, community: str, entry_prefix: str, payer: bytes, no
 
     Raises BankInRefused.
     """
-    payout_store.lock(conn, community)
+    lock(conn, community)
     found = [one for one in store.entries(conn, community) if one.id.hex().startswith(entry_prefix.lower())]
     if len(found) != 1:
         raise BankInRefused("entry", f"{entry_prefix!r} is not one entry; `tallystick bank show` lists them")

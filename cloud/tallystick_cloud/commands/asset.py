@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from tallystick_cloud.assets.ledger import AssetLedger, ledger_of
 from tallystick_cloud.commands.common import Commands, command, community_of, group, opened
 from tallystick_cloud.commands.moment import end_of, place_of
-from tallystick_cloud.payouts.model import money
+from tallystick_cloud.money import money
 from tallystick_cloud.schema import asset
 
 

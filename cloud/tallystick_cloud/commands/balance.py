@@ -17,8 +17,8 @@ from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.ledger.balances import Key, as_of, balances, metered_until
+from tallystick_cloud.money import money
 from tallystick_cloud.parties.store import ids_by_name, names_by_id
-from tallystick_cloud.payouts.model import money
 
 HEAD = ("in the books of", "account", "about", "amount")
 

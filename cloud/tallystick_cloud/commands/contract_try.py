@@ -22,8 +22,8 @@ from tallystick_cloud.contracts.file import contract_text
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.ledger.reading import uses_of_assets
+from tallystick_cloud.money import money
 from tallystick_cloud.parties.store import ids_by_name
-from tallystick_cloud.payouts.model import money
 
 DAY_MS = 86_400_000
 

@@ -11,14 +11,14 @@ from tallystick_cloud.commands.run_words import How, add_proposal, add_release, 
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.debits import report, service
 from tallystick_cloud.debits.service import Run
-from tallystick_cloud.payouts import epc
+from tallystick_cloud.money import decimal
 from tallystick_cloud.settlement.payable import unsettled_fees
 
 STEPS = BankSteps(
     service,
     service.approve_signed,
     How(report.as_json, report.as_text, "no debit run yet; next: tallystick debit run"),
-    lambda run: f"{epc.decimal(run.cents)} EUR from {len(run.debits)} payers",
+    lambda run: f"{decimal(run.cents)} EUR from {len(run.debits)} payers",
 )
 
 

@@ -19,8 +19,8 @@ from tallystick_cloud.invoices.service import Issued
 from tallystick_cloud.invoices.setup import EXAMPLE
 from tallystick_cloud.invoices.store import Stored
 from tallystick_cloud.keys import write_private
+from tallystick_cloud.money import decimal
 from tallystick_cloud.parties.store import ids_by_name
-from tallystick_cloud.payouts.epc import decimal
 from tallystick_cloud.town.table import FILE_BYTES_MAX
 
 SETUP_HELP = "\na setup file:\n" + "".join(f"  {line}\n" for line in EXAMPLE.splitlines())

@@ -9,17 +9,18 @@ from tallystick_cloud.commands.common import Commands, Options, ask, group
 from tallystick_cloud.commands.run_steps import BankSteps
 from tallystick_cloud.commands.run_words import How, add_proposal, add_release, add_show, numbered, proposal_of, yes
 from tallystick_cloud.errors import BadInput
-from tallystick_cloud.payouts import epc, report, service
+from tallystick_cloud.money import decimal
+from tallystick_cloud.payouts import report, service
 from tallystick_cloud.payouts.checks import Run
 from tallystick_cloud.payouts.model import Outcome
-from tallystick_cloud.payouts.signed import approve_signed
+from tallystick_cloud.payouts.service import approve_signed
 from tallystick_cloud.settlement.payable import settled_lines
 
 STEPS = BankSteps(
     service,
     approve_signed,
     How(report.as_json, report.as_text, "no payout run yet; next: tallystick payout run"),
-    lambda run: f"{epc.decimal(run.cents)} EUR to {len(run.payouts)} payees",
+    lambda run: f"{decimal(run.cents)} EUR to {len(run.payouts)} payees",
 )
 
 

@@ -21,8 +21,8 @@ from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.keys import write_private
+from tallystick_cloud.money import money
 from tallystick_cloud.parties.store import ids_by_name, names_by_id
-from tallystick_cloud.payouts.model import money
 from tallystick_cloud.pools import report, service
 from tallystick_cloud.pools.grid_file import FILE_BYTES_MAX
 from tallystick_cloud.pools.proof import prove as prove_

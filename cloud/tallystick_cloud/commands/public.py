@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, may_decide, opened
 from tallystick_cloud.errors import NotFound
 from tallystick_cloud.http.authz import Role
+from tallystick_cloud.money import money
 from tallystick_cloud.parties.store import ids_by_name
-from tallystick_cloud.payouts.model import money
 from tallystick_cloud.public import service, store
 from tallystick_cloud.public.model import PAYERS_MIN, PublicMonth, PublicSlice, Rule, Shows
 

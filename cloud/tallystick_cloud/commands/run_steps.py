@@ -6,7 +6,7 @@ It never decides whether a step may be done: the service of that kind of run doe
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic
 
 from sqlalchemy import Connection
 
@@ -14,53 +14,7 @@ from tallystick_cloud.commands.common import Options, ask
 from tallystick_cloud.commands.run_words import How, answered, put_bank_file
 from tallystick_cloud.commands.signing import party_of, signed_yes
 from tallystick_cloud.context import Context
-
-
-class Stored(Protocol):
-    """What these steps read of a run's row."""
-
-    @property
-    def id(self) -> bytes: ...
-
-
-class WithFile(Stored, Protocol):
-    """A row of a run that a bank has."""
-
-    @property
-    def file_hash(self) -> bytes | None: ...
-
-
-class AnyRun(Protocol):
-    """A run of any kind."""
-
-    @property
-    def stored(self) -> Stored: ...
-
-
-class BankRun(Protocol):
-    """A run that a bank has."""
-
-    @property
-    def stored(self) -> WithFile: ...
-
-
-R = TypeVar("R", bound=AnyRun)
-B = TypeVar("B", bound=BankRun)
-
-
-class Service(Protocol[R]):
-    """The use cases of one kind of run; `payouts.service`, `debits.service` and `splits.service` are such."""
-
-    def show(self, conn: Connection, community: str, number: int) -> R: ...
-    def show_all(self, conn: Connection, community: str) -> list[R]: ...
-    def mark_sent(self, conn: Connection, community: str, number: int, party: bytes, now_ms: int) -> R: ...
-    def cancel(self, conn: Connection, community: str, number: int, party: bytes, now_ms: int) -> R: ...
-
-
-class BankService(Service[B], Protocol[B]):
-    """The use cases of runs whose file a bank takes."""
-
-    def bank_file(self, conn: Connection, community: str, number: int, now_ms: int) -> bytes: ...
+from tallystick_cloud.runs.service import B, BankService, R, RunService
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +22,7 @@ class Steps(Generic[R]):
     """`approve_signed` takes a signed yes; `summary`: what a release moves, such as 12.50 EUR to 3 payees; `to`: who
     gets its file."""
 
-    service: Service[R]
+    service: RunService[R]
     approve_signed: Callable[[Connection, Context, bytes, int], R]
     how: How[R]
     summary: Callable[[R], str]

@@ -18,7 +18,7 @@ from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.keys import write_private
 from tallystick_cloud.parties.store import ids_by_name
-from tallystick_cloud.payouts.service import Proposal
+from tallystick_cloud.runs.model import Proposal
 
 T = TypeVar("T")
 Act = Callable[[Options, str, dict[str, bytes]], Sequence[T]]

@@ -25,9 +25,9 @@ from tallystick_cloud.commands.run_words import (
 )
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.errors import BadInput
+from tallystick_cloud.money import decimal
 from tallystick_cloud.parties.store import ids_by_name
-from tallystick_cloud.payouts import epc
-from tallystick_cloud.payouts.model import RunState
+from tallystick_cloud.runs.model import RunState
 from tallystick_cloud.splits import report, service, store
 from tallystick_cloud.splits.instructions import Format
 from tallystick_cloud.splits.model import Outcome
@@ -37,7 +37,7 @@ STEPS = Steps(
     service,
     service.approve_signed,
     How(report.as_json, report.as_text, "no split run yet; next: tallystick split run"),
-    lambda run: f"{epc.decimal(run.cents)} EUR in {len(run.payments)} payments",
+    lambda run: f"{decimal(run.cents)} EUR in {len(run.payments)} payments",
     to="provider",
 )
 WHO = "the collector or a manager"

@@ -13,8 +13,8 @@ from tallystick_cloud.commands.common import Commands, Options, ask, command, co
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.http.authz import Role
+from tallystick_cloud.money import money
 from tallystick_cloud.parties.store import ids_by_name, names_by_id
-from tallystick_cloud.payouts.model import money
 from tallystick_cloud.payouts.store import accounts
 from tallystick_cloud.unclaimed import report, service, store
 

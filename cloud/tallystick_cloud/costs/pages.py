@@ -16,7 +16,7 @@ from tallystick_protocol.money.toml_cost import load_cost
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput, NotFound
-from tallystick_cloud.http.amounts import exact
+from tallystick_cloud.http.amounts import of_cents
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.forms import FORM, SureForm
 from tallystick_cloud.http.pages import Pages, see_other
@@ -24,7 +24,6 @@ from tallystick_cloud.http.place import here, look_of, person
 from tallystick_cloud.http.rail import READERS
 from tallystick_cloud.http.route import MULTIPART, Call, RouteTable
 from tallystick_cloud.parties.store import names_by_id
-from tallystick_cloud.payouts.model import CENT_NANO
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.settlement.office import Office, office_of
 from tallystick_cloud.uses.model import Reader
@@ -148,7 +147,7 @@ def _new(table: RouteTable, database: Database, pages: Pages, clock: Clock, aggr
             title=w.gettext("Share a bill"),
             cost=cost,
             days=view.days(cost.bill.first_day, cost.bill.last_day, w),
-            total=exact(cost.bill.cents * CENT_NANO, w),
+            total=of_cents(cost.bill.cents, w),
             lines=view.line_views(lines, whole=True, w=w),
             key=view.key_of(lines, w),
             document=text,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from tallystick_protocol.money.cost import Charge, Cost
 
-from tallystick_cloud.payouts import epc
+from tallystick_cloud.money import decimal
 
 from .service import Shared
 from .store import StoredShare
@@ -40,11 +40,11 @@ def preview_text(cost: Cost, charges: Sequence[Charge]) -> str:
     if cost.bill is None:
         return "\n".join([*lines, "next: add a [bill], then tallystick cost bill FILE"])
     bill = cost.bill
-    lines.append(f"bill {bill.id}: {epc.decimal(bill.cents)} EUR, {bill.first_day} to {bill.last_day}")
+    lines.append(f"bill {bill.id}: {decimal(bill.cents)} EUR, {bill.first_day} to {bill.last_day}")
     for one in charges:
         stay = one.stay
         who = f"{stay.payer} (nobody lives there)" if not stay.people else stay.payer
-        lines.append(f"  {epc.decimal(one.cents):>12}  {stay.flat.asset}  {who}  {stay.first_day} to {stay.last_day}")
+        lines.append(f"  {decimal(one.cents):>12}  {stay.flat.asset}  {who}  {stay.first_day} to {stay.last_day}")
     return "\n".join([*lines, "nothing is posted; next: tallystick cost bill FILE --party NAME"])
 
 
@@ -75,13 +75,13 @@ def as_text(one: Shared, names: Names) -> str:
     due += "" if stored.supplier is None else f", owed to {names[stored.supplier]}"
     lines = [
         f"bill {stored.bill} of {stored.name}: {state}{again}",
-        f"{epc.decimal(stored.cents)} EUR, {stored.first_day} to {stored.last_day}, {due}",
+        f"{decimal(stored.cents)} EUR, {stored.first_day} to {stored.last_day}, {due}",
         f"decided by {stored.decision_ref}",
     ]
     for each in one.shares:
         whose = names[each.party] + ("" if each.people else " (nobody lives there)")
         days = f"{each.first_day} to {each.last_day}"
-        lines.append(f"  {epc.decimal(each.cents):>12}  {each.asset}  {whose}  {days}")
+        lines.append(f"  {decimal(each.cents):>12}  {each.asset}  {whose}  {days}")
     return "\n".join(lines)
 
 

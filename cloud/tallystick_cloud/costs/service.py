@@ -19,10 +19,10 @@ from tallystick_protocol.money.cost import DAY, Bill, Charge, Cost, Stay, charge
 from tallystick_cloud.errors import Forbidden, NotFound
 from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import Account, Amounts, Line
-from tallystick_cloud.parties.store import ids_by_name, names_by_id
-from tallystick_cloud.payouts import store as payout_store
-from tallystick_cloud.payouts.model import CENT_NANO
+from tallystick_cloud.money import CENT_NANO
+from tallystick_cloud.parties.store import ids_by_name, managers, names_by_id
 from tallystick_cloud.payouts.pain import CURRENCY
+from tallystick_cloud.runs.store import lock
 from tallystick_cloud.uses.store import insert_access
 
 from . import store, totals
@@ -65,7 +65,7 @@ def bill(conn: Connection, community: str, asked: Asked, now_ms: int) -> Shared:
     cost = asked.cost
     if cost.bill is None:
         raise CostRefused("bill", "is missing: add a [bill] with id, amount, first_day and last_day")
-    payout_store.lock(conn, community)
+    lock(conn, community)
     _check_names(conn, community, cost)
     collector = ids_by_name(conn, community)[cost.collector]
     _check_may(conn, community, asked.party, collector)
@@ -95,7 +95,7 @@ def show(conn: Connection, community: str, bill_id: str) -> Shared:
 
 def reverse(conn: Connection, community: str, bill_id: str, party: bytes, why: str, now_ms: int) -> Shared:
     """Take a bill back by one correction journal, once: balances are as if it had never been."""
-    payout_store.lock(conn, community)
+    lock(conn, community)
     found = show(conn, community, bill_id)
     _check_may(conn, community, party, found.stored.collector)
     if found.stored.reversed_ms is not None:
@@ -127,7 +127,7 @@ def _same(conn: Connection, known: StoredBill, content: H32) -> Shared:
 
 
 def _check_may(conn: Connection, community: str, party: bytes, collector: bytes) -> None:
-    if party not in payout_store.managers(conn, community) | {collector}:
+    if party not in managers(conn, community) | {collector}:
         names = names_by_id(conn, community)
         detail = f"{names[party]} may not share bills; {names[collector]} or a community manager does that"
         raise Forbidden("party", detail)

@@ -9,9 +9,8 @@ from datetime import date
 
 from tallystick_protocol.money.cost import Charge
 
-from tallystick_cloud.http.amounts import Amount, exact
+from tallystick_cloud.http.amounts import Amount, of_cents
 from tallystick_cloud.http.locale import Wording
-from tallystick_cloud.payouts.model import CENT_NANO
 
 from .service import Shared
 from .store import StoredBill, StoredShare, measures_of
@@ -72,7 +71,7 @@ def bill_view(one: Shared, reader: bytes | None, w: Wording) -> BillView:
         mark, state = "off", _("taken back {day}").format(day=w.date(stored.reversed_ms))
     return BillView(
         f"/bills/{stored.id.hex()}", stored.bill, stored.name, days(stored.first_day, stored.last_day, w),
-        exact(stored.cents * CENT_NANO, w), exact(own * CENT_NANO, w) if pays else None, mark, state,
+        of_cents(stored.cents, w), of_cents(own, w) if pays else None, mark, state,
         stored.decision_ref,
     )  # fmt: skip
 
@@ -112,7 +111,7 @@ def line_views(lines: Sequence[Line], *, whole: bool, w: Wording) -> tuple[LineV
     if others:
         cents = sum(one.cents for one in others)
         name = w.gettext("The others, {n} shares").format(n=w.count(len(others)))
-        shown.append(LineView(name, "", "", "", exact(cents * CENT_NANO, w), _width(cents, total), False))
+        shown.append(LineView(name, "", "", "", of_cents(cents, w), _width(cents, total), False))
     return tuple(shown)
 
 
@@ -136,9 +135,7 @@ def _line(one: Line, total: int, w: Wording) -> LineView:
         _("{own} % {by}").format(own=w.percent(part.own / part.total), by=_(BY[part.by])) for part in one.parts
     )
     span = days(one.first_day, one.last_day, w)
-    return LineView(
-        one.asset, payer, span, how, exact(one.cents * CENT_NANO, w), _width(one.cents, total), one.is_reader
-    )
+    return LineView(one.asset, payer, span, how, of_cents(one.cents, w), _width(one.cents, total), one.is_reader)
 
 
 def _width(cents: int, total: int) -> int:

@@ -6,19 +6,18 @@ them and to the auditor alone.
 
 from collections.abc import Callable
 from datetime import date
-from typing import Any
 
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from tallystick_cloud.db import Database
 from tallystick_cloud.http.authz import Role
+from tallystick_cloud.http.place import person
 from tallystick_cloud.http.route import Call, RouteTable
-from tallystick_cloud.parties.store import names_by_id
-from tallystick_cloud.payouts.api import acting, named
+from tallystick_cloud.parties.store import named, names_by_id
 from tallystick_cloud.payouts.pain import BankParty
-from tallystick_cloud.payouts.service import Proposal
 from tallystick_cloud.ports import Clock
+from tallystick_cloud.runs.api import HANDLERS, READERS, Answer, RunCalls, proposal
 from tallystick_cloud.settlement.payable import unsettled_fees
 
 from . import mandates, report, service
@@ -26,13 +25,9 @@ from .mandate import NOTICE_DAYS, NewMandate, SequenceType
 from .mandates import Shown
 from .service import Run
 
-READERS = frozenset({Role.COMMUNITY_MANAGER, Role.AUDITOR})
 KEEPERS = frozenset({Role.COMMUNITY_MANAGER})
-HANDLERS = frozenset({Role.COMMUNITY_MANAGER, Role.OWNER})  # the service asks for a manager or the collector itself
 BASE = "/v1/communities/{community}"
 RUNS, MANDATES = BASE + "/debit-runs", BASE + "/mandates"
-
-Answer = dict[str, Any]
 
 
 class Ask(BaseModel):
@@ -72,10 +67,10 @@ class Refused(BaseModel):
 
 def debit_routes(database: Database, clock: Clock) -> RouteTable:
     """On the people's port."""
-    table = RouteTable()
+    table, runs = RouteTable(), RunCalls(database, clock, service, report.as_json)
     _mandate_routes(table, database, clock)
-    _run_routes(table, database, clock)
-    _bank_routes(table, database, clock)
+    _run_routes(table, runs)
+    _bank_routes(table, runs)
     return table
 
 
@@ -107,68 +102,58 @@ def _mandate_routes(table: RouteTable, database: Database, clock: Clock) -> None
         return (await database.write(_told, community, act))[0]
 
 
-def _run_routes(table: RouteTable, database: Database, clock: Clock) -> None:
+def _run_routes(table: RouteTable, runs: RunCalls[Run]) -> None:
     @table.route("GET", RUNS, roles=READERS, tag="debits")
     async def list_debit_runs(call: Call, community: str) -> list[Answer]:
         """All debit runs, the newest first."""
-        return await database.read(_all, community)
+        return await runs.show_all(community)
 
     @table.route("GET", RUNS + "/{number}", roles=READERS, tag="debits")
     async def show_debit_run(call: Call, community: str, number: int) -> Answer:
         """One debit run: what is collected, what is held back and why, what became of it."""
-        return await database.read(_answer, community, lambda conn: service.show(conn, community, number))
+        return await runs.show(community, number)
 
     @table.route("POST", RUNS, roles=HANDLERS, tag="debits")
     async def propose_debit_run(call: Call, community: str, body: Ask) -> Answer:
         """Propose to collect what is due from everybody with a mandate."""
-        party, now_ms = acting(call), clock.utc_ms()
+        party, now_ms = person(call), runs.clock.utc_ms()
 
         def act(conn: Connection) -> Run:
-            collector = None if body.collector is None else named(conn, community, "collector", body.collector)
-            asked = Proposal(body.key, party, collector, body.collection_day)
+            asked = proposal(conn, community, body.key, party, body.collector, body.collection_day)
             return service.propose(conn, community, asked, now_ms, unsettled_fees(conn, community))
 
-        return await database.write(_answer, community, act)
+        return await runs.write(community, act)
 
     @table.route("POST", RUNS + "/{number}/approve", roles=HANDLERS, tag="debits")
     async def approve_debit_run(call: Call, community: str, number: int) -> Answer:
         """Release a run as its second person; the proposer never can."""
-        party, now_ms = acting(call), clock.utc_ms()
-        return await database.write(
-            _answer, community, lambda conn: service.approve(conn, community, number, party, now_ms)
-        )
+        return await runs.approve(call, community, number)
 
 
-def _bank_routes(table: RouteTable, database: Database, clock: Clock) -> None:
+def _bank_routes(table: RouteTable, runs: RunCalls[Run]) -> None:
     @table.route("POST", RUNS + "/{number}/file", roles=HANDLERS, gives="application/xml", tag="debits")
     async def write_debit_file(call: Call, community: str, number: int) -> bytes:
         """The bank file (pain.008.001.08) of a released run; again gives the same bytes."""
-        party, now_ms = acting(call), clock.utc_ms()
-        return await database.write(service.bank_file, community, number, now_ms, party)
+        party, now_ms = person(call), runs.clock.utc_ms()
+        return await runs.database.write(service.bank_file, community, number, now_ms, party)
 
     @table.route("POST", RUNS + "/{number}/sent", roles=HANDLERS, tag="debits")
     async def mark_debit_run_sent(call: Call, community: str, number: int) -> Answer:
         """Say that the bank has the file; cannot be undone."""
-        party, now_ms = acting(call), clock.utc_ms()
-        return await database.write(
-            _answer, community, lambda conn: service.mark_sent(conn, community, number, party, now_ms)
-        )
+        return await runs.mark_sent(call, community, number)
 
     @table.route("POST", RUNS + "/{number}/rejected", roles=HANDLERS, tag="debits")
     async def reject_debits(call: Call, community: str, number: int, body: Refused) -> Answer:
         """Say that the bank collects a debit, or what is left of a run, no more; cannot be undone."""
-        party, now_ms = acting(call), clock.utc_ms()
-        return await database.write(
-            _answer, community, lambda conn: service.reject(conn, community, number, party, now_ms, body.debit)
+        party, now_ms = person(call), runs.clock.utc_ms()
+        return await runs.write(
+            community, lambda conn: service.reject(conn, community, number, party, now_ms, body.debit)
         )
 
     @table.route("POST", RUNS + "/{number}/cancel", roles=HANDLERS, tag="debits")
     async def cancel_debit_run(call: Call, community: str, number: int) -> Answer:
         """End a run that no bank has seen."""
-        party, now_ms = acting(call), clock.utc_ms()
-        return await database.write(
-            _answer, community, lambda conn: service.cancel(conn, community, number, party, now_ms)
-        )
+        return await runs.cancel(call, community, number)
 
 
 def _mandate(conn: Connection, community: str, body: Signed) -> NewMandate:
@@ -188,12 +173,3 @@ def _mandate(conn: Connection, community: str, body: Signed) -> NewMandate:
 def _told(conn: Connection, community: str, act: Callable[[Connection], list[Shown]]) -> list[Answer]:
     names = names_by_id(conn, community)
     return [report.mandate_json(one, names) for one in act(conn)]
-
-
-def _answer(conn: Connection, community: str, act: Callable[[Connection], Run]) -> Answer:
-    return report.as_json(act(conn), names_by_id(conn, community))
-
-
-def _all(conn: Connection, community: str) -> list[Answer]:
-    names = names_by_id(conn, community)
-    return [report.as_json(one, names) for one in service.show_all(conn, community)]

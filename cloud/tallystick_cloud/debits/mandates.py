@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from tallystick_cloud.errors import BadInput, NotFound
 from tallystick_cloud.parties.store import names_by_id
-from tallystick_cloud.payouts import store as payout_store
+from tallystick_cloud.runs.store import lock
 
 from . import store
 from .errors import MandateRefused
@@ -55,7 +55,7 @@ def day_of(now_ms: int) -> date:
 
 def add(conn: Connection, community: str, asked: NewMandate, now_ms: int) -> Shown:
     """Keep a signed mandate; the same again is the same. Raises BadInput or MandateRefused."""
-    payout_store.lock(conn, community)
+    lock(conn, community)
     names = names_by_id(conn, community)
     if asked.payer == asked.collector:
         raise BadInput("payer", f"is {names[asked.payer]}, who would collect from itself")
@@ -76,7 +76,7 @@ def add(conn: Connection, community: str, asked: NewMandate, now_ms: int) -> Sho
 
 def revoke(conn: Connection, community: str, reference: str, now_ms: int) -> Shown:
     """Nothing is collected under it any more; a debit that the bank has goes on. Raises NotFound."""
-    payout_store.lock(conn, community)
+    lock(conn, community)
     found = next((one for one in store.mandates(conn, community) if one.about.reference == reference), None)
     if found is None:
         raise NotFound("mandate", f"{reference!r} is none of {community}; tallystick mandate list names them")
@@ -95,7 +95,7 @@ def show_all(conn: Connection, community: str, now_ms: int, payer: bytes | None 
 def forget(conn: Connection, community: str, payer: bytes, now_ms: int) -> Forgotten:
     """Erase a payer's mandates, but those that an account was debited under: these end, and are kept as long as the
     payer can claim the money back."""
-    payout_store.lock(conn, community)
+    lock(conn, community)
     used = store.last_days(conn, community, payer)
     gone = kept = 0
     for one in store.mandates(conn, community, payer):

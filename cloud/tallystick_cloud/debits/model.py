@@ -12,9 +12,9 @@ from enum import StrEnum
 from tallystick_protocol import cbor
 from tallystick_protocol.ids import H32, sha256
 
+from tallystick_cloud.money import whole_cents
 from tallystick_cloud.payouts import epc
 from tallystick_cloud.payouts.errors import BankFileError
-from tallystick_cloud.payouts.model import whole_cents
 from tallystick_cloud.payouts.pain import BankParty
 
 from .mandate import History, Mandate, SequenceType, State, dormant_on, sequence_of, state_of

@@ -11,21 +11,21 @@ from pydantic import BaseModel, StringConstraints
 from sqlalchemy import Connection
 
 from tallystick_cloud.db import Database
-from tallystick_cloud.errors import CloudError, NotFound
+from tallystick_cloud.errors import NotFound
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.forms import FORM, NoFields, SureForm
 from tallystick_cloud.http.locale import Wording
-from tallystick_cloud.http.pages import Pages, see_other
+from tallystick_cloud.http.pages import Pages, file_response, see_other
 from tallystick_cloud.http.place import here, look_of, person
 from tallystick_cloud.http.rail import HOLDERS, TREASURY
 from tallystick_cloud.http.route import Call, RouteTable
-from tallystick_cloud.parties.store import names_by_id
-from tallystick_cloud.payouts.api import named
-from tallystick_cloud.payouts.checks import working_day
+from tallystick_cloud.parties.store import named, names_by_id
 from tallystick_cloud.payouts.pain import BankParty
-from tallystick_cloud.payouts.service import Proposal
-from tallystick_cloud.payouts.view import NextView
 from tallystick_cloud.ports import Clock
+from tallystick_cloud.runs.api import proposal
+from tallystick_cloud.runs.checks import working_day
+from tallystick_cloud.runs.pages import Next, RunForms, nexts
+from tallystick_cloud.runs.view import RUNS_SHOWN, NextView
 from tallystick_cloud.settlement.payable import unsettled_fees
 
 from . import mandates, service, store, view
@@ -37,7 +37,7 @@ from .store import StoredDebit
 
 ACTORS = frozenset({Role.COMMUNITY_MANAGER})
 BASE, OWN = "/debits", "/mandates"
-RUNS_SHOWN, MANDATES_SHOWN, BACK_SHOWN = 24, 300, 12
+MANDATES_SHOWN, BACK_SHOWN = 300, 12
 DAYS_AHEAD = NOTICE_DAYS + 1
 """The usual notice, and a day for the second person."""
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
@@ -65,15 +65,6 @@ class MandateForm(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class _Next:
-    """What a run of a collector would collect now, or why there is none."""
-
-    collector: str
-    draft: Draft | None
-    refusal: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Kept:
     """Mandates with what is due and what was collected under each."""
 
@@ -86,7 +77,7 @@ class _Kept:
 class _Found:
     """Everything that the office's page shows."""
 
-    nexts: list[_Next]
+    nexts: list[Next[Draft]]
     runs: list[Run]
     kept: _Kept
     names: dict[bytes, str]
@@ -97,8 +88,9 @@ def debit_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable:
     table = RouteTable()
     _office(table, database, pages, clock)
     _own(table, database, pages, clock)
-    _run_forms(table, database, clock)
-    _bank_forms(table, database, clock)
+    forms = RunForms(database, clock, service, BASE)
+    _run_forms(table, database, clock, forms)
+    _bank_forms(table, database, clock, forms)
     _mandate_forms(table, database, clock)
     return table
 
@@ -148,57 +140,48 @@ def _own(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> N
         )
 
 
-def _run_forms(table: RouteTable, database: Database, clock: Clock) -> None:
+def _run_forms(table: RouteTable, database: Database, clock: Clock, forms: RunForms[Run]) -> None:
     @table.route("POST", BASE, roles=ACTORS, gives="text/html", takes=FORM, tag="debits")
     async def propose_debits_on_page(call: Call, form: ProposeForm) -> web.StreamResponse:
         """Propose a run; the same page sent twice is one run."""
         place, party, now_ms = await here(database, call), person(call), clock.utc_ms()
 
         def act(conn: Connection) -> Run:
-            collector = named(conn, place.id, "collector", form.collector)
-            asked = Proposal(form.key, party, collector, form.collection_day)
+            asked = proposal(conn, place.id, form.key, party, form.collector, form.collection_day)
             return service.propose(conn, place.id, asked, now_ms, unsettled_fees(conn, place.id))
 
-        run = await database.write(act)
-        return see_other(f"{BASE}#run-{run.stored.number}")
+        return forms.at((await database.write(act)).stored.number)
 
     @table.route("POST", BASE + "/{number}/approve", roles=ACTORS, gives="text/html", takes=FORM, tag="debits")
     async def approve_debits_on_page(call: Call, number: int, form: NoFields) -> web.StreamResponse:
         """Release a run as its second person."""
-        place = await here(database, call)
-        await database.write(service.approve, place.id, number, person(call), clock.utc_ms())
-        return see_other(f"{BASE}#run-{number}")
+        return await forms.approve(call, number)
 
     @table.route("POST", BASE + "/{number}/cancel", roles=ACTORS, gives="text/html", takes=FORM, tag="debits")
     async def cancel_debits_on_page(call: Call, number: int, form: NoFields) -> web.StreamResponse:
         """End a run that no bank has seen."""
-        place = await here(database, call)
-        await database.write(service.cancel, place.id, number, person(call), clock.utc_ms())
-        return see_other(f"{BASE}#run-{number}")
+        return await forms.cancel(call, number)
 
 
-def _bank_forms(table: RouteTable, database: Database, clock: Clock) -> None:
+def _bank_forms(table: RouteTable, database: Database, clock: Clock, forms: RunForms[Run]) -> None:
     @table.route("POST", BASE + "/{number}/file", roles=ACTORS, gives="application/xml", takes=FORM, tag="debits")
     async def debit_file_from_page(call: Call, number: int, form: NoFields) -> web.StreamResponse:
         """The bank file of a released run; again gives the same bytes."""
         place = await here(database, call)
         data = await database.write(service.bank_file, place.id, number, clock.utc_ms(), person(call))
-        headers = {"Content-Disposition": f'attachment; filename="debit-{number}.xml"', "Cache-Control": "no-store"}
-        return web.Response(body=data, content_type="application/xml", headers=headers)
+        return file_response(f"debit-{number}.xml", data, "application/xml")
 
     @table.route("POST", BASE + "/{number}/sent", roles=ACTORS, gives="text/html", takes=FORM, tag="debits")
     async def debits_sent_on_page(call: Call, number: int, form: SureForm) -> web.StreamResponse:
         """Say that the bank has the file; cannot be undone."""
-        place = await here(database, call)
-        await database.write(service.mark_sent, place.id, number, person(call), clock.utc_ms())
-        return see_other(f"{BASE}#run-{number}")
+        return await forms.mark_sent(call, number)
 
     @table.route("POST", BASE + "/{number}/reject", roles=ACTORS, gives="text/html", takes=FORM, tag="debits")
     async def reject_debits_on_page(call: Call, number: int, form: SureForm) -> web.StreamResponse:
         """Say that the bank collects what is left of a run no more; cannot be undone."""
         place = await here(database, call)
         await database.write(service.reject, place.id, number, person(call), clock.utc_ms())
-        return see_other(f"{BASE}#run-{number}")
+        return forms.at(number)
 
 
 def _mandate_forms(table: RouteTable, database: Database, clock: Clock) -> None:
@@ -237,15 +220,14 @@ def _mandate_forms(table: RouteTable, database: Database, clock: Clock) -> None:
 
 def _look(conn: Connection, community: str, day: date, now_ms: int) -> _Found:
     names, unsettled = names_by_id(conn, community), unsettled_fees(conn, community)
-    nexts = []
-    for collector in sorted(store.owing(conn, community), key=lambda one: names[one]):
-        asked = Proposal("", collector, collector, day)  # a look asks for no right
-        try:
-            nexts.append(_Next(names[collector], service.preview(conn, community, asked, now_ms, unsettled), ""))
-        except CloudError as refused:
-            nexts.append(_Next(names[collector], None, refused.reason))
+    found = nexts(
+        store.owing(conn, community),
+        names,
+        day,
+        lambda asked: service.preview(conn, community, asked, now_ms, unsettled),
+    )
     runs = service.show_all(conn, community)
-    return _Found(nexts, runs, _kept(conn, community, runs, now_ms), names)
+    return _Found(found, runs, _kept(conn, community, runs, now_ms), names)
 
 
 def _kept_by(conn: Connection, community: str, payer: bytes, now_ms: int) -> _Kept:
@@ -279,6 +261,6 @@ def _mandate_views(
     ]
 
 
-def _next_view(one: _Next, names: dict[bytes, str], community: str, day: date, w: Wording) -> NextView:
-    number, plan = (0, Plan((), ())) if one.draft is None else (one.draft.number, one.draft.plan)
-    return view.next_view(one.collector, plan, names, f"page-{community}-{number}-{day}", one.refusal, w)
+def _next_view(one: Next[Draft], names: dict[bytes, str], community: str, day: date, w: Wording) -> NextView:
+    plan = Plan((), ()) if one.draft is None else one.draft.plan
+    return view.next_view(one.collector, plan, names, one.key(community, day), one.refusal, w)

@@ -3,17 +3,15 @@
 It never rounds; amounts leave as strings.
 """
 
-from collections.abc import Mapping
-
-from tallystick_cloud.payouts import epc
-from tallystick_cloud.payouts.model import money
-from tallystick_cloud.payouts.report import next_step
+from tallystick_cloud.money import decimal, money
+from tallystick_cloud.runs.model import Names
+from tallystick_cloud.runs.report import Kind, head_json, many, text
 
 from .mandate import State, dormant_on
 from .mandates import Shown
 from .service import Run, blocks_of
 
-Names = Mapping[bytes, str]
+KIND = Kind("debit", "bank", "take in what the bank says: tallystick bank in FILE")
 
 
 def mandate_json(one: Shown, names: Names) -> dict[str, object]:
@@ -48,15 +46,8 @@ def as_json(run: Run, names: Names) -> dict[str, object]:
     """`_nano` and `_cents` are strings of integers; ids are hex."""
     stored = run.stored
     return {
-        "run": stored.number,
-        "id": stored.id.hex(),
-        "state": stored.state.value,
-        "collector": names[stored.collector],
+        **head_json(run, names),
         "collection_day": stored.collection_day.isoformat(),
-        "proposer": names[stored.proposer],
-        "approved_by": [names[party] for party in run.approvers],
-        "missing": list(run.missing),
-        "total_cents": str(run.cents),
         "file_sha256": None if stored.file_hash is None else stored.file_hash.hex(),
         "blocks": {name: len(debits) for name, debits in blocks_of(run).items()},
         "debits": [
@@ -82,19 +73,12 @@ def as_json(run: Run, names: Names) -> dict[str, object]:
 
 
 def as_text(run: Run, names: Names) -> str:
-    """A few lines: head, a line per debit, a line per thing held back, what comes next."""
-    stored = run.stored
-    payers = f"{len(run.debits)} payer{'' if len(run.debits) == 1 else 's'}"
-    head = f"debit run {stored.number} of {names[stored.collector]}: {stored.state.value}"
-    lines = [f"{head}, {epc.decimal(run.cents)} EUR from {payers} on {stored.collection_day}"]
+    """A few lines: head, a line per debit, what is held back and why, what comes next."""
+    rows = []
     for one in run.debits:
         outcome = "" if one.outcome is None else f"  {one.outcome}" + (f" ({one.reason})" if one.reason else "")
         mandate = f"{one.reference} {one.sequence.value}"
-        lines.append(f"  {epc.decimal(one.cents):>12}  {names[one.party]}  ({mandate})  {one.end_to_end}{outcome}")
-    for held in run.held:
-        lines.append(f"  held back {money(held.nano)} EUR  {held.payer}")
-        lines.append(f"      {held.reason.value}: {held.next_step}")
-    lines += [f"missing: {one}" for one in run.missing]
-    at_bank = "take in what the bank says: tallystick bank in FILE"
-    lines.append(f"next: {next_step('debit', stored.number, stored.state, at_bank)}")
-    return "\n".join(lines)
+        rows.append(f"  {decimal(one.cents):>12}  {names[one.party]}  ({mandate})  {one.end_to_end}{outcome}")
+    held = [f"{money(one.nano)} EUR  {one.payer}\n      {one.reason.value}: {one.next_step}" for one in run.held]
+    about = f"EUR from {many(len(run.debits), 'payer')} on {run.stored.collection_day}"
+    return text(KIND, run, names, about, rows, held)

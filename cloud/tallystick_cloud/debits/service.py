@@ -3,7 +3,7 @@
 It books nothing: money moves in the books when the bank's statement shows it.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -14,15 +14,15 @@ from tallystick_protocol.ids import H32, sha256
 from tallystick_cloud.context import Context
 from tallystick_cloud.disputes.service import Fee, disputed_fees
 from tallystick_cloud.errors import BadInput, NotFound
+from tallystick_cloud.money import whole_cents
 from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.payouts import checks
 from tallystick_cloud.payouts import store as payout_store
-from tallystick_cloud.payouts.errors import NotSecondPerson
-from tallystick_cloud.payouts.model import OPEN_STATES, RunState, whole_cents
 from tallystick_cloud.payouts.pain import CURRENCY, BankParty
-from tallystick_cloud.payouts.release import Signed, approval_row, check_released, check_same_bytes
-from tallystick_cloud.payouts.service import SENDABLE, Proposal
-from tallystick_cloud.payouts.signed import opened
+from tallystick_cloud.runs.checks import check_day, check_handler, check_second
+from tallystick_cloud.runs.model import HANDED_IN, Proposal, RunState, held_in_words
+from tallystick_cloud.runs.release import Signed, approval_row, check_released, check_same_bytes, opened
+from tallystick_cloud.runs.store import lock
 from tallystick_cloud.settlement.payable import unsettled_fees
 
 from . import mandates, model, store
@@ -67,13 +67,14 @@ def propose(conn: Connection, community: str, asked: Proposal, now_ms: int, unse
 
     Raises DebitRefused, BadInput or NotSecondPerson; then nothing is stored.
     """
-    payout_store.lock(conn, community)
-    for again in store.runs(conn, community):
-        if again.key == asked.key:
-            return _same(conn, community, again, asked)
+    lock(conn, community)
+    again = store.RUNS.find(conn, community, key=asked.key)
+    if again is not None:
+        return _same(conn, community, again, asked)
     draft = preview(conn, community, asked, now_ms, unsettled)
     if not draft.plan.debits:
-        raise DebitRefused("debit run", f"has nothing to collect; {_in_words(draft.plan.held)}")
+        why = held_in_words([f"{one.payer}: {one.reason.value} ({one.next_step})" for one in draft.plan.held])
+        raise DebitRefused("debit run", f"has nothing to collect; {why or 'nothing is due'}")
     row = _run_row(community, asked, draft, now_ms)
     store.insert_run(conn, row, [_debit_row(community, row, at, one) for at, one in enumerate(draft.plan.debits)])
     return show(conn, community, draft.number)
@@ -85,11 +86,11 @@ def preview(
     """What a proposal would collect and hold back; nothing is stored. Raises as `propose` does."""
     owing, names = store.owing(conn, community), names_by_id(conn, community)
     collector = _collector_of(owing, asked.collector, names)
-    checks.check_handler(conn, community, asked.proposer, collector, names)
-    checks.check_day(asked.execution_day, now_ms)
+    check_handler(conn, community, asked.proposer, collector, names)
+    check_day(asked.execution_day, now_ms)
     _check_no_open_run(conn, community, collector, names)
     creditor = checks.debtor_of(names[collector], payout_store.accounts(conn, community, now_ms).get(collector))
-    number = store.next_number(conn, community)
+    number = store.RUNS.next_number(conn, community)
     kept = mandates.standing(conn, community)
     facts = Facts(
         names,
@@ -130,21 +131,15 @@ def _collector_of(owing: Collection[bytes], wanted: bytes | None, names: Mapping
 
 
 def _check_no_open_run(conn: Connection, community: str, collector: bytes, names: Mapping[bytes, str]) -> None:
-    for run in store.runs(conn, community):
-        if run.collector == collector and run.state in OPEN_STATES:
-            detail = f"{run.number} of {names[collector]} is {run.state.value}; send it or cancel it first"
-            raise DebitRefused("debit run", detail)
-
-
-def _in_words(held: Sequence[Held]) -> str:
-    shown = [f"{one.payer}: {one.reason.value} ({one.next_step})" for one in held[: checks.REASONS_SHOWN_MAX]]
-    more = len(held) - len(shown)
-    return "held back: " + "; ".join(shown) + (f" and {more} more" if more else "") if held else "nothing is due"
+    run = store.RUNS.find_open(conn, community, collector)
+    if run is not None:
+        detail = f"{run.number} of {names[collector]} is {run.state.value}; send it or cancel it first"
+        raise DebitRefused("debit run", detail)
 
 
 def show(conn: Connection, community: str, number: int) -> Run:
     """Raises NotFound."""
-    found = store.find_number(conn, community, number)
+    found = store.RUNS.find(conn, community, number=number)
     if found is not None:
         return _view(conn, found)
     raise NotFound("debit run", f"{number} does not exist in {community}; list them with `tallystick debit show`")
@@ -152,7 +147,7 @@ def show(conn: Connection, community: str, number: int) -> Run:
 
 def show_all(conn: Connection, community: str) -> list[Run]:
     """The newest first."""
-    return [_view(conn, one) for one in store.runs(conn, community)]
+    return [_view(conn, one) for one in store.RUNS.all(conn, community)]
 
 
 def show_named(
@@ -162,7 +157,7 @@ def show_named(
     named = store.runs_of_ends(conn, community, ends)
     if blocks:
         named |= {run for name, run in store.blocks(conn, community).items() if name in blocks}
-    mine = [one for one in store.runs(conn, community) if one.collector == collector]
+    mine = [one for one in store.RUNS.all(conn, community) if one.collector == collector]
     return [_view(conn, one) for one in mine if one.state is RunState.SENT or one.id in named]
 
 
@@ -170,32 +165,27 @@ def approve(
     conn: Connection, community: str, number: int, party: bytes, now_ms: int, signed: Signed | None = None
 ) -> Run:
     """The yes of a second person. Raises NotSecondPerson, or DebitRefused when dues or mandates have changed."""
-    payout_store.lock(conn, community)
+    lock(conn, community)
     run = show(conn, community, number)
-    name = names_by_id(conn, community).get(party, party.hex())
-    if party == run.stored.proposer:
-        raise NotSecondPerson("party", f"{name} proposed run {number}; somebody else must release it")
-    if party not in payout_store.managers(conn, community) | {run.stored.collector}:
-        detail = f"{name} may not release run {number}; a community manager or the collector does"
-        raise NotSecondPerson("party", detail)
+    check_second(conn, community, run, party, frozenset(), "the collector")
     if party in run.approvers:
         return run
     if run.stored.state is not RunState.PROPOSED:
         raise DebitRefused(f"debit run {number}", f"is {run.stored.state.value}; only a proposed one is released")
     _check_still_true(conn, community, run, now_ms)
     _check_notice(conn, community, run, now_ms)
-    store.insert_approval(conn, approval_row(conn, community, run.stored.id, party, signed, now_ms))
-    store.move_run(conn, run.stored.id, RunState.APPROVED, approved_ms=now_ms)
+    store.RUNS.insert_approval(conn, approval_row(conn, community, run.stored.id, party, signed, now_ms))
+    store.RUNS.move(conn, run.stored.id, RunState.APPROVED, approved_ms=now_ms)
     return show(conn, community, number)
 
 
 def approve_signed(conn: Connection, context: Context, envelope: bytes, now_ms: int) -> Run:
     """`envelope`: a signed Approval of the run's id. Raises ProtocolError or CloudError."""
     said, signed = opened(conn, context, envelope)
-    for run in store.runs(conn, context.community):
-        if run.id == said.object:
-            return approve(conn, context.community, run.number, said.party, now_ms, signed)
-    raise NotFound("approval.object", f"{said.object.hex()} is no debit run here")
+    run = store.RUNS.find(conn, context.community, id=said.object)
+    if run is None:
+        raise NotFound("approval.object", f"{said.object.hex()} is no debit run here")
+    return approve(conn, context.community, run.number, said.party, now_ms, signed)
 
 
 def _check_still_true(conn: Connection, community: str, run: Run, now_ms: int) -> None:
@@ -239,17 +229,17 @@ def bank_file(conn: Connection, community: str, number: int, now_ms: int, party:
 
     `party`: who asks; None for whoever runs the server, who can read the database anyway.
     """
-    payout_store.lock(conn, community)
+    lock(conn, community)
     run = show(conn, community, number)
     if party is not None:
-        checks.check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
+        check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
     check_released(f"debit run {number}", run.stored.state, run.missing, DebitRefused)
     is_first = run.stored.state is RunState.APPROVED
     if is_first:
         _check_still_true(conn, community, run, now_ms)
     data = write(file_of(run))
     if is_first:
-        store.move_run(conn, run.stored.id, RunState.WRITTEN, written_ms=now_ms, file_hash=sha256(data))
+        store.RUNS.move(conn, run.stored.id, RunState.WRITTEN, written_ms=now_ms, file_hash=sha256(data))
     else:
         check_same_bytes(f"debit run {number}", data, run.stored.file_hash)
     return data
@@ -283,14 +273,14 @@ def blocks_of(run: Run) -> dict[str, list[StoredDebit]]:
 
 def mark_sent(conn: Connection, community: str, number: int, party: bytes, now_ms: int) -> Run:
     """The bank has the file. It cannot be undone."""
-    payout_store.lock(conn, community)
+    lock(conn, community)
     run = show(conn, community, number)
-    checks.check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
-    if run.stored.state in SENDABLE:
+    check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
+    if run.stored.state in HANDED_IN:
         return run
     if run.stored.state is not RunState.WRITTEN:
         raise DebitRefused(f"debit run {number}", f"is {run.stored.state.value}; write its bank file first")
-    store.move_run(conn, run.stored.id, RunState.SENT, sent_ms=now_ms)
+    store.RUNS.move(conn, run.stored.id, RunState.SENT, sent_ms=now_ms)
     return show(conn, community, number)
 
 
@@ -301,7 +291,7 @@ def tell(
     run = show(conn, community, number)
     if run.stored.state is RunState.WRITTEN:  # the bank speaks of it, so it had it
         run = mark_sent(conn, community, number, run.stored.collector, now_ms)
-    if run.stored.state not in SENDABLE:
+    if run.stored.state not in HANDED_IN:
         raise DebitRefused(f"debit run {number}", f"is {run.stored.state.value}; mark it as sent first")
     known = {one.id for one in run.debits}
     if not known.issuperset(told):
@@ -312,15 +302,15 @@ def tell(
     for (outcome, reason), ids in by_word.items():
         store.mark(conn, ids, outcome, now_ms, reason)
     if run.stored.state is RunState.SENT and all(one.outcome for one in store.debits_of(conn, run.stored.id)):
-        store.move_run(conn, run.stored.id, RunState.SETTLED, closed_ms=now_ms)
+        store.RUNS.move(conn, run.stored.id, RunState.SETTLED, closed_ms=now_ms)
     return show(conn, community, number)
 
 
 def reject(conn: Connection, community: str, number: int, party: bytes, now_ms: int, which: str | None = None) -> Run:
     """A person's word that the bank collects a debit, or what is left of a run, no more; due again."""
-    payout_store.lock(conn, community)
+    lock(conn, community)
     run = show(conn, community, number)
-    checks.check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
+    check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
     left = [one for one in run.debits if one.outcome is None]
     if which is not None:
         left = [one for one in left if one.id.hex().startswith(which.lower())]
@@ -331,16 +321,16 @@ def reject(conn: Connection, community: str, number: int, party: bytes, now_ms: 
 
 def cancel(conn: Connection, community: str, number: int, party: bytes, now_ms: int) -> Run:
     """End a run that no bank has seen. Raises DebitRefused once it is sent."""
-    payout_store.lock(conn, community)
+    lock(conn, community)
     run = show(conn, community, number)
-    checks.check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
+    check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
     if run.stored.state is RunState.CANCELLED:
         return run
-    if run.stored.state in SENDABLE:
+    if run.stored.state in HANDED_IN:
         raise DebitRefused(
             f"debit run {number}", "is at the bank; say what it refuses with `tallystick debit rejected`"
         )
-    store.move_run(conn, run.stored.id, RunState.CANCELLED, closed_ms=now_ms)
+    store.RUNS.move(conn, run.stored.id, RunState.CANCELLED, closed_ms=now_ms)
     return show(conn, community, number)
 
 
@@ -352,7 +342,7 @@ def _same(conn: Connection, community: str, run: StoredRun, asked: Proposal) -> 
 
 
 def _view(conn: Connection, run: StoredRun) -> Run:
-    approvers = tuple(sorted(store.approvers(conn, run.id)))
+    approvers = tuple(sorted(store.RUNS.approvers(conn, run.id)))
     waits = run.state is RunState.PROPOSED
     missing = ("a second person must approve it",) if waits else ()
     return Run(run, tuple(store.debits_of(conn, run.id)), model.held_of(run.held), approvers, missing)

@@ -6,7 +6,7 @@ It never deletes but to erase a payer, and it never decides whether a run may mo
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Connection, case, delete, func, insert, select, update
 from tallystick_protocol.ids import H32
@@ -14,16 +14,16 @@ from tallystick_protocol.ids import H32
 from tallystick_cloud.contracts.store import by_provider
 from tallystick_cloud.ledger.model import Account
 from tallystick_cloud.ledger.store import IN_MAX
-from tallystick_cloud.payouts.ends import named_by
-from tallystick_cloud.payouts.model import OPEN_STATES, RunState, end_to_end
 from tallystick_cloud.payouts.pain import CURRENCY, BankParty
+from tallystick_cloud.runs.ends import named_by
+from tallystick_cloud.runs.model import HANDED_IN, OPEN_STATES, RunState, end_to_end
+from tallystick_cloud.runs.store import RunTables
 from tallystick_cloud.schema import balance, debit, debit_approval, debit_run, mandate
 
 from .mandate import History, Mandate, NewMandate, SequenceType
 from .model import Outcome, block_id
 
 UNDER_WAY = frozenset({*OPEN_STATES, RunState.SENT})
-HANDED_IN = frozenset({RunState.SENT, RunState.SETTLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,17 @@ class StoredRun:
     approved_ms: int | None
     file_hash: bytes | None
     held: str
+
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        return cls(
+            bytes(row.id), row.number, row.key, bytes(row.collector), BankParty(row.creditor, row.creditor_iban),
+            date.fromisoformat(row.collection_day), RunState(row.state), bytes(row.proposer), row.proposed_ms,
+            row.approved_ms, None if row.file_hash is None else bytes(row.file_hash), row.held,
+        )  # fmt: skip
+
+
+RUNS = RunTables(debit_run, debit_approval, StoredRun.of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,18 +190,9 @@ def owing(conn: Connection, community: str) -> dict[bytes, dict[bytes, dict[byte
     return found
 
 
-def next_number(conn: Connection, community: str) -> int:
-    last = conn.execute(select(func.max(debit_run.c.number)).where(debit_run.c.community == community)).scalar()
-    return (last or 0) + 1
-
-
 def insert_run(conn: Connection, row: Mapping[str, object], debits: Sequence[Mapping[str, object]]) -> None:
-    conn.execute(insert(debit_run), dict(row))
+    RUNS.insert(conn, row)
     conn.execute(insert(debit), [dict(one) for one in debits])
-
-
-def move_run(conn: Connection, run: bytes, state: RunState, **columns: object) -> None:
-    conn.execute(update(debit_run).where(debit_run.c.id == run).values(state=state.value, **columns))
 
 
 def mark(conn: Connection, ids: Collection[bytes], outcome: Outcome, now_ms: int, reason: str | None = None) -> None:
@@ -201,12 +203,6 @@ def mark(conn: Connection, ids: Collection[bytes], outcome: Outcome, now_ms: int
             .where(debit.c.id.in_(wanted[at : at + IN_MAX]))
             .values(outcome=outcome.value, outcome_ms=now_ms, reason=reason)
         )
-
-
-def runs(conn: Connection, community: str) -> list[StoredRun]:
-    """All, the newest first."""
-    rows = conn.execute(select(debit_run).where(debit_run.c.community == community).order_by(debit_run.c.number.desc()))
-    return [_run(row) for row in rows]
 
 
 def runs_of_ends(conn: Connection, community: str, ends: Iterable[str]) -> set[bytes]:
@@ -231,22 +227,6 @@ def debits_of(conn: Connection, run: bytes) -> list[StoredDebit]:
     return [_debit(row) for row in rows]
 
 
-def find_number(conn: Connection, community: str, number: int) -> StoredRun | None:
-    row = conn.execute(
-        select(debit_run).where(debit_run.c.community == community, debit_run.c.number == number)
-    ).one_or_none()
-    return None if row is None else _run(row)
-
-
-def insert_approval(conn: Connection, row: Mapping[str, object]) -> None:
-    conn.execute(insert(debit_approval), dict(row))
-
-
-def approvers(conn: Connection, run: bytes) -> set[bytes]:
-    rows = conn.execute(select(debit_approval.c.party).where(debit_approval.c.run == run))
-    return {bytes(party) for party in rows.scalars()}
-
-
 def _mandate(row: Any) -> Mandate:
     about = NewMandate(
         bytes(row.collector), bytes(row.payer), row.reference, row.creditor_id,
@@ -254,14 +234,6 @@ def _mandate(row: Any) -> Mandate:
         None if row.used_day is None else date.fromisoformat(row.used_day), row.notice_days,
     )  # fmt: skip
     return Mandate(H32(bytes(row.id)), about, row.revoked_ms)
-
-
-def _run(row: Any) -> StoredRun:
-    return StoredRun(
-        bytes(row.id), row.number, row.key, bytes(row.collector), BankParty(row.creditor, row.creditor_iban),
-        date.fromisoformat(row.collection_day), RunState(row.state), bytes(row.proposer), row.proposed_ms,
-        row.approved_ms, None if row.file_hash is None else bytes(row.file_hash), row.held,
-    )  # fmt: skip
 
 
 def _debit(row: Any) -> StoredDebit:

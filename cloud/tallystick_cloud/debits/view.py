@@ -3,23 +3,24 @@
 It never shows a whole account number to anybody but those who handle mandates; a payer sees the last digits of the own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from tallystick_cloud.bank.due_view import TAIL_CHARS
-from tallystick_cloud.http.amounts import Amount, exact
+from tallystick_cloud.http.amounts import Amount, exact, of_cents
 from tallystick_cloud.http.locale import Wording
-from tallystick_cloud.payouts.model import CENT_NANO, RunState
-from tallystick_cloud.payouts.view import STATES, LineView, NextView, RunView, in_groups, run_actions
+from tallystick_cloud.money import CENT_NANO
+from tallystick_cloud.payouts.view import in_groups
+from tallystick_cloud.runs import view as runs
+from tallystick_cloud.runs.model import Names, RunState
+from tallystick_cloud.runs.view import STATES, Content, LineView, NextView, RunView
 
 from .mandate import SequenceType, State, dormant_on
 from .mandates import Shown
 from .model import Held, Outcome, Plan, Reason
 from .service import Run
 from .store import StoredDebit
-
-Names = Mapping[bytes, str]
 
 
 def N_(text: str) -> str:
@@ -104,35 +105,21 @@ class Collected:
 def next_view(collector: str, plan: Plan, names: Names, key: str, refusal: str, w: Wording) -> NextView:
     """What a run would collect if it were proposed now, and what it holds back, each with its reason."""
     lines = tuple(
-        LineView(names[one.payer], _about(one.mandate.about.reference, one.sequence, w),
-                 exact(one.cents * CENT_NANO, w), "off", "")
+        LineView(names[one.payer], _about(one.mandate.about.reference, one.sequence, w), of_cents(one.cents, w))
         for one in plan.debits
-    )  # fmt: skip
-    total = exact(CENT_NANO * sum(one.cents for one in plan.debits), w)
+    )
+    total = of_cents(sum(one.cents for one in plan.debits), w)
     return NextView(collector, lines, _held(plan.held, w), total, key, refusal)
 
 
 def run_view(run: Run, reader: bytes | None, names: Names, *, may_act: bool, w: Wording) -> RunView:
-    """`reader` is who looks: the proposer is never offered to release."""
+    """`reader` is who looks: the proposer is never offered to release. `can` may also hold reject."""
     stored = run.stored
-    mark, state = _state(run, w)
+    is_waiting = stored.state is RunState.SENT and any(one.outcome is None for one in run.debits)
+    also = frozenset({"reject"}) if is_waiting else frozenset()
     lines = tuple(_line(one, names, w) for one in run.debits)
-    words = w.gettext("proposed by {name}").format(name=names[stored.proposer])
-    can = run_actions(stored.state, is_other=reader != stored.proposer and reader not in run.approvers)
-    if stored.state is RunState.SENT and any(one.outcome is None for one in run.debits):
-        can |= {"reject"}
-    return RunView(
-        stored.number,
-        mark,
-        state,
-        w.weekday(stored.collection_day),
-        exact(run.cents * CENT_NANO, w),
-        names[stored.collector],
-        lines,
-        _held(run.held, w),
-        words if stored.state is RunState.PROPOSED else "",
-        can if may_act else frozenset(),
-    )
+    own = Content(stored.collection_day, _state(run, w), lines, _held(run.held, w), also)
+    return runs.run_view(run, reader, names, own, may_act=may_act, w=w)
 
 
 def _state(run: Run, w: Wording) -> tuple[str, str]:
@@ -190,7 +177,7 @@ def _next(one: Shown, beside: Collected, w: Wording) -> str:
     _ = w.gettext
     if beside.announced is not None:
         cents, day = beside.announced
-        return _("EUR {amount} on {day}").format(amount=exact(cents * CENT_NANO, w), day=w.weekday(day))
+        return _("EUR {amount} on {day}").format(amount=of_cents(cents, w), day=w.weekday(day))
     if one.state is not State.ACTIVE:
         return _("nothing is collected under it")
     if beside.due >= CENT_NANO:
@@ -201,16 +188,14 @@ def _next(one: Shown, beside: Collected, w: Wording) -> str:
 def _line(one: StoredDebit, names: Names, w: Wording) -> LineView:
     mark, word = OUTCOMES[one.outcome]
     said = ", ".join(part for part in (w.gettext(word) if word else "", _why(one.reason, w)) if part)
-    return LineView(
-        names[one.party], _about(one.reference, one.sequence, w), exact(one.cents * CENT_NANO, w), mark, said
-    )
+    return LineView(names[one.party], _about(one.reference, one.sequence, w), of_cents(one.cents, w), mark, said)
 
 
 def _outcome(one: StoredDebit, names: Names, w: Wording) -> BackView:
     mark, word = OUTCOMES[one.outcome]
     at_ms = one.outcome_ms or 0
     return BackView(
-        names[one.party], exact(one.cents * CENT_NANO, w), w.date(at_ms), w.iso(at_ms), mark, w.gettext(word),
+        names[one.party], of_cents(one.cents, w), w.date(at_ms), w.iso(at_ms), mark, w.gettext(word),
         _why(one.reason, w),
     )  # fmt: skip
 
@@ -229,4 +214,4 @@ def _why(reason: str | None, w: Wording) -> str:
 
 
 def _held(held: Sequence[Held], w: Wording) -> tuple[LineView, ...]:
-    return tuple(LineView(one.payer, "", exact(one.nano, w), "off", w.gettext(REASONS[one.reason])) for one in held)
+    return tuple(LineView(one.payer, "", exact(one.nano, w), word=w.gettext(REASONS[one.reason])) for one in held)

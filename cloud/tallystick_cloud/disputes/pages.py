@@ -13,7 +13,7 @@ from tallystick_cloud.db import Database
 from tallystick_cloud.disputes import seen, service, view
 from tallystick_cloud.http.amounts import exact
 from tallystick_cloud.http.forms import SureForm
-from tallystick_cloud.http.pages import Pages, see_other
+from tallystick_cloud.http.pages import Pages, file_response, see_other
 from tallystick_cloud.http.place import here, look_of, person
 from tallystick_cloud.http.rail import HOLDERS, READERS
 from tallystick_cloud.http.route import MULTIPART, Call, RouteTable
@@ -151,8 +151,7 @@ def _documents(table: RouteTable, database: Database, clock: Clock) -> None:
         data = await database.write(lambda conn: seen.document(conn, reader, use, of_decision=of_decision))
         ending = next((ending for first, ending in ENDINGS if data.startswith(first)), "")
         name = f"{'decision' if of_decision else 'dispute'}-{use_id[:8]}{ending}"
-        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-        return web.Response(body=data, content_type="application/octet-stream", headers=headers)
+        return file_response(name, data, "application/octet-stream")
 
     @table.route("GET", ONE + "/document", roles=READERS, gives="application/octet-stream", tag="money")
     async def dispute_document(call: Call, use_id: UseHex) -> web.StreamResponse:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from babel.numbers import get_decimal_symbol
 
 from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.money import CENT_NANO
 
-NANO_PER_UNIT, NANO_PER_CENT = 10**9, 10**7
 _BELOW_CENT_DIGITS = 7
 MINUS = "\u2212"
 
@@ -28,16 +28,15 @@ class Amount:
 
 def exact(nano: int, w: Wording, *, signed: bool = False) -> Amount:
     """Nano of a unit in the reader's language; `signed` writes a plus too."""
-    cents, below = divmod(abs(nano), NANO_PER_CENT)
+    cents, below = divmod(abs(nano), CENT_NANO)
     sign = MINUS if nano < 0 else "+" if signed and nano > 0 else ""
     main = f"{sign}{w.count(cents // 100)}{get_decimal_symbol(w.locale)}{cents % 100:02d}"
     return Amount(main, f"{below:0{_BELOW_CENT_DIGITS}d}".rstrip("0"), nano < 0)
 
 
-def plain(nano: int) -> str:
-    """The same for files: a point, no grouping, at least two decimals, exact."""
-    whole, rest = divmod(abs(nano), NANO_PER_UNIT)
-    return f"{'-' if nano < 0 else ''}{whole}.{f'{rest:09d}'.rstrip('0'):0<2}"
+def of_cents(cents: int, w: Wording, *, signed: bool = False) -> Amount:
+    """The same of whole cents."""
+    return exact(cents * CENT_NANO, w, signed=signed)
 
 
 def widths(values: Iterable[int], whole: int) -> list[tuple[int, int]]:

@@ -122,6 +122,12 @@ def csv_response(name: str, text: str) -> web.Response:
     return response
 
 
+def file_response(name: str, data: bytes, kind: str) -> web.Response:
+    """A file that browsers save under that name and keep no other copy of; `kind`: its media type."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return web.Response(body=data, content_type=kind, headers=headers)
+
+
 def see_other(where: str) -> web.Response:
     """Send the browser on with a GET; only to our own pages."""
     own = where if where.startswith("/") and not where.startswith(("//", "/\\")) else "/"

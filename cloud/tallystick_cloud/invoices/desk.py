@@ -15,8 +15,8 @@ from tallystick_cloud.bank.reference import reference_of
 from tallystick_cloud.city.service import place
 from tallystick_cloud.errors import BadInput, NotFound
 from tallystick_cloud.parties.store import names_by_id
-from tallystick_cloud.payouts import checks
 from tallystick_cloud.payouts import store as payout_store
+from tallystick_cloud.runs.checks import check_handler
 from tallystick_cloud.uses.model import local_day
 
 from . import content, store
@@ -134,7 +134,7 @@ def desk_of(conn: Connection, community: str, asked: Asked, now_ms: int) -> Desk
     """Raises NotSecondPerson for somebody who may not, InvoiceRefused without a setup."""
     names = names_by_id(conn, community)
     issuer = asked.issuer or _only_issuer(conn, community, names)
-    checks.check_handler(conn, community, asked.party, issuer, names)
+    check_handler(conn, community, asked.party, issuer, names)
     text = store.setup_text(conn, community, issuer)
     if text is None:
         detail = f"{names[issuer]} has said nothing of itself yet; write a setup and `tallystick invoice setup FILE`"

@@ -18,7 +18,7 @@ from tallystick_protocol.statement import Statement
 
 from tallystick_cloud.contracts.store import book
 from tallystick_cloud.disputes.service import disputed_fees
-from tallystick_cloud.payouts.model import whole_cents
+from tallystick_cloud.money import whole_cents
 
 from . import store
 from .desk import Parties

@@ -8,7 +8,7 @@ from aiohttp import web
 from pydantic import StringConstraints
 
 from tallystick_cloud.db import Database
-from tallystick_cloud.http.pages import Pages
+from tallystick_cloud.http.pages import Pages, file_response
 from tallystick_cloud.http.place import here, look_of
 from tallystick_cloud.http.rail import HOLDERS, TREASURY
 from tallystick_cloud.http.route import Call, RouteTable
@@ -38,13 +38,13 @@ def document_pages(database: Database, pages: Pages) -> RouteTable:
 
         one, place = await found(call, number), await here(database, call)
         data = pdf.draw(one.document, pages.wording(call.request, place.zone))
-        return _file(f"{one.number}.pdf", data, "application/pdf")
+        return file_response(f"{one.number}.pdf", data, "application/pdf")
 
     @table.route("GET", ONE + ".xml", roles=HOLDERS | TREASURY, gives="application/xml", tag="money")
     async def document_xml(call: Call, number: Number) -> web.StreamResponse:
         """A document of mine as EN 16931 XML."""
         one = await found(call, number)
-        return _file(f"{one.number}.xml", ubl.write(one.document), "application/xml")
+        return file_response(f"{one.number}.xml", ubl.write(one.document), "application/xml")
 
     @table.route("GET", "/documents", roles=TREASURY, gives="text/html", tag="money")
     async def document_list(call: Call) -> web.StreamResponse:
@@ -63,8 +63,3 @@ def document_pages(database: Database, pages: Pages) -> RouteTable:
         )
 
     return table
-
-
-def _file(name: str, data: bytes, kind: str) -> web.Response:
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return web.Response(body=data, content_type=kind, headers=headers)

@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 from tallystick_cloud.costs.store import supplied_chains
 from tallystick_cloud.payouts import service as payouts
 from tallystick_cloud.payouts.checks import Run
-from tallystick_cloud.payouts.model import Outcome, RunState
+from tallystick_cloud.payouts.model import Outcome
 from tallystick_cloud.payouts.store import StoredPayout
+from tallystick_cloud.runs.model import RunState
 from tallystick_cloud.uses.model import local_day
 
 from . import store

@@ -5,8 +5,7 @@ It never rounds; amounts leave as strings.
 
 from collections.abc import Mapping
 
-from tallystick_cloud.payouts.epc import decimal
-from tallystick_cloud.payouts.model import money
+from tallystick_cloud.money import decimal, money
 
 from .model import Apportioned
 from .service import Issued

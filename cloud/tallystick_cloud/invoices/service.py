@@ -15,7 +15,7 @@ from tallystick_cloud.db import savepoint
 from tallystick_cloud.errors import BadInput, NotFound
 from tallystick_cloud.http.month import Month, Span
 from tallystick_cloud.parties.store import names_by_id
-from tallystick_cloud.payouts import checks
+from tallystick_cloud.runs.checks import check_handler
 from tallystick_cloud.settlement.access import Read, write_down
 from tallystick_cloud.uses.model import local_day
 
@@ -54,7 +54,7 @@ def set_up(conn: Connection, community: str, text: str, where: str, party: bytes
         if name not in contracts:
             raise BadInput("contract", f"{name!r} is no contract in force and no cost pool; write its name")
     issuer = ids[found.issuer]
-    checks.check_handler(conn, community, party, issuer, names)
+    check_handler(conn, community, party, issuer, names)
     owner = store.prefixes(conn, community).get(found.prefix, issuer)
     if owner != issuer:
         raise BadInput("issuer.prefix", f"{found.prefix} begins the numbers of {names[owner]}; choose another")

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 from zoneinfo import ZoneInfo
 
 from tallystick_cloud.http.locale import DEFAULT, Wording
-from tallystick_cloud.payouts.epc import decimal
+from tallystick_cloud.money import decimal
 
 from . import words
 from .errors import InvoiceRefused

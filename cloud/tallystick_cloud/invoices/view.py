@@ -6,12 +6,11 @@ It never computes an amount.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tallystick_cloud.http.amounts import Amount, exact
+from tallystick_cloud.http.amounts import Amount, of_cents
 from tallystick_cloud.http.locale import Wording
 
 from . import words
 from .store import Stored
-from .tax import CENT_NANO
 
 OWN_SHOWN = 60  # five years of months: older ones are in the files that their reader kept
 ALL_SHOWN = 200  # of a page; the command line lists all
@@ -44,7 +43,7 @@ def document_view(one: Stored, names: Mapping[bytes, str], w: Wording) -> Docume
         words.span(said, w),
         names[one.seller],
         names[one.buyer],
-        exact(said.total * CENT_NANO, w),
+        of_cents(said.total, w),
         said.unit,
         ", ".join(cited.number for cited in said.cites),
     )

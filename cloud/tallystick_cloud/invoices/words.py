@@ -10,11 +10,10 @@ from babel.dates import format_date
 
 from tallystick_cloud.contracts.words import decimal
 from tallystick_cloud.costs.words import measures
-from tallystick_cloud.http.amounts import exact
+from tallystick_cloud.http.amounts import exact, of_cents
 from tallystick_cloud.http.locale import Wording
 
 from .model import MINIMUM, SHARE, Document, Kind, Line, TaxLine
-from .tax import CENT_NANO
 
 
 def N_(text: str) -> str:
@@ -36,7 +35,7 @@ def title(one: Document, w: Wording) -> str:
 
 def cents(amount: int, w: Wording) -> str:
     """Whole cents as money is read."""
-    return str(exact(amount * CENT_NANO, w))
+    return str(of_cents(amount, w))
 
 
 def day(text: str, w: Wording) -> str:
@@ -114,7 +113,7 @@ def price(line: Line, w: Wording) -> str:
 
 def rate(hundredths: int, w: Wording) -> str:
     """19 %."""
-    return f"{exact(hundredths * CENT_NANO, w)}".rstrip("0").rstrip(".,") + " %"
+    return f"{of_cents(hundredths, w)}".rstrip("0").rstrip(".,") + " %"
 
 
 def tax(one: TaxLine, w: Wording) -> str:

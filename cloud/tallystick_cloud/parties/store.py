@@ -5,6 +5,7 @@ It never deletes: a role or a key that ends gets an end.
 
 from sqlalchemy import Connection, insert, select
 
+from tallystick_cloud.errors import BadInput
 from tallystick_cloud.schema import party, party_account, party_key, role_grant
 
 from .model import NewParty
@@ -46,3 +47,23 @@ def owners_of_kid(conn: Connection, community: str, kid: bytes) -> list[tuple[by
         )
     )
     return [(bytes(owner), bytes(spki)) for owner, spki in rows]
+
+
+def managers(conn: Connection, community: str) -> set[bytes]:
+    """Parties that are community managers now."""
+    rows = conn.execute(
+        select(role_grant.c.party).where(
+            role_grant.c.community == community,
+            role_grant.c.role == "community_manager",
+            role_grant.c.revoked_ms.is_(None),
+        )
+    )
+    return {bytes(found) for found in rows.scalars()}
+
+
+def named(conn: Connection, community: str, field: str, name: str) -> bytes:
+    """The party of that name. Raises BadInput for `field`."""
+    found = ids_by_name(conn, community).get(name)
+    if found is None:
+        raise BadInput(field, f"{name!r} is not in {community}; write the name as in the list of parties")
+    return found

@@ -5,23 +5,19 @@ It never changes anything.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Connection
 from tallystick_protocol.money.contract import PayoutApproval
 
 from tallystick_cloud.disputes.service import held
 from tallystick_cloud.errors import BadInput
-from tallystick_cloud.parties.store import names_by_id
+from tallystick_cloud.money import CENT_NANO
 
 from . import model, store
-from .errors import BankFileError, NotSecondPerson, PayoutRefused
-from .model import CENT_NANO, ChainTerms, Held, Owed
+from .errors import BankFileError, PayoutRefused
+from .model import ChainTerms, Held, Owed
 from .pain import BankParty
 from .store import StoredPayout, StoredRun
-
-DAYS_AHEAD_MAX = 365  # banks hold an order for about a year
-REASONS_SHOWN_MAX = 5  # in one sentence; `show` lists all
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +50,8 @@ def collector_of(owed: Sequence[Owed], wanted: bytes | None, names: Mapping[byte
     return holders.pop()
 
 
-def check_handler(conn: Connection, community: str, party: bytes, collector: bytes, names: Mapping[bytes, str]) -> None:
-    if party != collector and party not in store.managers(conn, community):
-        who = names.get(party, party.hex())
-        raise NotSecondPerson(
-            "party", f"{who} may not handle payouts; {names[collector]} or a community manager does that"
-        )
-
-
-def check_day(day: date, now_ms: int) -> None:
-    today = datetime.fromtimestamp(now_ms // 1000, UTC).date()
-    if not today <= day <= today + timedelta(days=DAYS_AHEAD_MAX):
-        raise BadInput("execution day", f"is {day}; name a day from {today} to {DAYS_AHEAD_MAX} days later")
-
-
-def working_day(now_ms: int, days_ahead: int) -> date:
-    """The first day that banks work, so many days ahead or later: no Saturday or Sunday."""
-    day = datetime.fromtimestamp(now_ms // 1000, UTC).date() + timedelta(days=days_ahead)
-    return day + timedelta(days=max(0, 7 - day.weekday()) if day.weekday() > 4 else 0)
-
-
 def check_no_open_run(conn: Connection, community: str, collector: bytes, names: Mapping[bytes, str]) -> None:
-    run = store.open_run(conn, community, collector)
+    run = store.RUNS.find_open(conn, community, collector)
     if run is not None:
         detail = f"{run.number} of {names[collector]} is {run.state.value}; send it or cancel it first"
         raise PayoutRefused("payout run", detail)
@@ -90,22 +66,10 @@ def debtor_of(name: str, account: BankParty | None) -> BankParty:
         raise PayoutRefused("collector", str(error)) from error
 
 
-def held_in_words(held: Sequence[Held]) -> str:
-    shown = [f"{one.party} ({one.contract}): {one.reason.value}" for one in held[:REASONS_SHOWN_MAX]]
-    more = len(held) - len(shown)
-    return "held back: " + "; ".join(shown) + (f" and {more} more" if more else "")
-
-
-def check_second(conn: Connection, community: str, run: Run, party: bytes) -> None:
-    """Never the proposer; a community manager, the collector or a party of one of the run's contracts."""
-    name = names_by_id(conn, community).get(party, party.hex())
-    if party == run.stored.proposer:
-        raise NotSecondPerson("party", f"{name} proposed run {run.stored.number}; somebody else must release it")
+def parties_of(conn: Connection, community: str, chains: Iterable[bytes]) -> set[bytes]:
+    """Everybody who is a party of one of these contracts: who may be a run's second person."""
     terms = store.terms(conn, community)
-    parties = {one for payout in run.payouts for one in terms[payout.owed.chain].parties}
-    if party not in parties | store.managers(conn, community) | {run.stored.collector}:
-        detail = f"{name} may not release run {run.stored.number}; a community manager or a party of its contracts does"
-        raise NotSecondPerson("party", detail)
+    return {one for chain in chains for one in terms[chain].parties}
 
 
 def check_still_true(conn: Connection, community: str, run: Run, now_ms: int) -> None:

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Mapping
 
 from tallystick_cloud.errors import BadInput
+from tallystick_cloud.money import decimal
 from tallystick_cloud.parties.model import NAME_CHARS_MAX, check_iban
 
 from .errors import BankFileError
@@ -94,9 +95,3 @@ def bank_amount(field: str, cents: int) -> str:
         detail = f"{decimal(cents)} EUR is not in 0.01 .. 999999999.99; pay it outside of this run"
         raise BankFileError(field, detail)
     return decimal(cents)
-
-
-def decimal(cents: int) -> str:
-    """Cents as units with two decimals; exact for any size and sign."""
-    whole, rest = divmod(abs(cents), 100)
-    return f"{'-' if cents < 0 else ''}{whole}.{rest:02d}"

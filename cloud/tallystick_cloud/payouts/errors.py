@@ -3,12 +3,11 @@
     CloudError
       PayoutRefused     the run, its state or its amounts do not allow this step
         BankFileError   a name, an account or an amount that a bank would send back
-      NotSecondPerson   whoever asks may not release this run
 
 It never hides which party, run or field is meant.
 """
 
-from tallystick_cloud.errors import Conflict, Forbidden
+from tallystick_cloud.errors import Conflict
 
 
 class PayoutRefused(Conflict):
@@ -17,7 +16,3 @@ class PayoutRefused(Conflict):
 
 class BankFileError(PayoutRefused):
     code = "bank-file"
-
-
-class NotSecondPerson(Forbidden):
-    code = "not-second-person"

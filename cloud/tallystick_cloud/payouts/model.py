@@ -15,27 +15,12 @@ from tallystick_protocol.ids import H32, sha256
 from tallystick_protocol.money.contract import ContractState, Mode, PayoutApproval
 
 from tallystick_cloud.ledger.model import Account, Amounts, Line, check_zero
+from tallystick_cloud.money import CENT_NANO, money, whole_cents
+from tallystick_cloud.runs.model import END_BYTES, end_to_end
 
 from . import epc
 from .errors import BankFileError
 from .pain import CURRENCY, BankParty
-
-CENT_NANO = 10**7  # nano of a unit in a cent
-
-
-class RunState(StrEnum):
-    """proposed -> approved -> written -> sent -> settled; cancelled from the first three."""
-
-    PROPOSED = "proposed"
-    APPROVED = "approved"
-    WRITTEN = "written"  # the file exists; the bank may have it
-    SENT = "sent"  # handed to the bank, in transit in the books
-    SETTLED = "settled"  # every payout is paid or came back
-    CANCELLED = "cancelled"
-
-
-END_BYTES = 16  # of an id of 32: what a bank carries back
-OPEN_STATES = frozenset({RunState.PROPOSED, RunState.APPROVED, RunState.WRITTEN})
 
 
 class Outcome(StrEnum):
@@ -134,11 +119,6 @@ class Plan:
     held: tuple[Held, ...]
 
 
-def whole_cents(owed_nano: int) -> int:
-    """max(0, owed) in whole cents, floored: the rest stays on the account, a debt is settled by the next earnings."""
-    return max(0, owed_nano) // CENT_NANO
-
-
 def plan(owed: Sequence[Owed], facts: Facts, seed: bytes) -> Plan:
     """What a run of one collector pays and what it holds back, in account order. Ids follow from `seed` and content."""
     payouts: list[Payout] = []
@@ -209,11 +189,6 @@ def payout_id(seed: bytes, owed: Owed, cents: int, creditor: BankParty) -> H32:
     return sha256(cbor.encode([seed, *about]))
 
 
-def end_to_end(payout: bytes) -> str:
-    """A payout's id as banks carry it: 32 of the 35 characters they allow."""
-    return payout[:END_BYTES].hex()
-
-
 def block_id(run: bytes) -> str:
     """The payment information id that a run's bank file carries."""
     return run[END_BYTES:].hex()
@@ -268,10 +243,3 @@ def held_json(held: Iterable[Held]) -> str:
 def held_of(text: str) -> tuple[Held, ...]:
     rows = json.loads(text)
     return tuple(Held(party, about, unit, int(nano), Reason(why), step) for party, about, unit, nano, why, step in rows)
-
-
-def money(nano: int) -> str:
-    """Nano of a unit as a decimal with at least two places, exact."""
-    whole, rest = divmod(abs(nano), 10**9)
-    text = f"{rest:09d}".rstrip("0")
-    return f"{'-' if nano < 0 else ''}{whole}.{text:0<2}"

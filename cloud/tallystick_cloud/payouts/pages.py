@@ -16,20 +16,24 @@ from tallystick_cloud.bank.model import Standing
 from tallystick_cloud.bank.store import StoredEntry
 from tallystick_cloud.bank.xml import FILE_BYTES_MAX
 from tallystick_cloud.db import Database
-from tallystick_cloud.errors import BadInput, CloudError
+from tallystick_cloud.errors import BadInput
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.forms import FORM, NoFields
 from tallystick_cloud.http.locale import Wording
-from tallystick_cloud.http.pages import Pages
+from tallystick_cloud.http.pages import Pages, file_response, see_other
 from tallystick_cloud.http.place import here, look_of, person
 from tallystick_cloud.http.rail import TREASURY
 from tallystick_cloud.http.route import MULTIPART, Call, RouteTable
-from tallystick_cloud.parties.store import ids_by_name, names_by_id
+from tallystick_cloud.parties.store import named, names_by_id
 from tallystick_cloud.payouts import service, store, view
-from tallystick_cloud.payouts.checks import Run, working_day
+from tallystick_cloud.payouts.checks import Run
 from tallystick_cloud.payouts.model import Plan
-from tallystick_cloud.payouts.service import Draft, Proposal
+from tallystick_cloud.payouts.service import Draft
 from tallystick_cloud.ports import Clock
+from tallystick_cloud.runs.api import proposal
+from tallystick_cloud.runs.checks import working_day
+from tallystick_cloud.runs.pages import Next, RunForms, nexts
+from tallystick_cloud.runs.view import RUNS_SHOWN, NextView
 from tallystick_cloud.settlement.payable import settled_lines
 from tallystick_cloud.splits.store import psp_chains
 
@@ -61,20 +65,11 @@ class AssignForm(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class _Next:
-    """What a run of a collector would pay now, or why there is none."""
-
-    collector: str
-    draft: Draft | None
-    refusal: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Found:
     """Everything that the page shows."""
 
     runs: list[Run]
-    nexts: list[_Next]
+    nexts: list[Next[Draft]]
     positions: list[bank.Position]
     entries: list[StoredEntry]
     payers: list[str]
@@ -107,9 +102,7 @@ def _page(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> 
             "payouts.html",
             look_of(place),
             title=w.gettext("Payouts and bank"),
-            runs=[
-                view.run_view(one, party, found.names, may_act=may_act, w=w) for one in found.runs[: view.RUNS_SHOWN]
-            ],
+            runs=[view.run_view(one, party, found.names, may_act=may_act, w=w) for one in found.runs[:RUNS_SHOWN]],
             nexts=[_next_view(one, place.id, day, w) for one in found.nexts],
             day=day.isoformat(),
             accounts=[view.account_view(one, found.names, w) for one in found.positions],
@@ -122,49 +115,40 @@ def _page(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> 
 
 
 def _run_forms(table: RouteTable, database: Database, clock: Clock) -> None:
+    forms = RunForms(database, clock, service, BASE)
+
     @table.route("POST", BASE, roles=ACTORS, gives="text/html", takes=FORM, tag="payouts")
     async def propose_on_page(call: Call, form: ProposeForm) -> web.StreamResponse:
         """Propose a run; the same page sent twice is one run."""
         place, party, now_ms = await here(database, call), person(call), clock.utc_ms()
 
         def act(conn: Connection) -> Run:
-            collector = ids_by_name(conn, place.id).get(form.collector)
-            if collector is None:
-                raise BadInput("collector", f"{form.collector!r} is not in {place.id}; load the page again")
-            asked = Proposal(form.key, party, collector, form.execution_day)
+            asked = proposal(conn, place.id, form.key, party, form.collector, form.execution_day)
             return service.propose(conn, place.id, asked, now_ms, settled_lines(conn, place.id))
 
-        run = await database.write(act)
-        return _to(f"run-{run.stored.number}")
+        return forms.at((await database.write(act)).stored.number)
 
     @table.route("POST", BASE + "/{number}/approve", roles=ACTORS, gives="text/html", takes=FORM, tag="payouts")
     async def approve_on_page(call: Call, number: int, form: NoFields) -> web.StreamResponse:
         """Release a run as its second person."""
-        place = await here(database, call)
-        await database.write(service.approve, place.id, number, person(call), clock.utc_ms())
-        return _to(f"run-{number}")
+        return await forms.approve(call, number)
 
     @table.route("POST", BASE + "/{number}/file", roles=ACTORS, gives="application/xml", takes=FORM, tag="payouts")
     async def file_from_page(call: Call, number: int, form: NoFields) -> web.StreamResponse:
         """The bank file of a released run; again gives the same bytes."""
         place = await here(database, call)
         data = await database.write(service.bank_file, place.id, number, clock.utc_ms(), person(call))
-        headers = {"Content-Disposition": f'attachment; filename="payout-{number}.xml"', "Cache-Control": "no-store"}
-        return web.Response(body=data, content_type="application/xml", headers=headers)
+        return file_response(f"payout-{number}.xml", data, "application/xml")
 
     @table.route("POST", BASE + "/{number}/sent", roles=ACTORS, gives="text/html", takes=FORM, tag="payouts")
     async def sent_on_page(call: Call, number: int, form: NoFields) -> web.StreamResponse:
         """Say that the bank has the file; cannot be undone."""
-        place = await here(database, call)
-        await database.write(service.mark_sent, place.id, number, person(call), clock.utc_ms())
-        return _to(f"run-{number}")
+        return await forms.mark_sent(call, number)
 
     @table.route("POST", BASE + "/{number}/cancel", roles=ACTORS, gives="text/html", takes=FORM, tag="payouts")
     async def cancel_on_page(call: Call, number: int, form: NoFields) -> web.StreamResponse:
         """End a run that no bank has seen."""
-        place = await here(database, call)
-        await database.write(service.cancel, place.id, number, person(call), clock.utc_ms())
-        return _to(f"run-{number}")
+        return await forms.cancel(call, number)
 
 
 def _bank_forms(table: RouteTable, database: Database, clock: Clock) -> None:
@@ -183,7 +167,7 @@ def _bank_forms(table: RouteTable, database: Database, clock: Clock) -> None:
         if not form.file:
             raise BadInput("file", "is empty or was not chosen; choose the file that your bank gave you")
         await database.write(take, place.id, form.file, clock.utc_ms())
-        return _to("accounts")
+        return see_other(f"{BASE}#accounts")
 
     @table.route("POST", "/bank-entries/{entry}/assign", roles=ACTORS, gives="text/html", takes=FORM, tag="bank")
     async def assign_on_page(call: Call, entry: EntryId, form: AssignForm) -> web.StreamResponse:
@@ -191,42 +175,30 @@ def _bank_forms(table: RouteTable, database: Database, clock: Clock) -> None:
         place, now_ms = await here(database, call), clock.utc_ms()
 
         def act(conn: Connection) -> StoredEntry:
-            payer = ids_by_name(conn, place.id).get(form.party)
-            if payer is None:
-                raise BadInput("party", f"{form.party!r} is not in {place.id}; choose one of the list")
+            payer = named(conn, place.id, "party", form.party)
             return bank.assign(conn, place.id, entry, payer, now_ms)
 
         await database.write(act)
-        return _to("waiting")
+        return see_other(f"{BASE}#waiting")
 
 
-def _next_view(one: _Next, community: str, day: date, w: Wording) -> view.NextView:
-    number, plan = (0, Plan((), ())) if one.draft is None else (one.draft.number, one.draft.plan)
-    return view.next_view(one.collector, plan, f"page-{community}-{number}-{day}", one.refusal, w)
+def _next_view(one: Next[Draft], community: str, day: date, w: Wording) -> NextView:
+    plan = Plan((), ()) if one.draft is None else one.draft.plan
+    return view.next_view(one.collector, plan, one.key(community, day), one.refusal, w)
 
 
 def _look(conn: Connection, community: str, day: date, now_ms: int) -> _Found:
     names = names_by_id(conn, community)
     settled = settled_lines(conn, community)
-    nexts = []
-    for collector in sorted({one.holder for one in store.owed(conn, community) if one.holder != one.party}):
-        asked = Proposal("", collector, collector, day)  # a look asks for no right
-        try:
-            nexts.append(_Next(names[collector], service.preview(conn, community, asked, now_ms, settled), ""))
-        except CloudError as refused:
-            nexts.append(_Next(names[collector], None, refused.reason))
+    collectors = {one.holder for one in store.owed(conn, community) if one.holder != one.party}
+    found = nexts(collectors, names, day, lambda asked: service.preview(conn, community, asked, now_ms, settled))
     payers = {payer for one in bank.positions(conn, community) for payer in bank.payers_of(conn, community, one.holder)}
     return _Found(
         service.show_all(conn, community),
-        nexts,
+        found,
         bank.positions(conn, community),
         bank.entries(conn, community),
         sorted(names[one] for one in payers if one in names),
         bool(psp_chains(conn, community)),
         names,
     )
-
-
-def _to(anchor: str) -> web.Response:
-    """Back to the page, so that loading it again repeats nothing."""
-    return web.Response(status=303, headers={"Location": f"{BASE}#{anchor}"})

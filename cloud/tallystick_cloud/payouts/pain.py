@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Generic, Protocol, TypeVar
 from xml.etree import ElementTree as ET
 
+from tallystick_cloud.money import decimal
+
 from . import epc
 from .errors import BankFileError
 
@@ -104,9 +106,9 @@ def header(message: ET.Element, message_id: str, created_ms: int, initiator: str
 def totals(parent: ET.Element, payments: Sequence[Payment]) -> None:
     total = sum(payment.cents for payment in payments)
     if total > SUM_CENTS_MAX:
-        raise BankFileError("file", f"sums to {epc.decimal(total)} {CURRENCY}, more than a bank file can say")
+        raise BankFileError("file", f"sums to {decimal(total)} {CURRENCY}, more than a bank file can say")
     text(parent, "NbOfTxs", str(len(payments)))
-    text(parent, "CtrlSum", epc.decimal(total))
+    text(parent, "CtrlSum", decimal(total))
 
 
 def party(parent: ET.Element, tag: str, who: str, one: BankParty) -> None:

@@ -5,38 +5,29 @@ It never pays what the books do not owe, and a step done twice changes nothing t
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 from sqlalchemy import Connection
 from tallystick_protocol.ids import sha256
 
+from tallystick_cloud.context import Context
 from tallystick_cloud.disputes.service import held as disputed
 from tallystick_cloud.errors import NotFound
 from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import Line
 from tallystick_cloud.parties.store import names_by_id
+from tallystick_cloud.runs.checks import check_day, check_handler, check_second
+from tallystick_cloud.runs.model import HANDED_IN, Proposal, RunState, held_in_words
+from tallystick_cloud.runs.release import Signed, approval_row, check_released, check_same_bytes, opened
+from tallystick_cloud.runs.store import lock
 
 from . import checks, model, store
 from .bankfile import file_of
 from .checks import Run
 from .errors import PayoutRefused
-from .model import Outcome, Payout, Plan, RunState
+from .model import Outcome, Payout, Plan
 from .pain import BankParty
 from .pain001 import write
-from .release import Signed, approval_row, check_released, check_same_bytes
 from .store import StoredPayout, StoredRun
-
-SENDABLE = frozenset({RunState.SENT, RunState.SETTLED})
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """`key`: the same again is the same run. `collector` None: the only one that owes anything."""
-
-    key: str
-    proposer: bytes
-    collector: bytes | None
-    execution_day: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +48,14 @@ def propose(
 
     Raises PayoutRefused, BadInput or NotSecondPerson; then nothing is stored.
     """
-    store.lock(conn, community)
-    again = store.find_key(conn, community, asked.key)
+    lock(conn, community)
+    again = store.RUNS.find(conn, community, key=asked.key)
     if again is not None:
         return _same(conn, community, again, asked)
     draft = preview(conn, community, asked, now_ms, settled)
     if not draft.plan.payouts:
-        raise PayoutRefused("payout run", f"has nothing to pay; {checks.held_in_words(draft.plan.held)}")
+        why = held_in_words([f"{one.party} ({one.contract}): {one.reason.value}" for one in draft.plan.held])
+        raise PayoutRefused("payout run", f"has nothing to pay; {why}")
     row = _run_row(community, asked, draft, now_ms)
     payouts = [_payout_row(community, row, at, one) for at, one in enumerate(draft.plan.payouts)]
     store.insert_run(conn, row, payouts)
@@ -76,12 +68,12 @@ def preview(
     """What a proposal would pay and hold back; nothing is stored. Raises as `propose` does."""
     owed, names = store.owed(conn, community), names_by_id(conn, community)
     collector = checks.collector_of(owed, asked.collector, names)
-    checks.check_handler(conn, community, asked.proposer, collector, names)
-    checks.check_day(asked.execution_day, now_ms)
+    check_handler(conn, community, asked.proposer, collector, names)
+    check_day(asked.execution_day, now_ms)
     checks.check_no_open_run(conn, community, collector, names)
     accounts = store.accounts(conn, community, now_ms)
     debtor = checks.debtor_of(names[collector], accounts.get(collector))
-    number = store.next_number(conn, community)
+    number = store.RUNS.next_number(conn, community)
     seed = model.run_seed(community, collector, number, debtor, asked.execution_day, now_ms)
     facts = model.Facts(store.terms(conn, community), names, accounts, settled, disputed(conn, community))
     plan = model.plan([one for one in owed if one.holder == collector], facts, seed)
@@ -90,7 +82,7 @@ def preview(
 
 def show(conn: Connection, community: str, number: int) -> Run:
     """Raises NotFound."""
-    found = store.find_number(conn, community, number)
+    found = store.RUNS.find(conn, community, number=number)
     if found is None:
         raise NotFound("payout run", f"{number} does not exist in {community}; list them with `tallystick payout show`")
     return _view(conn, community, found)
@@ -98,7 +90,7 @@ def show(conn: Connection, community: str, number: int) -> Run:
 
 def show_all(conn: Connection, community: str) -> list[Run]:
     """The newest first."""
-    return [_view(conn, community, one) for one in store.runs(conn, community)]
+    return [_view(conn, community, one) for one in store.RUNS.all(conn, community)]
 
 
 def show_named(
@@ -106,7 +98,7 @@ def show_named(
 ) -> list[Run]:
     """A collector's runs that a bank's file may speak of: those on their way and those it names, the newest first."""
     named = store.runs_of_ends(conn, community, ends)
-    mine = [one for one in store.runs(conn, community) if one.collector == collector]
+    mine = [one for one in store.RUNS.all(conn, community) if one.collector == collector]
     wanted = [one for one in mine if one.state is RunState.SENT or one.id in named or model.block_id(one.id) in blocks]
     return [_view(conn, community, one) for one in wanted]
 
@@ -118,18 +110,28 @@ def approve(
 
     Raises NotSecondPerson, or PayoutRefused when books or accounts have changed since the proposal.
     """
-    store.lock(conn, community)
+    lock(conn, community)
     run = show(conn, community, number)
-    checks.check_second(conn, community, run, party)
+    others = checks.parties_of(conn, community, {one.owed.chain for one in run.payouts})
+    check_second(conn, community, run, party, others, "a party of its contracts")
     if party in run.approvers:
         return run
     if run.stored.state is not RunState.PROPOSED:
         raise PayoutRefused(f"payout run {number}", f"is {run.stored.state.value}; only a proposed one is released")
     checks.check_still_true(conn, community, run, now_ms)
-    store.insert_approval(conn, approval_row(conn, community, run.stored.id, party, signed, now_ms))
+    store.RUNS.insert_approval(conn, approval_row(conn, community, run.stored.id, party, signed, now_ms))
     if not show(conn, community, number).missing:
-        store.move_run(conn, run.stored.id, RunState.APPROVED, approved_ms=now_ms)
+        store.RUNS.move(conn, run.stored.id, RunState.APPROVED, approved_ms=now_ms)
     return show(conn, community, number)
+
+
+def approve_signed(conn: Connection, context: Context, envelope: bytes, now_ms: int) -> Run:
+    """`envelope`: a signed Approval of the run's id. Raises ProtocolError or CloudError."""
+    said, signed = opened(conn, context, envelope)
+    run = store.RUNS.find(conn, context.community, id=said.object)
+    if run is None:
+        raise NotFound("approval.object", f"{said.object.hex()} is no payout run here")
+    return approve(conn, context.community, run.number, said.party, now_ms, signed)
 
 
 def bank_file(conn: Connection, community: str, number: int, now_ms: int, party: bytes | None = None) -> bytes:
@@ -137,17 +139,17 @@ def bank_file(conn: Connection, community: str, number: int, now_ms: int, party:
 
     `party`: who asks; None for whoever runs the server, who can read the database anyway.
     """
-    store.lock(conn, community)
+    lock(conn, community)
     run = show(conn, community, number)
     if party is not None:
-        checks.check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
+        check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
     check_released(f"payout run {number}", run.stored.state, run.missing, PayoutRefused)
     is_first = run.stored.state is RunState.APPROVED
     if is_first:
         checks.check_still_true(conn, community, run, now_ms)
     data = write(file_of(run))
     if is_first:
-        store.move_run(conn, run.stored.id, RunState.WRITTEN, written_ms=now_ms, file_hash=sha256(data))
+        store.RUNS.move(conn, run.stored.id, RunState.WRITTEN, written_ms=now_ms, file_hash=sha256(data))
     else:
         check_same_bytes(f"payout run {number}", data, run.stored.file_hash)
     return data
@@ -155,16 +157,16 @@ def bank_file(conn: Connection, community: str, number: int, now_ms: int, party:
 
 def mark_sent(conn: Connection, community: str, number: int, party: bytes, now_ms: int) -> Run:
     """The bank has the file: payable -> payout in transit, one journal per payout. It cannot be undone."""
-    store.lock(conn, community)
+    lock(conn, community)
     run = show(conn, community, number)
-    checks.check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
-    if run.stored.state in SENDABLE:
+    check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
+    if run.stored.state in HANDED_IN:
         return run
     if run.stored.state is not RunState.WRITTEN:
         raise PayoutRefused(f"payout run {number}", f"is {run.stored.state.value}; write its bank file first")
     _post(conn, community, run.payouts, "sent", now_ms)
     store.mark_payouts(conn, [one.id for one in run.payouts], sent_ms=now_ms)
-    store.move_run(conn, run.stored.id, RunState.SENT, sent_ms=now_ms)
+    store.RUNS.move(conn, run.stored.id, RunState.SENT, sent_ms=now_ms)
     return show(conn, community, number)
 
 
@@ -177,9 +179,9 @@ def confirm(
     payouts: Collection[bytes] | None = None,
 ) -> Run:
     """What the bank did: paid, or returned to be owed again. `payouts` None: all that have no outcome yet."""
-    store.lock(conn, community)
+    lock(conn, community)
     run = show(conn, community, number)
-    if run.stored.state not in SENDABLE:
+    if run.stored.state not in HANDED_IN:
         raise PayoutRefused(f"payout run {number}", f"is {run.stored.state.value}; mark it as sent first")
     chosen = [one for one in run.payouts if (one.outcome is None if payouts is None else one.id in payouts)]
     if payouts is not None and len(chosen) != len(set(payouts)):
@@ -191,20 +193,20 @@ def confirm(
     _post(conn, community, moving, outcome.value, now_ms)
     store.mark_payouts(conn, [one.id for one in moving], outcome=outcome.value, outcome_ms=now_ms)
     if run.stored.state is RunState.SENT and all(one.outcome for one in store.payouts_of(conn, run.stored)):
-        store.move_run(conn, run.stored.id, RunState.SETTLED, closed_ms=now_ms)
+        store.RUNS.move(conn, run.stored.id, RunState.SETTLED, closed_ms=now_ms)
     return show(conn, community, number)
 
 
 def cancel(conn: Connection, community: str, number: int, party: bytes, now_ms: int) -> Run:
     """End a run that no bank has seen. Raises PayoutRefused once it is sent."""
-    store.lock(conn, community)
+    lock(conn, community)
     run = show(conn, community, number)
-    checks.check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
+    check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
     if run.stored.state is RunState.CANCELLED:
         return run
-    if run.stored.state in SENDABLE:
+    if run.stored.state in HANDED_IN:
         raise PayoutRefused(f"payout run {number}", "is at the bank; record what comes back as returned")
-    store.move_run(conn, run.stored.id, RunState.CANCELLED, closed_ms=now_ms)
+    store.RUNS.move(conn, run.stored.id, RunState.CANCELLED, closed_ms=now_ms)
     return show(conn, community, number)
 
 
@@ -221,7 +223,7 @@ def _same(conn: Connection, community: str, run: StoredRun, asked: Proposal) -> 
 
 def _view(conn: Connection, community: str, run: StoredRun) -> Run:
     payouts = tuple(store.payouts_of(conn, run))
-    said = store.approvers(conn, run.id)
+    said = store.RUNS.approvers(conn, run.id)
     missing: tuple[str, ...] = ()
     if run.state is RunState.PROPOSED:
         terms, chains = store.terms(conn, community), {one.owed.chain for one in payouts}

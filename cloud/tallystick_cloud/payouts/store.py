@@ -5,17 +5,19 @@ It never deletes, and it never decides whether a run may move.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import Connection, insert, select, update
 from tallystick_protocol.money.contract import ContractState, Mode, PayoutApproval
 
 from tallystick_cloud.contracts.store import book
 from tallystick_cloud.ledger.model import Account
-from tallystick_cloud.schema import balance, cost_bill, party_account, payout, payout_approval, payout_run, role_grant
+from tallystick_cloud.runs.ends import named_by
+from tallystick_cloud.runs.model import RunState, end_to_end
+from tallystick_cloud.runs.store import RunTables
+from tallystick_cloud.schema import balance, cost_bill, party_account, payout, payout_approval, payout_run
 
-from .ends import named_by
-from .model import OPEN_STATES, ChainTerms, Owed, RunState, end_to_end
+from .model import ChainTerms, Owed
 from .pain import BankParty
 
 OWED_ACCOUNTS = (Account.PAYABLE, Account.FUND)
@@ -40,6 +42,28 @@ class StoredRun:
     sent_ms: int | None
     held: str
 
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        return cls(
+            id=bytes(row.id),
+            number=row.number,
+            key=row.key,
+            collector=bytes(row.collector),
+            debtor=BankParty(row.debtor, row.debtor_iban),
+            unit=row.unit,
+            execution_day=row.execution_day,
+            state=RunState(row.state),
+            proposer=bytes(row.proposer),
+            proposed_ms=row.proposed_ms,
+            approved_ms=row.approved_ms,
+            file_hash=None if row.file_hash is None else bytes(row.file_hash),
+            sent_ms=row.sent_ms,
+            held=row.held,
+        )
+
+
+RUNS = RunTables(payout_run, payout_approval, StoredRun.of)
+
 
 @dataclass(frozen=True, slots=True)
 class StoredPayout:
@@ -57,12 +81,6 @@ class StoredPayout:
     def end_to_end(self) -> str:
         """The id that comes back in bank statements; 32 of the 35 characters that it may have."""
         return end_to_end(self.id)
-
-
-def lock(conn: Connection, community: str) -> None:
-    """One writer of payouts per community. On SQLite the one writer holds it already."""
-    if conn.dialect.name == "postgresql":
-        conn.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:k, 0))"), {"k": f"payout:{community}"})
 
 
 def owed(conn: Connection, community: str) -> list[Owed]:
@@ -127,78 +145,15 @@ def balances_of(conn: Connection, community: str) -> dict[tuple[bytes, str, byte
     return {one.line.key(): one.nano for one in owed(conn, community)}
 
 
-def managers(conn: Connection, community: str) -> set[bytes]:
-    """Parties that are community managers now."""
-    rows = conn.execute(
-        select(role_grant.c.party).where(
-            role_grant.c.community == community,
-            role_grant.c.role == "community_manager",
-            role_grant.c.revoked_ms.is_(None),
-        )
-    )
-    return {bytes(found) for found in rows.scalars()}
-
-
-def next_number(conn: Connection, community: str) -> int:
-    last = conn.execute(select(func.max(payout_run.c.number)).where(payout_run.c.community == community)).scalar()
-    return (last or 0) + 1
-
-
 def insert_run(conn: Connection, row: Mapping[str, object], payouts: Sequence[Mapping[str, object]]) -> None:
-    conn.execute(insert(payout_run), dict(row))
+    RUNS.insert(conn, row)
     if payouts:
         conn.execute(insert(payout), [dict(one) for one in payouts])
-
-
-def move_run(conn: Connection, run: bytes, state: RunState, **columns: object) -> None:
-    conn.execute(update(payout_run).where(payout_run.c.id == run).values(state=state.value, **columns))
 
 
 def mark_payouts(conn: Connection, ids: Sequence[bytes], **columns: object) -> None:
     for one in ids:
         conn.execute(update(payout).where(payout.c.id == one).values(**columns))
-
-
-def find(conn: Connection, community: str, run: bytes) -> StoredRun | None:
-    row = conn.execute(
-        select(payout_run).where(payout_run.c.community == community, payout_run.c.id == run)
-    ).one_or_none()
-    return None if row is None else _run(row)
-
-
-def find_number(conn: Connection, community: str, number: int) -> StoredRun | None:
-    row = conn.execute(
-        select(payout_run).where(payout_run.c.community == community, payout_run.c.number == number)
-    ).one_or_none()
-    return None if row is None else _run(row)
-
-
-def find_key(conn: Connection, community: str, key: str) -> StoredRun | None:
-    row = conn.execute(
-        select(payout_run).where(payout_run.c.community == community, payout_run.c.key == key)
-    ).one_or_none()
-    return None if row is None else _run(row)
-
-
-def open_run(conn: Connection, community: str, collector: bytes) -> StoredRun | None:
-    """The collector's run that is not sent or cancelled yet; there is one at most."""
-    rows = conn.execute(
-        select(payout_run).where(
-            payout_run.c.community == community,
-            payout_run.c.collector == collector,
-            payout_run.c.state.in_([state.value for state in OPEN_STATES]),
-        )
-    )
-    row = rows.first()
-    return None if row is None else _run(row)
-
-
-def runs(conn: Connection, community: str) -> list[StoredRun]:
-    """All, the newest first."""
-    rows = conn.execute(
-        select(payout_run).where(payout_run.c.community == community).order_by(payout_run.c.number.desc())
-    )
-    return [_run(row) for row in rows]
 
 
 def runs_of_ends(conn: Connection, community: str, ends: Iterable[str]) -> set[bytes]:
@@ -213,34 +168,6 @@ def runs_of_ends(conn: Connection, community: str, ends: Iterable[str]) -> set[b
 def payouts_of(conn: Connection, run: StoredRun) -> list[StoredPayout]:
     rows = conn.execute(select(payout).where(payout.c.run == run.id).order_by(payout.c.position))
     return [_payout(row, run.collector) for row in rows]
-
-
-def insert_approval(conn: Connection, row: Mapping[str, object]) -> None:
-    conn.execute(insert(payout_approval), dict(row))
-
-
-def approvers(conn: Connection, run: bytes) -> set[bytes]:
-    rows = conn.execute(select(payout_approval.c.party).where(payout_approval.c.run == run))
-    return {bytes(party) for party in rows.scalars()}
-
-
-def _run(row: Any) -> StoredRun:
-    return StoredRun(
-        id=bytes(row.id),
-        number=row.number,
-        key=row.key,
-        collector=bytes(row.collector),
-        debtor=BankParty(row.debtor, row.debtor_iban),
-        unit=row.unit,
-        execution_day=row.execution_day,
-        state=RunState(row.state),
-        proposer=bytes(row.proposer),
-        proposed_ms=row.proposed_ms,
-        approved_ms=row.approved_ms,
-        file_hash=None if row.file_hash is None else bytes(row.file_hash),
-        sent_ms=row.sent_ms,
-        held=row.held,
-    )
 
 
 def _payout(row: Any, collector: bytes) -> StoredPayout:

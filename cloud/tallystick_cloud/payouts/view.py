@@ -9,13 +9,15 @@ from datetime import date
 from tallystick_cloud.bank.model import Standing
 from tallystick_cloud.bank.service import Position
 from tallystick_cloud.bank.store import StoredEntry
-from tallystick_cloud.http.amounts import Amount, exact
+from tallystick_cloud.http.amounts import Amount, exact, of_cents
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.payouts.checks import Run
-from tallystick_cloud.payouts.model import CENT_NANO, Held, Plan, Reason, RunState
+from tallystick_cloud.payouts.model import Held, Plan, Reason
+from tallystick_cloud.runs import view as runs
+from tallystick_cloud.runs.model import Names
+from tallystick_cloud.runs.view import STATES, Content, LineView, NextView, RunView
 
 ENTRIES_SHOWN = 40
-RUNS_SHOWN = 24
 ID_CHARS = 12
 
 
@@ -24,14 +26,6 @@ def N_(text: str) -> str:
     return text
 
 
-STATES = {
-    RunState.PROPOSED: ("warn", N_("waits for a second person")),
-    RunState.APPROVED: ("info", N_("released")),
-    RunState.WRITTEN: ("info", N_("bank file written")),
-    RunState.SENT: ("info", N_("with the bank")),
-    RunState.SETTLED: ("ok", N_("done")),
-    RunState.CANCELLED: ("off", N_("cancelled")),
-}
 REASONS = {
     Reason.NO_ACCOUNT: N_("no bank account is known"),
     Reason.BANK_REFUSES: N_("a bank would send it back"),
@@ -54,50 +48,6 @@ STANDINGS = {
     Standing.RETURN: ("warn", N_("came back")),
     Standing.SUSPENSE: ("crit", N_("waits for a person")),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class LineView:
-    """One payee of a run, or what is held back from one."""
-
-    name: str
-    about: str
-    amount: Amount
-    mark: str
-    word: str
-
-
-@dataclass(frozen=True, slots=True)
-class NextView:
-    """A collector's next run; `key` makes the form that is sent twice one run, `refusal` says why there is none."""
-
-    collector: str
-    lines: tuple[LineView, ...]
-    held: tuple[LineView, ...]
-    total: Amount
-    key: str
-    refusal: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunView:
-    """A run, of payouts or of debits, with what can be done next: `can` holds approve, file, sent, cancel, reject."""
-
-    number: int
-    mark: str
-    state: str
-    day: str
-    total: Amount
-    collector: str
-    lines: tuple[LineView, ...]
-    held: tuple[LineView, ...]
-    missing: str
-    can: frozenset[str]
-
-    @property
-    def is_open(self) -> bool:
-        """Whether somebody still has to do something."""
-        return bool(self.can - {"file"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,47 +78,16 @@ class EntryView:
     is_money_in: bool
 
 
-def run_view(run: Run, reader: bytes | None, names: Mapping[bytes, str], *, may_act: bool, w: Wording) -> RunView:
+def run_view(run: Run, reader: bytes | None, names: Names, *, may_act: bool, w: Wording) -> RunView:
     """`reader` is who looks: the proposer is never offered to release."""
-    stored = run.stored
-    mark, state = STATES[stored.state]
+    mark, state = STATES[run.stored.state]
     lines = tuple(
-        LineView(one.creditor.name, one.contract, exact(one.cents * CENT_NANO, w), *_outcome(one.outcome, w))
+        LineView(one.creditor.name, one.contract, of_cents(one.cents, w), *_outcome(one.outcome, w))
         for one in run.payouts
     )
-    missing = (
-        ""
-        if stored.state is not RunState.PROPOSED
-        else w.gettext("proposed by {name}").format(name=names[stored.proposer])
-    )
-    is_other = reader != stored.proposer and reader not in run.approvers
-    return RunView(
-        stored.number,
-        mark,
-        w.gettext(state),
-        _day(stored.execution_day, w),
-        exact(run.cents * CENT_NANO, w),
-        names[stored.collector],
-        lines,
-        _held(run.held, w),
-        missing,
-        run_actions(stored.state, is_other=is_other) if may_act else frozenset(),
-    )
-
-
-def run_actions(state: RunState, *, is_other: bool) -> frozenset[str]:
-    """The next steps of a run, of payouts or of debits; `is_other`: neither proposed nor released it."""
-    match state:
-        case RunState.PROPOSED:
-            return frozenset({"approve", "cancel"}) if is_other else frozenset({"cancel"})
-        case RunState.APPROVED:
-            return frozenset({"file", "cancel"})
-        case RunState.WRITTEN:
-            return frozenset({"file", "sent", "cancel"})
-        case RunState.SENT | RunState.SETTLED:
-            return frozenset({"file"})
-        case RunState.CANCELLED:
-            return frozenset()
+    day = date.fromisoformat(run.stored.execution_day)
+    own = Content(day, (mark, w.gettext(state)), lines, _held(run.held, w))
+    return runs.run_view(run, reader, names, own, may_act=may_act, w=w)
 
 
 def _outcome(outcome: str | None, w: Wording) -> tuple[str, str]:
@@ -183,35 +102,27 @@ def _outcome(outcome: str | None, w: Wording) -> tuple[str, str]:
 
 def next_view(collector: str, plan: Plan, key: str, refusal: str, w: Wording) -> NextView:
     """What a run would pay if it were proposed now, and what it holds back, each with its reason."""
-    lines = tuple(
-        LineView(one.creditor.name, one.contract, exact(one.cents * CENT_NANO, w), "off", "") for one in plan.payouts
-    )
-    return NextView(
-        collector,
-        lines,
-        _held(plan.held, w),
-        exact(CENT_NANO * sum(one.cents for one in plan.payouts), w),
-        key,
-        refusal,
-    )
+    lines = tuple(LineView(one.creditor.name, one.contract, of_cents(one.cents, w)) for one in plan.payouts)
+    total = of_cents(sum(one.cents for one in plan.payouts), w)
+    return NextView(collector, lines, _held(plan.held, w), total, key, refusal)
 
 
 def _held(held: Sequence[Held], w: Wording) -> tuple[LineView, ...]:
     return tuple(
-        LineView(one.party, one.contract, exact(one.nano, w), "off", w.gettext(REASONS[one.reason])) for one in held
+        LineView(one.party, one.contract, exact(one.nano, w), word=w.gettext(REASONS[one.reason])) for one in held
     )
 
 
 def account_view(one: Position, names: Mapping[bytes, str], w: Wording) -> AccountView:
     unseen = exact(one.unseen_nano, w, signed=True) if one.unseen_nano else None
-    bank, books = exact(one.bank_cents * CENT_NANO, w), exact(one.books_nano, w)
+    bank, books = of_cents(one.bank_cents, w), exact(one.books_nano, w)
     return AccountView(names[one.holder], in_groups(one.iban), _day(one.day, w), bank, books, unseen)
 
 
 def entry_view(one: StoredEntry, names: Mapping[bytes, str], w: Wording) -> EntryView:
     mark, word = STANDINGS[one.standing]
     who = ", ".join(part for part in (one.name, one.remittance) if part)
-    amount = exact(one.cents * CENT_NANO, w, signed=True)
+    amount = of_cents(one.cents, w, signed=True)
     day, about = _day(one.day, w), one.about[:1].upper() + one.about[1:]
     whose = names[one.holder]
     return EntryView(

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tallystick_cloud.payouts.model import money
+from tallystick_cloud.money import money
 
 from .model import Interval, Worked, pool_of
 from .service import Closed

@@ -15,8 +15,9 @@ from tallystick_protocol.money.pool_energy import Row
 from tallystick_protocol.money.split import Group
 
 from tallystick_cloud.contracts import words
-from tallystick_cloud.http.amounts import Amount, exact, plain, widths
+from tallystick_cloud.http.amounts import Amount, exact, widths
 from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.money import money
 
 from .model import NOBODY, Interval, owner_of, pool_of
 from .shares import Column, Share, Sums, To
@@ -157,7 +158,7 @@ def as_csv(found: Sequence[Column], unit: str, w: Wording) -> str:
     writer.writerow(COLUMNS)
     for one in found:
         sums = one.sums
-        known = (sums.injected, sums.withdrawn, sums.shared, plain(sums.worth), unit, one.level)
+        known = (sums.injected, sums.withdrawn, sums.shared, money(sums.worth), unit, one.level)
         writer.writerow([w.iso(one.start_ms), *(known if one.level is not None else ("",) * len(known)), one.opens])
     return out.getvalue()
 

@@ -15,7 +15,7 @@ from tallystick_protocol.statement import Line, Statement
 
 from tallystick_cloud.contracts.store import versions_of
 from tallystick_cloud.errors import NotFound
-from tallystick_cloud.payouts.model import money
+from tallystick_cloud.money import money
 
 from . import sources, store
 from .model import Stored, TreeKey

@@ -8,7 +8,7 @@ import io
 import re
 
 from tallystick_cloud.errors import BadInput
-from tallystick_cloud.payouts.model import END_BYTES
+from tallystick_cloud.runs.model import END_BYTES
 
 from .model import Outcome
 

@@ -3,32 +3,26 @@
 It never takes a party that acts from the request: whoever is signed in acts.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from tallystick_cloud.db import Database
 from tallystick_cloud.http.authz import MEMBERS, Role
+from tallystick_cloud.http.place import person
 from tallystick_cloud.http.route import Call, RouteTable
-from tallystick_cloud.parties.store import names_by_id
-from tallystick_cloud.payouts.api import Ask, acting, named
-from tallystick_cloud.payouts.service import Proposal
+from tallystick_cloud.parties.store import named, names_by_id
+from tallystick_cloud.payouts.api import Ask
 from tallystick_cloud.ports import Clock
+from tallystick_cloud.runs.api import HANDLERS, READERS, Answer, RunCalls, proposal
 
 from . import answer, report, service, store
 from .instructions import Format
 from .model import Outcome
 from .service import Run
 
-READERS = frozenset({Role.COMMUNITY_MANAGER, Role.AUDITOR})
 KEEPERS = frozenset({Role.COMMUNITY_MANAGER})
-HANDLERS = frozenset({Role.COMMUNITY_MANAGER, Role.OWNER})  # the service asks for a manager or the collector itself
 BASE = "/v1/communities/{community}"
 RUNS, ACCOUNTS = BASE + "/split-runs", BASE + "/split-accounts"
-
-Answer = dict[str, Any]
 
 
 class Account(BaseModel):
@@ -47,10 +41,10 @@ class Told(BaseModel):
 
 def split_routes(database: Database, clock: Clock) -> RouteTable:
     """On the people's port."""
-    table = RouteTable()
+    table, runs = RouteTable(), RunCalls(database, clock, service, report.as_json)
     _account_routes(table, database, clock)
-    _run_routes(table, database, clock)
-    _provider_routes(table, database, clock)
+    _run_routes(table, runs)
+    _provider_routes(table, runs)
     return table
 
 
@@ -73,72 +67,62 @@ def _account_routes(table: RouteTable, database: Database, clock: Clock) -> None
         return await database.write(act)
 
 
-def _run_routes(table: RouteTable, database: Database, clock: Clock) -> None:
+def _run_routes(table: RouteTable, runs: RunCalls[Run]) -> None:
     @table.route("GET", RUNS, roles=READERS, tag="splits")
     async def list_split_runs(call: Call, community: str) -> list[Answer]:
         """All runs of split instructions, the newest first."""
-        return await database.read(_all, community)
+        return await runs.show_all(community)
 
     @table.route("GET", RUNS + "/{number}", roles=READERS, tag="splits")
     async def show_split_run(call: Call, community: str, number: int) -> Answer:
         """One run: who is charged, who gets it, what is held back and why."""
-        return await database.read(_answer, community, lambda conn: service.show(conn, community, number))
+        return await runs.show(community, number)
 
     @table.route("POST", RUNS, roles=HANDLERS, tag="splits")
     async def propose_split_run(call: Call, community: str, body: Ask) -> Answer:
         """Propose to instruct the payment provider with what settlements made due."""
-        party, now_ms = acting(call), clock.utc_ms()
+        party, now_ms = person(call), runs.clock.utc_ms()
 
         def act(conn: Connection) -> Run:
-            collector = None if body.collector is None else named(conn, community, "collector", body.collector)
-            return service.propose(conn, community, Proposal(body.key, party, collector, body.execution_day), now_ms)
+            asked = proposal(conn, community, body.key, party, body.collector, body.execution_day)
+            return service.propose(conn, community, asked, now_ms)
 
-        return await database.write(_answer, community, act)
+        return await runs.write(community, act)
 
     @table.route("POST", RUNS + "/{number}/approve", roles=MEMBERS, tag="splits")
     async def approve_split_run(call: Call, community: str, number: int) -> Answer:
         """Release a run as its second person; the proposer never can."""
-        party, now_ms = acting(call), clock.utc_ms()
-        return await database.write(
-            _answer, community, lambda conn: service.approve(conn, community, number, party, now_ms)
-        )
+        return await runs.approve(call, community, number)
 
     @table.route("POST", RUNS + "/{number}/cancel", roles=HANDLERS, tag="splits")
     async def cancel_split_run(call: Call, community: str, number: int) -> Answer:
         """End a run that no provider has seen."""
-        party, now_ms = acting(call), clock.utc_ms()
-        return await database.write(
-            _answer, community, lambda conn: service.cancel(conn, community, number, party, now_ms)
-        )
+        return await runs.cancel(call, community, number)
 
 
-def _provider_routes(table: RouteTable, database: Database, clock: Clock) -> None:
+def _provider_routes(table: RouteTable, runs: RunCalls[Run]) -> None:
     @table.route("POST", RUNS + "/{number}/csv", roles=HANDLERS, gives="text/csv", tag="splits")
     async def write_split_csv(call: Call, community: str, number: int) -> bytes:
         """The instructions of a released run as CSV; again gives the same bytes."""
-        party, now_ms = acting(call), clock.utc_ms()
-        return await database.write(service.file, community, number, Format.CSV, now_ms, party)
+        party, now_ms = person(call), runs.clock.utc_ms()
+        return await runs.database.write(service.file, community, number, Format.CSV, now_ms, party)
 
     @table.route("POST", RUNS + "/{number}/json", roles=HANDLERS, gives="application/json", tag="splits")
     async def write_split_json(call: Call, community: str, number: int) -> bytes:
         """The same as JSON."""
-        party, now_ms = acting(call), clock.utc_ms()
-        return await database.write(service.file, community, number, Format.JSON, now_ms, party)
+        party, now_ms = person(call), runs.clock.utc_ms()
+        return await runs.database.write(service.file, community, number, Format.JSON, now_ms, party)
 
     @table.route("POST", RUNS + "/{number}/sent", roles=HANDLERS, tag="splits")
     async def mark_split_run_sent(call: Call, community: str, number: int) -> Answer:
         """Say that the provider has the file; cannot be undone."""
-        party, now_ms = acting(call), clock.utc_ms()
-        return await database.write(
-            _answer, community, lambda conn: service.mark_sent(conn, community, number, party, now_ms)
-        )
+        return await runs.mark_sent(call, community, number)
 
     @table.route("POST", RUNS + "/{number}/outcome", roles=HANDLERS, tag="splits")
     async def tell_split_outcome(call: Call, community: str, number: int, body: Told) -> Answer:
         """Say what the provider did with a payment, or with all of a run that it has not decided; cannot be undone."""
-        party, now_ms = acting(call), clock.utc_ms()
-        return await database.write(
-            _answer,
+        party, now_ms = person(call), runs.clock.utc_ms()
+        return await runs.write(
             community,
             lambda conn: service.tell_named(conn, community, number, body.outcome, body.payment, party, now_ms),
         )
@@ -153,22 +137,13 @@ def _provider_routes(table: RouteTable, database: Database, clock: Clock) -> Non
     )
     async def take_split_answer(call: Call, community: str, body: bytes) -> list[Answer]:
         """Take the provider's file of outcomes: all of it or nothing; the same again changes nothing."""
-        party, now_ms = acting(call), clock.utc_ms()
+        party, now_ms = person(call), runs.clock.utc_ms()
 
         def act(conn: Connection) -> list[Answer]:
             names = names_by_id(conn, community)
             return [report.as_json(one, names) for one in service.take(conn, community, body, party, now_ms)]
 
-        return await database.write(act)
-
-
-def _answer(conn: Connection, community: str, act: Callable[[Connection], Run]) -> Answer:
-    return report.as_json(act(conn), names_by_id(conn, community))
-
-
-def _all(conn: Connection, community: str) -> list[Answer]:
-    names = names_by_id(conn, community)
-    return [report.as_json(one, names) for one in service.show_all(conn, community)]
+        return await runs.database.write(act)
 
 
 def _accounts(conn: Connection, community: str) -> list[Answer]:

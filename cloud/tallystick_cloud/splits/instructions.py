@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from tallystick_cloud.http.amounts import harmless
-from tallystick_cloud.payouts import epc
+from tallystick_cloud.money import decimal
 
 from .store import StoredPayment, StoredRun
 
@@ -56,10 +56,10 @@ def _csv(run: StoredRun, payments: Iterable[StoredPayment]) -> bytes:
                     harmless(one.contract),
                     one.reference,
                     harmless(one.payer_account),
-                    epc.decimal(one.cents),
+                    decimal(one.cents),
                     harmless(part.name),
                     harmless(part.provider_account),
-                    epc.decimal(part.cents),
+                    decimal(part.cents),
                     run.unit,
                 )
             )
@@ -74,16 +74,16 @@ def _json(run: StoredRun, payments: Sequence[StoredPayment]) -> bytes:
         "collector": run.collector_name,
         "execution_day": run.execution_day,
         "currency": run.unit,
-        "total": epc.decimal(sum(one.cents for one in payments)),
+        "total": decimal(sum(one.cents for one in payments)),
         "payments": [
             {
                 "payment": one.name,
                 "contract": one.contract,
                 "payer_reference": one.reference,
                 "payer_account": one.payer_account,
-                "charge": epc.decimal(one.cents),
+                "charge": decimal(one.cents),
                 "split": [
-                    {"party": part.name, "party_account": part.provider_account, "amount": epc.decimal(part.cents)}
+                    {"party": part.name, "party_account": part.provider_account, "amount": decimal(part.cents)}
                     for part in one.parts
                 ],
             }

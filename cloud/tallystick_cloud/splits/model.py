@@ -15,8 +15,10 @@ from tallystick_protocol.ids import H32, sha256
 from tallystick_protocol.money.contract import ContractState
 
 from tallystick_cloud.ledger.model import Account, Amounts, Line, check_zero
-from tallystick_cloud.payouts.model import CENT_NANO, ChainTerms, end_to_end, money, whole_cents
+from tallystick_cloud.money import CENT_NANO, money, whole_cents
+from tallystick_cloud.payouts.model import ChainTerms
 from tallystick_cloud.payouts.pain import CURRENCY
+from tallystick_cloud.runs.model import end_to_end
 
 ACCOUNT_CHARS_MAX = 64  # ids of providers have 12 to 40
 

@@ -12,18 +12,20 @@ from pydantic import BaseModel, StringConstraints
 from sqlalchemy import Connection
 
 from tallystick_cloud.db import Database
-from tallystick_cloud.errors import BadInput, CloudError
+from tallystick_cloud.errors import BadInput
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.forms import FORM, NoFields, SureForm
-from tallystick_cloud.http.pages import Pages, see_other
+from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.http.pages import Pages, file_response, see_other
 from tallystick_cloud.http.place import here, look_of, person
 from tallystick_cloud.http.rail import TREASURY
 from tallystick_cloud.http.route import MULTIPART, Call, RouteTable
-from tallystick_cloud.parties.store import names_by_id
-from tallystick_cloud.payouts.api import named
-from tallystick_cloud.payouts.checks import working_day
-from tallystick_cloud.payouts.service import Proposal
+from tallystick_cloud.parties.store import named, names_by_id
 from tallystick_cloud.ports import Clock
+from tallystick_cloud.runs.api import proposal
+from tallystick_cloud.runs.checks import working_day
+from tallystick_cloud.runs.pages import Next, RunForms, nexts
+from tallystick_cloud.runs.view import RUNS_SHOWN, NextView
 
 from . import answer, service, store, view
 from .instructions import Format
@@ -32,7 +34,6 @@ from .service import Draft, Run
 
 ACTORS = frozenset({Role.COMMUNITY_MANAGER})
 BASE = "/splits"
-RUNS_SHOWN = 24
 DAYS_AHEAD = 1
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
 TYPES = {Format.CSV: "text/csv", Format.JSON: "application/json"}
@@ -66,19 +67,10 @@ class ToldForm(SureForm):
 
 
 @dataclass(frozen=True, slots=True)
-class _Next:
-    """What a run of a collector would instruct now, or why there is none."""
-
-    collector: bytes
-    draft: Draft | None
-    refusal: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Found:
     """Everything that the page shows."""
 
-    nexts: list[_Next]
+    nexts: list[Next[Draft]]
     runs: list[Run]
     accounts: dict[bytes, str]
     parties: list[bytes]
@@ -89,8 +81,9 @@ def split_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable:
     """The page and its forms."""
     table = RouteTable()
     _page(table, database, pages, clock)
-    _run_forms(table, database, clock)
-    _provider_forms(table, database, clock)
+    forms = RunForms(database, clock, service, BASE)
+    _run_forms(table, database, clock, forms)
+    _provider_forms(table, database, clock, forms)
     return table
 
 
@@ -104,23 +97,12 @@ def _page(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> 
         w, names = pages.wording(call.request, place.zone), found.names
         may_act = bool(call.principal.roles_in(place.id) & ACTORS)
         reader, runs = call.principal.party, found.runs[:RUNS_SHOWN]
-        nexts = [
-            view.next_view(
-                names[one.collector],
-                service.NOTHING if one.draft is None else one.draft.plan,
-                names,
-                f"page-{place.id}-{0 if one.draft is None else one.draft.number}-{day}",
-                one.refusal,
-                w,
-            )
-            for one in found.nexts
-        ]
         return pages.page(
             call,
             "splits.html",
             look_of(place),
             title=w.gettext("Payment provider"),
-            nexts=nexts,
+            nexts=[_next_view(one, names, place.id, day, w) for one in found.nexts],
             day=day.isoformat(),
             runs=[view.run_view(one, reader, names, may_act=may_act, w=w) for one in runs],
             accounts=sorted((names[one], found.accounts.get(one, "")) for one in found.parties),
@@ -130,54 +112,48 @@ def _page(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> 
         )
 
 
-def _run_forms(table: RouteTable, database: Database, clock: Clock) -> None:
+def _run_forms(table: RouteTable, database: Database, clock: Clock, forms: RunForms[Run]) -> None:
     @table.route("POST", BASE, roles=ACTORS, gives="text/html", takes=FORM, tag="splits")
     async def propose_split_on_page(call: Call, form: ProposeForm) -> web.StreamResponse:
         """Propose a run; the same page sent twice is one run."""
         place, party, now_ms = await here(database, call), person(call), clock.utc_ms()
 
         def act(conn: Connection) -> Run:
-            asked = Proposal(form.key, party, named(conn, place.id, "collector", form.collector), form.execution_day)
+            asked = proposal(conn, place.id, form.key, party, form.collector, form.execution_day)
             return service.propose(conn, place.id, asked, now_ms)
 
-        return _to_run((await database.write(act)).stored.number)
+        return forms.at((await database.write(act)).stored.number)
 
     @table.route("POST", BASE + "/{number}/approve", roles=ACTORS, gives="text/html", takes=FORM, tag="splits")
     async def approve_split_on_page(call: Call, number: int, form: NoFields) -> web.StreamResponse:
         """Release a run as its second person."""
-        place = await here(database, call)
-        await database.write(service.approve, place.id, number, person(call), clock.utc_ms())
-        return _to_run(number)
+        return await forms.approve(call, number)
 
     @table.route("POST", BASE + "/{number}/cancel", roles=ACTORS, gives="text/html", takes=FORM, tag="splits")
     async def cancel_split_on_page(call: Call, number: int, form: NoFields) -> web.StreamResponse:
         """End a run that no provider has seen."""
-        place = await here(database, call)
-        await database.write(service.cancel, place.id, number, person(call), clock.utc_ms())
-        return _to_run(number)
+        return await forms.cancel(call, number)
 
     @table.route("POST", BASE + "/{number}/sent", roles=ACTORS, gives="text/html", takes=FORM, tag="splits")
     async def split_sent_on_page(call: Call, number: int, form: SureForm) -> web.StreamResponse:
         """Say that the provider has the file; cannot be undone."""
-        place = await here(database, call)
-        await database.write(service.mark_sent, place.id, number, person(call), clock.utc_ms())
-        return _to_run(number)
+        return await forms.mark_sent(call, number)
 
     @table.route("POST", BASE + "/{number}/outcome", roles=ACTORS, gives="text/html", takes=FORM, tag="splits")
     async def split_outcome_on_page(call: Call, number: int, form: ToldForm) -> web.StreamResponse:
         """Say what the provider did with all that it has not decided; cannot be undone."""
         place = await here(database, call)
         await database.write(service.tell, place.id, number, form.outcome, person(call), clock.utc_ms())
-        return _to_run(number)
+        return forms.at(number)
 
 
-def _provider_forms(table: RouteTable, database: Database, clock: Clock) -> None:
+def _provider_forms(table: RouteTable, database: Database, clock: Clock, forms: RunForms[Run]) -> None:
     async def instructions(call: Call, number: int, form: Format) -> web.Response:
         place = await here(database, call)
         data = await database.write(service.file, place.id, number, form, clock.utc_ms(), person(call))
-        name = f'attachment; filename="split-{number}.{form.value}"'
-        headers = {"Content-Disposition": name, "Cache-Control": "no-store"}
-        return web.Response(body=data, content_type=TYPES[form], charset="utf-8", headers=headers)
+        response = file_response(f"split-{number}.{form.value}", data, TYPES[form])
+        response.charset = "utf-8"
+        return response
 
     @table.route("POST", BASE + "/{number}/csv", roles=ACTORS, gives="text/csv", takes=FORM, tag="splits")
     async def split_csv_from_page(call: Call, number: int, form: NoFields) -> web.StreamResponse:
@@ -218,21 +194,22 @@ def _provider_forms(table: RouteTable, database: Database, clock: Clock) -> None
         if not form.file:
             raise BadInput("file", "is empty or was not chosen; choose the file that the provider gave you")
         runs = await database.write(service.take, place.id, form.file, person(call), clock.utc_ms())
-        return _to_run(runs[0].stored.number)
+        return forms.at(runs[0].stored.number)
 
 
 def _look(conn: Connection, community: str, day: date, now_ms: int) -> _Found:
-    names, nexts = names_by_id(conn, community), []
-    for collector in service.collectors(conn, community):
-        asked = Proposal("", collector, collector, day)  # a look asks for no right
-        try:
-            nexts.append(_Next(collector, service.preview(conn, community, asked, now_ms), ""))
-        except CloudError as refused:
-            nexts.append(_Next(collector, None, refused.reason))
+    names = names_by_id(conn, community)
+    found = nexts(
+        service.collectors(conn, community),
+        names,
+        day,
+        lambda asked: service.preview(conn, community, asked, now_ms),
+    )
     accounts = store.accounts(conn, community)
     parties = sorted({*service.recipients(conn, community), *accounts})
-    return _Found(nexts, service.show_all(conn, community), accounts, parties, names)
+    return _Found(found, service.show_all(conn, community), accounts, parties, names)
 
 
-def _to_run(number: int) -> web.Response:
-    return see_other(f"{BASE}#run-{number}")
+def _next_view(one: Next[Draft], names: dict[bytes, str], community: str, day: date, w: Wording) -> NextView:
+    plan = service.NOTHING if one.draft is None else one.draft.plan
+    return view.next_view(one.collector, plan, names, one.key(community, day), one.refusal, w)

@@ -16,15 +16,15 @@ from tallystick_cloud.contracts.store import book
 from tallystick_cloud.errors import BadInput, NotFound
 from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import Account, Amounts
+from tallystick_cloud.money import CENT_NANO
 from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.payouts import checks
 from tallystick_cloud.payouts import store as payout_store
-from tallystick_cloud.payouts.errors import NotSecondPerson
-from tallystick_cloud.payouts.model import CENT_NANO, RunState
 from tallystick_cloud.payouts.pain import CURRENCY
-from tallystick_cloud.payouts.release import Signed, approval_row, check_released
-from tallystick_cloud.payouts.service import SENDABLE, Proposal
-from tallystick_cloud.payouts.signed import opened
+from tallystick_cloud.runs.checks import check_day, check_handler, check_second
+from tallystick_cloud.runs.model import HANDED_IN, Proposal, RunState, held_in_words
+from tallystick_cloud.runs.release import Signed, approval_row, check_released, opened
+from tallystick_cloud.runs.store import lock
 
 from . import answer, instructions, model, store
 from .errors import SplitRefused
@@ -95,13 +95,14 @@ def propose(conn: Connection, community: str, asked: Proposal, now_ms: int) -> R
 
     Raises SplitRefused, BadInput or NotSecondPerson; then nothing is stored.
     """
-    payout_store.lock(conn, community)
-    again = store.find_key(conn, community, asked.key)
+    lock(conn, community)
+    again = store.RUNS.find(conn, community, key=asked.key)
     if again is not None:
         return _same(conn, community, again, asked)
     draft = preview(conn, community, asked, now_ms)
     if not draft.plan.payments:
-        raise SplitRefused("split run", f"has nothing to instruct; {_in_words(draft.plan.held)}")
+        why = held_in_words([f"{one.payer} ({one.contract}): {one.reason.value}" for one in draft.plan.held])
+        raise SplitRefused("split run", f"has nothing to instruct; {why or 'nothing is due'}")
     for chain in sorted({one.chain for one in draft.plan.payments}):
         store.keep_dues(conn, community, chain)
     row = _run_row(conn, community, asked, draft, now_ms)
@@ -114,14 +115,14 @@ def preview(conn: Connection, community: str, asked: Proposal, now_ms: int) -> D
     names = names_by_id(conn, community)
     chains = _chains(conn, community)
     collector = _collector_of(chains, asked.collector, names)
-    checks.check_handler(conn, community, asked.proposer, collector, names)
-    checks.check_day(asked.execution_day, now_ms)
-    before = store.open_run(conn, community, collector)
+    check_handler(conn, community, asked.proposer, collector, names)
+    check_day(asked.execution_day, now_ms)
+    before = store.RUNS.find_open(conn, community, collector)
     if before is not None:
         step = f"{before.number} of {names[collector]} is {before.state.value}; send it or cancel it first"
         raise SplitRefused("split run", step)
     mine = {chain: one for chain, one in chains.items() if one.collector == collector}
-    number = store.next_number(conn, community)
+    number = store.RUNS.next_number(conn, community)
     seed = model.run_seed(community, collector, number, asked.execution_day.isoformat(), now_ms)
     dues = _dues(conn, community, mine)
     return Draft(collector, number, seed, model.plan(dues, _facts(conn, community, mine, dues, names), seed))
@@ -181,7 +182,7 @@ def _collector_of(chains: Mapping[bytes, Chain], wanted: bytes | None, names: Ma
 
 def show(conn: Connection, community: str, number: int) -> Run:
     """Raises NotFound."""
-    found = store.find_number(conn, community, number)
+    found = store.RUNS.find(conn, community, number=number)
     if found is None:
         raise NotFound("split run", f"{number} does not exist in {community}; list them with `tallystick split show`")
     return _view(conn, community, found)
@@ -189,7 +190,7 @@ def show(conn: Connection, community: str, number: int) -> Run:
 
 def show_all(conn: Connection, community: str) -> list[Run]:
     """The newest first."""
-    return [_view(conn, community, one) for one in store.runs(conn, community)]
+    return [_view(conn, community, one) for one in store.RUNS.all(conn, community)]
 
 
 def approve(
@@ -199,38 +200,28 @@ def approve(
 
     Raises NotSecondPerson, or SplitRefused when dues or accounts have changed since the proposal.
     """
-    payout_store.lock(conn, community)
+    lock(conn, community)
     run = show(conn, community, number)
-    _check_second(conn, community, run, party)
+    others = checks.parties_of(conn, community, {one.chain for one in run.payments})
+    check_second(conn, community, run, party, others, "a party of its contracts")
     if party in run.approvers:
         return run
     if run.stored.state is not RunState.PROPOSED:
         raise SplitRefused(f"split run {number}", f"is {run.stored.state.value}; only a proposed one is released")
     _check_still_true(conn, community, run)
-    store.insert_approval(conn, approval_row(conn, community, run.stored.id, party, signed, now_ms))
+    store.RUNS.insert_approval(conn, approval_row(conn, community, run.stored.id, party, signed, now_ms))
     if not show(conn, community, number).missing:
-        store.move_run(conn, run.stored.id, RunState.APPROVED, approved_ms=now_ms)
+        store.RUNS.move(conn, run.stored.id, RunState.APPROVED, approved_ms=now_ms)
     return show(conn, community, number)
 
 
 def approve_signed(conn: Connection, context: Context, envelope: bytes, now_ms: int) -> Run:
     """`envelope`: a signed Approval of the run's id. Raises ProtocolError or CloudError."""
     said, signed = opened(conn, context, envelope)
-    run = store.find(conn, context.community, said.object)
+    run = store.RUNS.find(conn, context.community, id=said.object)
     if run is None:
         raise NotFound("approval.object", f"{said.object.hex()} is no split run here")
     return approve(conn, context.community, run.number, said.party, now_ms, signed)
-
-
-def _check_second(conn: Connection, community: str, run: Run, party: bytes) -> None:
-    name = names_by_id(conn, community).get(party, party.hex())
-    if party == run.stored.proposer:
-        raise NotSecondPerson("party", f"{name} proposed run {run.stored.number}; somebody else must release it")
-    terms = payout_store.terms(conn, community)
-    parties = {one for payment in run.payments for one in terms[payment.chain].parties}
-    if party not in parties | payout_store.managers(conn, community) | {run.stored.collector}:
-        detail = f"{name} may not release run {run.stored.number}; a community manager or a party of its contracts does"
-        raise NotSecondPerson("party", detail)
 
 
 def _check_still_true(conn: Connection, community: str, run: Run) -> None:
@@ -257,14 +248,14 @@ def file(conn: Connection, community: str, number: int, form: Format, now_ms: in
 
     `party`: who asks; None for whoever runs the server, who can read the database anyway.
     """
-    payout_store.lock(conn, community)
+    lock(conn, community)
     run = show(conn, community, number)
     if party is not None:
-        checks.check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
+        check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
     check_released(f"split run {number}", run.stored.state, run.missing, SplitRefused)
     if run.stored.state is RunState.APPROVED:
         _check_still_true(conn, community, run)
-        store.move_run(conn, run.stored.id, RunState.WRITTEN, written_ms=now_ms)
+        store.RUNS.move(conn, run.stored.id, RunState.WRITTEN, written_ms=now_ms)
     _check_id(run)
     return instructions.write(run.stored, run.payments, form)
 
@@ -284,14 +275,14 @@ def _check_id(run: Run) -> None:
 
 def mark_sent(conn: Connection, community: str, number: int, party: bytes, now_ms: int) -> Run:
     """The provider has the file. It cannot be undone."""
-    payout_store.lock(conn, community)
+    lock(conn, community)
     run = show(conn, community, number)
-    checks.check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
-    if run.stored.state in SENDABLE:
+    check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
+    if run.stored.state in HANDED_IN:
         return run
     if run.stored.state is not RunState.WRITTEN:
         raise SplitRefused(f"split run {number}", f"is {run.stored.state.value}; write its file first")
-    store.move_run(conn, run.stored.id, RunState.SENT, sent_ms=now_ms)
+    store.RUNS.move(conn, run.stored.id, RunState.SENT, sent_ms=now_ms)
     return show(conn, community, number)
 
 
@@ -302,10 +293,10 @@ def tell(
 
     The same again changes nothing. Raises NotFound, NotSecondPerson or SplitRefused.
     """
-    payout_store.lock(conn, community)
+    lock(conn, community)
     run = show(conn, community, number)
-    checks.check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
-    if run.stored.state not in SENDABLE:
+    check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
+    if run.stored.state not in HANDED_IN:
         raise SplitRefused(f"split run {number}", f"is {run.stored.state.value}; mark it as sent first")
     if isinstance(told, Outcome):
         told = {one.id: told for one in run.payments if one.outcome is None}
@@ -315,7 +306,7 @@ def tell(
     for payment, outcome in sorted(told.items()):
         _tell(conn, community, run.stored.collector, by_id[payment], outcome, now_ms)
     if run.stored.state is RunState.SENT and all(one.outcome for one in store.payments_of(conn, run.stored.id)):
-        store.move_run(conn, run.stored.id, RunState.SETTLED, closed_ms=now_ms)
+        store.RUNS.move(conn, run.stored.id, RunState.SETTLED, closed_ms=now_ms)
     return show(conn, community, number)
 
 
@@ -336,7 +327,7 @@ def take(conn: Connection, community: str, data: bytes, party: bytes, now_ms: in
 
     The same file again changes nothing. Raises BadInput, NotFound, NotSecondPerson or SplitRefused."""
     said = answer.read(data)
-    payout_store.lock(conn, community)
+    lock(conn, community)
     known = store.find_named(conn, community, said)
     unknown = sorted(said.keys() - known.keys())
     if unknown:
@@ -383,16 +374,16 @@ def _post(conn: Connection, community: str, payment: bytes, what: str, lines: Am
 
 def cancel(conn: Connection, community: str, number: int, party: bytes, now_ms: int) -> Run:
     """End a run that no provider has seen. Raises SplitRefused once it is sent."""
-    payout_store.lock(conn, community)
+    lock(conn, community)
     run = show(conn, community, number)
-    checks.check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
+    check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
     if run.stored.state is RunState.CANCELLED:
         return run
-    if run.stored.state in SENDABLE:
+    if run.stored.state in HANDED_IN:
         raise SplitRefused(
             f"split run {number}", "is at the provider; say what it refuses with `tallystick split paid`"
         )
-    store.move_run(conn, run.stored.id, RunState.CANCELLED, closed_ms=now_ms)
+    store.RUNS.move(conn, run.stored.id, RunState.CANCELLED, closed_ms=now_ms)
     return show(conn, community, number)
 
 
@@ -404,18 +395,12 @@ def _same(conn: Connection, community: str, run: StoredRun, asked: Proposal) -> 
 
 
 def _view(conn: Connection, community: str, run: StoredRun) -> Run:
-    payments, said = store.payments_of(conn, run.id), store.approvers(conn, run.id)
+    payments, said = store.payments_of(conn, run.id), store.RUNS.approvers(conn, run.id)
     missing: tuple[str, ...] = ()
     if run.state is RunState.PROPOSED:
         terms = payout_store.terms(conn, community)
         missing = checks.missing({one.chain for one in payments}, terms, run.collector, run.proposer, said)
     return Run(run, payments, model.held_of(run.held), tuple(sorted(said)), missing)
-
-
-def _in_words(held: Sequence[Held]) -> str:
-    shown = [f"{one.payer} ({one.contract}): {one.reason.value}" for one in held[: checks.REASONS_SHOWN_MAX]]
-    more = len(held) - len(shown)
-    return "held back: " + "; ".join(shown) + (f" and {more} more" if more else "") if held else "nothing is due"
 
 
 def _run_row(conn: Connection, community: str, asked: Proposal, draft: Draft, now_ms: int) -> dict[str, object]:

@@ -5,7 +5,7 @@ It never deletes but to erase a person, and it never decides whether a run may m
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 from tallystick_protocol.codes import LineKind
@@ -14,8 +14,10 @@ from tallystick_protocol.money.contract import Mode
 from tallystick_cloud.contracts.store import by_provider
 from tallystick_cloud.ledger.model import FAR_MS, Account, Kind
 from tallystick_cloud.ledger.store import IN_MAX
-from tallystick_cloud.payouts.ends import named_by
-from tallystick_cloud.payouts.model import CENT_NANO, OPEN_STATES, RunState, end_to_end
+from tallystick_cloud.money import CENT_NANO
+from tallystick_cloud.runs.ends import named_by
+from tallystick_cloud.runs.model import RunState, end_to_end
+from tallystick_cloud.runs.store import RunTables
 from tallystick_cloud.schema import (
     balance,
     contract_version,
@@ -55,6 +57,28 @@ class StoredRun:
     approved_ms: int | None
     sent_ms: int | None
     held: str
+
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        return cls(
+            id=bytes(row.id),
+            community=row.community,
+            number=row.number,
+            key=row.key,
+            collector=bytes(row.collector),
+            collector_name=row.collector_name,
+            unit=row.unit,
+            execution_day=row.execution_day,
+            state=RunState(row.state),
+            proposer=bytes(row.proposer),
+            proposed_ms=row.proposed_ms,
+            approved_ms=row.approved_ms,
+            sent_ms=row.sent_ms,
+            held=row.held,
+        )
+
+
+RUNS = RunTables(split_run, split_approval, StoredRun.of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,24 +246,15 @@ def forget(conn: Connection, community: str, party: bytes) -> int:
 # ------------------------------------------------------------ runs
 
 
-def next_number(conn: Connection, community: str) -> int:
-    last = conn.execute(select(func.max(split_run.c.number)).where(split_run.c.community == community)).scalar()
-    return (last or 0) + 1
-
-
 def insert_run(
     conn: Connection,
     run: Mapping[str, object],
     payments: Sequence[Mapping[str, object]],
     parts: Sequence[Mapping[str, object]],
 ) -> None:
-    conn.execute(insert(split_run), dict(run))
+    RUNS.insert(conn, run)
     conn.execute(insert(split_payment), [dict(one) for one in payments])
     conn.execute(insert(split_part), [dict(one) for one in parts])
-
-
-def move_run(conn: Connection, run: bytes, state: RunState, **columns: object) -> None:
-    conn.execute(update(split_run).where(split_run.c.id == run).values(state=state.value, **columns))
 
 
 def mark(conn: Connection, ids: Iterable[bytes], outcome: Outcome, **columns: object) -> None:
@@ -247,32 +262,6 @@ def mark(conn: Connection, ids: Iterable[bytes], outcome: Outcome, **columns: ob
     for at in range(0, len(wanted), IN_MAX):
         some = split_payment.c.id.in_(wanted[at : at + IN_MAX])
         conn.execute(update(split_payment).where(some).values(outcome=outcome.value, **columns))
-
-
-def runs(conn: Connection, community: str) -> list[StoredRun]:
-    """All, the newest first."""
-    rows = conn.execute(select(split_run).where(split_run.c.community == community).order_by(split_run.c.number.desc()))
-    return [_run(row) for row in rows]
-
-
-def find_number(conn: Connection, community: str, number: int) -> StoredRun | None:
-    return _one(conn, split_run.c.community == community, split_run.c.number == number)
-
-
-def find_key(conn: Connection, community: str, key: str) -> StoredRun | None:
-    return _one(conn, split_run.c.community == community, split_run.c.key == key)
-
-
-def find(conn: Connection, community: str, run: bytes) -> StoredRun | None:
-    return _one(conn, split_run.c.community == community, split_run.c.id == run)
-
-
-def open_run(conn: Connection, community: str, collector: bytes) -> StoredRun | None:
-    """The collector's run that is not sent or cancelled yet; there is one at most."""
-    states = [state.value for state in OPEN_STATES]
-    return _one(
-        conn, split_run.c.community == community, split_run.c.collector == collector, split_run.c.state.in_(states)
-    )
 
 
 def payments_of(conn: Connection, run: bytes) -> tuple[StoredPayment, ...]:
@@ -301,15 +290,6 @@ def find_named(conn: Connection, community: str, names: Iterable[str]) -> dict[s
         )
         found.update({end_to_end(bytes(one)): (bytes(one), number) for one, number in rows})
     return found
-
-
-def insert_approval(conn: Connection, row: Mapping[str, object]) -> None:
-    conn.execute(insert(split_approval), dict(row))
-
-
-def approvers(conn: Connection, run: bytes) -> set[bytes]:
-    rows = conn.execute(select(split_approval.c.party).where(split_approval.c.run == run))
-    return {bytes(party) for party in rows.scalars()}
 
 
 # ------------------------------------------------------------ for statements
@@ -357,30 +337,6 @@ def moves(
                 found[key] = nano + sign * cents * CENT_NANO, max(at_ms, row.at_ms)
     listed = [Move(*key, *value) for key, value in sorted(found.items())]
     return [one for one in listed if party in (None, one.party)]
-
-
-def _one(conn: Connection, *where: Any) -> StoredRun | None:
-    row = conn.execute(select(split_run).where(*where)).first()
-    return None if row is None else _run(row)
-
-
-def _run(row: Any) -> StoredRun:
-    return StoredRun(
-        id=bytes(row.id),
-        community=row.community,
-        number=row.number,
-        key=row.key,
-        collector=bytes(row.collector),
-        collector_name=row.collector_name,
-        unit=row.unit,
-        execution_day=row.execution_day,
-        state=RunState(row.state),
-        proposer=bytes(row.proposer),
-        proposed_ms=row.proposed_ms,
-        approved_ms=row.approved_ms,
-        sent_ms=row.sent_ms,
-        held=row.held,
-    )
 
 
 def _payment(row: Any, parts: Sequence[Part]) -> StoredPayment:

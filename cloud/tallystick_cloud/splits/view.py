@@ -3,20 +3,18 @@
 It never decides what may be done; it says what the next step is, and the service refuses what may not be.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date
 
-from tallystick_cloud.http.amounts import Amount, exact
+from tallystick_cloud.http.amounts import exact, of_cents
 from tallystick_cloud.http.locale import Wording
-from tallystick_cloud.payouts.model import CENT_NANO, RunState
-from tallystick_cloud.payouts.view import STATES, LineView, run_actions
+from tallystick_cloud.runs import view as runs
+from tallystick_cloud.runs.model import Names, RunState
+from tallystick_cloud.runs.view import STATES, Content, LineView, NextView, RunView
 
-from .model import Held, Outcome, Part, Payment, Plan, Reason
+from .model import Held, Outcome, Payment, Plan, Reason
 from .service import Run
 from .store import StoredPayment
-
-Names = Mapping[bytes, str]
 
 
 def N_(text: str) -> str:
@@ -24,7 +22,7 @@ def N_(text: str) -> str:
     return text
 
 
-FILE_WRITTEN, WITH_PROVIDER = N_("file written"), N_("with the provider")
+OWN_STATES = {RunState.WRITTEN: N_("file written"), RunState.SENT: N_("with the provider")}
 REASONS = {
     Reason.NO_ACCOUNT: N_("a party has no account at the provider"),
     Reason.BELOW_THRESHOLD: N_("below the contract's threshold"),
@@ -40,95 +38,32 @@ OUTCOMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class PaymentView:
-    """What one payer is charged, and who gets how much of it."""
-
-    name: str
-    about: str
-    amount: Amount
-    mark: str
-    word: str
-    parts: tuple[LineView, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NextView:
-    """A collector's next run; `key` makes the form that is sent twice one run, `refusal` says why there is none."""
-
-    collector: str
-    payments: tuple[PaymentView, ...]
-    held: tuple[LineView, ...]
-    total: Amount
-    key: str
-    refusal: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunView:
-    """A run with what can be done next: `can` holds approve, file, sent, told, cancel."""
-
-    number: int
-    mark: str
-    state: str
-    day: str
-    total: Amount
-    collector: str
-    payments: tuple[PaymentView, ...]
-    held: tuple[LineView, ...]
-    proposer: str
-    can: frozenset[str]
-
-    @property
-    def is_open(self) -> bool:
-        """Whether somebody still has to do something."""
-        return bool(self.can - {"file"})
-
-
 def next_view(collector: str, plan: Plan, names: Names, key: str, refusal: str, w: Wording) -> NextView:
-    payments = tuple(_payment(one, None, names, w) for one in plan.payments)
-    total = CENT_NANO * sum(one.cents for one in plan.payments)
-    return NextView(collector, payments, _held(plan.held, w), exact(total, w), key, refusal)
+    """What a run would instruct if it were proposed now, and what it holds back, each with its reason."""
+    lines = tuple(_line(one, None, names, w) for one in plan.payments)
+    total = of_cents(sum(one.cents for one in plan.payments), w)
+    return NextView(collector, lines, _held(plan.held, w), total, key, refusal)
 
 
 def run_view(run: Run, reader: bytes | None, names: Names, *, may_act: bool, w: Wording) -> RunView:
-    """`reader` is who looks: the proposer is never offered to release."""
+    """`reader` is who looks: the proposer is never offered to release. `can` may also hold told."""
     stored = run.stored
-    mark, state = STATES[stored.state]
-    state = {RunState.WRITTEN: FILE_WRITTEN, RunState.SENT: WITH_PROVIDER}.get(stored.state, state)
-    is_other = reader != stored.proposer and reader not in run.approvers
-    can = run_actions(stored.state, is_other=is_other)
-    if stored.state is RunState.SENT:
-        can |= {"told"}
-    return RunView(
-        stored.number,
-        mark,
-        w.gettext(state),
-        w.weekday(date.fromisoformat(stored.execution_day)),
-        exact(run.cents * CENT_NANO, w),
-        names[stored.collector],
-        tuple(_payment(one, one.outcome, names, w) for one in run.payments),
-        _held(run.held, w),
-        names[stored.proposer] if stored.state is RunState.PROPOSED else "",
-        can if may_act else frozenset(),
-    )
+    mark, usual = STATES[stored.state]
+    state = w.gettext(OWN_STATES.get(stored.state, usual))
+    lines = tuple(_line(one, one.outcome, names, w) for one in run.payments)
+    also = frozenset({"told"}) if stored.state is RunState.SENT else frozenset()
+    own = Content(date.fromisoformat(stored.execution_day), (mark, state), lines, _held(run.held, w), also)
+    return runs.run_view(run, reader, names, own, may_act=may_act, w=w)
 
 
-def _payment(one: Payment | StoredPayment, outcome: Outcome | None, names: Names, w: Wording) -> PaymentView:
+def _line(one: Payment | StoredPayment, outcome: Outcome | None, names: Names, w: Wording) -> LineView:
     mark, word = OUTCOMES[outcome]
     said = w.gettext(word) if word else ""
-    return PaymentView(
-        names[one.payer], one.contract, exact(one.cents * CENT_NANO, w), mark, said, _parts(one.parts, w)
-    )
-
-
-def _parts(parts: Iterable[Part], w: Wording) -> tuple[LineView, ...]:
-    return tuple(
-        LineView(part.name, part.provider_account, exact(part.cents * CENT_NANO, w), "off", "") for part in parts
-    )
+    parts = tuple(LineView(part.name, part.provider_account, of_cents(part.cents, w)) for part in one.parts)
+    return LineView(names[one.payer], one.contract, of_cents(one.cents, w), mark, said, parts)
 
 
 def _held(held: Sequence[Held], w: Wording) -> tuple[LineView, ...]:
     return tuple(
-        LineView(one.payer, one.contract, exact(one.nano, w), "off", w.gettext(REASONS[one.reason])) for one in held
+        LineView(one.payer, one.contract, exact(one.nano, w), word=w.gettext(REASONS[one.reason])) for one in held
     )

@@ -9,7 +9,7 @@ from tallystick_cloud.bank.due_view import due_view, provider_view
 from tallystick_cloud.db import Database
 from tallystick_cloud.http.amounts import exact
 from tallystick_cloud.http.month import MonthText, Span
-from tallystick_cloud.http.pages import Pages, csv_response
+from tallystick_cloud.http.pages import Pages, csv_response, file_response
 from tallystick_cloud.http.place import here, look_of
 from tallystick_cloud.http.rail import HOLDERS
 from tallystick_cloud.http.route import Call, RouteTable
@@ -83,8 +83,7 @@ def _files(table: RouteTable, database: Database, pages: Pages, clock: Clock) ->
         names = await database.read(names_by_id, place.id)
         month = w.month(span.month.year, span.month.number)
         data = pdf.draw(place.name, names.get(reader.party or b"", ""), month, span.at_ms, accounts, w)
-        headers = {"Content-Disposition": f'attachment; filename="statement-{place.id}-{period}.pdf"'}
-        return web.Response(body=data, content_type="application/pdf", headers=headers)
+        return file_response(f"statement-{place.id}-{period}.pdf", data, "application/pdf")
 
 
 def _one(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> None:

@@ -8,15 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tallystick_cloud.costs.words import measures
-from tallystick_cloud.http.amounts import Amount, exact, harmless, plain
+from tallystick_cloud.http.amounts import Amount, exact, harmless, of_cents
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.http.month import Month as Calendar
+from tallystick_cloud.money import money
 from tallystick_cloud.settlement.statements import reference_of
 from tallystick_cloud.statements.model import Account, Bill, Month, Row, RowKind
 
 COLUMNS = ("contract", "reference", "time", "what", "detail", "amount", "balance", "unit")
-
-NANO_PER_CENT = 10**7
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +149,7 @@ def _bill(asset: str, bill: Bill, w: Wording) -> str:
     days = _("{first} to {last}").format(first=bill.first_day, last=bill.last_day)
     if not bill.measures:
         return days
-    whole = _("{flat}, {days}, of {amount}").format(flat=asset, days=days, amount=exact(bill.cents * NANO_PER_CENT, w))
+    whole = _("{flat}, {days}, of {amount}").format(flat=asset, days=days, amount=of_cents(bill.cents, w))
     return f"{whole}: {measures(bill.measures, w)}"
 
 
@@ -161,9 +160,9 @@ def as_csv(accounts: Sequence[AccountView]) -> str:
     writer.writerow(COLUMNS)
     for one in accounts:
         for row in one.rows:
-            amount = "" if row.nano is None else plain(row.nano)
+            amount = "" if row.nano is None else money(row.nano)
             words = (row.contract, row.ref, row.iso, row.what, row.detail)
-            writer.writerow([*map(harmless, words), amount, plain(row.balance_nano), one.unit])
+            writer.writerow([*map(harmless, words), amount, money(row.balance_nano), one.unit])
     return out.getvalue()
 
 

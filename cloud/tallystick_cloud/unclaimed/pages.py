@@ -20,8 +20,7 @@ from tallystick_cloud.http.place import here, look_of, person
 from tallystick_cloud.http.rail import TREASURY
 from tallystick_cloud.http.route import Call, RouteTable
 from tallystick_cloud.ledger.model import DAY_MS
-from tallystick_cloud.parties.store import names_by_id
-from tallystick_cloud.payouts.api import named
+from tallystick_cloud.parties.store import named, names_by_id
 from tallystick_cloud.payouts.store import accounts
 from tallystick_cloud.ports import Clock
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tallystick_cloud.http.amounts import harmless
-from tallystick_cloud.payouts.model import money
+from tallystick_cloud.money import money
 
 from .model import Due
 

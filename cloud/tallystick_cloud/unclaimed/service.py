@@ -20,6 +20,7 @@ from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.payouts import checks, epc
 from tallystick_cloud.payouts import store as payouts
 from tallystick_cloud.payouts.pain import CURRENCY
+from tallystick_cloud.runs.store import lock
 from tallystick_cloud.schema import party_account
 
 from . import model, store
@@ -79,7 +80,7 @@ def move(
     """Move all that is due, or what is due to one party; the rows.
 
     Raises Conflict when nothing is due, PayoutRefused while a payout run is open."""
-    payouts.lock(conn, community)
+    lock(conn, community)
     text = _text("why", why)
     names = names_by_id(conn, community)
     chosen = [
@@ -116,7 +117,7 @@ def claim(
     """The money is payable again; the row.
 
     Raises NotFound, Conflict (claimed before), Forbidden (claims for oneself) or BankFileError."""
-    payouts.lock(conn, community)
+    lock(conn, community)
     row = find(conn, community, number)
     if row.claimed_ms is not None:
         raise Conflict("unclaimed", "was claimed before; the next payout run pays it")

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from tallystick_protocol.codes import LineKind
 
-from tallystick_cloud.http.amounts import Amount, exact, harmless, plain
+from tallystick_cloud.http.amounts import Amount, exact, harmless
 from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.money import money
 from tallystick_cloud.uses.model import Joined, Line
 
 COLUMNS = ("use", "ended", "asset", "detail", "contract", "amount", "unit")
@@ -67,5 +68,5 @@ def lines_csv(lines: Iterable[Line], unit: str, w: Wording) -> str:
     writer.writerow(COLUMNS)
     for line in lines:
         words = (line.use_id.hex(), w.iso(line.end_ms), line.asset_name, detail(line, w), line.contract)
-        writer.writerow([*map(harmless, words), plain(line.nano), unit])
+        writer.writerow([*map(harmless, words), money(line.nano), unit])
     return out.getvalue()

@@ -26,7 +26,7 @@ from tallystick_cloud.invoices import content, words
 from tallystick_cloud.invoices.model import Document, Kind
 from tallystick_cloud.invoices.pdf import draw
 from tallystick_cloud.payouts.pain import BankParty
-from tallystick_cloud.payouts.service import Proposal
+from tallystick_cloud.runs.model import Proposal
 from tallystick_cloud.settlement.payable import unsettled_fees
 
 WASH = 185  # cents

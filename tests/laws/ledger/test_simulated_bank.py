@@ -22,8 +22,9 @@ from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import Account, Line
 from tallystick_cloud.parties.model import Form, NewParty
 from tallystick_cloud.parties.store import insert_party
-from tallystick_cloud.payouts.model import Outcome, RunState
+from tallystick_cloud.payouts.model import Outcome
 from tallystick_cloud.payouts.pain import BankParty
+from tallystick_cloud.runs.model import RunState
 
 PAYEES = {"sqlite": 2_000, "postgresql": 200}
 SEED = 20261129

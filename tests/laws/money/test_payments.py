@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 from tallystick_cloud.bank.model import Claim, allocated, payment_lines
-from tallystick_cloud.payouts.model import CENT_NANO
+from tallystick_cloud.money import CENT_NANO
 
 nano = st.integers(-(10**12), 10**12)
 claims = st.lists(nano, min_size=1, max_size=6).map(

@@ -20,8 +20,9 @@ from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.ledger.model import Account
 from tallystick_cloud.payouts import service as payout_service
 from tallystick_cloud.payouts import store as payout_store
-from tallystick_cloud.payouts.model import Outcome, RunState
+from tallystick_cloud.payouts.model import Outcome
 from tallystick_cloud.payouts.store import StoredPayout, StoredRun
+from tallystick_cloud.runs.model import RunState
 from tallystick_sim.bank import SimBank
 
 OWED = (("Repairer", 12 * EURO + 3 * CENT + 7), ("Bank", 40 * EURO), ("Fund", 2 * EURO))

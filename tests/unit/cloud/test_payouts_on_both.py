@@ -7,7 +7,8 @@ from support.books import T0
 from support.payouts import EURO, open_payouts
 from tallystick_cloud.payouts import service
 from tallystick_cloud.payouts.errors import PayoutRefused
-from tallystick_cloud.payouts.model import Outcome, RunState
+from tallystick_cloud.payouts.model import Outcome
+from tallystick_cloud.runs.model import RunState
 
 
 def test_a_run_from_proposal_to_paid(postgres_server: str) -> None:

@@ -21,6 +21,7 @@ from tallystick_cloud.owner import store as owner
 from tallystick_cloud.payouts import service as payouts
 from tallystick_cloud.payouts.errors import BankFileError, PayoutRefused
 from tallystick_cloud.payouts.model import Outcome
+from tallystick_cloud.runs.checks import working_day
 from tallystick_cloud.unclaimed import report, service, store
 from tallystick_cloud.unclaimed.model import Facts, Reason, old_enough, unpayable
 
@@ -103,7 +104,7 @@ def test_moved_by_one_journal_it_stays_owed_and_a_claim_is_paid_by_the_next_run(
     done = both.claim(number[:4], bank=bank)
     assert (done.identity, done.claimed_ms) == ("passport seen", LATE + DAY)  # type: ignore[attr-defined]
     assert (at.owed("Ben"), both.unclaimed(), both.audit()) == (5 * EURO, 0, [])
-    day = at.books.database.read_now(lambda _: payouts.checks.working_day(LATE + DAY, 2))
+    day = at.books.database.read_now(lambda _: working_day(LATE + DAY, 2))
     run = at.propose(now_ms=LATE + DAY, day=day)
     assert {one.creditor.name: one.cents for one in run.payouts} == {"Ben Berg": 500, "Repairer": 300}
     with pytest.raises(Conflict, match="was claimed before"):
@@ -132,7 +133,7 @@ def test_only_what_was_owed_all_the_time_is_moved(world: World) -> None:
 
 
 def test_a_run_that_is_open_is_finished_first(world: World) -> None:
-    day = payouts.checks.working_day(LATE, 2)
+    day = working_day(LATE, 2)
     world.payouts.propose(now_ms=LATE, day=day)
     held = world.payouts.books.dump()
     with pytest.raises(PayoutRefused, match="send it or cancel it first"):

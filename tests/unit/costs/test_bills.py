@@ -38,7 +38,7 @@ from tallystick_cloud.http.month import Span
 from tallystick_cloud.payouts import service as payouts
 from tallystick_cloud.payouts.checks import Run
 from tallystick_cloud.payouts.pain import BankParty
-from tallystick_cloud.payouts.service import Proposal
+from tallystick_cloud.runs.model import Proposal
 from tallystick_cloud.settlement.payable import settled_lines
 from tallystick_cloud.statements import service as statements
 from tallystick_cloud.statements import view

@@ -15,8 +15,8 @@ from tallystick_cloud.debits.errors import DebitRefused
 from tallystick_cloud.debits.mandate import SequenceType
 from tallystick_cloud.debits.model import Outcome, Reason
 from tallystick_cloud.errors import BadInput, CloudError, NotFound
-from tallystick_cloud.payouts.errors import NotSecondPerson
-from tallystick_cloud.payouts.model import RunState
+from tallystick_cloud.runs.errors import NotSecondPerson
+from tallystick_cloud.runs.model import RunState
 
 STRANGER_IBAN = "AT483200000012345864"
 

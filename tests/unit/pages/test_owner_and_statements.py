@@ -9,9 +9,10 @@ from sqlalchemy import Connection, func, select
 from support.money_world import NOW
 from support.settled import World
 from tallystick_cloud import schema
-from tallystick_cloud.http.amounts import exact, plain
+from tallystick_cloud.http.amounts import exact
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.http.month import Span
+from tallystick_cloud.money import money
 from tallystick_cloud.owner import service, view
 from tallystick_cloud.owner.model import Stage
 from tallystick_cloud.settlement.statements import sheets
@@ -123,7 +124,7 @@ def test_the_file_has_the_rows_of_the_page(conn: Connection, world: World, name:
     assert len(rows) == len(page)
     for row, shown in zip(rows, page, strict=True):
         assert (row["reference"], row["what"], row["detail"]) == (shown.ref, shown.what, shown.detail)
-        assert row["amount"] == ("" if shown.nano is None else plain(shown.nano))
+        assert row["amount"] == ("" if shown.nano is None else money(shown.nano))
         assert row["balance"].replace("-", "\u2212") == str(shown.balance).replace(",", "")
     refs = [row["reference"] for row in rows if row["reference"]]
     assert len(set(refs)) == len(refs)
@@ -165,7 +166,7 @@ def test_somebody_without_any_money_has_an_empty_home(conn: Connection, world: W
     ],
 )
 def test_amounts_are_exact_in_both_forms(nano: int, shown: str, file: str) -> None:
-    assert (str(exact(nano, W)), plain(nano)) == (shown, file)
+    assert (str(exact(nano, W)), money(nano)) == (shown, file)
 
 
 def test_a_month_begins_and_ends_at_local_midnight(world: World) -> None:

@@ -13,10 +13,11 @@ from tallystick_cloud import schema
 from tallystick_cloud.errors import BadInput, CloudError, NotFound
 from tallystick_cloud.ledger.model import Account
 from tallystick_cloud.payouts import service
-from tallystick_cloud.payouts.errors import NotSecondPerson, PayoutRefused
-from tallystick_cloud.payouts.model import Outcome, Reason, RunState
-from tallystick_cloud.payouts.service import Proposal
-from tallystick_cloud.payouts.signed import approve_signed
+from tallystick_cloud.payouts.errors import PayoutRefused
+from tallystick_cloud.payouts.model import Outcome, Reason
+from tallystick_cloud.payouts.service import approve_signed
+from tallystick_cloud.runs.errors import NotSecondPerson
+from tallystick_cloud.runs.model import Proposal, RunState
 from tallystick_protocol import cose
 from tallystick_protocol.errors import InvariantError, ProtocolError
 from tallystick_protocol.ids import H32, PartyId

@@ -22,10 +22,9 @@ from tallystick_cloud.debits import store as debits
 from tallystick_cloud.disputes.service import Said, decide, open_dispute
 from tallystick_cloud.errors import BadInput, CloudError, NotFound
 from tallystick_cloud.payouts import service as payouts
-from tallystick_cloud.payouts.errors import NotSecondPerson
 from tallystick_cloud.payouts.model import Reason as Kept
-from tallystick_cloud.payouts.model import RunState
-from tallystick_cloud.payouts.service import Proposal
+from tallystick_cloud.runs.errors import NotSecondPerson
+from tallystick_cloud.runs.model import Proposal, RunState
 from tallystick_cloud.settlement.erase import erase_payer
 from tallystick_cloud.settlement.payable import settled_lines
 from tallystick_cloud.splits import service, store

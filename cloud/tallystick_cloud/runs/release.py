@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
+from tallystick_protocol import cose
 from tallystick_protocol.codes import LogType
 from tallystick_protocol.errors import InvariantError
-from tallystick_protocol.ids import sha256
+from tallystick_protocol.ids import Kid, sha256
+from tallystick_protocol.keys import PublicKey
+from tallystick_protocol.records import Approval
 
-from tallystick_cloud.errors import Conflict
+from tallystick_cloud.context import Context
+from tallystick_cloud.errors import BadInput, Conflict
 from tallystick_cloud.log import service as log
+from tallystick_cloud.parties.store import owners_of_kid
 
 from .model import RunState
 
@@ -23,6 +28,28 @@ class Signed:
 
     envelope: bytes
     h: bytes
+
+
+def opened(conn: Connection, context: Context, envelope: bytes) -> tuple[Approval, Signed]:
+    """A yes by the key of the party that says it, so that whoever runs the server cannot release money alone.
+
+    Raises ProtocolError, or BadInput, also for a no: whoever wants to stop a run cancels it.
+    """
+    owners: dict[bytes, bytes] = {}
+
+    def find(kid: Kid) -> PublicKey | None:
+        for party, spki in owners_of_kid(conn, context.community, kid):
+            owners[kid] = party
+            return PublicKey.from_spki(spki)
+        return None
+
+    found = cose.open_envelope(envelope, cose.ContentType.APPROVAL, find)
+    said = Approval.decode(found.payload)
+    if said.party != owners[found.kid]:
+        raise BadInput("approval.party", "is not the one who signed")
+    if not said.yes:
+        raise BadInput("approval.yes", "is a no; cancel the run instead")
+    return said, Signed(envelope, found.hash)
 
 
 def approval_row(
