@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TIMEOUT_S = 60.0  # each takes about a second on an idle machine
+TIMEOUT_S = 300.0  # each takes about a second on an idle machine, far more on one that is busy
 TOGETHER = asyncio.Semaphore(2)  # more at once only take turns on a small machine
 OK: Collection[int] = (0,)
 
@@ -65,7 +65,7 @@ def _run(words: Sequence[str], environment: Mapping[str, str], cwd: Path | None)
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ProgramError(f"{' '.join(words[2:5])} did not end within {TIMEOUT_S:.0f} s") from None
+        raise ProgramError(f"{' '.join(words[2:5])} did not end within {TIMEOUT_S:.0f} s; is the machine busy? Try again") from None
     return Ran(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 

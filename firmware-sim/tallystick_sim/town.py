@@ -24,8 +24,8 @@ from tallystick_sim.ports import any_free, next_free
 from tallystick_sim.proxy import Proxy
 from tallystick_sim.slots import Slots
 
-PREPARE_TIMEOUT_S = 60.0  # making keys and tables and importing the town takes one or two seconds when idle
-START_TIMEOUT_S = 60.0
+PREPARE_TIMEOUT_S = 300.0  # keys, tables, the town: two seconds when idle; the first time on a busy machine over 60
+START_TIMEOUT_S = 300.0
 POLL_S = 0.1
 SERVER_LINE = re.compile(r'^server = "https://localhost:\d+"$', re.MULTILINE)
 
