@@ -75,3 +75,10 @@ def test_the_verifier_understands_the_words_that_the_pages_give_it() -> None:
         done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
         assert done.returncode == 2
         assert "cannot be read" in done.stderr, (line, done.stderr)
+
+
+def test_every_decision_stands_once_in_the_index() -> None:
+    folder = ROOT / "docs" / "adr"
+    pages = sorted(page.name for page in folder.glob("[0-9]*.md"))
+    assert sorted(re.findall(r"^\| \[\d{4}\]\(([^)]+)\) \| \S", (folder / "README.md").read_text(), re.MULTILINE)) == pages
+    assert len({name[:4] for name in pages}) == len(pages), "two decisions have one number"
