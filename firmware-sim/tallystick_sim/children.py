@@ -57,7 +57,8 @@ class Child:
                 code = await self._process.wait()
         except TimeoutError:
             await self.kill()
-            raise ChildError(f"{self.name} did not end within {timeout_s:.0f} s; is the machine busy? Try again\n{self.tail()}") from None
+            late = f"{self.name} did not end within {timeout_s:.0f} s; is the machine busy? Try again"
+            raise ChildError(f"{late}\n{self.tail()}") from None
         if code:
             raise ChildError(f"{self.name} ended with code {code}\n{self.tail()}")
 

@@ -65,7 +65,8 @@ def _run(words: Sequence[str], environment: Mapping[str, str], cwd: Path | None)
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ProgramError(f"{' '.join(words[2:5])} did not end within {TIMEOUT_S:.0f} s; is the machine busy? Try again") from None
+        late = f"{' '.join(words[2:5])} did not end within {TIMEOUT_S:.0f} s; is the machine busy? Try again"
+        raise ProgramError(late) from None
     return Ran(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
