@@ -1,4 +1,4 @@
-"""A short cut of `make crash`: ten kills with a printed seed, and an older store restored in the middle."""
+"""Short cuts of `make crash` and uploads.py: some kills with a printed seed, and an older store put back."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from tallystick_sim.plan import Gateway
 
 pytestmark = [pytest.mark.alone, pytest.mark.drawn]
 CYCLES = 10
+UPLOAD_KILLS = 6
 DATABASE_CYCLES = 3  # each costs as much as three of the others
 
 
-def crash_module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tallystick_crash", Path(__file__).with_name("crash.py"))
+def crash_module(name: str = "crash") -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"tallystick_{name}", Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -53,3 +54,12 @@ async def test_nothing_is_lost_when_the_database_is_killed(tmp_path: Path) -> No
     outcome = await crash.crash(DATABASE_CYCLES, seed, tmp_path, victims=("postgres",))
     assert outcome.amiss == [], crash.describe(outcome)
     assert outcome.kills["postgres"] == DATABASE_CYCLES
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(postgres.binaries() is None and not postgres.required(), reason="PostgreSQL is not installed")
+async def test_every_batch_is_in_the_books_once_whatever_is_killed_under_load() -> None:
+    uploads = crash_module("uploads")
+    outcome = await uploads.storm(UPLOAD_KILLS, drawn("crash uploads"))
+    assert outcome.amiss == [], uploads.describe(outcome)
+    assert outcome.kills.total() == UPLOAD_KILLS

@@ -55,4 +55,6 @@ def taken(database: Database, directory: Directory, group: Sequence[Sent]) -> Ta
 
 
 def fault_of(error: Exception) -> Fault:
-    return Fault(is_of_content(error), f"{type(error).__name__}: {error}")
+    """In one line: those of SQLAlchemy go on with the statement and its values, which belong in no log."""
+    first, *_ = str(error).splitlines() or [""]
+    return Fault(is_of_content(error), f"{type(error).__name__}: {first}")

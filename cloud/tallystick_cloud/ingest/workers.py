@@ -47,7 +47,8 @@ class Worker:
 class Workers:
     """Used from one event loop. `count` 0, or SQLite, which has one writer: none is ever started."""
 
-    def __init__(self, database: Database, aggregator: Aggregator, count: int) -> None:
+    def __init__(self, database: Database, aggregator: Aggregator, count: int, again_s: float = AGAIN_S) -> None:
+        self._again_s = again_s
         self._url = database.engine.url.render_as_string(hide_password=False)
         self._directory = aggregator.keyless()
         self._count = 0 if database.is_sqlite else count
@@ -75,7 +76,7 @@ class Workers:
         missing, now_s = self._count - len(self._ready), time.monotonic()
         if missing <= 0 or self._starting or now_s < self._next_start_s:
             return
-        self._next_start_s = now_s + AGAIN_S
+        self._next_start_s = now_s + self._again_s
         for _ in range(missing):
             task = asyncio.get_running_loop().create_task(self._start())
             self._starting.add(task)
