@@ -6,7 +6,7 @@ It never signs, books or stores anything.
 import argparse
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.contract_toml import Draft, draft_contract
 from tallystick_protocol.money.errors import ContractError
 from tallystick_protocol.money.rating import Usage
+from tallystick_protocol.money.zone import offsets_of
 
 from tallystick_cloud.commands.common import Commands, community_of, opened
 from tallystick_cloud.contracts import diff, library, simulate, uses_file
@@ -49,7 +50,7 @@ def add(words: Commands) -> None:
     found.add_argument("file", type=Path, metavar="FILE")
     found.add_argument("--uses", type=Path, metavar="CSV", help="columns asset,start,end,amount[,programme][,user]")
     found.add_argument("--bill", type=Path, metavar="CSV", help="the old bill beside it: columns user,amount")
-    found.add_argument("--from", dest="begin", metavar="YYYY-MM-DD", help="uses of the books from this day on (UTC)")
+    found.add_argument("--from", dest="begin", metavar="YYYY-MM-DD", help="uses of the books from this day on")
     found.add_argument("--to", dest="end", metavar="YYYY-MM-DD", help="and until this day, which is in it")
     found.add_argument("--data", type=Path, metavar="DIR", help="the aggregator's folder, for uses of the books")
     found.add_argument("--db", metavar="URL", help="another database (default: SQLite in DIR)")
@@ -107,16 +108,16 @@ def compare(parsed: argparse.Namespace) -> int:
 
 
 def try_on_uses(parsed: argparse.Namespace) -> int:
-    people = People()
+    people, span = People(), None
     if parsed.uses is None:
-        draft, usages = _of_books(parsed, people)
+        draft, usages, span = _of_books(parsed, people)
     else:
         draft = _read(parsed.file, people)
         usages = _of_file(parsed, draft, people)
     if draft.contract.pool is not None:
         reason = "has a [pool], which shares the energy of its meters: try it in shadow with tallystick pool show"
         raise BadInput(str(parsed.file), reason)
-    found = simulate.simulate(draft.contract, usages)
+    found = simulate.simulate(draft.contract, usages, _payers(draft).values(), span)
     bill = {} if parsed.bill is None else simulate.old_bill(_text(parsed.bill), people)
     names = {party: name for name, party in people.items()}
     if parsed.json:
@@ -140,29 +141,38 @@ def _payers(draft: Draft) -> dict[str, PartyId]:
     return {one.asset: one.named_user or opened_to[one.asset] for one in draft.contract.assets}
 
 
-def _of_books(parsed: argparse.Namespace, people: "People") -> tuple[Draft, list[Usage]]:
+def _of_books(parsed: argparse.Namespace, people: "People") -> tuple[Draft, list[Usage], tuple[int, int]]:
     """As they were booked: the same slices, paid by whoever paid; names are those of the community."""
     if parsed.data is None:
         raise BadInput("--uses", "is missing; give a table of uses, or --data, --from and --to for uses of the books")
-    begin_ms, end_ms = _day_ms("--from", parsed.begin), _day_ms("--to", parsed.end) + DAY_MS
+    begin, end = _day("--from", parsed.begin), _day("--to", parsed.end)
+    if end < begin:
+        raise BadInput("--to", f"is before {begin}")
     options = opened(parsed)
     try:
         name = community_of(options, parsed.community)
         people.update({key: PartyId(value) for key, value in options.database.read_now(ids_by_name, name).items()})
         draft = _read(parsed.file, people)
+        span = _midnight(draft.contract, begin), _midnight(draft.contract, end + timedelta(days=1))
         wanted = [(one.asset, one.quantity) for one in draft.contract.assets]
-        return draft, options.database.read_now(uses_of_assets, name, wanted, begin_ms, end_ms)
+        after = (span[0] + 1, span[1] + 1)  # a use that ends at midnight is of the day before
+        return draft, options.database.read_now(uses_of_assets, name, wanted, *after), span
     finally:
         options.database.close()
 
 
-def _day_ms(option: str, text: str | None) -> int:
+def _day(option: str, text: str | None) -> date:
     if text is None:
         raise BadInput(option, "is missing; write YYYY-MM-DD")
     try:
-        return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) * 1000
+        return datetime.strptime(text, "%Y-%m-%d").date()
     except ValueError:
         raise BadInput(option, f"is {text!r}; write YYYY-MM-DD") from None
+
+
+def _midnight(contract: Contract, day: date) -> int:
+    """When a day begins on the clocks of the contract's zone."""
+    return offsets_of(contract.zone).first_at((day - date(1970, 1, 1)).days * DAY_MS)
 
 
 class People(dict[str, PartyId]):

@@ -96,6 +96,7 @@ def _say(parsed: argparse.Namespace, erased: Erased, told: Told | None) -> None:
         "disputes_open": erased.disputes_open,
         "mandates": erased.mandates,
         "mandates_kept": erased.mandates_kept,
+        "unclaimed": erased.unclaimed,
         "gateways": len({place.gid for place in erased.places}),
     }
     if parsed.json:
@@ -115,6 +116,8 @@ def _say(parsed: argparse.Namespace, erased: Erased, told: Told | None) -> None:
             f"mandates: {erased.mandates}; {erased.mandates_kept} end and are kept for {KEPT_MONTHS} months after the"
         )
         print("last collection, in which the bank may ask for them; erase once more then")
+    if erased.unclaimed:
+        print(f"unclaimed money: what was said about {erased.unclaimed} sums; the sums stay owed")
     print("what stays: hashes, settled uses without a name, amounts; every other person's proof is valid as before")
     if told is not None and told.commands:
         print(f"{told.gateways} gateways are told in {told.commands} commands; each answers with a signed event")

@@ -67,7 +67,9 @@ def _add_decide(words: Commands) -> None:
     found.add_argument("asset", metavar="ASSET")
     found.add_argument("open_id", type=int, metavar="ID", help="as `tallystick settlement open` lists it")
     found.add_argument("action", choices=("bill", "waive"))
-    found.add_argument("--why", required=True, metavar="TEXT")
+    found.add_argument(
+        "--why", required=True, metavar="TEXT", help="signed, and in evidence files for ever: name no person in it"
+    )
     found.add_argument("--party", required=True, metavar="NAME", help="who decides")
     found.add_argument("--programme", metavar="NAME", help="what it is billed as, where the price depends on it")
     _common(found)

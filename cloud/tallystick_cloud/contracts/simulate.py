@@ -3,17 +3,20 @@
 It never reads the books: uses come in as values, from them or from a file.
 """
 
+import csv
+import io
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from tallystick_protocol.ids import PartyId, sha256
-from tallystick_protocol.money.calendar import use_period
+from tallystick_protocol.money.calendar import Period, period_of, use_period
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.plan import problem
 from tallystick_protocol.money.rating import Rated, Usage, UsageForm, canonical, minimum_usage, rate
 
+from tallystick_cloud import sheet
 from tallystick_cloud.errors import BadInput
 
 CHAIN = sha256(b"a contract that is tried")
@@ -44,8 +47,14 @@ class Simulation:
         return sum(line.fee for line in self.payers)
 
 
-def simulate(contract: Contract, usages: Iterable[Usage]) -> Simulation:
-    """Price all of them by this one contract, whatever is in force at their time, with the minimum of each period."""
+def simulate(
+    contract: Contract, usages: Iterable[Usage], payers: Iterable[PartyId] = (), span: tuple[int, int] | None = None
+) -> Simulation:
+    """Price all of them by this one contract, whatever is in force at their time, with the minimum of each period.
+
+    `payers` owe the minimum also of a period without a use, as in the books. `span`: from and to in ms, whose periods
+    count; None: from the first use to the last.
+    """
     priced, unpriced = [], defaultdict[str, int](int)
     for usage in usages:
         reason = problem(contract, usage)
@@ -53,16 +62,28 @@ def simulate(contract: Contract, usages: Iterable[Usage]) -> Simulation:
             priced.append(usage)
         else:
             unpriced[reason] += 1
-    rated = rate(lambda usage: contract, CHAIN, canonical([*priced, *_minimums(contract, priced)]), {})
+    everybody = {usage.payer for usage in priced}.union(payers)
+    minimums = _minimums(contract, sorted(everybody), _periods(contract, priced, span))
+    rated = rate(lambda usage: contract, CHAIN, canonical([*priced, *minimums]), {})
     return Simulation(_payers(rated), _shares(rated), _bands(rated), tuple(sorted(unpriced.items())[:REASONS_MAX]))
 
 
-def _minimums(contract: Contract, usages: Sequence[Usage]) -> list[Usage]:
-    """One per payer and period in which anybody used something."""
+def _periods(contract: Contract, usages: Sequence[Usage], span: tuple[int, int] | None) -> list[Period]:
+    """All rating periods from the first moment to the last."""
+    ends = [usage.end_ms for usage in usages]
+    bounds = [] if span is None else [span[0] + 1, span[1]]
+    if not ends and not bounds:
+        return []
+    found = [use_period(contract, min([*ends, *bounds]))]
+    while found[-1].to_ms < max([*ends, *bounds]):
+        found.append(period_of(contract, found[-1].to_ms))
+    return found
+
+
+def _minimums(contract: Contract, payers: Iterable[PartyId], periods: Sequence[Period]) -> list[Usage]:
+    """One per payer and period, used or not."""
     if contract.tariff.minimum is None:
         return []
-    periods = {use_period(contract, usage.end_ms) for usage in usages}
-    payers = {usage.payer for usage in usages}
     return [minimum_usage(CHAIN, contract, payer, period) for payer in payers for period in periods]
 
 
@@ -95,15 +116,23 @@ def _bands(rated: Iterable[Rated]) -> tuple[tuple[str, int, int], ...]:
 
 
 def old_bill(text: str, names: Mapping[str, PartyId]) -> dict[PartyId, int]:
-    """user -> nano, from a file of lines `user,amount` with the first naming the columns. Raises BadInput."""
-    lines = [line.strip() for line in text.splitlines()]
-    if not lines or lines[0].replace(" ", "") != "user,amount":
-        raise BadInput("bill, line 1", "must be: user,amount")
+    """user -> nano, from a table with the columns user and amount; several lines of a user add up. Raises BadInput."""
+    between = sheet.delimiter(text)
+    rows = csv.reader(io.StringIO(sheet.plain(text), newline=""), delimiter=between)
     found: dict[PartyId, int] = {}
-    for number, line in enumerate(lines[1:], 2):
-        if line:
-            name, _, amount = line.rpartition(",")
-            found[_named(number, name.strip().strip('"'), names)] = _nano(number, amount.strip())
+    try:
+        if [cell.strip() for cell in next(rows, [])] != ["user", "amount"]:
+            raise BadInput("bill, line 1", "must be: user,amount")
+        for row in rows:
+            if any(cell.strip() for cell in row):
+                if len(row) != len(("user", "amount")):
+                    raise BadInput(
+                        f"bill, line {rows.line_num}", f"has {len(row)} columns; put a name with a comma in quotes"
+                    )
+                name = _named(rows.line_num, row[0].strip(), names)
+                found[name] = found.get(name, 0) + _nano(rows.line_num, sheet.number(row[1].strip(), between))
+    except csv.Error as error:
+        raise BadInput(f"bill, line {rows.line_num}", f"is not CSV: {error}") from None
     return found
 
 

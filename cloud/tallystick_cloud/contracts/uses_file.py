@@ -19,6 +19,7 @@ from tallystick_protocol.money.rating import Usage, UsageForm
 from tallystick_protocol.money.tariff import Form
 from tallystick_protocol.money.zone import offsets_of
 
+from tallystick_cloud import sheet
 from tallystick_cloud.errors import BadInput
 
 ROWS_MAX = 1_000_000
@@ -40,14 +41,15 @@ def usages_of(text: str, contract: Contract, users: Users, payers: Mapping[str, 
     `payers`: asset -> who pays when a row names nobody. Rows of one asset may not overlap when it is metered.
     Raises BadInput.
     """
-    reader = csv.DictReader(io.StringIO(text))
+    between = sheet.delimiter(text)
+    reader = csv.DictReader(io.StringIO(sheet.plain(text)), delimiter=between)
     made = _Rows(contract, users, payers)
     try:
         _check_header(reader.fieldnames)
         for number, row in enumerate(reader, 1):
             if number > ROWS_MAX:
                 raise BadInput("file", f"has more than {ROWS_MAX} rows; try a part of it")
-            made.add(reader.line_num, row)
+            made.add(reader.line_num, row, between)
     except csv.Error as error:
         raise BadInput(f"line {reader.line_num + 1}", f"is not CSV: {error}") from None
     return made.usages()
@@ -74,7 +76,7 @@ class _Rows:
         self._terms: dict[str, AssetTerms] = {one.asset: one for one in contract.assets}
         self._rows: dict[str, list[tuple[int, int, int, str | None, PartyId, int]]] = {}
 
-    def add(self, line: int, row: Mapping[str, str | None]) -> None:
+    def add(self, line: int, row: Mapping[str, str | None], between: str) -> None:
         cells = {name: (value or "").strip() for name, value in row.items() if isinstance(name, str)}
         if None in row or any(row.get(name) is None for name in REQUIRED):
             raise BadInput(f"line {line}", "has another number of columns than the first line")
@@ -90,7 +92,7 @@ class _Rows:
                 f"line {line}, end", f"is more than {DAYS_MAX} days after the start; write a row per reading"
             )
         payer = self._payer(line, asset, cells.get("user", ""))
-        counts = self._counts(line, cells["amount"])
+        counts = self._counts(line, sheet.number(cells["amount"], between))
         rows = self._rows.setdefault(asset, [])
         rows.append((start, end, counts, cells.get("programme") or None, payer, line))
 
@@ -110,9 +112,11 @@ class _Rows:
         if not amount.is_finite():
             raise BadInput(f"line {line}, amount", f"{text!r} is not a number such as 1.250")
         unit = self._contract.tariff.price_unit
+        if amount < 0:
+            raise BadInput(f"line {line}, amount", f"{text} {unit} is below 0; leave out what was not used")
         is_far = abs(amount.adjusted()) > DIGITS_MAX  # as a fraction it would have millions of digits
         counts = Fraction(-1) if is_far and amount else Fraction(amount) * self._per_unit
-        if counts < 0 or counts.denominator != 1 or counts >= 1 << 62:
+        if counts.denominator != 1 or counts < 0 or counts >= 1 << 62:
             raise BadInput(f"line {line}, amount", f"{text} {unit} is not a whole number of the meter's counts")
         return int(counts)
 

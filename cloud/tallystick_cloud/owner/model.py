@@ -23,16 +23,20 @@ class Stage(StrEnum):
     RELEASED = "released"  # approved, or the bank file is written
     SENT = "sent"
     PAID = "paid"
+    REFUSED = "refused"  # by a payment provider; a bank's refusal is a payout that came back
     RETURNED = "returned"
     CANCELLED = "cancelled"
 
 
 ON_THE_WAY = frozenset({Stage.RELEASED, Stage.SENT})
+OUTCOMES = {"paid": Stage.PAID, "refused": Stage.REFUSED}
 
 
 @dataclass(frozen=True, slots=True)
 class PayoutView:
-    """A payout to the party; `day` is when the bank executes it (YYYY-MM-DD), `since_ms` when it came to its stage."""
+    """A payout to the party; `day` is when the bank executes it (YYYY-MM-DD), `since_ms` when it came to its stage.
+
+    `by_provider`: its part of what a payment provider collects, which the books know when that is paid."""
 
     run: int
     contract: str
@@ -40,6 +44,12 @@ class PayoutView:
     day: str
     stage: Stage
     since_ms: int
+    by_provider: bool = False
+
+    @property
+    def is_in_transit(self) -> bool:
+        """Whether the books have it in transit."""
+        return self.stage is Stage.SENT and not self.by_provider
 
     @property
     def nano(self) -> int:
@@ -143,7 +153,7 @@ def account_of(
 
 def money_line(account: Account, payouts: Iterable[PayoutView]) -> MoneyLine:
     """Every nano that is still to come stands in exactly one of three steps."""
-    released = sum(one.nano for one in payouts if one.stage is Stage.RELEASED)
+    released = sum(one.nano for one in payouts if one.stage in ON_THE_WAY and not one.is_in_transit)
     on_the_way = account.in_transit + released
     rest = account.to_come - on_the_way
     confirmed = max(0, min(account.settled - released, rest))
@@ -172,7 +182,7 @@ def stage_of(row: "PayoutTimes", at_ms: int) -> tuple[Stage, int] | None:
     if row.proposed_ms > at_ms:
         return None
     if row.outcome is not None and row.outcome_ms is not None and row.outcome_ms <= at_ms:
-        return (Stage.PAID if row.outcome == "paid" else Stage.RETURNED), row.outcome_ms
+        return OUTCOMES.get(row.outcome, Stage.RETURNED), row.outcome_ms
     if row.sent_ms is not None and row.sent_ms <= at_ms:
         return Stage.SENT, row.sent_ms
     if row.cancelled_ms is not None and row.cancelled_ms <= at_ms:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.calendar import Period, period_of
-from tallystick_protocol.money.contract import Contract, ContractState, version_at
+from tallystick_protocol.money.contract import Contract, ContractState, Mode, version_at
 from tallystick_protocol.money.plan import counter_key
 from tallystick_protocol.money.split import Scope, Step
 
@@ -49,7 +49,7 @@ def home(conn: Connection, reader: Reader, span: Span) -> Home:
         loans=tuple(loan for chain, one in terms for loan in _loans(conn, chain, one, party, span.at_ms)),
         newest=tuple(reversed(joined(lines, span.zone)[-NEWEST_LINES:])),
         threshold=_threshold(terms),
-        has_account=store.has_bank_account(conn, reader.community, party, span.at_ms),
+        has_account=_needs_no_bank(terms) or store.has_bank_account(conn, reader.community, party, span.at_ms),
     )
 
 
@@ -66,14 +66,15 @@ def account_at(conn: Connection, community: str, party: bytes, span: Span) -> Ac
 
 
 def payouts_at(conn: Connection, community: str, party: bytes, at_ms: int) -> tuple[PayoutView, ...]:
-    """Payouts to the party that were proposed by then, newest first."""
+    """Payouts to the party that were proposed by then, newest first; then what payment providers pass on."""
+    by_bank, by_provider = store.payouts(conn, community, party), store.split_parts(conn, community, party)
     found = []
-    for row in store.payouts(conn, community, party):
+    for row, provided in (*((one, False) for one in by_bank), *((one, True) for one in by_provider)):
         cancelled = row.closed_ms if row.state == "cancelled" else None
         times = PayoutTimes(row.proposed_ms, row.approved_ms, row.sent_ms, row.outcome, row.outcome_ms, cancelled)
         stage = stage_of(times, at_ms)
         if stage is not None:
-            found.append(PayoutView(row.number, row.contract, row.cents, row.execution_day, *stage))
+            found.append(PayoutView(row.number, row.contract, row.cents, row.execution_day, *stage, provided))
     return tuple(found)
 
 
@@ -92,6 +93,11 @@ def _terms(conn: Connection, community: str, party: bytes, at_ms: int) -> list[t
         ):
             found.append((chain, contract))
     return found
+
+
+def _needs_no_bank(terms: Sequence[tuple[bytes, Contract]]) -> bool:
+    """Whether a payment provider passes on all that the party gets; it knows an account of its own."""
+    return bool(terms) and all(contract.mode is Mode.PSP for _, contract in terms)
 
 
 def _names(step: Step, party: bytes) -> bool:

@@ -14,6 +14,9 @@ from tallystick_cloud.schema import (
     payout_run,
     posting,
     settlement,
+    split_part,
+    split_payment,
+    split_run,
     statement,
 )
 from tallystick_cloud.splits import store as splits
@@ -91,6 +94,23 @@ def payouts(conn: Connection, community: str, party: bytes) -> Sequence[Any]:
         .where(payout.c.community == community, payout.c.party == party)
         .order_by(payout_run.c.number.desc(), payout.c.position)
     ).all()  # fmt: skip
+
+
+def split_parts(conn: Connection, community: str, party: bytes) -> Sequence[Any]:
+    """What payment providers were told to pass on to the party, by run, contract and outcome, newest run first."""
+    columns = (
+        split_run.c.number, split_run.c.execution_day, split_run.c.state, split_run.c.proposed_ms,
+        split_run.c.approved_ms, split_run.c.sent_ms, split_run.c.closed_ms, split_payment.c.contract,
+        split_payment.c.outcome, split_payment.c.outcome_ms,
+    )  # fmt: skip
+    return conn.execute(
+        select(*columns, func.sum(split_part.c.cents).label("cents"))
+        .join(split_payment, split_payment.c.id == split_part.c.payment)
+        .join(split_run, split_run.c.id == split_payment.c.run)
+        .where(split_part.c.community == community, split_part.c.party == party)
+        .group_by(*columns)
+        .order_by(split_run.c.number.desc(), split_payment.c.contract, split_payment.c.outcome_ms)
+    ).all()
 
 
 def has_bank_account(conn: Connection, community: str, party: bytes, at_ms: int) -> bool:

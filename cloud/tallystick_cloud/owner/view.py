@@ -129,7 +129,7 @@ def _on_the_way(home: Home, w: Wording) -> str:
     if found is None:
         return _("no payout is running")
     if found.stage is Stage.SENT:
-        return _("with the bank since {day}").format(day=w.date(found.since_ms))
+        return _sent(found, w).format(day=w.date(found.since_ms))
     return _("released, goes out {day}").format(day=w.weekday(date.fromisoformat(found.day)))
 
 
@@ -183,6 +183,11 @@ def _loan_end(loan: Loan, w: Wording) -> str:
     return says + ", " + _("most likely between {low} and {high}").format(low=low, high=high)
 
 
+def _sent(one: PayoutView, w: Wording) -> str:
+    _ = w.gettext
+    return _("with the payment provider since {day}") if one.by_provider else _("with the bank since {day}")
+
+
 def payout_words(one: PayoutView, w: Wording) -> str:
     """Where a payout stands."""
     _ = w.gettext
@@ -190,8 +195,9 @@ def payout_words(one: PayoutView, w: Wording) -> str:
     return {
         Stage.PROPOSED: _("waits for its second person since {day}"),
         Stage.RELEASED: _("released on {day}"),
-        Stage.SENT: _("with the bank since {day}"),
+        Stage.SENT: _sent(one, w),
         Stage.PAID: _("paid on {day}"),
+        Stage.REFUSED: _("not collected on {day}: the next run tries again"),
         Stage.RETURNED: _("came back on {day}"),
         Stage.CANCELLED: _("cancelled on {day}"),
     }[one.stage].format(day=day)

@@ -18,6 +18,7 @@ from tallystick_protocol.money.pool import Direction
 from tallystick_protocol.money.pool_energy import WH_MAX
 from tallystick_protocol.money.zone import Offsets
 
+from tallystick_cloud import sheet
 from tallystick_cloud.errors import BadInput
 
 ROWS_MAX = 2_000_000  # a year of quarters of an hour for 57 meters
@@ -135,7 +136,7 @@ def _rows(
     text: str, required: Sequence[str], optional: Sequence[str]
 ) -> Iterator[tuple[int, Mapping[str, str], Sequence[str]]]:
     """(line, cells, the optional columns that there are) of every row."""
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), delimiter=_delimiter(text))
+    reader = csv.DictReader(io.StringIO(sheet.plain(text)), delimiter=sheet.delimiter(text))
     try:
         names = [name.strip() for name in reader.fieldnames or []]
     except csv.Error as error:
@@ -162,11 +163,6 @@ def _read(reader: "csv.DictReader[str]") -> Iterator[dict[str, str]]:
         yield from reader
     except csv.Error as error:
         raise BadInput(f"line {reader.line_num + 1}", f"is not CSV: {error}") from None
-
-
-def _delimiter(text: str) -> str:
-    head = text.partition("\n")[0]
-    return ";" if ";" in head and "," not in head else ","
 
 
 def _add(found: dict[K, R], key: K, one: R) -> None:

@@ -1,5 +1,5 @@
 """Erases what is about one payer: personal parts, curves, subjects, slices, statements, tags, contract openings,
-numbers in pools, mandates, accounts at a payment provider, what disputes said.
+numbers in pools, mandates, accounts at a payment provider, what was said in disputes and about unclaimed money.
 
 It never touches a hash, a settled use or a posting: every other proof stays as it was.
 """
@@ -22,6 +22,7 @@ from tallystick_cloud.disputes.forget import forget as forget_words
 from tallystick_cloud.pools.erase import forget_member
 from tallystick_cloud.schema import batch, channel, part, settlement_leaf, settlement_slice, use, use_frame
 from tallystick_cloud.splits import store as splits
+from tallystick_cloud.unclaimed import store as unclaimed
 
 from . import store
 from .model import TreeKey
@@ -42,7 +43,8 @@ class Erased:
     """How many of each are gone. `places`: where the gateways still have a part; they are told by command.
 
     `intervals`: of pools, with the member's numbers; `disputes`: whose words went; `disputes_open`: whose words stay
-    until they are decided; `mandates_kept`: of accounts that were debited not long ago.
+    until they are decided; `mandates_kept`: of accounts that were debited not long ago; `unclaimed`: sums about which
+    something was said.
     """
 
     parts: int
@@ -55,6 +57,7 @@ class Erased:
     disputes_open: int = 0
     mandates: int = 0
     mandates_kept: int = 0
+    unclaimed: int = 0
     places: tuple[Place, ...] = field(default=(), compare=False)
 
 
@@ -72,6 +75,7 @@ def erase_payer(conn: Connection, community: str, payer: bytes, now_ms: int) -> 
     mandates = forget(conn, community, payer, now_ms)
     splits.forget(conn, community, payer)
     said = forget_words(conn, community, payer)
+    told = unclaimed.forget(conn, community, payer)
     openings = contracts.erase_user(conn, community, payer)
     return Erased(
         parts=len(places),
@@ -84,6 +88,7 @@ def erase_payer(conn: Connection, community: str, payer: bytes, now_ms: int) -> 
         disputes_open=said.open,
         mandates=mandates.gone,
         mandates_kept=mandates.kept,
+        unclaimed=told,
         places=tuple(places),
     )
 

@@ -253,6 +253,9 @@ def file(conn: Connection, community: str, number: int, form: Format, now_ms: in
     if party is not None:
         check_handler(conn, community, party, run.stored.collector, names_by_id(conn, community))
     check_released(f"split run {number}", run.stored.state, run.missing, SplitRefused)
+    if any(one.is_erased for one in run.payments):
+        detail = "is over, and names an account of somebody who was erased; its file cannot be written again"
+        raise SplitRefused(f"split run {number}", detail)
     if run.stored.state is RunState.APPROVED:
         _check_still_true(conn, community, run)
         store.RUNS.move(conn, run.stored.id, RunState.WRITTEN, written_ms=now_ms)

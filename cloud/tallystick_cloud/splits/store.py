@@ -39,6 +39,10 @@ STANDS = or_(split_payment.c.outcome.is_(None), split_payment.c.outcome == Outco
 """Payments that a provider made or may still make."""
 
 
+ERASED_ACCOUNT = "(account erased)"
+"""In the place of an account of somebody who was erased; no provider calls anybody so, for it holds a space."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredRun:
     """A row of split_run; see there for units."""
@@ -100,6 +104,11 @@ class StoredPayment:
     def name(self) -> str:
         """As the provider gets it and says it back."""
         return end_to_end(self.id)
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether it names an account of somebody who was erased since."""
+        return ERASED_ACCOUNT in (self.payer_account, *(part.provider_account for part in self.parts))
 
 
 # ------------------------------------------------------------ what is due
@@ -232,14 +241,19 @@ def put_account(conn: Connection, community: str, party: bytes, account: str, no
 
 
 def forget(conn: Connection, community: str, party: bytes) -> int:
-    """A person's id at the provider, also in runs that were cancelled; how many are gone."""
+    """A person's id at the provider, also in runs that are over: what becomes of a payment later is told by its name
+    alone. In a run that is not over it stays until it is. How many are gone."""
     mine = (split_account.c.party == party, split_account.c.community == community)
     gone = conn.execute(delete(split_account).where(*mine)).rowcount
-    cancelled = select(split_run.c.id).where(
-        split_run.c.community == community, split_run.c.state == RunState.CANCELLED.value
+    over = select(split_run.c.id).where(
+        split_run.c.community == community, split_run.c.state.in_([RunState.CANCELLED.value, RunState.SETTLED.value])
     )
-    where = (split_payment.c.community == community, split_payment.c.payer == party, split_payment.c.run.in_(cancelled))
-    conn.execute(update(split_payment).where(*where).values(payer_account=""))
+    known = (split_payment.c.payer_account != "", split_payment.c.run.in_(over))
+    charged = (split_payment.c.community == community, split_payment.c.payer == party, *known)
+    conn.execute(update(split_payment).where(*charged).values(payer_account=ERASED_ACCOUNT))
+    payments = select(split_payment.c.id).where(split_payment.c.community == community, split_payment.c.run.in_(over))
+    given = (split_part.c.party == party, split_part.c.payment.in_(payments))
+    conn.execute(update(split_part).where(*given).values(provider_account=ERASED_ACCOUNT))
     return gone
 
 

@@ -11,6 +11,9 @@ from sqlalchemy import Connection, case, delete, func, insert, select, update
 from tallystick_cloud.ledger.model import Account, Line
 from tallystick_cloud.schema import balance, party_account, payout, posting, unclaimed, unclaimed_rule
 
+ERASED = ""
+"""What stands for words that are gone; nobody can say nothing, so it means only that."""
+
 
 def rule(conn: Connection, community: str) -> Any:
     """The row, or None where nothing was decided."""
@@ -85,3 +88,12 @@ def standing(conn: Connection, community: str) -> dict[Line, int]:
         for row in rows
         if row.amount
     }
+
+
+def forget(conn: Connection, community: str, party: bytes) -> int:
+    """What was said about a person whose money was moved or claimed; how many rows lost words. Why it could not be paid
+    stays, in one of three words."""
+    has_words = (unclaimed.c.why != ERASED) | (unclaimed.c.identity.is_not(None) & (unclaimed.c.identity != ERASED))
+    mine = (unclaimed.c.community == community, unclaimed.c.party == party, has_words)
+    told = case((unclaimed.c.identity.is_(None), None), else_=ERASED)
+    return conn.execute(update(unclaimed).where(*mine).values(why=ERASED, identity=told)).rowcount

@@ -87,7 +87,7 @@ def row_view(row: Any, names: Names, w: Wording, *, days: int, has_account: bool
         row.unit,
         exact(row.nano, w),
         _(REASONS[Reason(row.reason)]),
-        row.why,
+        row.why or _("erased at the person's wish"),
         _("moved {day} by {name}").format(day=w.date(row.moved_ms), name=names[bytes(row.moved_by)]),
         since,
         has_account,

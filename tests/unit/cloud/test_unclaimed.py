@@ -22,6 +22,7 @@ from tallystick_cloud.payouts import service as payouts
 from tallystick_cloud.payouts.errors import BankFileError, PayoutRefused
 from tallystick_cloud.payouts.model import Outcome
 from tallystick_cloud.runs.checks import working_day
+from tallystick_cloud.settlement.erase import erase_payer, would_erase
 from tallystick_cloud.unclaimed import report, service, store
 from tallystick_cloud.unclaimed.model import Facts, Reason, old_enough, unpayable
 
@@ -160,6 +161,21 @@ def test_an_erased_person_is_named_by_whoever_moves_it(world: World) -> None:
     (row,) = world.move(party="Repairer", is_erased=True)
     assert (row.reason, row.nano, row.why) == ("erased", 3 * EURO, "no answer")  # type: ignore[attr-defined]
     assert world.payouts.owed("Ben") == 5 * EURO  # nobody spoke of him
+
+
+def test_what_was_said_about_an_erased_person_goes_and_the_sum_stays_owed(both: World) -> None:
+    (first,) = both.move(party="Ben")
+    ben, database = both.payouts.ids["Ben"], both.payouts.books.database
+    assert database.write_now(would_erase, "lindenhof", ben, LATE).unclaimed == 1
+    assert database.write_now(erase_payer, "lindenhof", ben, LATE).unclaimed == 1
+    number = bytes(first.id)  # type: ignore[attr-defined]
+    row = database.read_now(service.find, "lindenhof", number)
+    assert (row.why, row.identity, row.reason, row.nano) == ("", None, Reason.NO_ACCOUNT.value, 5 * EURO)
+    both.claim(number)
+    assert database.write_now(erase_payer, "lindenhof", ben, LATE).unclaimed == 1
+    assert database.read_now(service.find, "lindenhof", number).identity == ""
+    assert database.write_now(erase_payer, "lindenhof", ben, LATE).unclaimed == 0
+    assert (both.payouts.owed("Ben"), both.audit()) == (5 * EURO, [])
 
 
 def test_claims_that_are_refused_leave_everything_as_it_was(world: World) -> None:

@@ -108,7 +108,7 @@ BAD = {
     f"{HEADER}\nwasher-1,2027-01-02,2027-01-01,1,,": "line 2, end: is before the start",
     f"{HEADER}\nwasher-1,2027-01-01,2027-01-02,one,,": "line 2, amount: 'one' is not a number",
     f"{HEADER}\nwasher-1,2027-01-01,2027-01-02,1.5,,": "line 2, amount: 1.5 cycle is not a whole number",
-    f"{HEADER}\nwasher-1,2027-01-01,2027-01-02,-1,,": "line 2, amount: -1 cycle is not a whole number",
+    f"{HEADER}\nwasher-1,2027-01-01,2027-01-02,-1,,": "line 2, amount: -1 cycle is below 0",
     f"{HEADER}\nwasher-1,2027-01-01,2027-01-02,NaN,,": "line 2, amount: 'NaN' is not a number",
     f"{HEADER}\nwasher-1,2027-01-01,2027-01-02,1e999999999,,": "line 2, amount: 1e999999999 cycle is not a whole",
     f"{HEADER}\nwasher-1,1013-01-01,2027-01-02,1,,": "line 2, start: 1013-01-01 lies before the year 2000",
@@ -165,7 +165,9 @@ def test_the_command_prices_a_table_beside_the_old_bill(tmp_path: Path, capsys: 
     assert "not priced: 1 uses, because programme 'x' has no price" in text
     assert "on the old bill only: Household 7" in text
     assert main([*words, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["fee_nano"] == str(15_990_000_000)
+    assert json.loads(capsys.readouterr().out)["fee_nano"] == str(
+        2 * 15_990_000_000
+    )  # who washed for nothing owes it too
 
 
 @pytest.mark.parametrize(
@@ -176,12 +178,52 @@ def test_the_command_prices_a_table_beside_the_old_bill(tmp_path: Path, capsys: 
         ("user,amount\nAnna,0.0000000001", "bill, line 2: '0.0000000001' is no amount"),
         ("user,amount\nAnna,Infinity", "bill, line 2: 'Infinity' is no amount"),
         ("user,amount\nBob,1", "bill, line 2: 'Bob' is neither"),
+        ("user,amount\nAnna,1,2", "bill, line 2: has 3 columns"),
+        ("user,amount\n" + 200_000 * "x", "bill, line 2: is not CSV"),
+        ("", "bill, line 1: must be: user,amount"),
     ],
 )
 def test_a_bad_bill_is_refused_by_line(text: str, words: str) -> None:
     with pytest.raises(BadInput) as caught:
         simulate.old_bill(text, {"Anna": PartyId(bytes(16))})
     assert words in str(caught.value)
+
+
+def test_an_old_bill_is_read_as_spreadsheets_write_it() -> None:
+    names = {"Anna": PartyId(bytes(16)), "Rossi, Bea": PartyId(bytes([1] * 16))}
+    expected = {names["Anna"]: 18_950_000_000, names["Rossi, Bea"]: -500_000_000}
+    for text in (
+        'user,amount\nAnna,18\n"Rossi, Bea",-0.50\n\nAnna,0.95\n',  # two lines of one user, and a credit
+        "\ufeffuser;amount\r\nAnna;18,95\r\nRossi, Bea;-0,5\r\n",
+    ):
+        assert simulate.old_bill(text, names) == expected
+    with pytest.raises(BadInput, match=r"'1\.000,50' is no amount"):
+        simulate.old_bill("user;amount\nAnna;1.000,50", names)
+
+
+def test_uses_with_semicolons_and_a_mark_before_them_are_read_alike() -> None:
+    contract, payers = contract_of("ev-charging"), {"charger-1": PartyId(bytes(16))}
+    row = "charger-1,2027-01-01T08:00,2027-01-01T09:00,12.345"
+    plain = uses_file.usages_of(f"asset,start,end,amount\n{row}", contract, {}, payers)
+    other = f"\ufeffasset;start;end;amount\n{row.replace(',', ';').replace('.', ',')}"
+    assert uses_file.usages_of(other, contract, {}, payers) == plain
+
+
+def test_a_minimum_is_owed_by_who_used_nothing_and_for_a_month_without_a_use() -> None:
+    """As the books have it: `period close` asks everybody the contract names, for every period."""
+    people = People()
+    contract = contract_of("laundry", people)
+    both = [people["Household 1"], people["Household 2"]]
+    payers = dict.fromkeys(("washer-1", "washer-2"), both[0])
+    row = "washer-1,2027-0{0}-15T08:00,2027-0{0}-15T09:00,1,60,"
+    uses = uses_file.usages_of("\n".join([HEADER, row.format(1), row.format(3)]), contract, people, payers)
+    found = simulate.simulate(contract, uses, both)
+    assert {one.payer: (one.uses, one.fee) for one in found.payers} == {
+        both[0]: (2, 3 * 15_990_000_000),
+        both[1]: (0, 3 * 15_990_000_000),
+    }
+    may = (1_809_640_800_000, 1_809_727_200_000)  # a day of May in Rome
+    assert simulate.simulate(contract, [], both, may).fee == 2 * 15_990_000_000
 
 
 def test_a_new_version_is_told_in_words_and_an_equal_one_has_no_difference() -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from support.books import DAY, T0, follows, open_books
@@ -21,6 +22,11 @@ from tallystick_cloud.contracts.errors import ContractRefused
 from tallystick_cloud.debits import store as debits
 from tallystick_cloud.disputes.service import Said, decide, open_dispute
 from tallystick_cloud.errors import BadInput, CloudError, NotFound
+from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.http.month import Span
+from tallystick_cloud.owner import service as owner
+from tallystick_cloud.owner import view
+from tallystick_cloud.owner.model import Home, Stage
 from tallystick_cloud.payouts import service as payouts
 from tallystick_cloud.payouts.model import Reason as Kept
 from tallystick_cloud.runs.errors import NotSecondPerson
@@ -32,6 +38,7 @@ from tallystick_cloud.splits.errors import SplitRefused
 from tallystick_cloud.splits.instructions import COLUMNS, Format
 from tallystick_cloud.splits.model import Outcome
 from tallystick_cloud.town.service import agree
+from tallystick_cloud.uses.model import Reader
 from tallystick_protocol.money.contract import Contract, Mode
 
 CHARGED = 2 * 120 + 2 * 185
@@ -312,7 +319,55 @@ def test_a_person_who_was_erased_is_no_customer_of_the_provider_any_more(town: S
     town.books.database.write_now(service.cancel, town.community, 1, town.ids["Coop"], NOW)
     town.books.database.write_now(erase_payer, town.community, town.ids["Anna"], NOW)
     assert town.ids["Anna"] not in {bytes(row["party"]) for row in town.books.rows(schema.split_account)}
-    assert [row["payer_account"] for row in town.books.rows(schema.split_payment)] == [""]
+    assert [row["payer_account"] for row in town.books.rows(schema.split_payment)] == [store.ERASED_ACCOUNT]
+
+
+def test_when_a_run_is_over_an_erased_person_is_in_it_without_an_account(town: Splits) -> None:
+    run = town.to_the_provider()
+    town.books.database.write_now(erase_payer, town.community, town.ids["Anna"], NOW)
+    assert [row["payer_account"] for row in town.books.rows(schema.split_payment)] == ["cus_anna"], "it is not over"
+    assert b"cus_anna" in town.file()
+    town.tell(Outcome.PAID)
+    for name in ("Anna", "Bank"):
+        town.books.database.write_now(erase_payer, town.community, town.ids[name], NOW)
+    assert [row["payer_account"] for row in town.books.rows(schema.split_payment)] == [store.ERASED_ACCOUNT]
+    given = {bytes(row["party"]): row["provider_account"] for row in town.books.rows(schema.split_part)}
+    assert given[town.ids["Bank"]] == store.ERASED_ACCOUNT
+    assert given[town.ids["Repairer"]] == "acct_rep"
+    refused(town, SplitRefused, "its file cannot be written again", town.file)
+    (payment,) = run.payments
+    town.take(f"payment,outcome\n{payment.name},returned\n")  # the provider says it by name, whoever was erased
+    assert town.books.audit() == []
+
+
+def test_the_owner_sees_what_the_provider_has_as_on_the_way(town: Splits) -> None:
+    reader = Reader(town.community, town.ids["Repairer"], False, "test", NOW)
+
+    def home(now_ms: int = NOW) -> Home:
+        return town.books.run(owner.home, reader, Span.of("2026-12", now_ms, "UTC"))  # type: ignore[return-value]
+
+    def now() -> tuple[int, int, int, int]:
+        line = home().line
+        return line.accrued, line.confirmed, line.on_the_way, line.paid
+
+    share = town.owed()["Repairer"]
+    assert now() == (0, share, 0, 0)
+    town.propose()
+    assert (now(), home().payouts[0].stage) == ((0, share, 0, 0), Stage.PROPOSED)
+    town.approve()
+    assert now() == (0, 0, share, 0)
+    town.file()
+    town.sent()
+    assert now() == (0, 0, share, 0)
+    said = view.steps(home(), Wording("en", ZoneInfo("UTC")))
+    assert {one.key: one.note for one in said}["way"].startswith("with the payment provider since ")
+    town.tell(Outcome.REFUSED)
+    assert (now(), home().payouts[0].stage) == ((0, share, 0, 0), Stage.REFUSED)
+    town.to_the_provider(number=2, key="two")
+    town.tell(Outcome.PAID, 2)
+    assert now() == (0, 0, 0, share)
+    assert [one.stage for one in home().payouts] == [Stage.PAID, Stage.REFUSED]
+    assert home().has_account, "nobody needs an IBAN of it"
 
 
 def test_when_every_use_is_disputed_that_is_the_reason(town: Splits) -> None:
