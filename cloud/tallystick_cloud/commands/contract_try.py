@@ -90,8 +90,11 @@ def show_template(parsed: argparse.Namespace) -> int:
 
 
 def compare(parsed: argparse.Namespace) -> int:
-    old, new = _read(parsed.old).contract, _read(parsed.new).contract
-    changes = diff.differences(old, new, Wording("en", ZoneInfo(new.zone)))
+    people = People()
+    old, new = _read(parsed.old, people), _read(parsed.new, people)
+    wording = Wording("en", ZoneInfo(new.contract.zone))
+    who = (_named_payers(draft, people) for draft in (old, new))
+    changes = diff.differences(old.contract, new.contract, wording, *who)
     if parsed.json:
         print(json.dumps([{"about": c.about, "before": c.before, "after": c.after} for c in changes], indent=1))
         return 0
@@ -105,6 +108,12 @@ def compare(parsed: argparse.Namespace) -> int:
     if not changes:
         print("nothing changes: both say the same")
     return 0
+
+
+def _named_payers(draft: Draft, people: "People") -> dict[tuple[str, str], str]:
+    """(asset, quantity) -> the user whom the file names and the contract does not."""
+    names = {party: name for name, party in people.items()}
+    return {(one.asset, one.quantity): names[one.party] for one in draft.openings}
 
 
 def try_on_uses(parsed: argparse.Namespace) -> int:

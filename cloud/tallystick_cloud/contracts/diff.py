@@ -4,8 +4,9 @@ It never compares text: two files that sign the same bytes have no difference.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from tallystick_protocol.ids import NONCE_BYTES, PartyId, sha256
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.pool import Point, Pool
 
@@ -22,42 +23,105 @@ class Change:
     after: str | None
 
 
-def differences(old: Contract, new: Contract, w: Wording) -> tuple[Change, ...]:
-    """In the order of the new contract, what is gone at the end."""
-    before, after = statements(old, w), statements(new, w)
+Payers = Mapping[tuple[str, str], str]
+"""(asset, quantity) -> who pays for it, where that is known and the contract does not say."""
+
+
+def differences(
+    old: Contract, new: Contract, w: Wording, old_payers: Payers | None = None, new_payers: Payers | None = None
+) -> tuple[Change, ...]:
+    """In the order of the new contract, what is gone at the end. What has no words here is said to be another thing."""
+    before, after = statements(old, w, old_payers or {}), statements(new, w, new_payers or {})
     found = [Change(about, before.get(about), says) for about, says in after.items() if before.get(about) != says]
     found += [Change(about, says, None) for about, says in before.items() if about not in after]
+    found += _reordered(old, new)
+    if not found and _form(old) != _form(new):
+        found = [Change("something else that is signed", _form(old).hex()[:12], _form(new).hex()[:12])]
     return tuple(found)
 
 
-def statements(contract: Contract, w: Wording) -> Mapping[str, str]:
+def _reordered(old: Contract, new: Contract) -> list[Change]:
+    """The order of the parties is the order in which a step rounds."""
+    names = [[one.name for one in contract.parties] for contract in (old, new)]
+    if names[0] == names[1] or sorted(names[0]) != sorted(names[1]):
+        return []
+    return [Change("order of the parties", ", ".join(names[0]), ", ".join(names[1]))]
+
+
+def _form(contract: Contract) -> bytes:
+    """Hash of what is signed but what is new in every version: its number, the version before, salts."""
+    assets = tuple(
+        replace(one, user=sha256(bytes([index & 255, index >> 8]))) if one.is_committed else one
+        for index, one in enumerate(contract.assets)
+    )
+    return sha256(replace(contract, nonce=bytes(NONCE_BYTES), prev=None, version=1, assets=assets).encode())
+
+
+def statements(contract: Contract, w: Wording, payers: Payers) -> Mapping[str, str]:
     """Everything a contract says but the time it was written: what it is about -> what it says."""
     found = {
         "name": contract.name,
+        "community": contract.community,
+        "unit": contract.unit,
+        "time zone": contract.zone,
         "state": contract.state.value,
-        "in force from": w.day_time(contract.effective_from_ms) + f" {w.when(contract.effective_from_ms).year}",
-        "in force until": "" if contract.effective_to_ms is None else w.day_time(contract.effective_to_ms),
+        "in force from": _moment(contract.effective_from_ms, w),
+        "in force until": "" if contract.effective_to_ms is None else _moment(contract.effective_to_ms, w),
         "decision": contract.decision_ref or "",
     }
     found |= {f"party {one.name}": one.role for one in contract.parties}
-    found |= _assets(contract, w)
+    found |= _assets(contract, w, payers)
     found |= _pool(contract, w)
+    found |= _metering(contract)
     found |= _prices(contract, w)
     found |= {one.name: one.says for one in words.extras(contract, w)}
     for number, step in enumerate(contract.split, 1):
         found[f"split, step {number}"] = f"{words.who(step, contract)}: {words.takes(step, contract, w)}"
+        found[f"split, step {number}, counted as"] = step.counter or ""
     found |= {one.name: one.says for one in words.terms(contract, w)}
+    found |= _rules(contract)
     notice = contract.notice
     found |= {"notice, what": notice.what, "notice, why": notice.why, "notice, who": notice.who}
     found["notice, kept"] = f"{notice.keep_days} days"
     return {about: says for about, says in found.items() if says}
 
 
-def _assets(contract: Contract, w: Wording) -> dict[str, str]:
+def _moment(t_ms: int, w: Wording) -> str:
+    return f"{w.day_time(t_ms)} {w.when(t_ms).year}"
+
+
+def _metering(contract: Contract) -> dict[str, str]:
+    tariff = contract.tariff
+    counts, per = tariff.counts_per_unit, f" per {tariff.price_unit}"
+    whole = str(counts.n) if counts.d == 1 else f"{counts.n}/{counts.d}"
+    return {
+        "form of uses": tariff.form.value,
+        "the meter counts": f"10^{tariff.count_exponent} {tariff.count_unit}, {whole} of them{per}",
+        "quantities are rounded up to": f"{tariff.step} counts" if tariff.step != 1 else "",
+        "tiers and cap count": "all payers together" if tariff.shared else "",
+    }
+
+
+def _rules(contract: Contract) -> dict[str, str]:
+    """The terms that the page of a contract leaves to its file."""
+    t = contract.terms
+    found = {
+        "a hole is": f"more than {_minutes(t.max_gap_ms)} between readings",
+        "readings without a time": f"after {t.unknown_time_days} days: {t.unknown_time.value}",
+        "payouts are released by": t.payout_approval.value,
+    }
+    return found if contract.pool is not None else {"interval": _minutes(t.interval_ms), **found}
+
+
+def _minutes(ms: int) -> str:
+    return f"{ms // 60_000} minutes" if ms % 60_000 == 0 else f"{ms} ms"
+
+
+def _assets(contract: Contract, w: Wording, payers: Payers) -> dict[str, str]:
     """Of a pool every direction of a meter is said by itself, with what it is in the pool."""
     found = {}
     for index, one in enumerate(contract.assets):
-        says = _asset(one.quantity, contract, one.named_user)
+        says = _asset(one.quantity, contract, one.named_user, payers.get((one.asset, one.quantity)))
         if contract.pool is None:
             found[f"asset {one.asset}"] = says
         else:
@@ -88,7 +152,7 @@ def _pool(contract: Contract, w: Wording) -> dict[str, str]:
         "price series": pool.series or "",
         "paid on account": words.ratio(pool.advance, w) if pool.trued_up else "",
         "file of coefficients": pool.coefficients.hex() if pool.coefficients is not None else "",
-        "interval": f"{contract.terms.interval_ms // 60_000} minutes",
+        "interval": _minutes(contract.terms.interval_ms),
     }
     if pool.above is not None:
         to = "households" if pool.above.to is None else contract.party_name(pool.above.to)
@@ -101,10 +165,12 @@ def _pool(contract: Contract, w: Wording) -> dict[str, str]:
     return found
 
 
-def _asset(quantity: str, contract: Contract, user: bytes | None) -> str:
-    if user is None:
-        return f"{quantity}, paid by a user whom the contract does not name"
-    return f"{quantity}, paid by {next(one.name for one in contract.parties if one.id == user)}"
+def _asset(quantity: str, contract: Contract, user: bytes | None, payer: str | None) -> str:
+    if user is not None:
+        return f"{quantity}, paid by {contract.party_name(PartyId(user))}"
+    if payer is not None:
+        return f"{quantity}, paid by {payer}, whom the contract does not name"
+    return f"{quantity}, paid by a user whom the contract does not name"
 
 
 def _prices(contract: Contract, w: Wording) -> dict[str, str]:

@@ -243,3 +243,60 @@ def test_a_new_version_is_told_in_words_and_an_equal_one_has_no_difference() -> 
         ),
         ("A month costs at least", "EUR 15.99", None),
     ]
+
+
+ALL_OF_IT = {
+    "time zone": ('"Europe/Rome"', '"Europe/Berlin"'),
+    "unit": ('unit = "EUR"', 'unit = "CHF"'),
+    "community": ('"my-community"', '"other"'),
+    "decision": ("collector =", 'decision_ref = "minutes"\ncollector ='),
+    "Changes need": ("collector =", 'change_rule = "majority"\ncollector ='),
+    "in force until": ("collector =", "effective_to = 2028-01-01\ncollector ="),
+    "asset washer-2": (
+        'washer-2"\nquantity = "cycles"\nuser = "Household 2"',
+        'washer-2"\nquantity = "cycles"\nuser = "Household 1"',
+    ),
+    "quantities are rounded up to": ("minimum = 15.99", "minimum = 15.99\nstep = 2"),
+    "split, step 2, counted as": ("loan for the machines", "another loan"),
+    "interval": ("[terms]", '[terms]\ninterval = "1 h"'),
+    "a hole is": ("[terms]", '[terms]\nmax_gap = "3 h"'),
+    "readings without a time": ("[terms]", '[terms]\nunknown_time_days = 3'),
+    "payouts are released by": ("[terms]", '[terms]\npayout_approval = "other-party"'),
+    "Paid out from": ("[terms]", "[terms]\npayout_threshold = 11"),
+    "notice, kept": ("3650 d", "365 d"),
+    "order of the parties": (
+        'name = "Lender"\nrole = "financier"\n\n[[party]]\nname = "Repair workshop"\nrole = "servicer"',
+        'name = "Repair workshop"\nrole = "servicer"\n\n[[party]]\nname = "Lender"\nrole = "financier"',
+    ),
+    "form of uses": ('form = "event"', 'form = "interval"'),
+}  # fmt: skip
+"""What a version changes -> the edit of the laundry's file that does so."""
+
+
+@pytest.mark.parametrize("about", ALL_OF_IT)
+def test_nothing_that_is_signed_changes_without_a_word(
+    about: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, after = ALL_OF_IT[about]
+    text = library.template("laundry")
+    if about == "form of uses":
+        text = text.replace('programmes = ["30", "40"]', 'windows = ["08:00-20:00"]').replace(
+            'programmes = ["60", "90"]\n', ""
+        )
+        text = text.replace("fixed = 0.15", 'portion = "10 %"')
+    assert text.count(before), before
+    changed = text.replace(before, after)
+    if "Household 2" in before:
+        changed = changed.replace('[[user]]\nname = "Household 2"\n', "")
+    (tmp_path / "old.toml").write_text(text)
+    (tmp_path / "new.toml").write_text(changed)
+    assert main(["contract", "diff", str(tmp_path / "old.toml"), str(tmp_path / "new.toml"), "--json"]) == 0
+    assert about in {one["about"] for one in json.loads(capsys.readouterr().out)}
+
+
+def test_what_has_no_words_is_still_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    old, w = contract_of("laundry"), Wording("en", ZoneInfo("Europe/Rome"))
+    new = load_contract(library.template("laundry").replace("price = 1.25", "price = 1.35"), People())
+    monkeypatch.setattr(diff, "_prices", lambda contract, w: {})
+    (change,) = diff.differences(old, new, w)
+    assert (change.about, change.before != change.after) == ("something else that is signed", True)
