@@ -5,6 +5,7 @@ It never decides when an alarm is raised; a code that is not listed is shown by 
 from dataclasses import dataclass
 
 from tallystick_cloud.alarms import Ends, ends_of
+from tallystick_cloud.http.locale import N_
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,11 +14,6 @@ class AlarmWords:
 
     title: str
     step: str = ""
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation; it is translated where it is shown."""
-    return text
 
 
 WORDS = {

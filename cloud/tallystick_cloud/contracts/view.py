@@ -9,15 +9,10 @@ from tallystick_protocol.money.contract import Contract
 from tallystick_cloud.contracts import words
 from tallystick_cloud.contracts.look import ChainView, Fall, VersionView
 from tallystick_cloud.http.amounts import Amount, exact
-from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.http.locale import N_, Wording
 
 BAR_WIDTH = 1_000
 COLOURS = 5
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation; it is translated where it is shown."""
-    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from tallystick_protocol.money.split import Scope, Step
 from tallystick_protocol.money.tariff import EVERY_DAY, Band, Tariff, Window
 
 from tallystick_cloud.http.amounts import exact
-from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.http.locale import N_, Wording
 
 HUNDREDTH = Fraction(1, 100)
 _WEEK = 0b0011111
@@ -205,11 +205,6 @@ def _days(days: int, w: Wording) -> str:
         return known[days]
     names = w.locale.days["format"]["abbreviated"]
     return ", ".join(str(names[day]) for day in range(7) if days >> day & 1)
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation; it is translated where it is shown."""
-    return text
 
 
 PERIODS = {

@@ -9,13 +9,7 @@ from fractions import Fraction
 
 from tallystick_protocol.money.cost import By
 
-from tallystick_cloud.http.locale import Wording
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation; it is translated where it is shown."""
-    return text
-
+from tallystick_cloud.http.locale import N_, Wording
 
 BY = {
     By.USE: N_("by use"),

@@ -9,7 +9,7 @@ from datetime import date
 
 from tallystick_cloud.bank.due_view import TAIL_CHARS
 from tallystick_cloud.http.amounts import Amount, exact, of_cents
-from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.http.locale import N_, Wording
 from tallystick_cloud.money import CENT_NANO
 from tallystick_cloud.payouts.view import in_groups
 from tallystick_cloud.runs import view as runs
@@ -21,12 +21,6 @@ from .mandates import Shown
 from .model import Held, Outcome, Plan, Reason
 from .service import Run
 from .store import StoredDebit
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation; it is translated where it is shown."""
-    return text
-
 
 MANDATE_STATES = {
     State.ACTIVE: ("ok", N_("stands")),

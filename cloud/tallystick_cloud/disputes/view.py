@@ -8,14 +8,8 @@ from dataclasses import dataclass
 from tallystick_cloud.disputes.forget import ERASED
 from tallystick_cloud.disputes.seen import Bar, Opened, Seen, Told
 from tallystick_cloud.http.amounts import Amount, exact
-from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.http.locale import N_, Wording
 from tallystick_cloud.uses.model import Reader, UseView
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation; it is translated where it is shown."""
-    return text
-
 
 STATES = {
     "open": ("warn", N_("waits for a decision"), N_("held until somebody decides")),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from tallystick_protocol.codes import Reason
 
+from tallystick_cloud.http.locale import N_
+
 QUARANTINE = "quarantine-"
 """Codes of this form carry the reason why a part waits for a person."""
 
@@ -25,11 +27,6 @@ def remedy_of(code: str) -> Remedy | None:
     if code.startswith(QUARANTINE):
         return _SET_ASIDE.get(code.removeprefix(QUARANTINE))
     return REMEDIES.get(code)
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation; it is translated where it is shown."""
-    return text
 
 
 _LOOK = N_("Open the gateway's log: the line names channel and value.")

@@ -26,6 +26,11 @@ NANO_EXPONENT = -9
 _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
 
 
+def N_(text: str) -> str:
+    """Marks a text for translation; it is translated where it is shown."""
+    return text
+
+
 @lru_cache(maxsize=len(LOCALES))
 def translations(language: str) -> NullTranslations:
     """The catalog of a language; English is the source text itself."""

@@ -6,6 +6,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from tallystick_cloud.http.authz import Role
+from tallystick_cloud.http.locale import N_
 
 SIGHT = frozenset({Role.CITY_OPERATOR, Role.COMMUNITY_MANAGER, Role.INSTALLER, Role.SERVICER, Role.AUDITOR})
 EARNERS = frozenset({Role.OWNER, Role.SERVICER, Role.FINANCIER, Role.COMMUNITY_MANAGER})
@@ -24,11 +25,6 @@ class RailLink:
     icon: str
     key: str
     roles: frozenset[Role]
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation; it is translated where it is shown."""
-    return text
 
 
 LINKS = (

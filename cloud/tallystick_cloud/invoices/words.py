@@ -11,15 +11,9 @@ from babel.dates import format_date
 from tallystick_cloud.contracts.words import decimal
 from tallystick_cloud.costs.words import measures
 from tallystick_cloud.http.amounts import exact, of_cents
-from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.http.locale import N_, Wording
 
 from .model import MINIMUM, SHARE, Document, Kind, Line, TaxLine
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation; it is translated where it is shown."""
-    return text
-
 
 TITLES = {
     Kind.INVOICE: N_("Invoice"),

@@ -10,7 +10,7 @@ from tallystick_cloud.bank.model import Standing
 from tallystick_cloud.bank.service import Position
 from tallystick_cloud.bank.store import StoredEntry
 from tallystick_cloud.http.amounts import Amount, exact, of_cents
-from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.http.locale import N_, Wording
 from tallystick_cloud.payouts.checks import Run
 from tallystick_cloud.payouts.model import Held, Plan, Reason
 from tallystick_cloud.runs import view as runs
@@ -19,12 +19,6 @@ from tallystick_cloud.runs.view import STATES, Content, LineView, NextView, RunV
 
 ENTRIES_SHOWN = 40
 ID_CHARS = 12
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation; it is translated where it is shown."""
-    return text
-
 
 REASONS = {
     Reason.NO_ACCOUNT: N_("no bank account is known"),

@@ -18,7 +18,7 @@ from tallystick_cloud.errors import BadInput, CloudError
 from tallystick_cloud.http.amounts import exact
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.forms import FORM, SureForm
-from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.http.locale import N_, Wording
 from tallystick_cloud.http.pages import Pages, see_other
 from tallystick_cloud.http.place import here, look_of
 from tallystick_cloud.http.route import MULTIPART, Call, RouteTable
@@ -40,12 +40,6 @@ FORM_BYTES_MAX = FILE_BYTES_MAX * 4 // 3 + 16_384
 FILES_SHOWN, OPENS_SHOWN = 60, 12
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation; it is translated where it is shown."""
-    return text
-
 
 KINDS = {
     FileKind.ENERGY: N_("Energy by meter and interval"),

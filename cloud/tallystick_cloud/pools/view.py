@@ -16,7 +16,7 @@ from tallystick_protocol.money.split import Group
 
 from tallystick_cloud.contracts import words
 from tallystick_cloud.http.amounts import Amount, exact, widths
-from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.http.locale import N_, Wording
 from tallystick_cloud.money import money
 
 from .model import NOBODY, Interval, owner_of, pool_of
@@ -26,12 +26,6 @@ COLUMNS = ("begin", "injected_wh", "withdrawn_wh", "shared_wh", "worth", "unit",
 BAR_WIDTH, COLUMN_WIDTH, CHART_HEIGHT = 1_000, 10, 100
 COLOURS = 5
 LEVELS_SIGNED = 1  # from here on a gateway or a meter signed what was read
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation; it is translated where it is shown."""
-    return text
-
 
 GROUPS = {
     Group.PRODUCERS: N_("Members who injected, by what was shared of it"),

@@ -7,17 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from tallystick_cloud.http.amounts import Amount, of_cents
-from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.http.locale import N_, Wording
 
 from .model import AnyRun, Names, RunState
 
 RUNS_SHOWN = 24
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation; it is translated where it is shown."""
-    return text
-
 
 STATES = {
     RunState.PROPOSED: ("warn", N_("waits for a second person")),

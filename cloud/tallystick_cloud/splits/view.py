@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from tallystick_cloud.http.amounts import exact, of_cents
-from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.http.locale import N_, Wording
 from tallystick_cloud.runs import view as runs
 from tallystick_cloud.runs.model import Names, RunState
 from tallystick_cloud.runs.view import STATES, Content, LineView, NextView, RunView
@@ -15,12 +15,6 @@ from tallystick_cloud.runs.view import STATES, Content, LineView, NextView, RunV
 from .model import Held, Outcome, Payment, Plan, Reason
 from .service import Run
 from .store import StoredPayment
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation; it is translated where it is shown."""
-    return text
-
 
 OWN_STATES = {RunState.WRITTEN: N_("file written"), RunState.SENT: N_("with the provider")}
 REASONS = {

@@ -8,18 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tallystick_cloud.http.amounts import Amount, exact
-from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.http.locale import N_, Wording
 
 from .model import Due, Reason
 from .report import ID_CHARS
 
 Names = Mapping[bytes, str]
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation; it is translated where it is shown."""
-    return text
-
 
 REASONS = {
     Reason.NO_ACCOUNT: N_("no bank account was known"),

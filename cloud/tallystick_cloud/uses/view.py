@@ -13,18 +13,13 @@ from tallystick_protocol.money.rating import Usage
 
 from tallystick_cloud.contracts import words
 from tallystick_cloud.http.amounts import Amount, exact, widths
-from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.http.locale import N_, Wording
 from tallystick_cloud.uses.model import Basis, Rating, UseView
 from tallystick_cloud.uses.proof import Check, Path, Proof, Step, Verdict
 
 BAR_WIDTH = 1_000
 """Width of the split bar: one unit is a tenth of a percent."""
 COLOURS = 5
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation; it is translated where it is shown."""
-    return text
 
 
 @dataclass(frozen=True, slots=True)
