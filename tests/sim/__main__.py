@@ -152,6 +152,8 @@ def hunt(begun: Hunt, seeds_max: int = BUG_SEEDS_MAX, until_s: float | None = No
         if until_s is not None and time.monotonic() >= until_s:
             return replace(begun, tried=tried)
         seed = begun.start + tried
+        if not BUGS[begun.name].may_show(seed):
+            continue  # it counts as tried, so that no number is too good
         with planted(begun.name):
             amiss = [str(each) for each in play(seed).amiss]
         if amiss and not play(seed).amiss:  # without the bug it is clean: it is the bug that was found

@@ -11,7 +11,9 @@ from itertools import count
 from typing import Any
 
 from sim import server, store
+from sim.chance import Chance
 from sim.patches import Patches
+from sim.rates import Rates, draw
 from sqlalchemy import Connection, select
 from tallystick_cloud import schema
 from tallystick_cloud.ingest import group
@@ -34,11 +36,17 @@ from tallystick_protocol.ids import sha256
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """`name` is what `--bug` takes; `what` says which rule is gone; `plant` takes it out."""
+    """`name` is what `--bug` takes; `what` says which rule is gone; `plant` takes it out. `shows`: whether the faults
+    that it hurts under are frequent in a world of these rates; the others are not worth their time."""
 
     name: str
     what: str
     plant: Callable[[Patches], None]
+    shows: Callable[[Rates], bool] = lambda rates: True
+
+    def may_show(self, seed: int) -> bool:
+        """Whether the world of a seed is rough where this bug hurts."""
+        return self.shows(draw(Chance(seed).stream("rates")))
 
 
 @contextmanager
@@ -355,28 +363,86 @@ def _reversal_forgets_later(patches: Patches) -> None:
     patches.put(reversal._Reversal, "rate_later", lambda real: lambda self, left: None)
 
 
+def _dies_often(rates: Rates) -> bool:
+    return 0 < rates.gateway_crash_every_s <= 900
+
+
+def _is_put_back_often(rates: Rates) -> bool:
+    return 0 < rates.restore_every_s <= 1800
+
+
 _ALL = (
     Bug("no-idempotency-key", "a batch that comes again is booked again", _on_duplicate(with_uses=True)),
     Bug("double-posting-on-duplicate", "a batch that comes again moves the balances again", _on_duplicate(False)),
-    Bug("receipt-before-commit", "the receipt does not wait for the commit", _receipt_before_commit),
-    Bug("sent-before-durable", "a batch is sent before its commit is on the disk", _sent_before_durable),
-    Bug("normal-instead-of-full", "the journal's commits are not synced", _normal_instead_of_full),
-    Bug("sequence-reuse", "a restored card goes on in its old epoch", _sequence_reuse),
-    Bug("base-from-own-card", "a restored card takes nothing from the books", _base_from_own_card),
-    Bug("below-the-books", "a restored card counts a new register from its own total", _below_the_books),
+    Bug(
+        "receipt-before-commit",
+        "the receipt does not wait for the commit",
+        _receipt_before_commit,
+        lambda rates: rates.server_commit_fails > 0,
+    ),
+    Bug(
+        "sent-before-durable",
+        "a batch is sent before its commit is on the disk",
+        _sent_before_durable,
+        lambda rates: rates.dies_sending > 0,
+    ),
+    Bug("normal-instead-of-full", "the journal's commits are not synced", _normal_instead_of_full, _dies_often),
+    Bug("sequence-reuse", "a restored card goes on in its old epoch", _sequence_reuse, _is_put_back_often),
+    Bug("base-from-own-card", "a restored card takes nothing from the books", _base_from_own_card, _is_put_back_often),
+    Bug(
+        "below-the-books",
+        "a restored card counts a new register from its own total",
+        _below_the_books,
+        lambda rates: _is_put_back_often(rates) and rates.exchanged_with_card > 0 and rates.copy_age_s > 900,
+    ),
     Bug("no-watermark", "a segment is billed whatever was billed before", _no_watermark),
     Bug("clock-in-the-key", "a use is known by its time", _clock_in_the_key),
     Bug("arrival-order-rating", "uses are rated in the order of their arrival", _arrival_order),
-    Bug("receipt-without-hash", "a receipt is believed without comparing its hash", _receipt_without_hash),
+    Bug(
+        "receipt-without-hash",
+        "a receipt is believed without comparing its hash",
+        _receipt_without_hash,
+        lambda rates: _is_put_back_often(rates) and rates.redelivered > 0,
+    ),
     Bug("ack-by-transport", "what was sent counts as delivered", _ack_by_transport),
-    Bug("delete-before-seal", "pending items go before the batch that carries them is written", _delete_before_seal),
-    Bug("failed-commit-ignored", "a failed group commit is taken for done", _failed_commit_ignored),
-    Bug("failed-is-not-happened", "a commit whose answer was lost is done again", _failed_is_not_happened),
-    Bug("no-plausibility", "a jump beyond the meter's rating is billed", _no_plausibility),
-    Bug("dark-is-believed", "a rise after an outage needs no company", _dark_is_believed),
+    Bug(
+        "delete-before-seal",
+        "pending items go before the batch that carries them is written",
+        _delete_before_seal,
+        lambda rates: rates.crash_at_commit + rates.commit_fails > 0,
+    ),
+    Bug(
+        "failed-commit-ignored",
+        "a failed group commit is taken for done",
+        _failed_commit_ignored,
+        lambda rates: rates.commit_fails > 0,
+    ),
+    Bug(
+        "failed-is-not-happened",
+        "a commit whose answer was lost is done again",
+        _failed_is_not_happened,
+        lambda rates: rates.commit_happened > 0,
+    ),
+    Bug(
+        "no-plausibility",
+        "a jump beyond the meter's rating is billed",
+        _no_plausibility,
+        lambda rates: rates.glitch > 0,
+    ),
+    Bug(
+        "dark-is-believed",
+        "a rise after an outage needs no company",
+        _dark_is_believed,
+        lambda rates: rates.glitch > 0 and _dies_often(rates),
+    ),
     Bug("correction-twice", "a late use's corrections are posted twice", _correction_twice),
     Bug("late-use-dropped", "a use from before the last closed day is dropped", _use_forgotten_at_close),
-    Bug("reversal-forgets-later", "uses after a reversed one are not rated again", _reversal_forgets_later),
+    Bug(
+        "reversal-forgets-later",
+        "uses after a reversed one are not rated again",
+        _reversal_forgets_later,
+        lambda rates: rates.reversal_every_s > 0,
+    ),
     Bug("log-loses-a-leaf", "now and then a leaf of the log is lost", _log_without_lock),
 )
 BUGS: Mapping[str, Bug] = {bug.name: bug for bug in _ALL}

@@ -50,16 +50,19 @@ class Gateway:
 
     def __init__(
         self, member: Member, cellar: Cellar, server: Server, true: TrueTime, rates: Rates, chance: Random,
-        trace: Trace, folder: Path, context: Context,
+        mishaps: Random, trace: Trace, folder: Path, context: Context,
     ) -> None:  # fmt: skip
         self.name, self.cellar, self._member = member.site, cellar, member
         self.gid = bytes(gid_from_spki(member.signer.spki))
         self._server, self._true, self._rates, self._chance, self._trace = server, true, rates, chance, trace
+        self._mishaps = mishaps
+        self._sent: set[tuple[int, int]] = set()
         self.disk = Disk(folder / f"{member.site}.sqlite", rates, Random(chance.random()), self._on_kept)
         self.disk.tell = lambda what, detail: trace.tell(self.name, what, detail)
         self.disk.on_final = self._on_final
         mqtt = chance.random() < 0.5
         self.wire = Wire(self.gid, self.name, mqtt, server, rates, Random(chance.random()), trace, context)
+        self.wire.on_batch = self._on_batch
         self.has_rtc = chance.random() < 0.6
         self._entropy = RandomBytes(Random(chance.random()))
         self._clock_skew_ms = 0
@@ -93,13 +96,15 @@ class Gateway:
         """Copy the card now, put the copy back after a while: what a person with a backup does."""
         made_ms = self._true.elapsed_ms()
         with closing(self.disk.copy()) as image:
-            await asyncio.sleep(self._chance.expovariate(1 / self._chance.choice((120, 900))))
+            await asyncio.sleep(self._chance.expovariate(1 / self._chance.choice((120, self._rates.copy_age_s))))
             if self.calm:
                 return
             while self.machine is not None:
                 self.machine.die()
                 await asyncio.sleep(0)
             self.disk.put_back(image)
+        if self._mishaps.random() < self._rates.exchanged_with_card:
+            self.cellar.house.hurry_seam(self._true.elapsed_ms())
         if self._chance.random() < 0.5:  # whoever puts a card back often does it where nothing else works either
             self.wire.hole = True
             asyncio.get_running_loop().call_later(self._chance.expovariate(1 / 600), self._hole_ends)
@@ -193,6 +198,14 @@ class Gateway:
         wait_s = 5.0 if self.calm else self._chance.expovariate(1 / self._rates.clock_set_after_s)
         asyncio.get_running_loop().call_later(wait_s, lambda: clock.set(self._clock_skew_ms))
         return clock
+
+    def _on_batch(self, place: tuple[int, int]) -> None:
+        """A batch is under way for the first time: the power may go before it arrives, or before its receipt does."""
+        is_first = place not in self._sent
+        self._sent.add(place)
+        if is_first and not self.calm and self.machine and self._mishaps.random() < self._rates.dies_sending:
+            wait_s = self._mishaps.expovariate(1 / (2 * self._rates.latency_s))
+            asyncio.get_running_loop().call_later(wait_s, self.machine.die)
 
     def _on_kept(self) -> None:
         self.cellar.kept(self._true.elapsed_ms())

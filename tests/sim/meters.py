@@ -83,6 +83,10 @@ class House:
             self._now_ms = until
         self.register.truth_wh = self._millijoules // MJ_PER_WH
 
+    def hurry_seam(self, now_ms: int) -> None:
+        """What will happen to the meter once happens now."""
+        self.seam_at_ms = min(self.seam_at_ms, now_ms)
+
     def seam(self, now_ms: int) -> str | None:
         """What happens to the meter now, once in its life."""
         if now_ms < self.seam_at_ms or self.register.seams or not self.open:

@@ -4,7 +4,7 @@ It never says that anything arrived; only the receipt does."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from contextvars import Context
 from random import Random
@@ -70,6 +70,7 @@ class Wire:
         self._session: SimSession | None = None
         self._queued: list[Incoming] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self.on_batch: Callable[[tuple[int, int]], None] = lambda place: None
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[SimSession]:
@@ -103,6 +104,8 @@ class Wire:
 
     def up(self, session: SimSession, kind: str, place: tuple[int, int] | None, data: bytes) -> None:
         """The gateway handed a message to its operating system."""
+        if place is not None:
+            self.on_batch(place)
         for copy in self._copies(data):
             loop = asyncio.get_running_loop()
             loop.call_later(self._delay_s(), self._begin, session, kind, place, copy, context=self._context)

@@ -163,6 +163,22 @@ def test_a_hunt_goes_on_where_it_stopped(tmp_path: Path, capsys: pytest.CaptureF
         main([*words, "--start", "2"])
 
 
+def test_a_hunt_plays_the_worlds_that_are_rough_where_its_bug_hurts_and_counts_them_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    played: list[int] = []
+
+    def calm(seed: int) -> Verdict:
+        played.append(seed)
+        return Verdict(seed, (), "", {}, 1, 0, 0, 0.0)
+
+    monkeypatch.setattr("sim.__main__.play", calm)
+    found = hunt(Hunt("sent-before-durable", 1))
+    assert (found.tried, found.seed) == (BUG_SEEDS_MAX, None)
+    assert played == [seed for seed in range(1, BUG_SEEDS_MAX + 1) if BUGS["sent-before-durable"].may_show(seed)]
+    assert 0 < len(played) < BUG_SEEDS_MAX
+
+
 def test_a_bug_that_nobody_found_is_told() -> None:
     assert Hunt("no-watermark", 1, BUG_SEEDS_MAX).is_over
     assert not Hunt("no-watermark", 1, 7).is_over

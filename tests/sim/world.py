@@ -65,8 +65,20 @@ class World:
         for site in SITES:
             cellar = Cellar(site, chance.stream(f"meters {site}"))
             stream, member = chance.stream(f"gateway {site}"), town().members[site]
+            mishaps = chance.stream(f"mishaps {site}")
             self.gateways.append(
-                Gateway(member, cellar, self.server, self.true, self.rates, stream, self.trace, folder, copy_context())
+                Gateway(
+                    member,
+                    cellar,
+                    self.server,
+                    self.true,
+                    self.rates,
+                    stream,
+                    mishaps,
+                    self.trace,
+                    folder,
+                    copy_context(),
+                )
             )
         self.server.on_death = self._connections_break
         self.healed_s = float(HEAL_S)
