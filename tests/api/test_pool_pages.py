@@ -83,6 +83,12 @@ async def test_a_member_sees_the_own_numbers_and_the_others_as_one(cer: Communit
     }
 
 
+async def test_a_party_without_a_meter_reads_how_many_members_there_are(people: People, cer: Community) -> None:
+    page = await people.sign_in("GSE", Role.USER).page(f"/pools/{chain(cer)}")
+    assert '<dt>Members</dt><dd class="value num">5</dd>' in page
+    assert "School" not in page
+
+
 async def test_the_contract_of_a_pool_has_its_page_and_leads_to_what_is_shared(cer: Community, people: People) -> None:
     for person in (office(people), people.sign_in("Anna", Role.USER)):
         assert f'href="/pools/{chain(cer)}"' in await person.page("/contracts")

@@ -3,6 +3,8 @@ It says what axe and the layout find amiss; the test judges."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -56,6 +58,33 @@ def amiss_in_one_visit(browser: Browser, server: MoneyServer, persona: str, path
     if page.locator("main").inner_text() != shown:
         told.append("says something else without script")
     plain.close()
+    return told
+
+
+@contextmanager
+def watched(browser: Browser, server: MoneyServer, persona: str) -> Iterator[tuple[Page, list[str]]]:
+    """A page of somebody, and what its console said and what its scripts threw."""
+    context = browser.new_context(bypass_csp=True, color_scheme="dark", reduced_motion="reduce")
+    server.sign_in(context, persona)
+    page = context.new_page()
+    told: list[str] = []
+    page.on("console", lambda message: told.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: told.append(str(error)))
+    yield page, told
+    context.close()
+
+
+def amiss_as_it_stands(page: Page) -> list[str]:
+    """What axe and the layout find amiss in both sizes, with everything unfolded. Loads nothing, so that the answer to
+    a form can be asked too; the scheme stays as it is, because a busy browser repaints bit by bit."""
+    told: list[str] = []
+    page.evaluate("document.querySelectorAll('main details').forEach(one => one.open = true)")
+    for size, (width, height) in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        page.add_script_tag(path=str(AXE))
+        told += [f"{size}: {line}" for line in violations(page, {"type": "tag", "values": RULES})]
+        if scrolls_sideways(page):
+            told.append(f"{size}: scrolls sideways")
     return told
 
 

@@ -14,12 +14,15 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from support.books import DAY
 from support.city_server import StartedClock
 from support.debits import BEN
 from support.invoices import Office
 from support.money_world import NOW, open_money
+from support.payouts import IBANS
 from support.pools import Community, open_sunny
 from support.settled import World
+from support.splits import Splits
 from tallystick_cloud import schema
 from tallystick_cloud.app import Addresses, Setup, run
 from tallystick_cloud.city.live import Hub
@@ -36,6 +39,8 @@ from tallystick_cloud.gateways.pages import ClaimDesk
 from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.parties.store import ids_by_name
 from tallystick_cloud.payouts.pain import BankParty
+from tallystick_cloud.public import store as figures
+from tallystick_cloud.public.model import PAYERS_MIN, Shows
 from tallystick_cloud.runs.model import Proposal
 from tallystick_cloud.uplink import Uplink
 from tallystick_protocol.money.toml_cost import load_cost
@@ -83,7 +88,7 @@ class MoneyServer:
 
 @contextmanager
 def money_server(which: str = "money") -> Iterator[MoneyServer]:
-    """A server over a fresh world (`money` or `pool`) on a free port."""
+    """A server over a fresh world (`money`, `pool` or `desk`) on a free port."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
@@ -153,10 +158,21 @@ last_day = 2025-12-31
 )
 
 
+def publish(world: World) -> None:
+    """Everybody may see the flat's months, which are all of too few people, and the washer's, which are of one:
+    no rule of ours lets anybody decide that, so it is written as if it had been."""
+    shows = ",".join(sorted(one.value for one in Shows))
+    for asset, least in (("washer", 1), ("flat", PAYERS_MIN)):
+        row = {"community": world.community, "asset": asset, "shows": shows, "payers_min": least,
+               "decision": "assembly of 3 May, item 7", "decided_by": world.ids["Coop"], "decided_ms": NOW}  # fmt: skip
+        world.books.database.write_now(figures.put, row)
+
+
 def serve_money(folder: Path) -> None:
     world = open_money(sqlite_url(folder))
     dispute(world)
     collect(world)
+    publish(world)
     office = Office(world)
     office.issue("2026-11")
     office.self_bill(1)
@@ -172,5 +188,17 @@ def serve_pool(folder: Path) -> None:
     world.books.database.close()
 
 
+def serve_desk(folder: Path) -> None:
+    """Washes that a payment provider collects, energy that is paid by transfer and whose lender has no known account;
+    a mandate of Anna's from before the provider came."""
+    town = Splits(sqlite_url(folder), has_energy=True, ibans={name: IBANS[name] for name in IBANS if name != "Bank"})
+    signed = NewMandate(
+        town.ids["Coop"], town.ids["Anna"], "COOP-3", "DE98ZZZ09999999999", BankParty("Anna", BEN), date(2026, 11, 2)
+    )
+    town.books.database.write_now(mandates.add, town.community, signed, NOW)
+    asyncio.run(run(setup_of(town.world, now_ms=NOW + 40 * DAY)))
+    town.books.database.close()
+
+
 if __name__ == "__main__":
-    {"money": serve_money, "pool": serve_pool}[(*sys.argv, "money")[2]](Path(sys.argv[1]))
+    {"money": serve_money, "pool": serve_pool, "desk": serve_desk}[(*sys.argv, "money")[2]](Path(sys.argv[1]))

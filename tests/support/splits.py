@@ -1,7 +1,7 @@
 """A community whose washes a payment provider collects and splits, and whose energy is paid by transfer."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from datetime import date
 
@@ -25,9 +25,9 @@ PSP = WASHES.replace(NOTICE, LOW).replace('collector = "Coop"', 'collector = "Co
 ACCOUNTS = {"Coop": "acct_coop", "Repairer": "acct_rep", "Bank": "acct_bank", "Fund": "acct_fund", "Anna": "cus_anna"}
 
 
-def town() -> str:
+def town(ibans: Mapping[str, str] = IBANS) -> str:
     found = TOWN
-    for name, iban in IBANS.items():
+    for name, iban in ibans.items():
         found = found.replace(f'name = "{name}"\n', f'name = "{name}"\niban = "{iban}"\n', 1)
     maria = '[[party]]\nname = "Maria"\nroles = ["community_manager"]\nkey = "hosted"\n'
     return found.replace("[[asset]]", maria + "[[asset]]", 1)
@@ -37,10 +37,16 @@ class Splits:
     """The community in December, with short words for what tests do."""
 
     def __init__(
-        self, url: str = "sqlite://", washes: int = 4, contract: str = PSP, *, has_energy: bool = False
+        self,
+        url: str = "sqlite://",
+        washes: int = 4,
+        contract: str = PSP,
+        *,
+        has_energy: bool = False,
+        ibans: Mapping[str, str] = IBANS,
     ) -> None:
         self.world: World = open_world(
-            url, town=town(), contracts={"washes.toml": contract, "energy.toml": ENERGY.replace(NOTICE, LOW)}
+            url, town=town(ibans), contracts={"washes.toml": contract, "energy.toml": ENERGY.replace(NOTICE, LOW)}
         )
         self.books, self.community, self.ids = self.world.books, self.world.community, self.world.ids
         self.chains = self.books.database.read_now(chains_of)

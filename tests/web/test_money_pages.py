@@ -11,7 +11,17 @@ from decimal import Decimal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from support.looks import AXE, RULES, SIZES, amiss_in_every_look, amiss_in_one_visit, scrolls_sideways, violations
+from support.looks import (
+    AXE,
+    RULES,
+    SIZES,
+    amiss_as_it_stands,
+    amiss_in_every_look,
+    amiss_in_one_visit,
+    scrolls_sideways,
+    violations,
+    watched,
+)
 from support.money_server import PERSONAS, MoneyServer, money_server
 
 PAGE_BYTES_MAX = 90_000
@@ -97,6 +107,34 @@ def test_an_office_page_is_well_in_one_visit(browser: Browser, money: MoneyServe
     with opened(browser, money, *OFFICE[name]) as page:
         path = page.url.removeprefix(money.url)
     assert amiss_in_one_visit(browser, money, OFFICE[name][0], path) == []
+
+
+@pytest.mark.parametrize(
+    ("persona", "path", "says"),
+    [
+        ("manager", "/disputes", "The drum did not turn"),
+        ("user", "/mandates", "Nothing is collected from your account."),
+        ("auditor", "/public/lindenhof", "fewer than 3 people: not shown"),
+    ],
+)
+def test_a_page_of_one_list_is_well(browser: Browser, money: MoneyServer, persona: str, path: str, says: str) -> None:
+    with watched(browser, money, persona) as (page, told):
+        page.goto(money.url + path)
+        expect(page.locator("main")).to_contain_text(says)
+        assert amiss_as_it_stands(page) == []
+    assert told == []
+
+
+def test_what_everybody_may_see_adds_up_by_role(browser: Browser, money: MoneyServer) -> None:
+    page = browser.new_page()
+    page.goto(f"{money.url}/public/lindenhof")
+    washer = page.get_by_role("region", name="Washing machine left")
+    heads = ["Month", "Uses", "Revenue", "Financier", "Fund", "Owner", "Servicer"]
+    assert washer.locator("thead th").all_inner_texts() == heads
+    for row in washer.locator("tbody tr").all():
+        revenue, *shares = [Decimal(cell) for cell in row.locator("td .amount").all_inner_texts()]
+        assert sum(shares) == revenue > 0
+    page.close()
 
 
 @pytest.mark.parametrize("name", PAGES)

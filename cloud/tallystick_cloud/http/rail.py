@@ -18,24 +18,30 @@ INSTALLERS = frozenset({Role.INSTALLER, Role.COMMUNITY_MANAGER})
 
 @dataclass(frozen=True, slots=True)
 class RailLink:
-    """`icon` is a symbol of the shell; `key` goes there after `g`; `roles` are those that the page lets in."""
+    """`icon` is a symbol of the shell; `key` goes there after `g`; `roles` are those that the page lets in;
+    `below` are pages that are reached from it and have no link of their own."""
 
     path: str
     name: str
     icon: str
     key: str
     roles: frozenset[Role]
+    below: tuple[str, ...] = ()
+
+    def holds(self, path: str) -> bool:
+        """Whether somebody at this path is on its page or on one below it."""
+        return any(path == one or path.startswith(f"{one}/") for one in (self.path, *self.below))
 
 
 LINKS = (
     RailLink("/situation", N_("Situation room"), "i-map", "s", SIGHT),
-    RailLink("/gateways", N_("Gateways"), "i-gateways", "g", SIGHT),
+    RailLink("/gateways", N_("Gateways"), "i-gateways", "g", SIGHT, ("/claims",)),
     RailLink("/owner", N_("My earnings"), "i-money", "e", EARNERS),
     RailLink("/uses", N_("My uses"), "i-uses", "u", frozenset({Role.USER})),
-    RailLink("/statements", N_("Statements"), "i-statement", "t", HOLDERS),
-    RailLink("/contracts", N_("Contracts"), "i-contract", "c", READERS),
+    RailLink("/statements", N_("Statements"), "i-statement", "t", HOLDERS, ("/mandates",)),
+    RailLink("/contracts", N_("Contracts"), "i-contract", "c", READERS, ("/pools",)),
     RailLink("/disputes", N_("Disputes"), "i-dispute", "d", READERS),
-    RailLink("/payouts", N_("Payouts and bank"), "i-bank", "p", TREASURY),
+    RailLink("/payouts", N_("Payouts and bank"), "i-bank", "p", TREASURY, ("/documents", "/splits", "/unclaimed")),
     RailLink("/debits", N_("Direct debits"), "i-debit", "b", TREASURY),
     RailLink("/bills", N_("Shared bills"), "i-bill", "h", TREASURY),
     RailLink("/find", N_("Find"), "i-find", "f", SIGHT),

@@ -198,6 +198,7 @@ def _page(call: Call, pages: Pages, place: Community, reader: Reader, asked: Ask
         interval=_interval(chosen, reader, found.names, w),
         destinations=view.destinations(shares.destinations(worked.intervals), found.names, w),
         threshold=view.threshold(contract, sums, is_counted=found.is_counted, w=w),
+        member_count=w.count(len(members)),
         members=view.members(members, reader.party, found.names, sees_all=reader.holds_office, w=w),
         opens=[(why, w.count(n)) for why, n in Counter(one.why for one in worked.opens).most_common()],
         holds_office=reader.holds_office,

@@ -3,6 +3,7 @@
 It never works for an anonymous caller twice: an edition is made once and kept in memory.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -66,24 +67,27 @@ def public_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
 
 @dataclass(frozen=True, slots=True)
 class MonthRow:
+    """`shares`: one per role of the panel, in its order."""
+
     name: str
     is_hidden: bool
     uses: str
     revenue: Amount | None
-    shares: tuple[tuple[str, Amount], ...]
+    shares: tuple[Amount, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AssetPanel:
-    """`has`: the columns; `claims`: (whose over what, percent), as text."""
+    """`kind`: nothing where the name says it; `has`: the columns; `claims`: (whose over what, percent)."""
 
     id: str
     name: str
     kind: str
     payers_min: int
     has: frozenset[str]
+    roles: tuple[str, ...]
     months: tuple[MonthRow, ...]
-    claims: tuple[tuple[str, str], ...]
+    claims: tuple[tuple[str, int], ...]
 
 
 def _asset(one: PublicAsset, w: Wording) -> AssetPanel:
@@ -91,28 +95,33 @@ def _asset(one: PublicAsset, w: Wording) -> AssetPanel:
     has = {"uses"} if any(month.uses is not None for month in seen) else set()
     has |= {"revenue"} if any(month.revenue_nano is not None for month in seen) else set()
     has |= {"shares"} if any(month.shares_nano is not None for month in seen) else set()
-    claims = tuple((_claim(claim, w), w.gettext("{n} % taken").format(n=claim.percent)) for claim in one.claims or ())
-    months = tuple(_month(month, w) for month in reversed(one.months))
-    return AssetPanel(one.id, one.name, one.kind, one.payers_min, frozenset(has), months, claims)
+    roles = sorted({role for month in seen for role in month.shares_nano or ()})
+    claims = tuple((_claim(claim, w), claim.percent) for claim in one.claims or ())
+    months = tuple(_month(month, roles, w) for month in reversed(one.months))
+    kind = _words(one.kind)
+    named = tuple(_words(role) for role in roles)
+    shown = "" if kind.casefold() in one.name.casefold() else kind
+    return AssetPanel(one.id, one.name, shown, one.payers_min, frozenset(has), named, months, claims)
 
 
-def _month(month: PublicMonth, w: Wording) -> MonthRow:
-    shares = () if month.shares_nano is None else tuple(month.shares_nano.items())
+def _month(month: PublicMonth, roles: Sequence[str], w: Wording) -> MonthRow:
+    shares = month.shares_nano
     year, number = month.month.split("-")
     return MonthRow(
         w.month(int(year), int(number)),
         month.is_hidden,
         "" if month.uses is None else w.count(month.uses),
         None if month.revenue_nano is None else exact(int(month.revenue_nano), w),
-        tuple((_role(role), exact(int(nano), w)) for role, nano in shares),
+        () if shares is None else tuple(exact(int(shares.get(role, "0")), w) for role in roles),
     )
 
 
 def _claim(claim: PublicClaim, w: Wording) -> str:
     if claim.per == Scope.LIFETIME.value:
-        return w.gettext("Claim over the contract's whole life: {who}").format(who=_role(claim.role))
-    return w.gettext("Claim of each {period}: {who}").format(period=claim.per, who=_role(claim.role))
+        return w.gettext("Claim over the contract's whole life: {who}").format(who=_words(claim.role))
+    return w.gettext("Claim of each {period}: {who}").format(period=claim.per, who=_words(claim.role))
 
 
-def _role(role: str) -> str:
-    return role.replace("-", " ").replace("_", " ").capitalize()
+def _words(code: str) -> str:
+    """A role or a kind as people write it: Washing machine."""
+    return code.replace("-", " ").replace("_", " ").capitalize()

@@ -19,6 +19,7 @@ from tallystick_cloud.ports import Clock
 
 from .model import Names, Proposal
 from .service import R, RunService
+from .view import refusal
 
 
 class Draft(Protocol):
@@ -52,7 +53,7 @@ def nexts(collectors: Iterable[bytes], names: Names, day: date, preview: Callabl
         try:
             found.append(Next(names[collector], preview(asked), ""))
         except CloudError as refused:
-            found.append(Next(names[collector], None, refused.reason))
+            found.append(Next(names[collector], None, refusal(refused)))
     return found
 
 

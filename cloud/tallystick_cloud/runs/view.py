@@ -6,6 +6,7 @@ It never decides what may be done; it says what the next step is, and the servic
 from dataclasses import dataclass
 from datetime import date
 
+from tallystick_cloud.errors import CloudError
 from tallystick_cloud.http.amounts import Amount, of_cents
 from tallystick_cloud.http.locale import N_, Wording
 
@@ -77,6 +78,12 @@ class Content:
     lines: tuple[LineView, ...]
     held: tuple[LineView, ...]
     also: frozenset[str] = frozenset()
+
+
+def refusal(refused: CloudError) -> str:
+    """Why there is no next run, as a sentence: a reason that is about a run begins with which one."""
+    says = f"{refused.field} {refused.reason}" if refused.field.endswith(" run") else refused.reason
+    return f"{says[:1].upper()}{says[1:]}."
 
 
 def run_view(run: AnyRun, reader: bytes | None, names: Names, own: Content, *, may_act: bool, w: Wording) -> RunView:
