@@ -22,6 +22,7 @@ DAY_OF_RUN = date(2026, 12, 3)
 NOW = AFTER_NOVEMBER + HOUR
 LOW = NOTICE.replace("[terms]", "[terms]\npayout_threshold = 0.10")
 PSP = WASHES.replace(NOTICE, LOW).replace('collector = "Coop"', 'collector = "Coop"\nmode = "psp"')
+ENERGY_LOW = ENERGY.replace(NOTICE, LOW)
 ACCOUNTS = {"Coop": "acct_coop", "Repairer": "acct_rep", "Bank": "acct_bank", "Fund": "acct_fund", "Anna": "cus_anna"}
 
 
@@ -41,13 +42,13 @@ class Splits:
         url: str = "sqlite://",
         washes: int = 4,
         contract: str = PSP,
+        energy: str = ENERGY_LOW,
         *,
         has_energy: bool = False,
         ibans: Mapping[str, str] = IBANS,
     ) -> None:
-        self.world: World = open_world(
-            url, town=town(ibans), contracts={"washes.toml": contract, "energy.toml": ENERGY.replace(NOTICE, LOW)}
-        )
+        files = {"washes.toml": contract, "energy.toml": energy}
+        self.world: World = open_world(url, town=town(ibans), contracts=files)
         self.books, self.community, self.ids = self.world.books, self.world.community, self.world.ids
         self.chains = self.books.database.read_now(chains_of)
         for day in range(washes):

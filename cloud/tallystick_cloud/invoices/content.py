@@ -21,8 +21,11 @@ VERSION = 1
 
 
 def encode(one: Document) -> str:
-    """Amounts and quantities are text: no reader may round them. What is not disputed says nothing of disputes."""
+    """Amounts and quantities are text: no reader may round them. What is not disputed says nothing of disputes, and
+    what no provider collects says nothing of one."""
     raw = {"version": VERSION, **_plain(one)}
+    if not one.transfer.by_provider:
+        del raw["transfer"]["by_provider"]
     if not one.disputed:
         del raw["disputed"]
     return json.dumps(raw, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -21,7 +21,7 @@ from tallystick_cloud.uses.model import local_day
 
 from . import content, store
 from .errors import InvoiceRefused
-from .model import UNIT, Cited, Debit, Document, Identity, Kind, Sum, Transfer
+from .model import UNIT, Cited, Debit, Document, Identity, Kind, Sum, Transfer, Way
 from .setup import Setup, parse
 from .store import Stored
 
@@ -76,14 +76,26 @@ class Desk:
     def identity(self, party: bytes) -> Identity:
         return self.setup.identity_of(self.names[party], party)
 
-    def transfer(self, buyer: bytes) -> Transfer:
-        """What a buyer pays by: to the issuer, under the reference that the bank carries back, or by a mandate."""
+    def transfer(self, buyer: bytes, way: Way = Way.TRANSFER) -> Transfer:
+        """What a buyer pays by: to the issuer, under the reference that the bank carries back, by a mandate, or by a
+        payment provider, which gets the same reference."""
+        if way is Way.PROVIDER:
+            reference = reference_of(self.community, self.issuer, buyer)
+            return Transfer(self.names[self.issuer], None, reference, by_provider=True)
         by = self.debits.get((self.issuer, buyer))
         debit = None if by is None else Debit(by.mandate, by.creditor_id, by.iban)
         reference = reference_of(self.community, self.issuer, buyer)
         return Transfer(self.names[self.issuer], self.iban, reference, debit)
 
-    def draft(self, conn: Connection, buyer: bytes, one: Sum, days: tuple[str, str], note: str = "") -> Document:
+    def draft(
+        self,
+        conn: Connection,
+        buyer: bytes,
+        one: Sum,
+        days: tuple[str, str],
+        note: str = "",
+        way: Way = Way.TRANSFER,
+    ) -> Document:
         """An invoice or a credit note of the issuer over a sum, without a number; `days`: the first and the last."""
         cited = [show(conn, self.community, number) for number in one.cites]
         return Document(
@@ -101,7 +113,7 @@ class Desk:
             shows_gross=self.setup.shows_gross,
             lines=one.lines,
             taxes=one.taxes,
-            transfer=self.transfer(buyer),
+            transfer=self.transfer(buyer, way),
         )
 
     def keep(self, conn: Connection, draft: Document, series: str, parties: Parties, about: About) -> Stored:

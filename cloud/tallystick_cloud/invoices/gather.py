@@ -22,12 +22,10 @@ from tallystick_cloud.money import whole_cents
 
 from . import store
 from .desk import Parties
-from .model import MINIMUM, UNIT, Charge
+from .model import MINIMUM, UNIT, Charge, Way
 
-NO_DOCUMENT = {
-    Mode.DIRECT: "its parties bill each other themselves: the contract's mode is direct",
-    Mode.PSP: "a payment provider collects it: the contract's mode is psp, and these documents ask for a transfer",
-}
+COLLECTED = (Mode.PRINCIPAL, Mode.PSP)  # the collector sells: what the others get is between it and them
+NO_DOCUMENT = {Mode.DIRECT: "its parties bill each other themselves: the contract's mode is direct"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +39,7 @@ class Page:
     from_ms: int
     to_ms: int
     charges: tuple[Charge, ...]
+    way: Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +91,13 @@ def _page(
         use, place = Use.decode(settled[ref]), about[ref]
         contract = versions[bytes(place.contract)]
         modes.add(contract.mode)
-        if contract.mode is Mode.PRINCIPAL and contract.collector == issuer != row.party:
+        if contract.mode in COLLECTED and contract.collector == issuer != row.party:
             cites = _cited(conn, use, issuer, bytes(row.party))
             charges.append(_charge(use, place, contract, name, nano, cites))
     head = (bytes(row.h), bytes(row.settlement), bytes(row.party), name, row.from_ms, row.to_ms)
-    return Page(*head, tuple(charges)), modes
+    # a chain never changes to or from psp, so that all of a statement comes by one way
+    way = Way.PROVIDER if Mode.PSP in modes else Way.TRANSFER
+    return Page(*head, tuple(charges), way), modes
 
 
 def _cited(conn: Connection, use: Use, issuer: bytes, party: bytes) -> str | None:
@@ -146,9 +147,9 @@ def disputed_cents(conn: Connection, community: str, parties: Parties, settlemen
     return whole_cents(sum(one.nano for one in fees if one.settlement in wanted))
 
 
-def by_buyer(pages: Iterable[Page]) -> dict[bytes, list[Page]]:
-    """In order of the buyers' ids, so that numbers follow from what is settled."""
-    found: dict[bytes, list[Page]] = {}
+def by_buyer(pages: Iterable[Page]) -> dict[tuple[bytes, Way], list[Page]]:
+    """In order of the buyers' ids, so that numbers follow from what is settled; what a provider collects by itself."""
+    found: dict[tuple[bytes, Way], list[Page]] = {}
     for page in pages:
-        found.setdefault(page.buyer, []).append(page)
-    return dict(sorted(found.items()))
+        found.setdefault((page.buyer, page.way), []).append(page)
+    return dict(sorted(found.items(), key=lambda one: (one[0][0], one[0][1] is Way.PROVIDER)))

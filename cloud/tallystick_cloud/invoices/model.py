@@ -37,6 +37,13 @@ class Kind(StrEnum):
         return self in (Kind.SELF_BILLED, Kind.SELF_CREDIT)
 
 
+class Way(StrEnum):
+    """How the money of a document comes: by the bank, or by a payment provider, which has documents of its own."""
+
+    TRANSFER = "transfer"
+    PROVIDER = "provider"
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Structured, or none at all; `country` is its ISO 3166 code."""
@@ -138,12 +145,13 @@ class Debit:
 @dataclass(frozen=True, slots=True)
 class Transfer:
     """How money moves: to whose account, under which reference; `iban` None: not known yet. `debit`: it is collected
-    from the buyer's account, and nobody has to pay."""
+    from the buyer's account, and nobody has to pay. `by_provider`: a payment provider charges the buyer."""
 
     holder: str
     iban: str | None
     reference: str
     debit: Debit | None = None
+    by_provider: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +177,10 @@ class Document:
     taxes: tuple[TaxLine, ...]
     transfer: Transfer
     disputed: int = 0
+
+    @property
+    def way(self) -> Way:
+        return Way.PROVIDER if self.transfer.by_provider else Way.TRANSFER
 
     @property
     def payable(self) -> int:

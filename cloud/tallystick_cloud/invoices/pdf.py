@@ -88,6 +88,10 @@ def _payment(sheet: Sheet, one: Document, w: Wording) -> None:
     if one.kind.is_self_billed:
         sheet.payment([(_("Paid to"), said.holder), (_("Account"), iban), (_("Reference"), said.reference)], None, "")
         return
+    if said.by_provider:
+        rows = [(_("Reference"), reference_in_groups(said.reference))]
+        sheet.payment([*rows, (_("Amount"), f"{one.unit} {words.cents(one.payable, w)}")], None, words.collected(w))
+        return
     if said.debit is not None:
         tail = said.debit.iban[-TAIL_CHARS:]
         mandate = [(_("Mandate"), said.debit.mandate), (_("Creditor identifier"), said.debit.creditor_id)]

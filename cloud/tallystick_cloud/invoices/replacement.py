@@ -43,7 +43,7 @@ def replace_document(
         taxes=taxes,
         seller=desk.identity(old.seller),
         buyer=desk.identity(old.buyer),
-        transfer=desk.transfer(old.buyer),
+        transfer=desk.transfer(old.buyer, old.document.way),
         shows_gross=desk.setup.shows_gross,
         disputed=min(found, old.document.total),
     )

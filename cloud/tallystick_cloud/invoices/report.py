@@ -32,6 +32,7 @@ def as_json(one: Stored, names: Names) -> dict[str, object]:
         "cites": [cited.number for cited in said.cites],
         "note": said.note,
         "reference": said.transfer.reference,
+        "way": said.way.value,
         "sha256": one.hash.hex(),
         "taxes": [
             {

@@ -23,7 +23,7 @@ from . import bills, gather, store
 from .desk import About, Asked, Desk, Parties, desk_of
 from .errors import InvoiceRefused
 from .gather import Left, Page
-from .model import sums_of
+from .model import Way, sums_of
 from .setup import Setup, parse
 from .store import Stored
 
@@ -78,8 +78,8 @@ def issue(conn: Connection, community: str, period: str, asked: Asked, now_ms: i
     shared = bills.open_pages(conn, desk, span.to_ms)
     _check_order(pages, shared, span, desk)
     carried = fresh = 0
-    for buyer, some in gather.by_buyer(pages).items():
-        made, rest = _issue_to(conn, desk, buyer, some, period)
+    for (buyer, way), some in gather.by_buyer(pages).items():
+        made, rest = _issue_to(conn, desk, buyer, way, some, period)
         fresh, carried = fresh + made, carried + rest
         rows = sum(len(page.charges) for page in some)
         write_down(conn, community, Read(asked.party, buyer, f"uses for documents of {period}", rows), now_ms)
@@ -118,26 +118,28 @@ def _check_order(pages: Sequence[Page], shared: Sequence[bills.Page], span: Span
         raise InvoiceRefused("period", f"{month} is settled and has no documents yet; issue {month} first")
 
 
-def _issue_to(conn: Connection, desk: Desk, buyer: bytes, pages: Sequence[Page], period: str) -> tuple[int, int]:
+def _issue_to(
+    conn: Connection, desk: Desk, buyer: bytes, way: Way, pages: Sequence[Page], period: str
+) -> tuple[int, int]:
     """How many documents a buyer got, and what is carried on."""
     treatments = {page.contract: desk.setup.treatment(page.contract) for page in pages}
     charged = [page for page in pages if page.charges]
     charges = [charge for page in charged for charge in page.charges]
-    sums, rest = sums_of(store.carried(conn, desk.issuer, buyer), charges, treatments)
+    sums, rest = sums_of(store.carried(conn, desk.issuer, buyer, way), charges, treatments)
     parties = Parties(desk.issuer, buyer)
     first, last = min((page.from_ms for page in charged), default=0), max((page.to_ms for page in charged), default=1)
     days = local_day(first, desk.zone), local_day(last - 1, desk.zone)
     whole: str | None = None
     for one in sums:
         about = About(period, one.cites[0] if one.is_credit_of_one else None)
-        draft = desk.draft(conn, buyer, one, days)
+        draft = desk.draft(conn, buyer, one, days, way=way)
         if not draft.kind.is_credit:
             settlements = [page.settlement for page in charged]
             found = gather.disputed_cents(conn, desk.community, parties, settlements)
             draft = replace(draft, disputed=min(found, draft.total))
         made = desk.keep(conn, draft, desk.setup.prefix, parties, about)
         whole = whole if one.is_credit_of_one else made.number
-    store.carry(conn, desk.community, desk.issuer, buyer, rest)
+    store.carry(conn, desk.community, desk.issuer, buyer, way, rest)
     store.take(
         conn,
         desk.community,

@@ -25,7 +25,7 @@ from tallystick_cloud.settlement.model import TreeKey
 from tallystick_cloud.settlement.store import leaf_data
 
 from .content import decode
-from .model import Document, Kind
+from .model import Document, Kind, Way
 
 IN_MAX = 500
 
@@ -161,17 +161,20 @@ def _stored(row: Any) -> Stored:
 # ------------------------------------------------------------ what is carried, what is taken
 
 
-def carried(conn: Connection, issuer: bytes, buyer: bytes) -> int:
-    found = conn.execute(
-        select(invoice_carry.c.nano).where(invoice_carry.c.issuer == issuer, invoice_carry.c.buyer == buyer)
-    ).scalar_one_or_none()
+def carried(conn: Connection, issuer: bytes, buyer: bytes, way: Way) -> int:
+    found = conn.execute(select(invoice_carry.c.nano).where(*_carry(issuer, buyer, way))).scalar_one_or_none()
     return found or 0
 
 
-def carry(conn: Connection, community: str, issuer: bytes, buyer: bytes, nano: int) -> None:
-    where = (invoice_carry.c.issuer == issuer, invoice_carry.c.buyer == buyer)
-    if not conn.execute(update(invoice_carry).where(*where).values(nano=nano)).rowcount:
-        conn.execute(insert(invoice_carry), {"issuer": issuer, "buyer": buyer, "community": community, "nano": nano})
+def carry(conn: Connection, community: str, issuer: bytes, buyer: bytes, way: Way, nano: int) -> None:
+    if not conn.execute(update(invoice_carry).where(*_carry(issuer, buyer, way)).values(nano=nano)).rowcount:
+        row = {"issuer": issuer, "buyer": buyer, "way": way.value, "community": community, "nano": nano}
+        conn.execute(insert(invoice_carry), row)
+
+
+def _carry(issuer: bytes, buyer: bytes, way: Way) -> tuple[ColumnElement[bool], ...]:
+    of = invoice_carry.c
+    return of.issuer == issuer, of.buyer == buyer, of.way == way.value
 
 
 def take(conn: Connection, community: str, taken: Iterable[Mapping[str, object]]) -> None:

@@ -21,7 +21,7 @@ CUSTOMIZATION = "urn:cen.eu:en16931:2017"
 NAMESPACE = "urn:oasis:names:specification:ubl:schema:xsd:"
 CAC, CBC = f"{NAMESPACE}CommonAggregateComponents-2", f"{NAMESPACE}CommonBasicComponents-2"
 TYPE_CODES = {Kind.INVOICE: "380", Kind.CREDIT: "381", Kind.SELF_BILLED: "389", Kind.SELF_CREDIT: "261"}  # UNTDID 1001
-SEPA_TRANSFER, SEPA_DEBIT = "58", "59"  # UNTDID 4461
+SEPA_TRANSFER, SEPA_DEBIT, ONLINE_SERVICE = "58", "59", "68"  # UNTDID 4461
 ONE = "C62"  # UN/ECE recommendation 20: one
 TAX_NUMBER = "FC"  # the scheme of a tax number that is no VAT id
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, 2.2
@@ -115,6 +115,10 @@ def _payment(root: ET.Element, one: Document) -> None:
     debit = one.transfer.debit
     if one.kind.is_credit:
         _cbc(_cac(root, "PaymentTerms"), "Note", "Lowers what is to be paid.")
+    elif one.transfer.by_provider:
+        means = _cac(root, "PaymentMeans")
+        _cbc(means, "PaymentMeansCode", ONLINE_SERVICE)
+        _cbc(means, "PaymentID", one.transfer.reference)
     elif debit is not None:
         means = _cac(root, "PaymentMeans")
         _cbc(means, "PaymentMeansCode", SEPA_DEBIT)

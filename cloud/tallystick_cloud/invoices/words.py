@@ -117,6 +117,10 @@ def tax(one: TaxLine, w: Wording) -> str:
     return w.gettext("Tax {rate} on {net}").format(rate=rate(one.treatment.rate, w), net=cents(one.net, w))
 
 
+def collected(w: Wording) -> str:
+    return w.gettext("A payment provider collects this: please transfer nothing. What is below a cent comes later.")
+
+
 def notes(one: Document, w: Wording) -> Sequence[str]:
     """What stands below the sums, in order."""
     _ = w.gettext
@@ -135,6 +139,8 @@ def notes(one: Document, w: Wording) -> Sequence[str]:
         words = _("{unit} {amount} of it is disputed: it need not be paid until that is decided.")
         found.append(words.format(unit=one.unit, amount=cents(one.disputed, w)))
         found.append(_("If the disputed use is taken back, a credit note follows."))
+    if one.transfer.by_provider and not one.kind.is_credit:
+        found.append(collected(w))
     if one.note:
         found.append(one.note)
     if any(line.treatment.rate for line in one.taxes):

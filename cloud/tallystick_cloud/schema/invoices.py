@@ -62,6 +62,7 @@ invoice_carry = Table(
     metadata,
     octets("issuer", key=True),
     octets("buyer", key=True),
+    text("way", key=True),  # transfer | provider: each has documents of its own
     community(),
     number("nano"),  # charged, and in no document yet: less than a cent either way
 )
