@@ -125,10 +125,11 @@ def takes(step: Step, contract: Contract, w: Wording) -> str:
 def terms(contract: Contract, w: Wording) -> tuple[Term, ...]:
     """The other terms, each in a sentence."""
     _, t = w.gettext, contract.terms
+    charged = Term(_("Charged by the payment provider from"), money(t.least_charge, contract.unit, w))
     return (
         Term(_("Accounting period"), _(PERIODS[t.rating_period])),
         Term(_("Collected by"), f"{contract.party_name(contract.collector)}: {_(MODES[contract.mode])}"),
-        Term(_("Paid out from"), money(t.payout_threshold, contract.unit, w)),
+        charged if contract.mode is Mode.PSP else Term(_("Paid out from"), money(t.payout_threshold, contract.unit, w)),
         Term(_("Changes need"), _("the yes of all parties") if contract.change_rule == "all" else contract.change_rule),
         Term(_("Late readings are taken for"), _("{n} days").format(n=t.late_days)),
         Term(_("Disputes until"), _("{n} days after the statement").format(n=t.dispute_days)),

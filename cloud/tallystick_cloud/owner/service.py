@@ -135,5 +135,9 @@ def _standings(conn: Connection, chain: bytes, step: Step, period: Period | None
 
 def _threshold(terms: list[tuple[bytes, Contract]]) -> Threshold | None:
     """The lowest of the party's contracts."""
-    found = [Threshold(contract.name, contract.terms.payout_threshold.nano()) for _, contract in terms]
+    found = [
+        Threshold(contract.name, contract.terms.payout_threshold.nano())
+        for _, contract in terms
+        if contract.mode is not Mode.PSP
+    ]
     return min(found, key=lambda one: one.nano, default=None)

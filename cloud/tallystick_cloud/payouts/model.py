@@ -68,6 +68,7 @@ class ChainTerms:
     threshold_nano: int
     approval: PayoutApproval
     parties: frozenset[bytes]
+    least_charge_nano: int = 0  # of a payment provider
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,7 @@ def terms(conn: Connection, community: str) -> dict[bytes, ChainTerms]:
             contract.terms.payout_threshold.nano(),
             contract.terms.payout_approval,
             frozenset(bytes(party.id) for party in contract.parties),
+            contract.terms.least_charge.nano(),
         )
     return found | _terms_of_bills(conn, community)
 

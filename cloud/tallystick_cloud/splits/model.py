@@ -179,7 +179,7 @@ def _why(
         who = ", ".join(sorted(nameless))
         return Reason.NO_ACCOUNT, f"tallystick split account '{sorted(nameless)[0]}' ID; it is missing for {who}"
     charge = sum(cents.values())
-    least = 0 if about.terms.state is ContractState.ENDED else about.terms.threshold_nano
+    least = 0 if about.terms.state is ContractState.ENDED else about.terms.least_charge_nano
     if charge and charge * CENT_NANO >= least:
         return None
     if free != due:

@@ -142,6 +142,7 @@ class Terms(MapMessage):
         Field(7, "payout_threshold", Of(Exact)),
         Field(8, "dispute_days", _DAYS),
         Field(9, "payout_approval", Word(PayoutApproval), optional=True, empty=PayoutApproval.SECOND_PERSON),
+        Field(10, "charge_threshold", Nullable(Of(Exact)), optional=True),
     )
     rating_period: RatingPeriod = RatingPeriod.MONTH
     interval_ms: int = 15 * 60 * 1000
@@ -153,11 +154,19 @@ class Terms(MapMessage):
     payout_threshold: Exact = Exact(1, 1)  # noqa: RUF009 - an immutable value: 10 units
     dispute_days: int = 30
     payout_approval: PayoutApproval = PayoutApproval.SECOND_PERSON
+    charge_threshold: Exact | None = None  # the least that a payment provider charges; None: the payout threshold
 
     def check_rules(self) -> None:
         if DAY_MS % self.interval_ms:
             raise BadValue("terms.interval_ms", "must divide a day, so that edges repeat every day")
         self.payout_threshold.nano("terms.payout_threshold")
+        if self.charge_threshold is not None and self.charge_threshold.nano("terms.charge_threshold") < 0:
+            raise BadValue("terms.charge_threshold", "is negative")
+
+    @property
+    def least_charge(self) -> Exact:
+        """What a payment provider charges at least."""
+        return self.payout_threshold if self.charge_threshold is None else self.charge_threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +250,9 @@ class Contract(MapMessage):
         check_split(self.split)
         self._check_per()
         self._check_pool()
+        if self.terms.charge_threshold is not None and self.mode is not Mode.PSP:
+            reason = 'is the least that a payment provider charges: only with mode = "psp"'
+            raise BadValue("contract.terms.charge_threshold", reason)
         check_rule(self.change_rule, len(self.parties), self.decision_ref)
 
     def _check_parties(self) -> None:

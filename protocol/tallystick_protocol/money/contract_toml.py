@@ -4,7 +4,7 @@ It never reads a file, never rounds and never invents a party: names are looked 
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from itertools import count
@@ -255,13 +255,15 @@ def _terms(table: Table, unit: str) -> Terms:
     unknown_time = table.word("unknown_time", TimeRule, ruled.unknown_time)
     unknown_days = table.count("unknown_time_days", ruled.unknown_time_days)
     threshold = table.amount("payout_threshold", unit) or ruled.payout_threshold
+    least_charge = table.amount("charge_threshold", unit)
     dispute_days = table.count("dispute_days", ruled.dispute_days)
     payout_approval = table.word("payout_approval", PayoutApproval, ruled.payout_approval)
     table.done()
 
     def made() -> Terms:
         late = (late_days, unknown_time, unknown_days)
-        return Terms(rating_period, interval_ms, max_gap_ms, gap_rule, *late, threshold, dispute_days, payout_approval)
+        terms = Terms(rating_period, interval_ms, max_gap_ms, gap_rule, *late, threshold, dispute_days, payout_approval)
+        return replace(terms, charge_threshold=least_charge)
 
     return table.built("interval", made)
 

@@ -314,6 +314,16 @@ def test_below_the_threshold_nobody_is_charged() -> None:
     town.books.database.close()
 
 
+def test_what_a_provider_charges_at_least_is_a_term_of_its_own() -> None:
+    least = PSP.replace("payout_threshold = 0.10", "charge_threshold = 1.00")
+    town = Splits(washes=1, contract=least)
+    assert 100 <= town.propose().cents <= 120, "the payout threshold of 10 is for transfers"
+    town.books.database.close()
+    town = Splits(washes=1, contract=least.replace("1.00", "1.21"))
+    refused(town, SplitRefused, "held back: Anna (Washes): below the threshold", town.propose)
+    town.books.database.close()
+
+
 def test_a_person_who_was_erased_is_no_customer_of_the_provider_any_more(town: Splits) -> None:
     town.propose()
     town.books.database.write_now(service.cancel, town.community, 1, town.ids["Coop"], NOW)
