@@ -8,7 +8,7 @@ import fcntl
 import logging
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 
@@ -18,12 +18,13 @@ from tallystick_edge.claim_file import ServerInfo
 from tallystick_edge.clock import real_utc
 from tallystick_edge.config import EdgeConfig, TransportKind
 from tallystick_edge.core import Core, Known
-from tallystick_edge.enrolment import Enrolment, client_context, enrol, has_claim, load_enrolment
+from tallystick_edge.described import misfits, named, unread
+from tallystick_edge.enrolment import Enrolment, client_context, enrol, has_claim, load_enrolment, planned_in
 from tallystick_edge.errors import ConfigError, EdgeError, EnrolmentError, UplinkError
 from tallystick_edge.identity import Identity, load_identity
 from tallystick_edge.notify import Notify
 from tallystick_edge.outside import Outside
-from tallystick_edge.plan import make_plan
+from tallystick_edge.plan import MeterPlan, make_plan
 from tallystick_edge.ports import Clock, Driver, Entropy, ReplayStore
 from tallystick_edge.profile import load_profile
 from tallystick_edge.renewal import Renewal
@@ -65,7 +66,8 @@ class App:
         """Until `stop`, or until other settings are in force: then all ends cleanly, as at a stop, and begins anew."""
         path = config.data / JOURNAL_FILE
         limits = StoreLimits(config.store_mib * 1024**2, config.keep_days * 86_400_000)
-        core = Core(path, identity.signer, make_plan(config), self._clock, self._entropy, SOFTWARE, limits=limits)
+        plans = make_plan(config)
+        core = Core(path, identity.signer, plans, self._clock, self._entropy, SOFTWARE, limits=limits)
         changed = asyncio.Event()
         configure = Configure(config.data, changed.set)
         try:
@@ -73,7 +75,7 @@ class App:
             vitals = vitals_of(config)
             agent = Agent(core, drivers, self._clock, pace_of(config), vitals)
             outside = Outside(config.metrics_port, self._notify, vitals, core, agent, self._clock)
-            async with agent.tasks(lambda: self._talk(identity, core, agent, configure)), outside.tasks():
+            async with agent.tasks(lambda: self._talk(identity, core, agent, plans, configure)), outside.tasks():
                 self._notify.ready()
                 log.info("gateway %s runs with %d drivers, boot %s", identity.gid.hex(), len(drivers), core.boot.hex())
                 await _first(self._stopped, changed)
@@ -83,10 +85,12 @@ class App:
             core.close()
             log.info("ended cleanly: %s", "everything read is in the journal and sealed")
 
-    async def _talk(self, identity: Identity, core: Core, agent: Agent, configure: Configure) -> None:
+    async def _talk(
+        self, identity: Identity, core: Core, agent: Agent, plans: Mapping[str, MeterPlan], configure: Configure
+    ) -> None:
         while True:
             enrolment = await self._enrolled(identity)
-            core.enrolled(Known(enrolment.descriptors, enrolment.trust.log_for))
+            core.enrolled(known(plans, enrolment))
             try:
                 context = client_context(enrolment, self._config.data, identity)
                 transport = self._transport(enrolment, context, core)
@@ -127,6 +131,17 @@ class App:
             step = 'set transport = "https", or enrol with a claim file that has [mqtt]'
             raise ConfigError("configuration", "uplink.transport", "is mqtt, but the claim named no broker", step)
         return MqttTransport(info.mqtt_host, info.mqtt_port, gid, context)
+
+
+def known(plans: Mapping[str, MeterPlan], enrolment: Enrolment) -> Known:
+    """What enrolment gave; a channel that the plan describes otherwise than it is read is told, and not named by it."""
+    planned = tuple(planned_in(enrolment.answer))
+    wrong = misfits(plans, planned)
+    for words in wrong.values():
+        log.error("set aside, not billed: %s", words)
+    for each in unread(plans, planned):
+        log.warning("channel %d (%s) is planned, and no meter of the configuration has it", each.channel, each.asset)
+    return Known(named(enrolment.descriptors, wrong), enrolment.trust.log_for)
 
 
 def pace_of(config: EdgeConfig) -> Pace:

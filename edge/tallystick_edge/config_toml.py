@@ -66,6 +66,7 @@ def load_config(path: Path) -> EdgeConfig:
     _unique(root, "adapter", (each.id for each in adapters))
     _unique(root, "meter", [*(each.id for each in meters), *(each.id for each in config.charge_points)])
     _unique(root, "meter.channel", _channel_numbers(config))
+    _read_once(root, config)
     for table in (gateway, root):
         table.done()
     return config
@@ -98,6 +99,27 @@ def _charge_point(table: Table, folder: Path) -> ChargePointConfig:
     )
     table.done()
     return point
+
+
+def _read_once(root: Table, config: EdgeConfig) -> None:
+    """What is read twice is billed twice; and two masters on one pair of wires spoil each other's frames."""
+    _alone(root, "line", ((each.id, each.device or f"{each.host}:{each.port}") for each in config.lines))
+    at_unit = ((each.id, f"unit {each.unit} of line {each.line}") for each in config.meters if each.line)
+    _alone(root, "meter", at_unit)
+    _alone(root, "meter", ((each.id, each.address) for each in config.meters if each.address))
+    _alone(root, "meter", ((each.id, f"{each.profile} {each.serial}") for each in config.meters if each.serial))
+    _alone(root, "charge_point", ((each.id, str(each.file)) for each in config.charge_points))
+    for meter in config.meters:
+        _alone(root, f"meter {meter.id}.channel", ((str(each.number), each.register) for each in meter.channels))
+
+
+def _alone(root: Table, key: str, things: Iterable[tuple[str, str]]) -> None:
+    """`things`: who, and what of it must be nobody else's."""
+    seen: dict[str, str] = {}
+    for who, what in things:
+        if what in seen:
+            root.fail(key, f"{seen[what]} and {who} are both {what}", "keep one of the two")
+        seen[what] = who
 
 
 def _unique(root: Table, key: str, names: Iterable[str]) -> None:

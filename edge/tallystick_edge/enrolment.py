@@ -4,7 +4,7 @@ It never sends a private key, keeps the claim only until it is burned, and is ha
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,6 +166,11 @@ def _descriptors(answer: EnrolAnswer) -> dict[int, H32]:
             raise BadValue("descriptor.gid", "is another gateway's")
         found[descriptor.channel] = opened.hash
     return found
+
+
+def planned_in(answer: EnrolAnswer) -> Iterator[Descriptor]:
+    """The site's plan, a row for each channel; its signatures were checked when the enrolment was read."""
+    return (Descriptor.decode(cose.parse(envelope).payload) for envelope in answer.descriptors)
 
 
 def _text(value: object) -> str | None:

@@ -38,12 +38,22 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """What a count of a register means: `quantity` (OBIS where one exists) in `unit` times 10^`exponent`."""
+
+    quantity: str
+    unit: str
+    exponent: int
+
+
+@dataclass(frozen=True, slots=True)
 class CounterPlan:
-    """A channel that is a counter."""
+    """A channel that is a counter. `measure`: None where no profile says it."""
 
     channel: int
     register: str
     rule: CounterRule
+    measure: Measure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,7 @@ class GaugePlan:
 
     channel: int
     register: str
+    measure: Measure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +114,25 @@ def make_plan(config: EdgeConfig) -> Mapping[str, MeterPlan]:
 
 def _meter(meter: MeterConfig, use: UseConfig | None, profiles: Profiles) -> MeterPlan:
     key = f"meter {meter.id}"
+    if not meter.channels:
+        step = "add [[meter.channel]] with number and register"
+        raise _error(f"{key}.channel", "is missing, and nothing of this meter would be kept", step)
     profile = _profile(meter, profiles)
     counters: list[CounterPlan] = []
     gauges: list[GaugePlan] = []
     for channel in meter.channels:
         register = _register(profile, channel.register, f"{key}.channel.register")
+        measure = Measure(register.quantity, register.unit, register.exponent)
         if register.kind is RegisterKind.COUNTER:
             _may_be_billed(meter, profile)
             rule = _rule(meter, channel, register)
             if use is not None and channel.register == use.energy:
                 rule = replace(rule, still_ms=0)
-            counters.append(CounterPlan(channel.number, register.name, rule))
+            counters.append(CounterPlan(channel.number, register.name, rule, measure))
         elif channel.rated_max_per_h is not None:
             raise _error(f"{key}.channel.rated_max_per_h", f"{channel.register} is a gauge", "leave it out")
         else:
-            gauges.append(GaugePlan(channel.number, register.name))
+            gauges.append(GaugePlan(channel.number, register.name, measure))
     wash = None if use is None else _wash(use, meter, profile, counters)
     return MeterPlan(meter.id, meter.every_ms, tuple(counters), tuple(gauges), wash)
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=StrEnum)
 FILE_BYTES_MAX = 262_144  # a plan of 247 meters is about 40 kB; more than this is not a configuration
 
+TEXT_BYTES_MAX = 4096  # a path is no longer
+
 
 class Table:
     """One table of a file; `key` in errors is the dotted path a person can search for."""
@@ -37,7 +39,8 @@ class Table:
         self._known.append(key)
         if key not in self._values:
             if default is _REQUIRED:
-                self.fail(key, "is missing", f"add it as {what}")
+                there = f" (there is: {', '.join(self._values)})" if self._values else ""  # a slip of the pen shows
+                self.fail(key, f"is missing{there}", f"add it as {what}")
             return default
         value = self._values.pop(key)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
@@ -46,13 +49,17 @@ class Table:
 
     def text(self, key: str) -> str:
         value: str = self._take(key, str, "a text in quotes", _REQUIRED)
-        if not value or len(value.encode()) > 4096:
-            self.fail(key, "is empty or longer than 4096 bytes", "write a shorter text")
+        if not value:
+            self.fail(key, "is empty", "write something between the quotes")
+        if len(value.encode()) > TEXT_BYTES_MAX:
+            self.fail(key, f"is longer than {TEXT_BYTES_MAX} bytes", "write a shorter text")
         return value
 
     def text_or_none(self, key: str) -> str | None:
+        if self.has(key):
+            return self.text(key)
         self._known.append(key)
-        return self.text(key) if self.has(key) else None
+        return None
 
     def integer(self, key: str, low: int, high: int, default: int | None = None) -> int:
         """A whole number low..high; required when there is no default."""
@@ -63,8 +70,10 @@ class Table:
         return value
 
     def integer_or_none(self, key: str, low: int, high: int) -> int | None:
+        if self.has(key):
+            return self.integer(key, low, high)
         self._known.append(key)
-        return self.integer(key, low, high) if self.has(key) else None
+        return None
 
     def seconds_ms(self, key: str, low_ms: int, high_ms: int, default_ms: int | None = None) -> int:
         """Seconds as the file says them (3 or 0.5), milliseconds as the program wants them."""

@@ -22,12 +22,12 @@ from tallystick_protocol.claim import new_claim
 from tallystick_protocol.codes import EventCode, ReceiptStatus
 from tallystick_protocol.enrol import EnrolAnswer, EnrolRequest
 from tallystick_protocol.hello import ChannelState, Hello, State
-from tallystick_protocol.ids import H32, Gid, gid_from_spki
+from tallystick_protocol.ids import H32, ZERO_H32, Gid, gid_from_spki
 from tallystick_protocol.keys import Ed25519Signer, PublicKey
 from tallystick_protocol.merkle import EMPTY_ROOT
 from tallystick_protocol.part import Part
 from tallystick_protocol.receipt import Receipt
-from tallystick_protocol.records import KeyGrant
+from tallystick_protocol.records import Descriptor, KeyGrant
 
 ORIGIN = "test.example/log"
 SERVER_MS = 1_780_000_000_000
@@ -228,6 +228,12 @@ def _builder(
     return builder.not_valid_after(now + validity[1])
 
 
+def planned_channel(channel: int, quantity: str, unit: str, exponent: int = 0, gid: Gid | None = None) -> Descriptor:
+    """A row of a site's plan, as a descriptor."""
+    of, none = gid or Gid(bytes(16)), ZERO_H32
+    return Descriptor(bytes(16), None, of, channel, None, quantity, unit, exponent, None, "test", none, "asset")
+
+
 class TestAggregator:
     """The books behind HTTPS on localhost. Faults are switched on by attributes."""
 
@@ -241,6 +247,7 @@ class TestAggregator:
         self.forge_receipts = False
         self.down = False  # refuse with 503
         self.tamper: Callable[[bytes], bytes] | None = None
+        self.planned = ((1, "1-0:1.8.0", "Wh", 0),)  # channel, quantity, unit, exponent
         self.port = 0
         self.requests = 0
         self.renewals = 0
@@ -278,10 +285,15 @@ class TestAggregator:
         public = csr.public_key()
         assert isinstance(public, ec.EllipticCurvePublicKey)
         certificate = self.authority.issue(self.books.gid.hex(), public, server=False)
-        keys = (KeyGrant(self.books.receipt_key.spki, ("receipt", "state")),)
+        keys = (KeyGrant(self.books.receipt_key.spki, ("receipt", "state", "descriptor")),)
         state = self.books.state(request.nonce)
         spki = self.books.log_key.spki
-        return EnrolAnswer(self.books.gid, certificate, self.authority.pem, keys, (), ORIGIN, spki, state, ())
+        plan = tuple(self._described(*each) for each in self.planned)
+        return EnrolAnswer(self.books.gid, certificate, self.authority.pem, keys, plan, ORIGIN, spki, state, ())
+
+    def _described(self, channel: int, quantity: str, unit: str, exponent: int) -> bytes:
+        what = planned_channel(channel, quantity, unit, exponent, self.books.gid)
+        return cose.sign(self.books.receipt_key, cose.ContentType.DESCRIPTOR, what.encode())
 
     async def _enrol(self, request: web.Request) -> web.Response:
         envelope = await request.read()

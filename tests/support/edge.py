@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from tallystick_edge.items import Happening, Moment
 from tallystick_edge.metering.counter import CounterRule
-from tallystick_edge.plan import CounterPlan, MeterPlan, Scale, WashPlan
+from tallystick_edge.plan import CounterPlan, Measure, MeterPlan, Scale, WashPlan
 from tallystick_edge.sample import Sample
 from tallystick_edge.usage.wash import WashRule, WashSample, WashState, step
 from tallystick_protocol.codes import EventCode, MeterState, TimeQuality
@@ -28,6 +28,7 @@ WASH_RULE = WashRule(
     gap_ms=60_000,
     programmes=((0, "30"), (160_000, "60")),
 )
+WATT_HOURS = Measure("1-0:1.8.0", "Wh", 0)
 COUNTER = CounterRule(modulus=None, rated_max_per_h=11_000, every_ms=EVERY_MS)
 EDGE_TOML = """\
 version = 1
@@ -90,10 +91,10 @@ class CountedEntropy:
         return sha256(f"{self._seed}/{self._calls}".encode()).digest()[:n]
 
 
-def plans(rule: CounterRule = COUNTER) -> dict[str, MeterPlan]:
+def plans(rule: CounterRule = COUNTER, measure: Measure = WATT_HOURS) -> dict[str, MeterPlan]:
     """One washing machine: energy on channel 1, cycles on channel 11."""
     wash = WashPlan(WASH_RULE, "power", Scale(1_000, 1), 1, Scale(1_000, 1))
-    return {"washer": MeterPlan("washer", EVERY_MS, (CounterPlan(1, "energy", rule),), (), wash)}
+    return {"washer": MeterPlan("washer", EVERY_MS, (CounterPlan(1, "energy", rule, measure),), (), wash)}
 
 
 def sample(ms: int, energy_wh: int, power_w: int, serial: str | None = "4711") -> Sample:

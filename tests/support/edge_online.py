@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from support.edge import CountedEntropy, HandClock, plans, sample, wash_30
-from tallystick_edge.core import Core, Known
+from tallystick_edge.app import known
+from tallystick_edge.core import Core
 from tallystick_edge.enrolment import Enrolment, client_context, enrol, load_enrolment
 from tallystick_edge.identity import load_identity
 from tallystick_edge.uplink.backoff import Backoff
@@ -42,12 +43,13 @@ class Gateway(Generic[A]):
         self.entropy = CountedEntropy(seed)
         self.energy_mwh = 1_000_000
         self.configure: Configures | None = None
+        self.plans = plans()
         self.core = self.boot(seed)
 
     def boot(self, seed: str) -> Core:
         self.entropy = CountedEntropy(seed)
         path = self.data / "journal.sqlite"
-        return Core(path, self.identity.signer, plans(), self.clock, self.entropy, "test 1")
+        return Core(path, self.identity.signer, self.plans, self.clock, self.entropy, "test 1")
 
     def restart(self, seed: str) -> None:
         """A clean end and another boot."""
@@ -81,7 +83,7 @@ class Gateway(Generic[A]):
     @asynccontextmanager
     async def online(self) -> AsyncIterator[Uplink]:
         enrolment = await self.enrol()
-        self.core.enrolled(Known(enrolment.descriptors, enrolment.trust.log_for))
+        self.core.enrolled(known(self.plans, enrolment))
         context = client_context(enrolment, self.data, self.identity)
         last_command = lambda: self.core.chain.last_command  # noqa: E731
         transport = HttpsTransport(enrolment.info.server, self.identity.gid.hex(), context, last_command)

@@ -10,6 +10,7 @@ from pathlib import Path
 from tallystick_edge.clock import real_utc, system_clock
 from tallystick_edge.config import EdgeConfig
 from tallystick_edge.config_toml import load_config
+from tallystick_edge.doctor.channels import CODE, check_channels
 from tallystick_edge.doctor.devices import check_devices
 from tallystick_edge.doctor.meters import check_meters
 from tallystick_edge.doctor.network import check_network
@@ -46,5 +47,6 @@ def _checks(
     yield "DATA-FOLDER", lambda: check_places(config, clock, machine)
     yield "JOURNAL", lambda: check_store(config, clock.utc_ms())
     yield "ENROLMENT", lambda: check_network(config, now)
+    yield CODE, lambda: check_channels(config)
     yield "LINE-DEVICE", lambda: check_devices(config, machine)
     yield "METER-ANSWER", lambda: check_meters(config, clock, machine)

@@ -56,6 +56,57 @@ name = "30"
 heat_wh = 0
 """
 
+METER_AT_THE_SAME_UNIT = """\
+[[meter]]
+id = "other"
+line = "rs485"
+unit = 11
+profile = "eastron-sdm630"
+every_s = 5
+"""
+THE_SAME_REGISTER = """\
+[[meter.channel]]
+number = 2
+register = "energy_import"
+"""
+THE_SAME_WIRES = """\
+[[line]]
+id = "again"
+kind = "rtu"
+device = "/dev/ttyUSB0"
+"""
+SENSORS = "".join(
+    f"""\
+[[meter]]
+id = "{name}"
+adapter = "radio"
+address = "A4:c1:38:00:11:22"
+profile = "bthome-water"
+every_s = 30
+"""
+    for name in ("cold", "warm")
+)
+THE_SAME_SERIAL = "".join(
+    f"""\
+[[meter]]
+id = "{name}"
+line = "rs485"
+unit = {unit}
+profile = "eastron-sdm120"
+serial = "77"
+every_s = 30
+"""
+    for name, unit in (("one", 1), ("two", 2))
+)
+CHARGE_POINTS = "".join(
+    f"""\
+[[charge_point]]
+id = "box-{channel}"
+file = "sessions.jsonl"
+channel = {channel}
+"""
+    for channel in (21, 22)
+)
 BAD = [
     ('version = 1\n', 'version = 9\n', "version", "install the agent that knows 9"),
     ('name = "cellar"\n', '', "gateway.name", "is missing"),
@@ -74,6 +125,14 @@ BAD = [
     ('heat_wh = 0', 'heat_wh = 5', "use[1].programme[1].heat_wh", "start the list with heat_wh = 0"),
     ('meter = "washer-1"', 'meter = "washer-9"', "use[1].meter", "write one of washer-1"),
     ('[gateway]', '[gateway', "file", "is not TOML"),
+    ('every_s = 5', 'evry_s = 5', "meter[1].every_s", "is missing (there is: line, unit, evry_s"),
+    ('device = "/dev/ttyUSB0"', 'device = ""', "line[1].device", "is empty"),
+    ('[[meter]]', f'{METER_AT_THE_SAME_UNIT}[[meter]]', "meter", "other and washer-1 are both unit 11 of line rs485"),
+    ('[[use]]', f'{THE_SAME_REGISTER}[[use]]', "meter washer-1.channel", "1 and 2 are both energy_import"),
+    ('[[adapter]]', f'{THE_SAME_WIRES}[[adapter]]', "line", "rs485 and again are both /dev/ttyUSB0"),
+    ('[[meter]]', f'{SENSORS}[[meter]]', "meter", "cold and warm are both A4:C1:38:00:11:22"),
+    ('[[meter]]', f'{THE_SAME_SERIAL}[[meter]]', "meter", "one and two are both eastron-sdm120 77"),
+    ('[[meter]]', f'{CHARGE_POINTS}[[meter]]', "charge_point", "/sessions.jsonl"),
 ]  # fmt: skip
 
 
@@ -94,7 +153,7 @@ def test_a_good_file_is_read_exactly(tmp_path: Path) -> None:
     assert config.uses[0].end_after_ms == 120_000
 
 
-@pytest.mark.parametrize(("right", "wrong", "key", "says"), BAD, ids=[f"{b[2]}:{b[1]!r}" for b in BAD])
+@pytest.mark.parametrize(("right", "wrong", "key", "says"), BAD, ids=[f"{b[2]}:{b[3]}" for b in BAD])
 def test_a_wrong_file_names_file_key_reason_and_next_step(
     tmp_path: Path, right: str, wrong: str, key: str, says: str
 ) -> None:
@@ -120,6 +179,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ('register = "energy_import"', 'register = "energy"', "use one of"),
         ('power = "power"', 'power = "voltage"', "name a register in W or Wh"),
         ('\nenergy = "energy_import"', '\nenergy = "energy_total"', "add [[meter.channel]]"),
+        ('[[meter.channel]]\nnumber = 1\nregister = "energy_import"\n', "", "nothing of this meter would be kept"),
     ],
 )
 def test_a_plan_that_does_not_fit_its_profile_is_refused(tmp_path: Path, right: str, wrong: str, says: str) -> None:

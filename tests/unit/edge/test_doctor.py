@@ -134,7 +134,7 @@ async def test_a_sound_gateway_fails_nothing_and_each_trouble_has_its_code_and_s
     found = await examined(site)
     assert {code for code, each in found.items() if each.level is not Level.OK} == {"AGENT"}  # it was stopped
     assert {"CONFIG", "DATA-RIGHTS", "CARD-FULL", "CLOCK-UNTRUSTED", "JOURNAL", "BACKLOG", "RECEIPT-AGE"} < found.keys()
-    assert {"ENROLMENT", "CERT-EXPIRY", "NET-TLS", "LINE-DEVICE"} < found.keys()
+    assert {"ENROLMENT", "CERT-EXPIRY", "NET-TLS", "LINE-DEVICE", "CHANNEL-PLAN"} < found.keys()
     assert {"METER-ANSWER", "METER-IDENTITY", "METER-COUNT"} < found.keys()
 
     site.machine.throttled.write_text("0x50000\n")
@@ -156,6 +156,19 @@ async def test_a_sound_gateway_fails_nothing_and_each_trouble_has_its_code_and_s
     assert all(each.step for each in found.values() if each.level is not Level.OK)
     assert "the newest receipt is 30 h old" in found["RECEIPT-AGE"].seen
     assert BACKLOG_FAIL > BACKLOG_WARN
+
+
+async def test_a_channel_that_the_plan_describes_otherwise_or_that_nobody_reads_is_told(site: Site) -> None:
+    text = site.path.read_text()
+    site.path.write_text(text.replace('"energy_import"', '"energy_total"'))
+    found = (await examined(site))["CHANNEL-PLAN"]
+    assert (found.level, found.where) == (Level.FAIL, "channel 1 (meter washer)")
+    assert "the plan says 1-0:1.8.0 in Wh, and read is 1-0:15.8.0 in Wh. It is set aside, not billed" in found.seen
+    assert found.step.startswith("name the right register")
+
+    site.path.write_text(text[: text.index("[[meter]]")])
+    found = (await examined(site))["CHANNEL-PLAN"]
+    assert (found.level, found.where) == (Level.WARN, "channel 1 (asset)")
 
 
 def reading_of(site: Site, value: int, ago_ms: int) -> None:

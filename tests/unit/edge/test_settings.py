@@ -68,7 +68,9 @@ async def test_the_agent_goes_on_with_other_settings_after_a_clean_restart(
         seen.append(config.meters[0].every_ms)
         return []
 
-    async def talk(self: App, identity: object, core: object, agent: object, configure: Configure) -> None:
+    async def talk(
+        self: App, identity: object, core: object, agent: object, plans: object, configure: Configure
+    ) -> None:
         if len(seen) == 1:
             assert configure([("poll", 30_000)]) is None
         else:

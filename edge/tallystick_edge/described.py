@@ -1,0 +1,80 @@
+"""Does the site's plan, as the community signed it, say of each channel what this gateway reads there? Pure.
+
+A register in thousandths of a Wh that the plan calls Wh is a bill a thousand times too high, signed and balanced. The
+signed bytes hold counts alone, so that only here, where both are known, it can be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
+
+from tallystick_protocol.ids import H32
+from tallystick_protocol.records import Descriptor
+
+from tallystick_edge.plan import Measure, MeterPlan
+
+THOUSANDS = {"kWh": "Wh", "kW": "W", "m3": "l", "km": "m"}
+CYCLES = Measure("cycles", "cycle", 0)
+PHYSICAL = frozenset((*THOUSANDS, *THOUSANDS.values()))  # what no count of washes is planned in
+
+
+def misfits(plans: Mapping[str, MeterPlan], planned: Iterable[Descriptor]) -> Mapping[int, str]:
+    """By channel: what does not fit, and what to do. Channels that the plan does not have are in it too."""
+    by_channel = {each.channel: each for each in planned}
+    found: dict[int, str] = {}
+    for plan in plans.values():
+        for channel, read in _read_by(plan):
+            words = _misfit(by_channel.get(channel), read)
+            if words is not None:
+                found[channel] = f"channel {channel} (meter {plan.meter}): {words}"
+    return found
+
+
+def unread(plans: Mapping[str, MeterPlan], planned: Iterable[Descriptor]) -> list[Descriptor]:
+    """What the plan has and nobody reads here: it would never be billed."""
+    read = {channel for plan in plans.values() for channel, _ in _read_by(plan)}
+    return [each for each in planned if each.channel not in read]
+
+
+def named(descriptors: Mapping[int, H32], wrong: Mapping[int, str]) -> dict[int, H32]:
+    """What parts name as their description. Where it does not fit, the hash of why: the aggregator has none of that
+    name and sets the part aside, with everything in it, instead of billing it."""
+    return {**descriptors, **{channel: H32(sha256(words.encode()).digest()) for channel, words in wrong.items()}}
+
+
+def _read_by(plan: MeterPlan) -> Iterator[tuple[int, Measure | None]]:
+    for counter in plan.counters:
+        yield counter.channel, counter.measure
+    for gauge in plan.gauges:
+        yield gauge.channel, gauge.measure
+    if plan.wash is not None:
+        yield plan.wash.rule.channel, CYCLES
+    if plan.session is not None:
+        yield plan.session.channel, Measure("session", "Wh", plan.session.exponent)
+
+
+def _misfit(planned: Descriptor | None, read: Measure | None) -> str | None:
+    if planned is None:
+        return "it is not in the site's plan. Next: compare its number with the plan"
+    if read is None or _fits(Measure(planned.quantity, planned.unit, planned.exponent), read):
+        return None
+    there = f"{planned.quantity} in {_unit(planned.unit, planned.exponent)}"
+    here = f"{read.quantity} in {_unit(read.unit, read.exponent)}"
+    step = "name the right register in edge.toml, or give it a channel of its own in plan and edge.toml"
+    return f"the plan says {there}, and read is {here}. Next: {step}"
+
+
+def _fits(planned: Measure, read: Measure) -> bool:
+    if read is CYCLES:
+        return planned.exponent == 0 and planned.unit not in PHYSICAL
+    obis = ":" in planned.quantity and ":" in read.quantity  # other names are each author's own
+    return _plain(planned) == _plain(read) and (not obis or planned.quantity == read.quantity)
+
+
+def _plain(measure: Measure) -> tuple[str, int]:
+    unit = THOUSANDS.get(measure.unit)
+    return (measure.unit, measure.exponent) if unit is None else (unit, measure.exponent + 3)
+
+
+def _unit(unit: str, exponent: int) -> str:
+    return unit if exponent == 0 else f"10^{exponent} {unit}"
