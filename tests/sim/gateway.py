@@ -32,6 +32,8 @@ from tallystick_protocol.records import Descriptor
 
 SOFTWARE = "tallystick-edge simulated"
 RESEND_MAX_MS = 900_000
+NEVER_MS = 1 << 62
+OLD_COPY_MS = 300_000  # in which the card that it replaces told the books of more
 LIFE_STEPS = 400  # a death that waits for a step comes within about this many
 
 
@@ -56,6 +58,8 @@ class Gateway:
         self.gid = bytes(gid_from_spki(member.signer.spki))
         self._server, self._true, self._rates, self._chance, self._trace = server, true, rates, chance, trace
         self._mishaps = mishaps
+        if rates.exchanged_with_card and rates.restore_every_s:
+            cellar.house.seam_at_ms = NEVER_MS  # but when an old card is put back
         self._sent: set[tuple[int, int]] = set()
         self.disk = Disk(folder / f"{member.site}.sqlite", rates, Random(chance.random()), self._on_kept)
         self.disk.tell = lambda what, detail: trace.tell(self.name, what, detail)
@@ -103,8 +107,9 @@ class Gateway:
                 self.machine.die()
                 await asyncio.sleep(0)
             self.disk.put_back(image)
-        if self._mishaps.random() < self._rates.exchanged_with_card:
-            self.cellar.house.hurry_seam(self._true.elapsed_ms())
+        is_old = self._true.elapsed_ms() - made_ms >= OLD_COPY_MS
+        if is_old and self._mishaps.random() < self._rates.exchanged_with_card:
+            self.cellar.house.change_meter(self._true.elapsed_ms())
         if self._chance.random() < 0.5:  # whoever puts a card back often does it where nothing else works either
             self.wire.hole = True
             asyncio.get_running_loop().call_later(self._chance.expovariate(1 / 600), self._hole_ends)

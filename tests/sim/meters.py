@@ -83,8 +83,10 @@ class House:
             self._now_ms = until
         self.register.truth_wh = self._millijoules // MJ_PER_WH
 
-    def hurry_seam(self, now_ms: int) -> None:
-        """What will happen to the meter once happens now."""
+    def change_meter(self, now_ms: int) -> None:
+        """It is exchanged now, or reset if that is its fate; one that wraps stays."""
+        if self.fate == "plain":
+            self.fate = "exchange"
         self.seam_at_ms = min(self.seam_at_ms, now_ms)
 
     def seam(self, now_ms: int) -> str | None:

@@ -30,7 +30,7 @@ from sim.world import Verdict, World, play
 
 TESTS = Path(__file__).resolve().parent.parent
 FIRST_SEED, SEEDS_MAX = 70_000, 16  # about 40 s of two busy cores
-FRESH = os.environ.get("TALLYSTICK_FRESH_WORLDS") == "1"  # set in CI once 300 in a row are shown clean
+FRESH = os.environ.get("TALLYSTICK_FRESH_WORLDS") == "1"  # not in CI: docs/explanation/simulation.md
 FRESH_CPU_S = 75  # 30 to 45 worlds, on both cores
 QUICK_BUGS = ("double-posting-on-duplicate", "normal-instead-of-full", "clock-in-the-key")
 
