@@ -162,9 +162,13 @@ class CarefulSink:
 
     def __init__(self, desk: Desk, vitals: Vitals, driver: str) -> None:
         self._desk, self._vitals, self._driver = desk, vitals, driver
+        self._silent: set[str] = set()
 
     def sample(self, s: Sample) -> None:
         self._vitals.sample(self._driver, s)
+        if s.meter in self._silent:
+            self._silent.remove(s.meter)
+            log.info("meter %s: gives values again", s.meter)
         try:
             self._desk.sample(s)
         except Exception:  # a task border: drivers are promised that a sink never raises
@@ -172,6 +176,7 @@ class CarefulSink:
 
     def fault(self, f: Fault) -> None:
         self._vitals.fault(self._driver, f)
+        self._silent.add(f.meter)
         log.warning("meter %s: %s: %s", f.meter, f.reason, f.detail)
         try:
             self._desk.fault(f)

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -23,19 +24,23 @@ from tallystick_edge.link_options import (
     add_link_options,
     line_of,
     link_given,
+    other_speeds,
     registers_of,
+    speed_of,
     units_of,
 )
 from tallystick_edge.profile import Profile, ProfileError, ProfileKind, Register, load_profile
 
 if TYPE_CHECKING:
+    from tallystick_edge.drivers.modbus_probe import Found
     from tallystick_edge.look import Look
 
 TIMEOUT_S_MAX = 600  # a person waits
 SCAN_S = 30
+SPEED_UNITS = 32  # asked at each speed: where installers put meters; 20 speeds in two minutes
 LOCK_FILE = "lock"  # in the data folder; held by a running agent (`app.DataLock`)
 NEXT = {  # by the reason of a fault: what a person does about it
-    "timeout": "check its power, its address, speed and parity, and that A and B are not swapped",
+    "timeout": "check its power and address, speed and parity (`probe --find-speed`), and whether A and B are swapped",
     "line-down": "check the cable, the device path or host and port, and that no other program has it open",
     "refused": "`probe` names what answers; compare the profile with the meter's manual",
     "late-answer": "try again; a slow meter needs a longer timeout_s on its line",
@@ -53,6 +58,7 @@ EXAMPLES = {
     "probe": (
         "tallystick-edge probe --config edge.toml --line rs485",
         "tallystick-edge probe --serial /dev/ttyUSB0 --baud 9600 --units 1-32",
+        "tallystick-edge probe --serial /dev/ttyUSB0 --find-speed --units 1-10",
         "tallystick-edge probe --tcp 192.168.1.20 --json",
     ),
     "replay": (
@@ -103,6 +109,7 @@ def _add_read(parser: argparse.ArgumentParser) -> None:
 def _add_probe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--line", help="line id of the configuration; may be left out when there is one")
     parser.add_argument("--units", default=f"1-{UNIT_MAX}", help=f'unit addresses, "1-32" or "1,5,7" (1-{UNIT_MAX})')
+    parser.add_argument("--find-speed", action="store_true", help="a serial line: also try other speeds and parities")
     parser.add_argument("--seconds", type=_seconds, default=SCAN_S, metavar="S", help=f"when to stop asking ({SCAN_S})")
 
 
@@ -186,7 +193,7 @@ async def _identify(options: argparse.Namespace, line: LineConfig) -> str:
     found = [each async for each in probe_line(line, [options.unit], planned=[options.unit], profiles=_known(options))]
     step = "name the profile with --profile, or look at registers with --registers"
     if not found:
-        raise ConfigError("command line", "--unit", f"{options.unit} does not answer on {line.id}", "check the wiring")
+        raise ConfigError("command line", "--unit", f"{options.unit} does not answer on {line.id}", NEXT["timeout"])
     if found[0].profile is None:
         raise ConfigError("command line", "--profile", f"unit {options.unit} answers, and no profile knows it", step)
     return found[0].profile
@@ -233,23 +240,29 @@ def _chosen(config: EdgeConfig, ids: Sequence[str]) -> list[MeterConfig]:
 def _probe(options: argparse.Namespace) -> int:
     config = None if link_given(options) else load_config(_config_path(options))
     line = line_of(options, config)
+    if options.find_speed and line.kind is not LineKind.RTU:
+        step = "leave it out, or name a serial port"
+        raise ConfigError("command line", "--find-speed", f"{line.id} is no serial line", step)
     _not_beside_an_agent(line, config)
     return asyncio.run(_scan(options, line, config))
 
 
 async def _scan(options: argparse.Namespace, line: LineConfig, config: EdgeConfig | None) -> int:
     """Plan addresses first, then 1 to 32, then the rest; what is found is printed as it is found."""
-    from tallystick_edge.drivers.modbus_probe import Scan, probe_line
+    from tallystick_edge.drivers.modbus_probe import Scan, probe_line, scan_order
 
     meters = {} if config is None else {each.unit: each for each in config.meters if each.line == line.id}
     planned = [unit for unit in meters if unit is not None]
     own = options.profiles or (config.profiles if config else None)
+    profiles = _known(options, own)
+    if options.find_speed:
+        line = await _at_its_speed(line, scan_order(planned, units_of(options.units))[:SPEED_UNITS], profiles)
     scan, rows = Scan(), []
     async for found in probe_line(
         line,
         units_of(options.units),
         planned=planned,
-        profiles=_known(options, own),
+        profiles=profiles,
         seconds=options.seconds,
         scan=scan,
     ):
@@ -259,6 +272,7 @@ async def _scan(options: argparse.Namespace, line: LineConfig, config: EdgeConfi
             "serial": found.serial,
             "doubt": found.doubt,
             "planned": None if found.unit not in meters else meters[found.unit].id,
+            "differs": None if found.unit not in meters else _differs(meters[found.unit], found),
         }
         rows.append(row)
         if not options.json:
@@ -274,17 +288,52 @@ async def _scan(options: argparse.Namespace, line: LineConfig, config: EdgeConfi
         spans = f"{scan.left[0]} to {scan.left[-1]}"
         print(f"no time for {len(scan.left)} addresses ({spans}). Next: --seconds 120", file=sys.stderr)
     if not rows:
-        print(
-            f"nobody answers on {line.id}. Next: power, A and B, speed and parity as the meter shows", file=sys.stderr
-        )
+        print(f"nobody answers on {line.id}. Next: {NEXT['timeout']}", file=sys.stderr)
     return 0 if rows else 1
+
+
+async def _at_its_speed(line: LineConfig, units: Sequence[int], profiles: Sequence[Profile]) -> LineConfig:
+    """The line as somebody answers on it; as it is when nobody does at any speed."""
+    for tried in (line, *other_speeds(line)):
+        print(f"asking at {speed_of(tried)}", file=sys.stderr)
+        if await _anybody(tried, units, profiles, may_fail=tried != line):
+            if tried != line:
+                step = f'write baud = {tried.baud} and parity = "{tried.parity.value}" for this line, or set the meter'
+                print(f"somebody answers at {speed_of(tried)}. Next: {step}", file=sys.stderr)
+            return tried
+    return line
+
+
+async def _anybody(line: LineConfig, units: Sequence[int], profiles: Sequence[Profile], *, may_fail: bool) -> bool:
+    """`may_fail`: an adapter that cannot be set so is one that nobody is heard with."""
+    from tallystick_edge.drivers.modbus_errors import LineDown
+    from tallystick_edge.drivers.modbus_probe import probe_line
+
+    try:
+        async with aclosing(probe_line(line, units, profiles=profiles)) as answers:
+            return await anext(answers, None) is not None
+    except LineDown:
+        if not may_fail:
+            raise
+        return False
+
+
+def _differs(planned: MeterConfig, found: Found) -> str | None:
+    """What the configuration says of this address and the meter does not."""
+    if found.profile != planned.profile:
+        return f"the configuration says {planned.profile}"
+    if planned.serial is not None and found.serial != planned.serial:
+        return f"the configuration says serial {planned.serial}"
+    return None
 
 
 def _found_line(row: dict[str, Any]) -> str:
     name = "unknown to every profile" if row["profile"] is None else row["profile"]
     doubt = f"  perhaps: {row['doubt']}" if row["doubt"] else ""
     serial = f"  serial {row['serial']}" if row["serial"] else ""
-    return f"{row['unit']:>3}  {name}{serial}{doubt}"
+    planned = f"  is {row['planned']}" if row["planned"] else ""
+    differs = f", but {row['differs']}" if row["differs"] else ""
+    return f"{row['unit']:>3}  {name}{serial}{doubt}{planned}{differs}"
 
 
 # --- replay and check -------------------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 
 from tallystick_edge.config import EdgeConfig, LineConfig, LineKind, Parity
 from tallystick_edge.errors import ConfigError
@@ -12,6 +14,8 @@ from tallystick_edge.profile import Span
 
 UNIT_MAX = 247
 TIMEOUT_MS = 1_000
+SPEEDS = (9_600, 19_200, 38_400, 4_800, 2_400, 57_600, 115_200)
+FRAMES = ((Parity.NONE, 1), (Parity.EVEN, 1), (Parity.ODD, 1))  # a second stop bit is no trouble to a receiver
 _REGISTERS = re.compile(r"([34]):(0x[0-9a-fA-F]{1,4}|[0-9]{1,5}):([0-9]{1,3})\Z")
 
 
@@ -45,6 +49,19 @@ def line_of(options: argparse.Namespace, config: EdgeConfig | None) -> LineConfi
         if each.id == wanted:
             return each
     raise _error("--line", f"{wanted!r} is not a line", f"write one of {names}")
+
+
+def other_speeds(line: LineConfig) -> Iterator[LineConfig]:
+    """The same serial line at every other usual speed and parity, the most usual first."""
+    for parity, stop_bits in FRAMES:
+        for baud in SPEEDS:
+            if (baud, parity, stop_bits) != (line.baud, line.parity, line.stop_bits):
+                yield replace(line, baud=baud, parity=parity, stop_bits=stop_bits)
+
+
+def speed_of(line: LineConfig) -> str:
+    """As meters show it: 19200 8E1."""
+    return f"{line.baud} 8{line.parity.value}{line.stop_bits}"
 
 
 def units_of(text: str) -> list[int]:

@@ -4,7 +4,7 @@ For installing and for finding out; it reads identity only and bills nothing."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tallystick_edge.config import LineConfig, LineKind
@@ -72,7 +72,7 @@ async def probe_line(
     profiles: Sequence[Profile] | None = None,
     seconds: float | None = None,
     scan: Scan | None = None,
-) -> AsyncIterator[Found]:
+) -> AsyncGenerator[Found, None]:
     """What answers on a line, in `scan_order`, silent units left out. Raises LineDown when the line does not open.
 
     After `seconds` no further unit is asked; `scan` says which were and which were left."""

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
 from random import Random
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
 from sim.clocks import GatewayClock, TrueTime
 from sim.loop import SimLoop, run
-from tallystick_edge.agent import Agent, Pace
+from support.edge import sample
+from tallystick_edge.agent import Agent, CarefulSink, Pace
 from tallystick_edge.core import Core
+from tallystick_edge.desk import Desk
+from tallystick_edge.sample import Fault
+from tallystick_edge.vitals import Vitals
 
 HOUR_S = 3600
 
@@ -50,3 +56,17 @@ def test_where_no_meter_answers_nobody_looks_fifty_times_a_second() -> None:
     steps, flushed_s = steps_until(HOUR_S)
     assert flushed_s < HOUR_S + 1.1
     assert steps < 3 * HOUR_S  # one look a second is two of them
+
+
+def test_a_meter_that_answers_again_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    desk = SimpleNamespace(sample=lambda _: None, fault=lambda _: None)
+    sink = CarefulSink(cast(Desk, desk), Vitals(lambda: 0.0, {}, 1.0), "line")
+    with caplog.at_level(logging.INFO, "tallystick.agent"):
+        sink.sample(sample(0, 1_000, 0))
+        sink.fault(Fault("washer", 1, "timeout", "no answer"))
+        sink.sample(sample(2, 1_000, 0))
+        sink.sample(sample(3, 1_000, 0))
+    assert [record.message for record in caplog.records] == [
+        "meter washer: timeout: no answer",
+        "meter washer: gives values again",
+    ]

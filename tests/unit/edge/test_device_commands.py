@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from tallystick_edge.cli import main
+from tallystick_edge.config import LineConfig, LineKind, Parity
 from tallystick_edge.drivers.modbus_probe import Scan, probe_line, scan_order
-from tallystick_edge.link_options import line_of, units_of
+from tallystick_edge.link_options import line_of, other_speeds, speed_of, units_of
 from tallystick_edge.profile import load_profile
 from tallystick_sim.modbus.line import SerialLine
 from tallystick_sim.modbus.timing import LineTiming
@@ -64,9 +65,55 @@ def test_probe_names_what_answers_and_what_does_not(meter: str, tmp_path: Path, 
     assert main(["probe", *config(tmp_path, meter, HOUSE + silent), "--units", "1-12", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     row = {"unit": 7, "profile": "eastron-sdm630", "serial": "20260001", "doubt": None, "planned": "house"}
+    row["differs"] = None
     assert said == {"found": [row], "asked": 12, "not_asked": [], "silent": ["cellar"]}
     assert main(["probe", "--tcp", meter, "--units", "1-12"]) == 0
     assert capsys.readouterr().out == "  7  eastron-sdm630  serial 20260001\n"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "says"),
+    [
+        ('profile = "eastron-sdm630"', 'profile = "eastron-sdm630"\nserial = "777"', "serial 777"),
+        ('profile = "eastron-sdm630"', 'profile = "eastron-sdm120"', "eastron-sdm120"),
+    ],
+)
+def test_probe_says_where_the_configuration_and_the_meter_differ(
+    right: str, wrong: str, says: str, meter: str, tmp_path: Path, capsys: Output
+) -> None:
+    assert main(["probe", *config(tmp_path, meter, HOUSE.replace(right, wrong)), "--units", "7"]) == 0
+    said = capsys.readouterr().out
+    assert said == f"  7  eastron-sdm630  serial 20260001  is house, but the configuration says {says}\n"
+
+
+def test_a_meter_at_another_speed_is_found_and_the_speed_named(tmp_path: Path, capsys: Output) -> None:
+    line = tmp_path / "rs485"
+    command = [sys.executable, "-m", "tallystick_sim", "meter", "eastron-sdm120", "--serial", str(line)]
+    with subprocess.Popen([*command, "--baud", "19200"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # it is there
+        probe = ["probe", "--serial", str(line), "--units", "1-2"]
+        assert main(probe) == 1
+        assert "`probe --find-speed`" in capsys.readouterr().err
+        assert main([*probe, "--find-speed"]) == 0
+        said = capsys.readouterr()
+        process.terminate()
+    assert said.out == "  1  eastron-sdm120  serial 20260001\n"
+    step = 'Next: write baud = 19200 and parity = "N" for this line'
+    assert f"somebody answers at 19200 8N1. {step}" in said.err
+
+
+def test_other_speeds_are_each_usual_one_once_and_not_the_own() -> None:
+    own = LineConfig("rs485", LineKind.RTU, device="/dev/ttyUSB0", baud=19_200, parity=Parity.EVEN)
+    found = [speed_of(each) for each in other_speeds(own)]
+    assert found[:2] == ["9600 8N1", "19200 8N1"]
+    assert len(found) == len(set(found)) == 20
+    assert "19200 8E1" not in found
+
+
+def test_a_network_has_no_speed_to_find(capsys: Output) -> None:
+    assert main(["probe", "--tcp", "localhost", "--find-speed"]) == 1
+    assert "localhost is no serial line. Next: leave it out, or name" in capsys.readouterr().err
 
 
 def test_nobody_there_is_said_with_the_next_step(meter: str, capsys: Output) -> None:
