@@ -50,7 +50,7 @@ class Server:
 
 def run(*words: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tallystick_cloud", *words], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "tallystick_cloud", *words], capture_output=True, text=True, timeout=110, check=False
     )
     assert done.returncode == 0, done.stderr
 
@@ -177,7 +177,7 @@ async def test_enrolled_gateway_sends_batches_gets_signed_receipts_and_the_comma
 def summary_of(server: Server) -> dict[str, Any]:
     """`tallystick summary`, beside the running server."""
     words = ["-m", "tallystick_cloud", "summary", "--json", "--data", str(server.data), *server.database]
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found

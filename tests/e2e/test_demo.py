@@ -92,7 +92,7 @@ def check_month_end(said: dict[str, Any]) -> None:
     assert {one["party"] for one in said["evidence"]} >= {*cents, "Family Conti"}
     for one in said["evidence"]:
         words = ("evidence", one["file"], "--policy", one["policy"], "--json")
-        again = subprocess.run([*VERIFY, *words], capture_output=True, text=True, timeout=60, check=True)
+        again = subprocess.run([*VERIFY, *words], capture_output=True, text=True, timeout=110, check=True)
         assert json.loads(again.stdout)["verdict"] == one["verdict"]
     assert Path(said["policy"]).is_file()
 
@@ -130,7 +130,7 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
 
 def test_a_folder_with_content_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("do not touch")
-    done = subprocess.run([*DEMO, "--data", str(tmp_path)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*DEMO, "--data", str(tmp_path)], capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 2
     assert "not an empty folder" in done.stderr
     assert os.listdir(tmp_path) == ["mine.txt"]
@@ -138,6 +138,6 @@ def test_a_folder_with_content_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [["--seconds", "3"], ["--seconds", "many"], ["--port", "70000"]])
 def test_bad_arguments_are_refused_by_name(arguments: list[str]) -> None:
-    done = subprocess.run([*DEMO, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*DEMO, *arguments], capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 2
     assert arguments[0] in done.stderr

@@ -20,7 +20,6 @@ FLAGS = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 SERVER = Path(__file__).parent / "city_server.py"
-START_LIMIT_S = 40
 
 
 @dataclass
