@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 from tallystick_cloud.assets.ledger import AssetLedger, ledger_of
 from tallystick_cloud.commands.common import Commands, command, community_of, group, opened
 from tallystick_cloud.commands.moment import end_of, place_of
+from tallystick_cloud.counts import many
 from tallystick_cloud.money import money
 from tallystick_cloud.schema import asset
 
@@ -96,16 +97,15 @@ def _as_text(found: AssetLedger) -> str:
     lines = [f"{found.name} ({found.kind}{owner}), as known at {at}"]
     lines.append(f"contracts: {', '.join(found.contracts) or 'none prices it'}")
     for month in found.months:
-        lines.append(
-            f"{month.month}  {month.uses:6} uses  {month.payers:4} payers  {_money(month.revenue, found.unit)}"
-        )
+        uses, payers = many(month.uses, "use"), many(month.payers, "payer")
+        lines.append(f"{month.month}  {uses:>11}  {payers:>11}  {_money(month.revenue, found.unit)}")
         lines += [f"{'':9}{name}: {_money(nano, found.unit)}" for name, nano in month.shares.items() if nano]
     lines.append(f"in all: {_money(found.revenue, found.unit)}, all of it split")
     for claim in found.claims:
         who, taken, cap = ", ".join(claim.holders), _money(claim.taken, found.unit), _money(claim.cap, found.unit)
         lines.append(f"claim: {who}, {claim.counter} of {claim.contract}: {taken} of {cap} per {claim.per}")
     if found.shadow_uses:
-        lines.append(f"in shadow: {found.shadow_uses} uses, nothing of them is payable")
+        lines.append(f"in shadow: {many(found.shadow_uses, 'use')}, of which nothing is payable")
     if found.open_spans:
         lines.append(f"open: {found.open_spans}, see `tallystick settlement open`")
     return "\n".join(lines)

@@ -20,6 +20,7 @@ from tallystick_protocol.money.zone import offsets_of
 from tallystick_cloud.commands.common import Commands, community_of, opened
 from tallystick_cloud.contracts import diff, library, simulate, uses_file
 from tallystick_cloud.contracts.file import contract_text
+from tallystick_cloud.counts import many
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.ledger.reading import uses_of_assets
@@ -240,15 +241,17 @@ def _as_text(
     found: simulate.Simulation, bill: Mapping[PartyId, int], names: Names, contract: Contract, *, is_compared: bool
 ) -> str:
     unit = contract.unit
-    lines = [f"{contract.name}: {sum(one.uses for one in found.payers)} uses, {money(found.fee)} {unit}"]
+    lines = [f"{contract.name}: {many(sum(one.uses for one in found.payers), 'use')}, {money(found.fee)} {unit}"]
     for one in found.payers:
         minimum = f", {money(one.minimum)} of it minimum" if one.minimum else ""
         old = bill.get(one.payer, 0)
         beside = f"; old bill {money(old)}, difference {money(one.fee - old)}" if is_compared else ""
-        lines.append(f"  pays {money(one.fee):>14}  {names.get(one.payer, '?')} ({one.uses} uses{minimum}){beside}")
+        lines.append(
+            f"  pays {money(one.fee):>14}  {names.get(one.payer, '?')} ({many(one.uses, 'use')}{minimum}){beside}"
+        )
     lines += [f"  gets {money(nano):>14}  {names.get(party, '?')}" for party, nano in found.shares]
-    lines += [f"  {band}: {uses} uses, {money(nano)} {unit}" for band, uses, nano in found.by_band]
-    lines += [f"  not priced: {count} uses, because {reason}" for reason, count in found.unpriced]
+    lines += [f"  {band}: {many(uses, 'use')}, {money(nano)} {unit}" for band, uses, nano in found.by_band]
+    lines += [f"  not priced: {many(count, 'use')}, because {reason}" for reason, count in found.unpriced]
     missing = [names.get(payer, "?") for payer in bill if payer not in {one.payer for one in found.payers}]
     lines += [f"  on the old bill only: {name}" for name in sorted(missing)]
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from tallystick_cloud.commands.common import Commands, Options, ask, group
 from tallystick_cloud.commands.run_steps import BankSteps
 from tallystick_cloud.commands.run_words import How, add_proposal, add_release, add_show, numbered, proposal_of, yes
 from tallystick_cloud.commands.signing import party_of
+from tallystick_cloud.counts import many
 from tallystick_cloud.debits import report, service
 from tallystick_cloud.debits.service import Run
 from tallystick_cloud.money import decimal
@@ -18,7 +19,7 @@ STEPS = BankSteps(
     service,
     service.approve_signed,
     How(report.as_json, report.as_text, "no debit run yet; next: tallystick debit run"),
-    lambda run: f"{decimal(run.cents)} EUR from {len(run.debits)} payers",
+    lambda run: f"{decimal(run.cents)} EUR from {many(len(run.debits), 'payer')}",
 )
 
 

@@ -8,6 +8,7 @@ import argparse
 from tallystick_cloud.commands.common import Commands, Options, ask, group
 from tallystick_cloud.commands.run_steps import BankSteps
 from tallystick_cloud.commands.run_words import How, add_proposal, add_release, add_show, numbered, proposal_of, yes
+from tallystick_cloud.counts import many
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.money import decimal
 from tallystick_cloud.payouts import report, service
@@ -20,7 +21,7 @@ STEPS = BankSteps(
     service,
     approve_signed,
     How(report.as_json, report.as_text, "no payout run yet; next: tallystick payout run"),
-    lambda run: f"{decimal(run.cents)} EUR to {len(run.payouts)} payees",
+    lambda run: f"{decimal(run.cents)} EUR to {many(len(run.payouts), 'payee')}",
 )
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, may_decide, opened
 from tallystick_cloud.commands.gateway import DECIDERS, gid_of
+from tallystick_cloud.counts import many
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.ingest.quarantine import Waiting, listed
 from tallystick_cloud.ingest.retry import Retried, retry_all
@@ -112,7 +113,7 @@ def _say(parsed: argparse.Namespace, done: Retried) -> int:
     if parsed.json:
         print(json.dumps(asdict(done)))
         return 0
-    print(f"{done.taken} parts taken, {done.uses} uses booked, {done.left} parts wait on")
+    print(f"{many(done.taken, 'part')} taken, {many(done.uses, 'use')} booked, {many(done.left, 'part')} left waiting")
     return 0
 
 

@@ -15,6 +15,7 @@ from tallystick_protocol.ids import H32
 from tallystick_cloud.commands.common import Commands, Options, command, community_of, group, opened
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.contracts.store import versions_of
+from tallystick_cloud.counts import many
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.keys import write_private
 from tallystick_cloud.log.signing import checkpoint
@@ -195,7 +196,7 @@ def show_statement(parsed: argparse.Namespace) -> int:
         print(text.decode(), end="")
     else:
         write_private(parsed.out, text)
-        print(f"{len(found)} statements in {parsed.out}")
+        print(f"{many(len(found), 'statement')} in {parsed.out}")
     return 0
 
 

@@ -24,6 +24,7 @@ from tallystick_cloud.commands.run_words import (
     yes,
 )
 from tallystick_cloud.commands.signing import party_of
+from tallystick_cloud.counts import many
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.money import decimal
 from tallystick_cloud.parties.store import ids_by_name
@@ -37,7 +38,7 @@ STEPS = Steps(
     service,
     service.approve_signed,
     How(report.as_json, report.as_text, "no split run yet; next: tallystick split run"),
-    lambda run: f"{decimal(run.cents)} EUR in {len(run.payments)} payments",
+    lambda run: f"{decimal(run.cents)} EUR in {many(len(run.payments), 'payment')}",
     to="provider",
 )
 WHO = "the collector or a manager"

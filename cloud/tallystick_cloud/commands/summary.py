@@ -8,6 +8,7 @@ import json
 from dataclasses import asdict
 
 from tallystick_cloud.commands.common import Commands, command, community_of, opened
+from tallystick_cloud.counts import many
 from tallystick_cloud.ledger.audit import audit
 from tallystick_cloud.ledger.summary import summary
 
@@ -37,7 +38,8 @@ def show(parsed: argparse.Namespace) -> int:
     if parsed.json:
         print(json.dumps({**asdict(found), "audit": wrong}, indent=1))
         return 1 if wrong else 0
-    print(f"{found.community}: {found.readings} readings, {found.batches} batches, {found.uses} uses")
+    batches = many(found.batches, "batch", "batches")
+    print(f"{found.community}: {many(found.readings, 'reading')}, {batches}, {many(found.uses, 'use')}")
     print(f"fees {_money(found.fees_nano)}, imbalance {found.imbalance_nano} nano, log {found.log.size} leaves")
     for name, amount in found.splits_nano.items():
         print(f"  {name}: {_money(amount)}")

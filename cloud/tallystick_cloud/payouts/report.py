@@ -3,9 +3,10 @@
 It never rounds; amounts leave as strings.
 """
 
+from tallystick_cloud.counts import many
 from tallystick_cloud.money import CENT_NANO, decimal, money
 from tallystick_cloud.runs.model import Names
-from tallystick_cloud.runs.report import Kind, head_json, many, text
+from tallystick_cloud.runs.report import Kind, head_json, text
 
 from .checks import Run
 

@@ -45,11 +45,6 @@ def text(kind: Kind, run: AnyRun, names: Names, about: str, rows: Iterable[str],
     return "\n".join([*lines, f"next: {_next_step(kind, stored.number, stored.state)}"])
 
 
-def many(count: int, word: str) -> str:
-    """1 payee, 3 payees."""
-    return f"{count} {word}{'' if count == 1 else 's'}"
-
-
 def _next_step(kind: Kind, number: int, state: RunState) -> str:
     match state:
         case RunState.PROPOSED:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from tallystick_protocol.cover import Cover, Open
 from tallystick_protocol.ids import H32
 
+from tallystick_cloud.counts import many
 from tallystick_cloud.evidence.store import channel_row
 
 from . import store
@@ -71,8 +72,8 @@ def closed_text(one: Closed) -> str:
     head = f"{one.contract}, settlement {stored.number}, {span}: "
     if one.again:
         return head + "was closed before; nothing changed"
-    still = "" if not one.opens else f", {one.opens} spans stay open"
-    return f"{head}{one.uses} uses, {one.statements} statements{still}"
+    still = "" if not one.opens else f", {many(one.opens, 'span')} stay open"
+    return f"{head}{many(one.uses, 'use')}, {many(one.statements, 'statement')}{still}"
 
 
 def _day(ms: int) -> str:

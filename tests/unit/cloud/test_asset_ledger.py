@@ -80,6 +80,6 @@ def test_a_stranger_is_named_with_the_next_step(books: Books) -> None:
 def test_people_read_it(books: Books) -> None:
     lines = command._as_text(ledger(books)).splitlines()
     assert lines[0] == "Washer (washing-machine), as known at 2026-12-31 00:00 UTC"
-    assert "2026-11       2 uses     1 payers  3.05 EUR" in lines
+    assert "2026-11       2 uses      1 payer  3.05 EUR" in lines
     assert "claim: Bank, loan of Washes: 1.78 EUR of 2.50 EUR per lifetime" in lines
     assert "in all: 4.90 EUR, all of it split" in lines

@@ -161,8 +161,8 @@ def test_the_command_prices_a_table_beside_the_old_bill(tmp_path: Path, capsys: 
     words = ["contract", "simulate", str(tmp_path / "laundry.toml"), "--uses", str(tmp_path / "uses.csv")]
     assert main([*words, "--bill", str(tmp_path / "bill.csv")]) == 0
     text = capsys.readouterr().out
-    assert "15.99  Household 1 (1 uses, 14.04 of it minimum); old bill 18.95, difference -2.96" in text
-    assert "not priced: 1 uses, because programme 'x' has no price" in text
+    assert "15.99  Household 1 (1 use, 14.04 of it minimum); old bill 18.95, difference -2.96" in text
+    assert "not priced: 1 use, because programme 'x' has no price" in text
     assert "on the old bill only: Household 7" in text
     assert main([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["fee_nano"] == str(
