@@ -18,7 +18,7 @@ FILE_BYTES_MAX = EVIDENCE_BYTES_MAX + len(MAGIC) + H32_BYTES + EVIDENCE_BYTES_MA
 
 
 def pack(message: bytes) -> bytes:
-    """The file of an encoded evidence message."""
+    """The file of an encoded evidence message: first line, SHA-256 of what follows, the message packed with LZMA2."""
     packed = lzma.compress(message, format=lzma.FORMAT_RAW, filters=_FILTERS)
     return MAGIC + sha256(packed) + packed
 

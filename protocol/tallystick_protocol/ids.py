@@ -49,7 +49,7 @@ def use_id(channel: bytes, number: int) -> H32:
 
 
 def use_ids(channel: bytes) -> Callable[[int], H32]:
-    """`use_id` for many numbers of one channel."""
+    """`use_id` for many numbers of one channel; BadValue for a hash of another length."""
     if len(channel) != H32_BYTES:
         raise BadValue("channel hash", f"is {len(channel)} bytes long, must be {H32_BYTES}")
     begin, number_of = _PAIR_WITH_H32 + channel, cbor.encode_int

@@ -72,7 +72,10 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A configured key. Make it with `from_spki`, which refuses what must not be configured."""
+    """A configured key: P-256 of gateways and parties, Ed25519 of the aggregator, its log and witnesses.
+
+    Make it with `from_spki`, which refuses what must not be configured.
+    """
 
     spki: bytes
     alg: Alg

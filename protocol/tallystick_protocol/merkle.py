@@ -129,7 +129,7 @@ class CompactRange:
 
 
 def inclusion_proof(index: int, leaf_hashes: Sequence[H32]) -> list[H32]:
-    """The audit path of leaf `index`, lowest first (RFC 6962 2.1.1)."""
+    """The audit path of leaf `index`, lowest first, at most 63 hashes; BadProof beyond the leaves (RFC 6962 2.1.1)."""
     return beside(index, leaf_hashes, node_hash)
 
 
@@ -143,7 +143,10 @@ def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes],
 
 
 def consistency_proof(old: int, new: int, leaf_hashes: Sequence[H32]) -> list[H32]:
-    """Why the tree of the first `new` leaves continues that of the first `old` (RFC 6962 2.1.2); empty when equal."""
+    """Why the tree of the first `new` leaves continues that of the first `old`; empty when equal (RFC 6962 2.1.2).
+
+    BadProof unless 0 < old <= new <= the leaves that are given.
+    """
     if not 0 < old <= new <= len(leaf_hashes):
         raise BadProof("sizes", f"are {old} and {new} of {len(leaf_hashes)}, must rise from 1")
     return _subproof(old, list(leaf_hashes[:new]), complete=True)

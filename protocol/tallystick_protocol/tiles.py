@@ -45,12 +45,12 @@ class Tile:
 
 
 def path(level: int, index: int, width: int = WIDTH) -> str:
-    """The path of a hash tile."""
+    """The path of a hash tile below the log's prefix: `tile/0/x001/234.p/5`; BadValue where no log has one."""
     return Tile(level, index, width).path
 
 
 def entries_path(index: int, width: int = WIDTH) -> str:
-    """The path of a bundle of entries."""
+    """The path of the bundle of entries beside the tile of level 0: `tile/entries/x001/234`; BadValue as `path`."""
     return Tile(None, index, width).path
 
 

@@ -47,7 +47,7 @@ def curve_of(band: Band, tariff: Tariff) -> Curve:
 
 
 def rounded_up(counts: int, step: int) -> int:
-    """The counts of an event use in whole steps."""
+    """The counts of an event use in whole steps of `step` counts, which is positive: the next multiple."""
     return -(-counts // step) * step
 
 

@@ -44,7 +44,10 @@ def counter_keys(contract: Contract, chain: H32, usage: Usage) -> tuple[H32, ...
 
 
 def counter_keys_of(contract: Contract, chain: H32, usages: Iterable[Usage]) -> set[H32]:
-    """The same of many uses, whose order is no matter: asked once for each payer and programme of a stretch."""
+    """Keys of the counters that any of these uses reads or moves, in whatever order they come; raises UsageError.
+
+    Asked once for each payer and programme of a stretch of time in which band and period stay the same.
+    """
     plan = plan_of(contract, chain)
     found: set[H32] = set()
     asked: set[object] = set()

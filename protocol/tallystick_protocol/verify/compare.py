@@ -47,14 +47,17 @@ def payer_of(tag: bytes) -> PartyId:
 
 
 def live_uses(account: Account) -> list[Use]:
+    """The uses that somebody owes something for, in the order of their leaves."""
     return [use for _, use in sorted(account.leaves.uses.items()) if use.kind is UseKind.LIVE]
 
 
 def contract_of(account: Account, use: Use) -> Contract:
+    """The version that the settlement says the use was priced by."""
     return account.versions[use.version].contract
 
 
 def counters_by_key(account: Account) -> dict[H32, Counter]:
+    """The counters that the settlement commits to; raises Misfit when one stands there twice."""
     rows = list(account.leaves.counters.values())
     found = {row.key: row for row in rows}
     ensure(len(found) == len(rows), account.name, "lists one counter twice")
@@ -62,6 +65,7 @@ def counters_by_key(account: Account) -> dict[H32, Counter]:
 
 
 def opening_of(account: Account, counters: dict[H32, Counter], key: H32) -> int:
+    """What that counter held before the settlement's first use; raises Misfit when nothing commits to it."""
     found = counters.get(key)
     if found is None:
         raise Misfit(account.name, f"moves counter {words.short(key)}, but does not commit to it")
@@ -88,6 +92,7 @@ def replaced(case: Case, account: Account, use: Use) -> Use | None:
 def check_closings(
     account: Account, counters: dict[H32, Counter], meanings: dict[H32, Meaning], ends: dict[H32, int]
 ) -> None:
+    """Each counter closes where the uses bring it (`ends`); raises Misfit naming the first that does not."""
     for key, counter in counters.items():
         closing = ends.get(key, counter.opening)
         why = f"counter {words.short(key)} closes at {counter.closing}, its uses bring it to {closing}"

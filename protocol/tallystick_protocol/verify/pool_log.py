@@ -38,7 +38,7 @@ class Logged:
 
 
 def logged(proof: PoolProof, policy: Policy) -> Logged:
-    """Raises Misfit."""
+    """The close and its contracts, each signed by a key in force and in the policy's log; raises Misfit."""
     log = LogView(policy, proof.note)
     check = log.went_on(proof.continuations, proof.proofs, "the close and its contract stand")
     settlement = _close(log, proof.settlement, "close")[1]

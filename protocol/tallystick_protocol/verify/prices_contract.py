@@ -26,6 +26,7 @@ from tallystick_protocol.verify.slices import check_sums
 
 
 def check_contract_prices(case: Case, account: Account) -> None:
+    """Every use costs and splits as its contract says, in canonical order; raises Misfit naming what does not."""
     uses = live_uses(account)
     counters = counters_by_key(account)
     _check_openings(account, counters)

@@ -17,19 +17,19 @@ def amount(nano: int, unit: str) -> str:
 
 
 def moment(ms: int) -> str:
-    """`2026-10-01 08:15 UTC`."""
+    """`2026-10-01 08:15:00 UTC`; milliseconds beyond the calendar stay a number."""
     if not 0 <= ms <= _YEAR_9999_MS:
         return f"{ms} ms"
     return (_EPOCH + timedelta(milliseconds=ms)).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def day(ms: int) -> str:
-    """`2026-10-01`."""
+    """`2026-10-01`, in UTC."""
     return moment(ms)[:10] if 0 <= ms <= _YEAR_9999_MS else f"{ms} ms"
 
 
 def short(h: bytes) -> str:
-    """The first eight hexadecimal digits."""
+    """The first eight hexadecimal digits, enough to tell a few hashes apart."""
     return h.hex()[:8]
 
 
