@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from tallystick_cloud.assets.ledger import AssetLedger, ledger_of
-from tallystick_cloud.commands.common import Commands, command, community_of, group, opened
+from tallystick_cloud.commands.common import Commands, add_community, command, community_of, group, opened
 from tallystick_cloud.commands.moment import end_of, place_of
 from tallystick_cloud.counts import many
 from tallystick_cloud.money import money
@@ -38,7 +38,7 @@ def add(commands: Commands) -> None:
 
 
 def _common(found: argparse.ArgumentParser) -> None:
-    found.add_argument("--community", metavar="ID")
+    add_community(found)
     found.add_argument("--json", action="store_true", help="print JSON; amounts in nano as strings")
 
 

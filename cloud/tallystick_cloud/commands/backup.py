@@ -63,7 +63,7 @@ def add(commands: Commands) -> None:
     keys = found.add_mutually_exclusive_group()
     _passphrase(keys)
     keys.add_argument("--without-keys", action="store_true", help="leave the signing keys out")
-    found.add_argument("--json", action="store_true")
+    found.add_argument("--json", action="store_true", help="print JSON")
     found = command(
         commands,
         "restore",
@@ -71,11 +71,11 @@ def add(commands: Commands) -> None:
         "Bring a backup back into an empty database, and prove that log and balances are the same.",
         RESTORE_EXAMPLES,
     )
-    found.add_argument("file", type=Path, metavar="FILE")
+    found.add_argument("file", type=Path, metavar="FILE", help="what `tallystick backup` wrote")
     _passphrase(found)
     found.add_argument("--replace", action="store_true", help="remove what the database holds; asks first")
     found.add_argument("--yes", action="store_true", help="do not ask")
-    found.add_argument("--json", action="store_true")
+    found.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _passphrase(found: argparse._ActionsContainer) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from tallystick_cloud.commands.common import Commands, command, community_of, opened
+from tallystick_cloud.commands.common import Commands, add_community, command, community_of, opened
 from tallystick_cloud.commands.moment import end_of, place_of
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.db import Database
@@ -40,7 +40,7 @@ def add(commands: Commands) -> None:
     found.add_argument(
         "--metered-until", metavar="WHEN", help="only what had been metered by then: uses that had ended (default: all)"
     )
-    found.add_argument("--community", metavar="ID")
+    add_community(found)
     found.add_argument("--json", action="store_true", help="print JSON; amounts in nano as strings")
 
 

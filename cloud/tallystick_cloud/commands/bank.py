@@ -15,7 +15,7 @@ from tallystick_cloud.bank.intake import take
 from tallystick_cloud.bank.model import Standing
 from tallystick_cloud.bank.reference import in_groups, reference_of
 from tallystick_cloud.bank.xml import FILE_BYTES_MAX
-from tallystick_cloud.commands.common import Commands, command, community_of, group, opened
+from tallystick_cloud.commands.common import Commands, add_community, command, community_of, group, opened
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.parties.store import ids_by_name, names_by_id
@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
         "Take an account statement (camt.053) or a status report (pain.002); the same again changes nothing.",
         "  tallystick bank in statement.xml --data D\n  tallystick bank in report.xml --json --data D\n",
     )
-    found.add_argument("file", type=Path, metavar="FILE")
+    found.add_argument("file", type=Path, metavar="FILE", help="camt.053 or pain.002, as the bank gives it")
     _common(found)
     found = command(
         words,
@@ -67,13 +67,13 @@ def add(commands: Commands) -> None:
         "The reference under which a user pays a collector, so that payments are told by themselves.",
         "  tallystick bank reference --payer 'Ahmed Haddad' --collector 'Casa Aurora' --data D\n",
     )
-    found.add_argument("--payer", required=True, metavar="NAME")
-    found.add_argument("--collector", required=True, metavar="NAME")
+    found.add_argument("--payer", required=True, metavar="NAME", help="who is to pay")
+    found.add_argument("--collector", required=True, metavar="NAME", help="whom")
     _common(found)
 
 
 def _common(found: argparse.ArgumentParser) -> None:
-    found.add_argument("--community", metavar="ID")
+    add_community(found)
     found.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -64,6 +64,11 @@ def command(
     return found
 
 
+def add_community(found: argparse.ArgumentParser) -> None:
+    """`--community`, for servers that have several."""
+    found.add_argument("--community", metavar="ID", help="its short name; needed where this server has several")
+
+
 def group(commands: Commands, name: str, help_text: str) -> Commands:
     """A word before subcommands: `contract check`."""
     step = f"examples of each:\n  tallystick {name} COMMAND --help\n"

@@ -15,7 +15,7 @@ from tallystick_protocol.money.errors import ContractError
 from tallystick_protocol.records import Approval
 
 from tallystick_cloud.commands import contract_state, contract_try
-from tallystick_cloud.commands.common import Commands, Options, command, community_of, group, opened
+from tallystick_cloud.commands.common import Commands, Options, add_community, command, community_of, group, opened
 from tallystick_cloud.commands.signing import party_of, signer_of
 from tallystick_cloud.contracts import service
 from tallystick_cloud.contracts import store as contracts
@@ -39,7 +39,7 @@ def add(commands: Commands) -> None:
         epilog="examples:\n  tallystick contract check washes.toml\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    check_words.add_argument("file", type=Path, metavar="FILE")
+    check_words.add_argument("file", type=Path, metavar="FILE", help="the contract in TOML")
     check_words.set_defaults(run=check)
     proposed = command(
         words,
@@ -49,7 +49,7 @@ def add(commands: Commands) -> None:
         "  tallystick contract propose washes.toml --party 'Lindenhof eG' --data D\n"
         "  tallystick contract propose washes-2.toml --party 'Lindenhof eG' --after 3fe1... --key my.pem --data D\n",
     )
-    proposed.add_argument("file", type=Path, metavar="FILE")
+    proposed.add_argument("file", type=Path, metavar="FILE", help="the contract in TOML")
     proposed.add_argument("--after", metavar="HASH", help="the version before, or how its hash begins")
     _signing(proposed)
     contract_try.add(words)
@@ -72,12 +72,12 @@ def add(commands: Commands) -> None:
         "  tallystick contract accept 3fe1... --user 'Marta Pichler' --data D\n",
     )
     accepted.add_argument("hash", metavar="HASH", help="of the version, or how it begins")
-    accepted.add_argument("--community", metavar="ID")
+    add_community(accepted)
     accepted.add_argument("--user", required=True, metavar="NAME", help="who accepted")
 
 
 def _signing(found: argparse.ArgumentParser) -> None:
-    found.add_argument("--community", metavar="ID")
+    add_community(found)
     found.add_argument("--party", required=True, metavar="NAME", help="who signs")
     found.add_argument("--key", type=Path, metavar="FILE", help="private key in PEM (default: the hosted one)")
 

@@ -16,7 +16,7 @@ from tallystick_protocol.money.contract import Contract, ContractState
 from tallystick_protocol.money.contract_toml import Draft
 from tallystick_protocol.money.zone import offsets_of
 
-from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, opened
+from tallystick_cloud.commands.common import Commands, Options, add_community, ask, command, community_of, opened
 from tallystick_cloud.commands.signing import party_of, signer_of
 from tallystick_cloud.contracts import look, service
 from tallystick_cloud.contracts.look import ChainView, VersionView
@@ -38,8 +38,8 @@ def add(words: Commands) -> None:
         "List contracts: the state that holds now, and which version waits for whose yes.",
         "  tallystick contract list --data D\n  tallystick contract list --json --data D\n",
     )
-    found.add_argument("--community", metavar="ID")
-    found.add_argument("--json", action="store_true")
+    add_community(found)
+    found.add_argument("--json", action="store_true", help="print JSON")
     found = command(
         words,
         "switch",
@@ -50,18 +50,18 @@ def add(words: Commands) -> None:
         "--data D\n",
     )
     found.add_argument("contract", metavar="CONTRACT", help="its name, or the beginning of its hash")
-    found.add_argument("state", choices=STATES)
+    found.add_argument("state", choices=STATES, help="the state it goes on in")
     found.add_argument(
         "--from",
         dest="begin",
         metavar="TIME",
         help="a date or date-time in the contract's zone (default: when its next rating period begins)",
     )
-    found.add_argument("--community", metavar="ID")
+    add_community(found)
     found.add_argument("--party", required=True, metavar="NAME", help="who signs the proposal")
     found.add_argument("--key", type=Path, metavar="FILE", help="private key in PEM (default: the hosted one)")
     found.add_argument("--yes", action="store_true", help="do not ask")
-    found.add_argument("--json", action="store_true")
+    found.add_argument("--json", action="store_true", help="print JSON")
 
 
 def show(parsed: argparse.Namespace) -> int:

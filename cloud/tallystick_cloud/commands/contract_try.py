@@ -17,7 +17,7 @@ from tallystick_protocol.money.errors import ContractError
 from tallystick_protocol.money.rating import Usage
 from tallystick_protocol.money.zone import offsets_of
 
-from tallystick_cloud.commands.common import Commands, community_of, opened
+from tallystick_cloud.commands.common import Commands, add_community, community_of, opened
 from tallystick_cloud.contracts import diff, library, simulate, uses_file
 from tallystick_cloud.contracts.file import contract_text
 from tallystick_cloud.counts import many
@@ -38,7 +38,7 @@ def add(words: Commands) -> None:
         "Print a contract to begin with; without a name, list them.",
         "  tallystick contract template\n  tallystick contract template laundry > laundry.toml\n",
     )
-    found.add_argument("name", nargs="?", metavar="NAME")
+    found.add_argument("name", nargs="?", metavar="NAME", help="of the template; without one, all are listed")
     found = _command(
         words,
         "simulate",
@@ -48,14 +48,14 @@ def add(words: Commands) -> None:
         "  tallystick contract simulate laundry.toml --uses october.csv --bill old-bill.csv --json\n"
         "  tallystick contract simulate laundry-2.toml --from 2026-10-01 --to 2026-12-31 --data D\n",
     )
-    found.add_argument("file", type=Path, metavar="FILE")
+    found.add_argument("file", type=Path, metavar="FILE", help="the contract in TOML")
     found.add_argument("--uses", type=Path, metavar="CSV", help="columns asset,start,end,amount[,programme][,user]")
     found.add_argument("--bill", type=Path, metavar="CSV", help="the old bill beside it: columns user,amount")
     found.add_argument("--from", dest="begin", metavar="YYYY-MM-DD", help="uses of the books from this day on")
     found.add_argument("--to", dest="end", metavar="YYYY-MM-DD", help="and until this day, which is in it")
     found.add_argument("--data", type=Path, metavar="DIR", help="the aggregator's folder, for uses of the books")
     found.add_argument("--db", metavar="URL", help="another database (default: SQLite in DIR)")
-    found.add_argument("--community", metavar="ID")
+    add_community(found)
     found.add_argument("--json", action="store_true", help="print JSON; amounts in nano as strings")
     found = _command(
         words,
@@ -64,8 +64,8 @@ def add(words: Commands) -> None:
         "Say in words what a contract file changes against another one; exit code 0 also when something differs.",
         "  tallystick contract diff laundry.toml laundry-2.toml\n",
     )
-    found.add_argument("old", type=Path, metavar="OLD")
-    found.add_argument("new", type=Path, metavar="NEW")
+    found.add_argument("old", type=Path, metavar="OLD", help="the contract as it is")
+    found.add_argument("new", type=Path, metavar="NEW", help="the one that is to follow")
     found.add_argument("--json", action="store_true", help="print JSON")
 
 

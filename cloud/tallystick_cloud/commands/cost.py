@@ -12,7 +12,7 @@ from tallystick_protocol.ids import PartyId
 from tallystick_protocol.money.cost import Charge, Cost
 from tallystick_protocol.money.toml_cost import load_cost
 
-from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, opened
+from tallystick_cloud.commands.common import Commands, Options, add_community, ask, command, community_of, group, opened
 from tallystick_cloud.commands.evidence import file_name
 from tallystick_cloud.commands.run_words import How, answered, common, yes
 from tallystick_cloud.commands.settlement import sign_checkpoint
@@ -41,7 +41,7 @@ def add(commands: Commands) -> None:
         "Check a cost pool's file, and say what everybody would pay of its bill. Nothing is posted.",
         "  tallystick cost check house.toml --data D\n  tallystick cost check house.toml --json --data D\n",
     )
-    found.add_argument("file", type=Path, metavar="FILE")
+    found.add_argument("file", type=Path, metavar="FILE", help="the bill in TOML: its sum, its key, who lived where")
     common(found)
     found = command(
         words,
@@ -50,7 +50,7 @@ def add(commands: Commands) -> None:
         "Post the bill in the file: everybody owes a share. The same bill again changes nothing.",
         "  tallystick cost bill house.toml --party 'Lindenhof eG' --data D\n",
     )
-    found.add_argument("file", type=Path, metavar="FILE")
+    found.add_argument("file", type=Path, metavar="FILE", help="the bill in TOML: its sum, its key, who lived where")
     found.add_argument("--party", required=True, metavar="NAME", help="who posts it: the collector or a manager")
     yes(found)
     common(found)
@@ -61,7 +61,12 @@ def add(commands: Commands) -> None:
         "Show one bill or all, with every share and how it came about.",
         "  tallystick cost show --data D\n  tallystick cost show '2026 heating' --json --data D\n",
     )
-    found.add_argument("bill", nargs="?", metavar="BILL")
+    found.add_argument(
+        "bill",
+        nargs="?",
+        metavar="BILL",
+        help="its name in the file; without one, all are listed",
+    )
     common(found)
     found = command(
         words,
@@ -70,7 +75,7 @@ def add(commands: Commands) -> None:
         "Take a bill back by one correction: balances are as if it had never been. Cannot be undone.",
         "  tallystick cost reverse '2026 heating' --party 'Lindenhof eG' --why 'wrong amount' --yes --data D\n",
     )
-    found.add_argument("bill", metavar="BILL")
+    found.add_argument("bill", metavar="BILL", help="its name, as `tallystick cost show` lists it")
     found.add_argument("--party", required=True, metavar="NAME", help="the collector or a manager")
     found.add_argument("--why", required=True, metavar="TEXT", help="stands beside it for ever")
     yes(found)
@@ -83,10 +88,10 @@ def add(commands: Commands) -> None:
         "  tallystick cost proof Anna '2026 heating' --data D\n"
         "  tallystick cost proof Anna '2026 heating' --out anna.cost --data D\n",
     )
-    found.add_argument("payer", metavar="PAYER")
-    found.add_argument("bill", metavar="BILL")
+    found.add_argument("payer", metavar="PAYER", help="who pays a share; a name")
+    found.add_argument("bill", metavar="BILL", help="its name, as `tallystick cost show` lists it")
     found.add_argument("--out", type=Path, metavar="FILE", help="default: PAYER-BILL.cost in this folder")
-    found.add_argument("--community", metavar="ID")
+    add_community(found)
 
 
 def check(parsed: argparse.Namespace) -> int:

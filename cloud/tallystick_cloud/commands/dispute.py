@@ -12,7 +12,17 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, may_decide, opened
+from tallystick_cloud.commands.common import (
+    Commands,
+    Options,
+    add_community,
+    ask,
+    command,
+    community_of,
+    group,
+    may_decide,
+    opened,
+)
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.disputes import service
 from tallystick_cloud.disputes.renew import old_ones, renew
@@ -73,7 +83,7 @@ def _said(found: argparse.ArgumentParser) -> None:
 
 
 def _common(found: argparse.ArgumentParser) -> None:
-    found.add_argument("--community", metavar="ID")
+    add_community(found)
     found.add_argument("--json", action="store_true", help="print JSON")
 
 

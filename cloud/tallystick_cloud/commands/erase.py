@@ -9,7 +9,16 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, may_decide, opened
+from tallystick_cloud.commands.common import (
+    Commands,
+    Options,
+    add_community,
+    ask,
+    command,
+    community_of,
+    may_decide,
+    opened,
+)
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.debits.mandate import KEPT_MONTHS
 from tallystick_cloud.gateways import commands as to_gateways
@@ -43,8 +52,8 @@ def add(commands: Commands) -> None:
     found.add_argument("--by", metavar="NAME", help="the community manager who carries the wish out")
     found.add_argument("--dry-run", action="store_true", help="only say what would go")
     found.add_argument("--yes", action="store_true", help="do not ask")
-    found.add_argument("--community", metavar="ID")
-    found.add_argument("--json", action="store_true")
+    add_community(found)
+    found.add_argument("--json", action="store_true", help="print JSON")
 
 
 def erase(parsed: argparse.Namespace) -> int:

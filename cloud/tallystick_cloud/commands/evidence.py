@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from tallystick_protocol.codes import Scope
 from tallystick_protocol.ids import PartyId
 
-from tallystick_cloud.commands.common import Commands, Options, command, community_of, group, opened
+from tallystick_cloud.commands.common import Commands, Options, add_community, command, community_of, group, opened
 from tallystick_cloud.commands.settlement import moment_of, sign_checkpoint
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.contracts.store import book
@@ -50,13 +50,13 @@ def add(commands: Commands) -> None:
         "  tallystick policy export 'Elena Rossi' --out elena-policy.json --data D\n",
     )
     found.add_argument("party", metavar="PARTY", help="the party's name")
-    found.add_argument("--out", type=Path, required=True, metavar="FILE")
+    found.add_argument("--out", type=Path, required=True, metavar="FILE", help="the JSON file to write")
     _common(found)
 
 
 def _common(found: argparse.ArgumentParser) -> None:
-    found.add_argument("--community", metavar="ID")
-    found.add_argument("--json", action="store_true")
+    add_community(found)
+    found.add_argument("--json", action="store_true", help="print JSON")
 
 
 def write_evidence(parsed: argparse.Namespace) -> int:

@@ -14,7 +14,17 @@ from sqlalchemy import Connection
 from tallystick_protocol.configure import LIMITS_MS, Settings
 
 from tallystick_cloud.clock import real_utc
-from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, may_decide, opened
+from tallystick_cloud.commands.common import (
+    Commands,
+    Options,
+    add_community,
+    ask,
+    command,
+    community_of,
+    group,
+    may_decide,
+    opened,
+)
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.gateways import commands as to_gateways
 from tallystick_cloud.gateways import revoke as use_case
@@ -42,7 +52,7 @@ def add(commands: Commands) -> None:
         "--yes --json --data D\n",
     )
     found.add_argument("gid", metavar="GID", help="as `tallystick gateway list` shows it")
-    found.add_argument("--why", required=True, metavar="TEXT")
+    found.add_argument("--why", required=True, metavar="TEXT", help="stands in the alarm that tells of it")
     found.add_argument("--by", required=True, metavar="NAME", help="the community manager or city operator who decides")
     found.add_argument("--broker", type=Path, metavar="DIR", help="where `tallystick broker-config` put its files")
     found.add_argument("--yes", action="store_true", help="do not ask")
@@ -75,8 +85,8 @@ def add(commands: Commands) -> None:
 
 
 def _common(found: argparse.ArgumentParser) -> None:
-    found.add_argument("--community", metavar="ID")
-    found.add_argument("--json", action="store_true")
+    add_community(found)
+    found.add_argument("--json", action="store_true", help="print JSON")
 
 
 def show(parsed: argparse.Namespace) -> int:

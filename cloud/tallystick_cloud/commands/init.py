@@ -82,7 +82,7 @@ def add(commands: Commands) -> None:
         "--rename", action="append", default=[], metavar="OLD=NEW", help="who somebody in the template is; repeatable"
     )
     made.add_argument("--yes", action="store_true", help="do not ask before writing")
-    made.add_argument("--json", action="store_true")
+    made.add_argument("--json", action="store_true", help="print JSON")
 
 
 def init(parsed: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, opened
+from tallystick_cloud.commands.common import Commands, Options, add_community, ask, command, community_of, group, opened
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.http.locale import DEFAULT, Wording
@@ -35,7 +35,7 @@ def add(commands: Commands) -> None:
         "Say who issues, under which prefix, with which tax; what is issued later says it.",
         "  tallystick invoice setup invoices.toml --party 'Casa Aurora' --data D\n" + SETUP_HELP,
     )
-    set_up.add_argument("file", type=Path, metavar="FILE")
+    set_up.add_argument("file", type=Path, metavar="FILE", help="the setup in TOML, as below")
     _party(set_up)
     _common(set_up)
     _add_issue(words)
@@ -51,7 +51,7 @@ def add(commands: Commands) -> None:
     for name, act, what in (("pdf", write_pdf, "a PDF sheet"), ("xml", write_xml, "EN 16931 XML (UBL 2.1)")):
         found = _numbered(words, name, act, f"Write a document as {what}; again gives the same bytes.",
                           f"--out CA-2026-0001.{name} --data D")  # fmt: skip
-        found.add_argument("-o", "--out", type=Path, required=True, metavar="FILE")
+        found.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="the file to write")
     credit = _numbered(
         words,
         "credit",
@@ -86,7 +86,7 @@ def _add_issue(words: Commands) -> None:
         "Write a document in the name of each payee of a payout run that the bank has, over what it was paid.",
         "  tallystick invoice self-bill 1 --party 'Casa Aurora' --data D\n",
     )
-    billed.add_argument("number", type=int, metavar="RUN")
+    billed.add_argument("number", type=int, metavar="RUN", help="number of the payout run")
     _party(billed)
     _common(billed)
 
@@ -95,7 +95,7 @@ def _numbered(
     words: Commands, name: str, act: Callable[[argparse.Namespace], int], about: str, example: str
 ) -> argparse.ArgumentParser:
     found = command(words, name, act, about, f"  tallystick invoice {name} CA-2026-0001 {example}\n")
-    found.add_argument("number", metavar="NUMBER")
+    found.add_argument("number", metavar="NUMBER", help="of the document, as `tallystick invoice list` shows it")
     _common(found)
     return found
 
@@ -105,7 +105,7 @@ def _party(found: argparse.ArgumentParser) -> None:
 
 
 def _common(found: argparse.ArgumentParser) -> None:
-    found.add_argument("--community", metavar="ID")
+    add_community(found)
     found.add_argument("--json", action="store_true", help="print it as JSON")
 
 

@@ -65,7 +65,7 @@ def add(commands: Commands) -> None:
         "End a mandate. Cannot be undone; a debit that the bank has goes on.",
         "  tallystick mandate revoke AURORA-7 --yes --data D\n",
     )
-    found.add_argument("reference", metavar="REFERENCE")
+    found.add_argument("reference", metavar="REFERENCE", help="of the mandate, as `tallystick mandate list` shows it")
     yes(found)
     common(found)
 

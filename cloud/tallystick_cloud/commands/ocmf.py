@@ -10,7 +10,7 @@ from pathlib import Path
 from tallystick_protocol.keys import P256Signer
 from tallystick_protocol.ocmf_export import to_xml
 
-from tallystick_cloud.commands.common import Commands, command, community_of, group, opened
+from tallystick_cloud.commands.common import Commands, add_community, command, community_of, group, opened
 from tallystick_cloud.commands.settlement import moment_of
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.errors import BadInput
@@ -36,9 +36,9 @@ def add(commands: Commands) -> None:
     )
     found.add_argument("party", metavar="PARTY", help="who pays for the sessions")
     found.add_argument("period", metavar="PERIOD", help="YYYY-MM")
-    found.add_argument("--out", type=Path, required=True, metavar="FILE")
-    found.add_argument("--community", metavar="ID")
-    found.add_argument("--json", action="store_true")
+    found.add_argument("--out", type=Path, required=True, metavar="FILE", help="the XML file to write")
+    add_community(found)
+    found.add_argument("--json", action="store_true", help="print JSON")
 
 
 def export(parsed: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ It never closes a period that is not over.
 import argparse
 from datetime import UTC, datetime
 
-from tallystick_cloud.commands.common import Commands, command, community_of, group, opened
+from tallystick_cloud.commands.common import Commands, add_community, command, community_of, group, opened
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.ledger.period import close
 
@@ -21,7 +21,7 @@ def add(commands: Commands) -> None:
         "  tallystick period close --day 2026-10-31 --data D\n",
     )
     found.add_argument("--day", required=True, metavar="YYYY-MM-DD", help="any day of the period (UTC noon)")
-    found.add_argument("--community", metavar="ID")
+    add_community(found)
 
 
 def close_period(parsed: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from tallystick_protocol.ids import PartyId
 from tallystick_protocol.pool_settlement import CloseKind
 
-from tallystick_cloud.commands.common import Commands, Options, command, community_of, group, opened
+from tallystick_cloud.commands.common import Commands, Options, add_community, command, community_of, group, opened
 from tallystick_cloud.commands.evidence import file_name
 from tallystick_cloud.commands.settlement import sign_checkpoint
 from tallystick_cloud.commands.signing import party_of
@@ -59,7 +59,7 @@ def add(commands: Commands) -> None:
         "  tallystick pool coefficients CAU_2026.txt --year 2026 --data D\n",
     )
     _file(found, "lines METER;HHHH;0,dddddd", is_correctable=False)
-    found.add_argument("--year", type=int, required=True, metavar="YYYY")
+    found.add_argument("--year", type=int, required=True, metavar="YYYY", help="whose hours they are")
     found = command(
         words,
         "show",
@@ -107,7 +107,7 @@ def _period(found: argparse.ArgumentParser) -> None:
 
 
 def _common(found: argparse.ArgumentParser) -> None:
-    found.add_argument("--community", metavar="ID")
+    add_community(found)
     found.add_argument("--contract", metavar="HASH", help="of the pool's first version, where there are several pools")
 
 

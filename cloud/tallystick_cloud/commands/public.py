@@ -9,7 +9,17 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection
 
-from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, may_decide, opened
+from tallystick_cloud.commands.common import (
+    Commands,
+    Options,
+    add_community,
+    ask,
+    command,
+    community_of,
+    group,
+    may_decide,
+    opened,
+)
 from tallystick_cloud.errors import NotFound
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.money import money
@@ -46,7 +56,7 @@ def add(commands: Commands) -> None:
         "Publish nothing of an asset any more.",
         "  tallystick public off washer-1 --by 'Giulia Ferrari' --data D\n",
     )
-    found.add_argument("asset", metavar="ASSET")
+    found.add_argument("asset", metavar="ASSET", help="its id, as `tallystick asset list` shows it")
     _common(found, decides=True)
     found = command(
         words,
@@ -62,7 +72,7 @@ def _common(found: argparse.ArgumentParser, *, decides: bool) -> None:
     if decides:
         found.add_argument("--by", required=True, metavar="NAME", help="the community manager who decides")
         found.add_argument("--yes", action="store_true", help="do not ask")
-    found.add_argument("--community", metavar="ID")
+    add_community(found)
     found.add_argument("--json", action="store_true", help="print JSON; amounts in nano as strings")
 
 

@@ -9,7 +9,17 @@ import logging
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, may_decide, opened
+from tallystick_cloud.commands.common import (
+    Commands,
+    Options,
+    add_community,
+    ask,
+    command,
+    community_of,
+    group,
+    may_decide,
+    opened,
+)
 from tallystick_cloud.commands.gateway import DECIDERS, gid_of
 from tallystick_cloud.counts import many
 from tallystick_cloud.errors import BadInput
@@ -48,17 +58,17 @@ def add(commands: Commands) -> None:
         "  (gateway, epoch/number of the batch and part as `tallystick quarantine list` shows them)\n",
     )
     found.add_argument("gid", metavar="GID", help="as `tallystick gateway list` shows it")
-    found.add_argument("batch", metavar="EPOCH/SEQ")
-    found.add_argument("part", metavar="PART", type=int)
-    found.add_argument("--why", required=True, metavar="TEXT")
+    found.add_argument("batch", metavar="EPOCH/SEQ", help="of the batch, as `list` shows it")
+    found.add_argument("part", metavar="PART", type=int, help="number of the part in it")
+    found.add_argument("--why", required=True, metavar="TEXT", help="stands in the alarm that tells of it")
     found.add_argument("--by", required=True, metavar="NAME", help="the community manager or city operator who decides")
     found.add_argument("--yes", action="store_true", help="do not ask")
     _common(found)
 
 
 def _common(found: argparse.ArgumentParser) -> None:
-    found.add_argument("--community", metavar="ID")
-    found.add_argument("--json", action="store_true")
+    add_community(found)
+    found.add_argument("--json", action="store_true", help="print JSON")
 
 
 def show(parsed: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from tallystick_protocol.ids import sha256
 
-from tallystick_cloud.commands.common import Commands, Options, command, community_of, opened
+from tallystick_cloud.commands.common import Commands, Options, add_community, command, community_of, opened
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.keys import write_private
@@ -41,7 +41,7 @@ class How(Generic[T]):
 def numbered(words: Commands, name: str, act: Run, about: str, examples: str) -> argparse.ArgumentParser:
     """A subcommand about one run."""
     found = command(words, name, act, about, examples)
-    found.add_argument("number", type=int, metavar="RUN")
+    found.add_argument("number", type=int, metavar="RUN", help="number of the run, as `show` lists it")
     common(found)
     return found
 
@@ -66,7 +66,7 @@ def proposal_of(parsed: argparse.Namespace, options: Options, name: str, ids: Ma
 def add_show(words: Commands, act: Run, about: str, examples: str) -> None:
     """`show`, of one run or all."""
     found = command(words, "show", act, about, examples)
-    found.add_argument("number", type=int, nargs="?", metavar="RUN")
+    found.add_argument("number", type=int, nargs="?", metavar="RUN", help="number of the run; without one, all")
     common(found)
 
 
@@ -90,11 +90,13 @@ def add_release(words: Commands, approve: Run, write: Run, word: str, message: s
         f"Write the bank file of a released run ({message}); again gives the same bytes.",
         f"  tallystick {word} file 1 --out {word}-1.xml --data D\n",
     )
-    found.add_argument("--out", type=Path, required=True, metavar="FILE")
+    found.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="the file to write; another is never overwritten"
+    )
 
 
 def common(found: argparse.ArgumentParser) -> None:
-    found.add_argument("--community", metavar="ID")
+    add_community(found)
     found.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from tallystick_protocol.codes import ResolutionAction
 from tallystick_protocol.ids import H32
 
-from tallystick_cloud.commands.common import Commands, Options, command, community_of, group, opened
+from tallystick_cloud.commands.common import Commands, Options, add_community, command, community_of, group, opened
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.contracts.store import versions_of
 from tallystick_cloud.counts import many
@@ -65,9 +65,9 @@ def _add_decide(words: Commands) -> None:
         "  tallystick settlement decide washer-1 3 waive --why 'lost with the card' --party 'Maria' --data D\n"
         "  tallystick settlement decide washer-1 4 bill --programme 60 --why 'agreed' --party 'Maria' --data D\n",
     )
-    found.add_argument("asset", metavar="ASSET")
+    found.add_argument("asset", metavar="ASSET", help="its id, as `tallystick settlement open` lists it")
     found.add_argument("open_id", type=int, metavar="ID", help="as `tallystick settlement open` lists it")
-    found.add_argument("action", choices=("bill", "waive"))
+    found.add_argument("action", choices=("bill", "waive"), help="bill it as one use, or take nothing")
     found.add_argument(
         "--why", required=True, metavar="TEXT", help="signed, and in evidence files for ever: name no person in it"
     )
@@ -85,15 +85,15 @@ def _add_statement(commands: Commands) -> None:
         "  tallystick statement 'Elena Rossi' 2026-10 --data D\n"
         "  tallystick statement 'Elena Rossi' 2026-10 --out elena.csv --data D\n",
     )
-    found.add_argument("party", metavar="PARTY")
+    found.add_argument("party", metavar="PARTY", help="whose statements; a name")
     found.add_argument("period", metavar="PERIOD", help="YYYY-MM, or any day of the period: YYYY-MM-DD")
-    found.add_argument("--out", type=Path, metavar="FILE")
-    found.add_argument("--community", metavar="ID")
+    found.add_argument("--out", type=Path, metavar="FILE", help="the CSV file to write (default: print it)")
+    add_community(found)
 
 
 def _common(found: argparse.ArgumentParser) -> None:
-    found.add_argument("--community", metavar="ID")
-    found.add_argument("--json", action="store_true")
+    add_community(found)
+    found.add_argument("--json", action="store_true", help="print JSON")
 
 
 def moment_of(period: str) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from tallystick_cloud.assets import store as assets
 from tallystick_cloud.assets.model import NewSite
 from tallystick_cloud.commands.claim_files import claim_files
-from tallystick_cloud.commands.common import Commands, command, community_of, group, opened
+from tallystick_cloud.commands.common import Commands, add_community, command, community_of, group, opened
 from tallystick_cloud.contracts.fitting import check_plan
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.gateways import claims
@@ -31,7 +31,7 @@ def add(commands: Commands) -> None:
         "  (attic.toml: version = 1, then one [site] as in a town file)\n",
     )
     found.add_argument("file", type=Path, metavar="FILE", help="the site file (TOML)")
-    found.add_argument("--community", metavar="ID")
+    add_community(found)
     found.add_argument("--claims", type=Path, metavar="DIR", required=True, help="where the claim file goes")
     found.add_argument("--server", required=True, metavar="URL", help="how gateways reach this server")
     found.add_argument("--mqtt", metavar="HOST:PORT", help="the broker that gateways may use instead")

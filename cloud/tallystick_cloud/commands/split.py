@@ -131,7 +131,7 @@ def _add_provider(words: Commands) -> None:
         "  tallystick split in outcomes.csv --party 'Lindenhof eG' --data D\n"
         "  tallystick split in outcomes.csv --party 'Lindenhof eG' --json --data D\n",
     )
-    found.add_argument("file", type=Path, metavar="FILE")
+    found.add_argument("file", type=Path, metavar="FILE", help="CSV as the provider gives it")
     found.add_argument("--party", required=True, metavar="NAME", help=WHO)
     common(found)
 

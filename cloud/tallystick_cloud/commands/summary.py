@@ -7,7 +7,7 @@ import argparse
 import json
 from dataclasses import asdict
 
-from tallystick_cloud.commands.common import Commands, command, community_of, opened
+from tallystick_cloud.commands.common import Commands, add_community, command, community_of, opened
 from tallystick_cloud.counts import many
 from tallystick_cloud.ledger.audit import audit
 from tallystick_cloud.ledger.summary import summary
@@ -23,8 +23,8 @@ def add(commands: Commands) -> None:
         "Counts of readings, batches, uses and money, and whether the books keep their laws.",
         "  tallystick summary --data D\n  tallystick summary --json --data D\n",
     )
-    found.add_argument("--json", action="store_true")
-    found.add_argument("--community", metavar="ID")
+    found.add_argument("--json", action="store_true", help="print JSON")
+    add_community(found)
 
 
 def show(parsed: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, select
 
 from tallystick_cloud import schema
 from tallystick_cloud.clock import real_utc_ms
-from tallystick_cloud.commands.common import Commands, command, community_of, group, opened
+from tallystick_cloud.commands.common import Commands, add_community, command, community_of, group, opened
 from tallystick_cloud.errors import BadInput, NotFound
 from tallystick_cloud.http.authz import MEMBERS, Role
 from tallystick_cloud.http.identity import SessionRow, revoke_session, store_session
@@ -32,9 +32,9 @@ def add(commands: Commands) -> None:
         "Make an access token for a person in a role the person has; it is printed once.",
         '  tallystick token new --party "Giulia Ferrari" --role community_manager --data D\n',
     )
-    found.add_argument("--community", metavar="ID")
-    found.add_argument("--party", required=True, metavar="NAME")
-    found.add_argument("--role", required=True, choices=sorted(role.value for role in MEMBERS))
+    add_community(found)
+    found.add_argument("--party", required=True, metavar="NAME", help="whose it is")
+    found.add_argument("--role", required=True, choices=sorted(role.value for role in MEMBERS), help="what it may do")
     found.add_argument("--days", type=int, default=DAYS, help=f"how long it is good (default {DAYS})")
     found = command(words, "list", show, "Tokens and sessions that are good now.", "  tallystick token list --data D\n")
     found = command(words, "end", end, "End a token or session.", "  tallystick token end 3fa94c21d07e --data D\n")

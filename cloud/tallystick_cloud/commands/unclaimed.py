@@ -9,7 +9,17 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from tallystick_cloud.commands.common import Commands, Options, ask, command, community_of, group, may_decide, opened
+from tallystick_cloud.commands.common import (
+    Commands,
+    Options,
+    add_community,
+    ask,
+    command,
+    community_of,
+    group,
+    may_decide,
+    opened,
+)
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.http.authz import Role
@@ -91,7 +101,7 @@ def _by(found: argparse.ArgumentParser, what: str, meaning: str) -> None:
 
 
 def _common(found: argparse.ArgumentParser) -> None:
-    found.add_argument("--community", metavar="ID")
+    add_community(found)
     found.add_argument("--json", action="store_true", help="print JSON; amounts in nano as strings")
 
 

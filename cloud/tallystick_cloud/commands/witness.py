@@ -12,7 +12,7 @@ from tallystick_protocol.checkpoint import Checkpoint
 from tallystick_protocol.ids import H32
 from tallystick_protocol.note import NOTE_BYTES_MAX, Note
 
-from tallystick_cloud.commands.common import Commands, ask, command, community_of, group, opened
+from tallystick_cloud.commands.common import Commands, add_community, ask, command, community_of, group, opened
 from tallystick_cloud.commands.settlement import sign_checkpoint
 from tallystick_cloud.context import Context
 from tallystick_cloud.errors import BadInput
@@ -34,9 +34,9 @@ def add(commands: Commands) -> None:
         "List a witness by the name and public key with which it co-signs.",
         "  tallystick witness add elena.example/witness --key elena-witness.pub.pem --data D\n",
     )
-    found.add_argument("name", metavar="NAME")
+    found.add_argument("name", metavar="NAME", help="as it signs, such as elena.example/witness")
     found.add_argument("--key", type=Path, required=True, metavar="FILE", help="public key in PEM (Ed25519)")
-    found.add_argument("--community", metavar="ID")
+    add_community(found)
     found = command(
         words,
         "remove",
@@ -44,8 +44,8 @@ def add(commands: Commands) -> None:
         "List a witness no more; its signatures are shown no more.",
         "  tallystick witness remove elena.example/witness --data D\n",
     )
-    found.add_argument("name", metavar="NAME")
-    found.add_argument("--community", metavar="ID")
+    found.add_argument("name", metavar="NAME", help="as it signs, such as elena.example/witness")
+    add_community(found)
     found = command(
         words,
         "need",
@@ -53,8 +53,8 @@ def add(commands: Commands) -> None:
         "How many of the listed witnesses new policy files ask for.",
         "  tallystick witness need 2 --data D\n",
     )
-    found.add_argument("count", type=int, metavar="N")
-    found.add_argument("--community", metavar="ID")
+    found.add_argument("count", type=int, metavar="N", help="signatures; 0: none are asked for")
+    add_community(found)
     found = command(
         words,
         "accept",
@@ -62,8 +62,8 @@ def add(commands: Commands) -> None:
         "Take a co-signed checkpoint, as a witness wrote it.",
         "  tallystick witness accept cosigned.txt --data D\n",
     )
-    found.add_argument("file", type=Path, metavar="FILE")
-    found.add_argument("--community", metavar="ID")
+    found.add_argument("file", type=Path, metavar="FILE", help="the co-signed checkpoint")
+    add_community(found)
     _add_export(commands)
 
 
@@ -77,8 +77,8 @@ def _add_export(commands: Commands) -> None:
         "  tallystick log export --out log --data D\n"
         "  tallystick-verify witness log/checkpoint.txt --policy policy.json --state seen.json --tiles log\n",
     )
-    found.add_argument("--out", type=Path, required=True, metavar="DIR")
-    found.add_argument("--community", metavar="ID")
+    found.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write")
+    add_community(found)
     found = command(
         words,
         "begin-epoch",
@@ -89,7 +89,7 @@ def _add_export(commands: Commands) -> None:
         "back, an image of the machine. What was signed since is lost, and every evidence file will say so.\n",
     )
     found.add_argument("--why", default="the database was set back", metavar="TEXT", help="at most 64 bytes")
-    found.add_argument("--community", metavar="ID")
+    add_community(found)
     found.add_argument("--yes", action="store_true", help="do not ask")
 
 

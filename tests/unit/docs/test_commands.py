@@ -77,6 +77,17 @@ def test_every_command_in_a_page_is_known(page: object) -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
+def test_every_word_and_option_says_what_it_is(program: str) -> None:
+    bare = [
+        (parser.prog, action.metavar or action.dest)
+        for parser in _all(PROGRAMS[program])
+        for action in parser._actions
+        if not action.help and not isinstance(action, argparse._SubParsersAction)
+    ]
+    assert bare == []
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_every_example_in_a_help_text_is_understood_whole(program: str) -> None:
     """What cannot be parsed ends the test: argparse says why on stderr."""
     seen = 0
