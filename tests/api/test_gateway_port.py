@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from support import postgres
 from support.books import ENERGY, TOWN, WASHES
 from support.uploads import SimGateway, wash
+from tallystick_cloud.cli import main
 from tallystick_protocol import cose
 from tallystick_protocol.checkpoint import open_checkpoint
 from tallystick_protocol.codes import ReceiptStatus
@@ -48,13 +49,6 @@ class Server:
         return str(tomllib.loads((self.claims / "cellar.toml").read_text())["ca_pem"])
 
 
-def run(*words: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tallystick_cloud", *words], capture_output=True, text=True, timeout=110, check=False
-    )
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> Iterator[tuple[str, ...]]:
     """The words that name the database on the command line."""
@@ -72,9 +66,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, database: tuple[str, ...]) 
     (folder / "washes.toml").write_text(WASHES)
     (folder / "energy.toml").write_text(ENERGY)
     data = str(folder / "data")
-    run("init", "--data", data, *database)
+    assert main(["init", "--data", data, *database]) == 0
     claims = ("--claims", str(folder / "claims"), "--server", "https://localhost:1")
-    run("community", "import", str(folder / "town.toml"), *claims, "--data", data, *database)
+    assert main(["community", "import", str(folder / "town.toml"), *claims, "--data", data, *database]) == 0
     words = [sys.executable, "-m", "tallystick_cloud", "serve", "--data", data, "--port", "0", "--gateway-port", "0"]
     words += database
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
