@@ -2,15 +2,12 @@
 
 It never rounds and never counts an amount in two steps: the steps sum to what is still to come. Money in nano."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tallystick_protocol.codes import LineKind
-
 from tallystick_cloud.owner.payoff import Payoff
-from tallystick_cloud.uses.model import Joined, Line
+from tallystick_cloud.uses.model import Brought, Joined
 
 CENT_NANO = 10**7
 PAYOUT_PREFIX = "payout-"
@@ -160,21 +157,14 @@ def money_line(account: Account, payouts: Iterable[PayoutView]) -> MoneyLine:
     return MoneyLine(rest - confirmed, confirmed, on_the_way, account.paid)
 
 
-def by_asset(lines: Iterable[Line]) -> tuple[AssetIncome, ...]:
+def by_asset(brought: Iterable[Brought]) -> tuple[AssetIncome, ...]:
     """Shares per asset, the largest first; a correction counts as money, not as another use."""
-    nano: dict[str, int] = defaultdict(int)
-    uses: dict[str, int] = defaultdict(int)
-    last: dict[str, Line] = {}
-    for line in lines:
-        if line.kind is LineKind.SHARE:
-            nano[line.asset] += line.nano
-            uses[line.asset] += line.revision == 1
-            last[line.asset] = line
-    found = (
-        AssetIncome(asset, last[asset].asset_name, last[asset].form, uses[asset], amount)
-        for asset, amount in nano.items()
-    )
-    return tuple(sorted(found, key=lambda one: (-one.nano, one.name)))
+    found: dict[str, AssetIncome] = {}
+    for one in brought:
+        before = found.get(one.asset)
+        uses, nano = (0, 0) if before is None else (before.uses, before.nano)
+        found[one.asset] = AssetIncome(one.asset, one.asset_name, one.form, uses + one.uses, nano + one.nano)
+    return tuple(sorted(found.values(), key=lambda one: (-one.nano, one.name)))
 
 
 def stage_of(row: "PayoutTimes", at_ms: int) -> tuple[Stage, int] | None:

@@ -63,7 +63,7 @@ def standing_at(known_ms: Any = None) -> Subquery:
 
     price = [either(name, use_row.c[name]) for name in _PRICE]
     made = [either("revision", _FIRST), either("rated_ms", use_row.c.recorded_ms), newest.c.cause]
-    found = select(*_FRAME, *_METERED, *price, *made).select_from(_BOTH.outerjoin(newest, again))
+    found = select(use_row.c.frame, *_FRAME, *_METERED, *price, *made).select_from(_BOTH.outerjoin(newest, again))
     return (found if known_ms is None else found.where(use_row.c.recorded_ms <= known_ms)).subquery("standing")
 
 

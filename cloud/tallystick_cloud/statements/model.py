@@ -160,5 +160,5 @@ def joined(rows: Sequence[Row], zone: str) -> list[Row]:
         groups.setdefault(key, []).append(row)
     for group in groups.values():
         last = max(group, key=lambda one: one.at_ms)
-        kept.append(replace(last, uses=len(group), nano=sum(one.nano for one in group)))
+        kept.append(replace(last, uses=sum(one.uses for one in group), nano=sum(one.nano for one in group)))
     return kept

@@ -2,6 +2,8 @@
 
 It never shows a statement to anybody but the party it belongs to."""
 
+import asyncio
+
 from aiohttp import web
 
 from tallystick_cloud.bank.due import charged_by_provider, dues
@@ -82,7 +84,8 @@ def _files(table: RouteTable, database: Database, pages: Pages, clock: Clock) ->
         accounts = [view.account_view(one, w) for one in await database.write(service.accounts, reader, span)]
         names = await database.read(names_by_id, place.id)
         month = w.month(span.month.year, span.month.number)
-        data = pdf.draw(place.name, names.get(reader.party or b"", ""), month, span.at_ms, accounts, w)
+        whose = names.get(reader.party or b"", "")
+        data = await asyncio.to_thread(pdf.draw, place.name, whose, month, span.at_ms, accounts, w)
         return file_response(f"statement-{place.id}-{period}.pdf", data, "application/pdf")
 
 

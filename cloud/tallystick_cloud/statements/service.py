@@ -35,8 +35,10 @@ from tallystick_cloud.statements.model import (
 )
 from tallystick_cloud.uses.access import read_settled, read_unsettled
 from tallystick_cloud.uses.model import Reader, SettledUse, UnsettledUse
+from tallystick_cloud.uses.sums import midnights
 
 CENT_NANO = 10**7
+MOVES = (LineKind.PAYOUT, LineKind.PAYMENT)
 PAID_KINDS = (RowKind.PAYOUT, RowKind.RETURN, RowKind.PAYMENT, RowKind.PASSED_ON, RowKind.CHARGED)
 
 
@@ -55,6 +57,7 @@ class _Books:
     supplied: Mapping[bytes, Sequence[Any]]  # bills that are owed to it
     pools: Mapping[bytes, Sequence[Any]]  # statements in closes of pools
     about: Mapping[bytes, SettledUse]
+    shows_lines: bool  # or only what they sum to
 
     @property
     def chains(self) -> list[bytes]:
@@ -74,8 +77,14 @@ class _Books:
 
 def accounts(conn: Connection, reader: Reader, span: Span) -> tuple[Account, ...]:
     """One account per contract, in order of their names. Writes access rows: call it in a write."""
-    books = _books(conn, reader, span.at_ms)
+    books = _books(conn, reader, _days(span), each=True, shown=span)
     return tuple(found for chain in books.chains if (found := _account(books, chain, span)) is not None)
+
+
+def _days(span: Span) -> list[int]:
+    """The beginning of a month, its midnights, and the last moment that is known in it."""
+    inside = [at for at in midnights(span.at_ms, span.zone) if span.from_ms < at < span.at_ms]
+    return [span.from_ms, *inside, span.at_ms]
 
 
 def months(conn: Connection, reader: Reader, now_ms: int, zone: str) -> tuple[Month, ...]:
@@ -83,35 +92,37 @@ def months(conn: Connection, reader: Reader, now_ms: int, zone: str) -> tuple[Mo
     first = store.first_booked_ms(conn, reader.community, reader.party or b"")
     if first is None:
         return ()
-    books = _books(conn, reader, now_ms)
-    found = []
-    month = Calendar.of(first, zone)
-    while month <= Calendar.of(now_ms, zone):
-        span = Span.of(month.text, now_ms, zone)
-        found.append(_month(month.text, [one for chain in books.chains if (one := _account(books, chain, span))]))
-        month = month.step(1)
+    spans = [Span.of(Calendar.of(first, zone).text, now_ms, zone)]
+    while spans[-1].to_ms <= now_ms:
+        spans.append(Span.of(spans[-1].month.step(1).text, now_ms, zone))
+    books = _books(conn, reader, [*(span.from_ms for span in spans), now_ms], each=False, shown=None)
+    found = [_month(span, [one for chain in books.chains if (one := _account(books, chain, span))]) for span in spans]
     return tuple(reversed(found))
 
 
-def _month(text: str, found: Sequence[Account]) -> Month:
+def _month(span: Span, found: Sequence[Account]) -> Month:
     rows = [row for one in found for row in one.rows]
     paid = -sum(row.nano for row in rows if row.kind in PAID_KINDS)
     moved = sum(row.nano for row in rows) + paid
     is_final = all_final(found)
-    return Month(text, sum(one.opening for one in found), moved, paid, sum(one.closing for one in found), is_final)
+    return Month(
+        span.month.text, sum(one.opening for one in found), moved, paid, sum(one.closing for one in found), is_final
+    )
 
 
-def _books(conn: Connection, reader: Reader, at_ms: int) -> _Books:
+def _books(conn: Connection, reader: Reader, edges: Sequence[int], *, each: bool, shown: Span | None) -> _Books:
+    """`edges`, `each`: how far uses in no statement are told together. `shown`: the month whose lines are looked up."""
     party = reader.party or b""
     signed = store.signed(conn, reader.community, party)
-    refs = [bytes(line.ref) for one in signed if one.message is not None for line in one.message.lines]
+    read = [one.message for one in signed if shown is not None and shown.from_ms < one.to_ms <= shown.to_ms]
+    refs = [bytes(line.ref) for message in read if message is not None for line in message.lines]
     versions = book(conn, reader.community).versions
     bills, supplied = store.bills(conn, reader.community, party), store.supplied(conn, reader.community, party)
     return _Books(
         names={one.chain: (one.contract.name, one.contract.unit) for one in versions}
         | {bytes(one.chain): (one.name, one.unit) for one in (*bills, *supplied)},
         signed=_by_chain(signed),
-        unsettled=_by_chain(read_unsettled(conn, reader, at_ms)),
+        unsettled=_by_chain(read_unsettled(conn, reader, edges, each=each)),
         payouts=_by_chain(store.payouts(conn, reader.community, party)),
         payments=_by_chain(store.payments(conn, reader.community, party)),
         splits=_by_chain(moves(conn, reader.community, party=party)),
@@ -120,6 +131,7 @@ def _books(conn: Connection, reader: Reader, at_ms: int) -> _Books:
         supplied=_by_chain(supplied),
         pools=_by_chain(store.pools(conn, reader.community, party)),
         about=read_settled(conn, reader, refs),
+        shows_lines=shown is not None,
     )
 
 
@@ -135,7 +147,7 @@ def _account(books: _Books, chain: bytes, span: Span) -> Account | None:
     name, unit = books.names.get(chain, (chain.hex()[:8], ""))
     signed = [one for one in books.signed.get(chain, ()) if span.from_ms < one.to_ms <= span.to_ms]
     before = [one for one in books.signed.get(chain, ()) if one.to_ms <= span.from_ms]
-    rows = [row for one in signed for row in _signed_rows(one, books)]
+    rows = [row for one in signed for row in (_signed_rows(one, books) if books.shows_lines else _signed_sums(one))]
     since = max((one.to_ms for one in (*before, *signed)), default=0)
     is_final = bool(signed) and signed[-1].to_ms == span.to_ms
     opening = signed[0].opening if signed else before[-1].closing if before else 0
@@ -159,6 +171,15 @@ def _signed_since(books: _Books, chain: bytes, span: Span) -> tuple[int, bytes, 
         if one.closed_ms > span.to_ms:
             return number, bytes(one.h), one.closed_ms
     return None
+
+
+def _signed_sums(one: store.Signed) -> Iterable[Row]:
+    """What a statement comes to, and what of it went through a bank."""
+    message = one.message
+    paid = 0 if message is None else sum(line.amount for line in message.lines if line.kind in MOVES)
+    ref = f"E-{one.settlement.hex()[:REF_CHARS]}"
+    yield _bare(ref, one.to_ms, RowKind.PAYOUT, paid)
+    yield _bare(ref, one.to_ms, RowKind.SHARE, one.closing - one.opening - paid)
 
 
 def _signed_rows(one: store.Signed, books: _Books) -> Iterable[Row]:
@@ -246,10 +267,13 @@ def _open_rows(books: _Books, chain: bytes, since_ms: int) -> Iterable[Row]:
     """What no statement holds yet: uses, corrections of settled ones, payouts sent or come back, payments."""
     for use in books.unsettled.get(chain, ()):
         at_ms = use.rated_ms if use.is_correction else use.end_ms
-        for kind, nano in ((RowKind.SHARE, use.share), (RowKind.CHARGE, use.charge)):
-            if nano:
+        for kind, nano, uses in (
+            (RowKind.SHARE, use.share, use.share_uses),
+            (RowKind.CHARGE, use.charge, use.charge_uses),
+        ):
+            if uses and (nano or uses > 1):
                 again = RowKind.GIVEN_BACK if use.is_reversed else RowKind.CORRECTION
-                yield row_of_use(use, again if use.is_correction else kind, nano, at_ms)
+                yield replace(row_of_use(use, again if use.is_correction else kind, nano, at_ms), uses=uses)
     yield from _bill_rows(books.bills.get(chain, ()))
     yield from _supplied_rows(books.supplied.get(chain, ()))
     yield from _pool_rows(books.pools.get(chain, ()))

@@ -27,7 +27,7 @@ from tallystick_cloud.settlement.model import TreeKey
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A signed statement of the party with the settlement that it stands in; `message` None: it was erased."""
+    """A signed statement of the party with the settlement that it stands in; `data` None: it was erased."""
 
     h: bytes
     chain: bytes
@@ -38,7 +38,12 @@ class Signed:
     closed_ms: int
     opening: int
     closing: int
-    message: Statement | None
+    data: bytes | None
+
+    @property
+    def message(self) -> Statement | None:
+        """Read when asked for: it has a line for each use."""
+        return None if self.data is None else Statement.decode(self.data)
 
 
 def signed(conn: Connection, community: str, party: bytes) -> list[Signed]:
@@ -56,7 +61,7 @@ def signed(conn: Connection, community: str, party: bytes) -> list[Signed]:
     return [
         Signed(
             bytes(row.h), bytes(row.chain), row.number, bytes(row.settlement), row.from_ms, row.to_ms, row.closed_ms,
-            row.opening, row.closing, None if row.data is None else Statement.decode(bytes(row.data)),
+            row.opening, row.closing, None if row.data is None else bytes(row.data),
         )
         for row in rows
     ]  # fmt: skip

@@ -14,6 +14,8 @@ from tallystick_cloud.errors import NotFound
 from tallystick_cloud.uses import store
 from tallystick_cloud.uses.model import (
     Basis,
+    Brought,
+    Joined,
     Line,
     Rating,
     Reader,
@@ -22,23 +24,45 @@ from tallystick_cloud.uses.model import (
     UseView,
     basis_of,
 )
+from tallystick_cloud.uses.store import ALL, Wanted
+
+OWN = "own account"
 
 
-def read_lines(conn: Connection, reader: Reader, from_ms: int, to_ms: int, newest: int | None = None) -> list[Line]:
+def read_lines(conn: Connection, reader: Reader, from_ms: int, to_ms: int, wanted: Wanted = ALL) -> list[Line]:
     """What uses did to the reader's own account in [from_ms, to_ms), oldest first. Writes: call it in a write."""
     if reader.party is None:
         return []
-    found = store.lines(conn, reader.community, reader.party, from_ms, to_ms, newest)
-    _write_down(conn, reader, "use lines", "own account", None, len(found))
+    account = store.account_of(conn, reader.community, reader.party)
+    found = store.lines(conn, account, from_ms, to_ms, wanted)
+    _write_down(conn, reader, "use lines", OWN, None, len(found))
     return found
 
 
-def read_unsettled(conn: Connection, reader: Reader, to_ms: int) -> list[UnsettledUse]:
-    """What the reader's next statements will hold of uses that ended until `to_ms`. Writes: call it in a write."""
+def read_newest(
+    conn: Connection, reader: Reader, from_ms: int, to_ms: int, zone: str, newest: int
+) -> tuple[list[Joined], list[Brought]]:
+    """The newest of the same, oldest first, with the slices of a meter on a local day together; and what each asset
+    brought in all. Writes: call it in a write."""
+    if reader.party is None:
+        return [], []
+    account = store.account_of(conn, reader.community, reader.party)
+    lines, brought = store.month(conn, account, from_ms, to_ms, zone, newest)
+    _write_down(conn, reader, "use lines", OWN, None, sum(one.uses for one in brought))
+    return lines[-newest:], brought
+
+
+def read_unsettled(conn: Connection, reader: Reader, edges: Sequence[int], *, each: bool) -> list[UnsettledUse]:
+    """What the reader's next statements will hold of uses that ended until the last edge. Writes: call it in a write.
+
+    Those of a meter are told together from edge to edge and up to the first, with `each` only its slices.
+    """
     if reader.party is None:
         return []
-    found = store.unsettled(conn, reader.community, reader.party, to_ms)
-    _write_down(conn, reader, "uses not settled", "own account", None, len(found))
+    account = store.account_of(conn, reader.community, reader.party)
+    found = store.unsettled(conn, account, edges, each=each)
+    count = sum(max(one.share_uses, one.charge_uses) for one in found)
+    _write_down(conn, reader, "uses not settled", OWN, None, count)
     return found
 
 
@@ -47,7 +71,7 @@ def read_settled(conn: Connection, reader: Reader, ids: Sequence[bytes]) -> dict
     if reader.party is None or not ids:
         return {}
     found = store.settled(conn, reader.community, ids)
-    _write_down(conn, reader, "settled uses", "own account", None, len(found))
+    _write_down(conn, reader, "settled uses", OWN, None, len(found))
     return found
 
 

@@ -2,7 +2,7 @@
 
 It never holds a subject, a curve, or who paid a use that is not the reader's own. Money in nano, times in ms UTC."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -125,7 +125,8 @@ class UnsettledUse:
     """What a use will do to the reader's next statement: `share` and `charge` (negative) in nano.
 
     `is_correction`: it stands in a statement already and was priced again since; the amounts are the difference.
-    `is_reversed`: it counts no more, after a dispute."""
+    `is_reversed`: it counts no more, after a dispute. Of uses that are told together it is the last; `share_uses` and
+    `charge_uses` say how many have a share and a charge."""
 
     use_id: bytes
     chain: bytes
@@ -140,6 +141,8 @@ class UnsettledUse:
     is_correction: bool
     is_reversed: bool
     rated_ms: int
+    share_uses: int = 1
+    charge_uses: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,16 +169,28 @@ class Joined:
     nano: int
 
 
-def joined(lines: Sequence[Line], zone: str) -> list[Joined]:
-    """Lines in their order, slices of a meter joined per day, kind and contract at the place of the last."""
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What uses of an asset brought the reader, or (`uses` 0) what corrections changed of it."""
+
+    asset: str
+    asset_name: str
+    form: str
+    uses: int
+    nano: int
+
+
+def joined(lines: Iterable[Joined], zone: str) -> list[Joined]:
+    """In their order, slices of a meter joined per day, kind and contract at the place of the last."""
     where = ZoneInfo(zone)
     groups: dict[tuple[object, ...], Joined] = {}
-    for line in lines:
-        day = local_day(line.end_ms - 1, where)
+    for one in lines:
+        line, day = one.last, local_day(one.last.end_ms - 1, where)
         is_slice = line.form == "interval" and line.revision == 1
         key = (line.kind, line.chain, line.asset, day) if is_slice else (line.use_id, line.kind, line.revision)
         before = groups.pop(key, None)
-        groups[key] = Joined(line, day, 1 + (before.uses if before else 0), line.nano + (before.nano if before else 0))
+        uses, nano = (0, 0) if before is None else (before.uses, before.nano)
+        groups[key] = Joined(line, day, one.uses + uses, one.nano + nano)
     return list(groups.values())
 
 

@@ -3,8 +3,8 @@
 It never shows a subject, a curve, or who paid."""
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from pydantic import StringConstraints
@@ -17,8 +17,9 @@ from tallystick_cloud.city.model import Community
 from tallystick_cloud.contracts.store import versions_of
 from tallystick_cloud.db import Database
 from tallystick_cloud.disputes.seen import Opened, beside
+from tallystick_cloud.errors import BadInput
 from tallystick_cloud.http.amounts import exact
-from tallystick_cloud.http.month import Month, MonthText, Span
+from tallystick_cloud.http.month import Month, MonthText, Span, day_end_ms
 from tallystick_cloud.http.pages import Pages, csv_response
 from tallystick_cloud.http.place import here, look_of
 from tallystick_cloud.http.rail import HOLDERS, READERS
@@ -26,9 +27,9 @@ from tallystick_cloud.http.route import Call, RouteTable
 from tallystick_cloud.ledger.model import Kind, counter_scope
 from tallystick_cloud.ledger.rows import usage_of
 from tallystick_cloud.ports import Clock
-from tallystick_cloud.uses import access, proof_store, view
+from tallystick_cloud.uses import access, proof_store, store, view
 from tallystick_cloud.uses.lines_view import lines_csv, single
-from tallystick_cloud.uses.model import Line, Reader, UseView, local_day
+from tallystick_cloud.uses.model import Line, Reader, UseView
 from tallystick_cloud.uses.proof import Proof, prove
 from tallystick_cloud.uses.reader import reader_of
 
@@ -135,15 +136,17 @@ def _list_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
     return table
 
 
-def _chosen(conn: Connection, reader: Reader, span: Span, wanted: Wanted) -> list[Line]:
+def _chosen(conn: Connection, reader: Reader, span: Span, asked: Wanted) -> list[Line]:
     """The lines of the month that fit the filter, newest first."""
-    zone = ZoneInfo(span.zone)
-    fitting = [
-        one
-        for one in access.read_lines(conn, reader, span.from_ms, span.until_ms)
-        if wanted.asset in ("", one.asset) and wanted.day in ("", local_day(one.end_ms - 1, zone))
-    ]
-    return fitting[::-1][:LINES_MAX]
+    ended = None
+    if asked.day:
+        try:
+            day = date.fromisoformat(asked.day)
+        except ValueError:
+            raise BadInput("day", f"{asked.day} is in no calendar; give a day as 2026-11-29") from None
+        ended = day_end_ms(day - timedelta(days=1), span.zone), day_end_ms(day, span.zone)
+    wanted = store.Wanted(LINES_MAX, asked.asset, ended)
+    return access.read_lines(conn, reader, span.from_ms, span.until_ms, wanted)[::-1]
 
 
 def _beside(conn: Connection, reader: Reader, use: UseView) -> tuple[Proof, Contract, Usage, Opened]:

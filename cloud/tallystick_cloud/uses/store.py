@@ -3,10 +3,10 @@
 It never decides who may look; access.py does, and nothing outside this folder calls this file."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, literal_column, null, select
 from tallystick_protocol.codes import LineKind
 from tallystick_protocol.money.rating import counter_keys
 
@@ -19,7 +19,6 @@ from tallystick_cloud.schema import (
     channel,
     contract_version,
     gateway,
-    in_order,
     posting,
     rerating,
     reversal,
@@ -32,9 +31,26 @@ from tallystick_cloud.schema import (
     use_row,
 )
 from tallystick_cloud.settlement.pairs import pairs_of
-from tallystick_cloud.uses.model import Line, Rating, SettledUse, UnsettledUse
+from tallystick_cloud.uses import sums
+from tallystick_cloud.uses.model import Brought, Joined, Line, Rating, SettledUse, UnsettledUse, joined
+from tallystick_cloud.uses.sums import Account
 
 EARNING = ("payable", "fund")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which lines: the newest so many, of one asset, of uses that ended in (from, to] ms; without first prices of
+    slices, or without any."""
+
+    newest: int | None = None
+    asset: str = ""
+    ended: tuple[int, int] | None = None
+    with_slices: bool = True
+    with_first: bool = True
+
+
+ALL = Wanted()
 
 
 def earning_chains(conn: Connection, community: str, party: bytes) -> list[bytes]:
@@ -47,20 +63,73 @@ def earning_chains(conn: Connection, community: str, party: bytes) -> list[bytes
     return sorted(bytes(found) for found in rows.scalars())
 
 
-def lines(
-    conn: Connection, community: str, party: bytes, from_ms: int, to_ms: int, newest: int | None = None
-) -> list[Line]:
-    """What was booked to a party's account by uses in [from_ms, to_ms), oldest first; the `newest` so many if given."""
-    of_party = or_(use_frame.c.payer == party, use_frame.c.chain.in_(earning_chains(conn, community, party)))
+def account_of(conn: Connection, community: str, party: bytes) -> Account:
+    return Account(community, party, earning_chains(conn, community, party))
+
+
+def lines(conn: Connection, account: Account, from_ms: int, to_ms: int, wanted: Wanted = ALL) -> list[Line]:
+    """What was booked to a party's account by uses in [from_ms, to_ms), oldest first."""
+    return [line for _, line in _lines(conn, account, from_ms, to_ms, wanted)]
+
+
+def month(
+    conn: Connection, account: Account, from_ms: int, to_ms: int, zone: str, newest: int | None = None
+) -> tuple[list[Joined], list[Brought]]:
+    """The same with the slices of a meter on a local day together, at the place of the last of them; and what all of it
+    brought by asset, corrections apart.
+
+    `newest`: at least so many of the newest lines are there.
+    """
+    each = _lines(conn, account, from_ms, to_ms, Wanted(newest, with_slices=False))
+    placed = [(order, Joined(line, "", 1, line.nano)) for order, line in each]
+    found = sums.brought(conn, account, from_ms, to_ms)
+    for row in sums.days(conn, account, from_ms, to_ms, zone):
+        order = row.rated_ms, row.end_ms, row.channel_hash, row.number, 1
+        for kind, uses, nano in (
+            (LineKind.SHARE, int(row.share_uses), int(row.share)),
+            (LineKind.CHARGE, int(row.charge_uses), -int(row.charge)),
+        ):
+            if uses:
+                line = _line(row, kind, 1, nano)
+                placed.append((order, Joined(line, "", uses, nano)))
+                found += [Brought(line.asset, line.asset_name, line.form, uses, nano)] if kind is LineKind.SHARE else []
+    found += _corrections(conn, account, from_ms, to_ms)
+    return joined([one for _, one in sorted(placed, key=_order)], zone), found
+
+
+def _corrections(conn: Connection, account: Account, from_ms: int, to_ms: int) -> list[Brought]:
+    lines = _lines(conn, account, from_ms, to_ms, Wanted(with_first=False))
+    shares = [line for _, line in lines if line.kind is LineKind.SHARE]
+    return [Brought(line.asset, line.asset_name, line.form, 0, line.nano) for line in shares]
+
+
+def _lines(
+    conn: Connection, account: Account, from_ms: int, to_ms: int, wanted: Wanted
+) -> list[tuple[tuple[object, ...], Line]]:
     found: list[_Booked] = []
-    for query, rated_ms in ((_BOOKED, use_row.c.recorded_ms), (_BOOKED_AGAIN, rerating.c.rated_ms)):
-        mine = query.where(use_frame.c.community == community, rated_ms >= from_ms, rated_ms < to_ms, of_party)
-        if newest is not None:
-            mine = mine.order_by(rated_ms.desc(), use_row.c.end_ms.desc()).limit(newest * ROWS_PER_LINE)
-        found += [_Booked(row, party) for row in conn.execute(mine)]
+    for query, rated_ms in _queries(wanted):
+        mine = query.where(account.concerns(use_frame.c), rated_ms >= from_ms, rated_ms < to_ms)
+        if wanted.asset:
+            mine = mine.where(use_frame.c.asset == wanted.asset)
+        if wanted.ended is not None:
+            mine = mine.where(use_row.c.end_ms > wanted.ended[0], use_row.c.end_ms <= wanted.ended[1])
+        if wanted.newest is not None:
+            mine = mine.order_by(rated_ms.desc(), use_row.c.end_ms.desc()).limit(wanted.newest * ROWS_PER_LINE)
+        found += [_Booked(row, account.party) for row in conn.execute(mine)]
     found.sort(key=lambda one: one.order)
-    every = [line for one in found for line in one.lines()]
-    return every if newest is None else every[-newest:]
+    every = [(one.order, line) for one in found for line in one.lines()]
+    return every if wanted.newest is None else every[-wanted.newest :]
+
+
+def _queries(wanted: Wanted) -> Iterable[tuple[Select[Any], ColumnElement[int]]]:
+    first = _BOOKED if wanted.with_slices else _BOOKED.where(use_frame.c.form != sums.SLICE)
+    if wanted.with_first:
+        yield first, use_row.c.recorded_ms
+    yield _BOOKED_AGAIN, rerating.c.rated_ms
+
+
+def _order(one: tuple[tuple[object, ...], Joined]) -> Any:
+    return one[0]
 
 
 ROWS_PER_LINE = 8
@@ -118,14 +187,17 @@ class _Booked:
         row = self._row
         share = _share(row.parties, row.shares, self._party) - _share(row.parties, row.old_shares, self._party)
         charge = row.fee - row.old_fee if bytes(row.payer) == self._party else 0
-        name = row.asset_name or row.asset or row.contract_name or ""
         for kind, nano in ((LineKind.SHARE, share), (LineKind.CHARGE, -charge)):
             if nano:
-                yield Line(
-                    kind, bytes(row.use_id), row.revision, row.asset, name, bytes(row.chain),
-                    row.contract_name or "", row.form, row.number, row.start_ms, row.end_ms, row.from_total,
-                    row.to_total, row.programme, nano, row.rated_ms,
-                )  # fmt: skip
+                yield _line(row, kind, row.revision, nano)
+
+
+def _line(row: Any, kind: LineKind, revision: int, nano: int) -> Line:
+    return Line(
+        kind, bytes(row.use_id), revision, row.asset, row.asset_name or row.asset or row.contract_name or "",
+        bytes(row.chain), row.contract_name or "", row.form, row.number, row.start_ms, row.end_ms, row.from_total,
+        row.to_total, row.programme, nano, row.rated_ms,
+    )  # fmt: skip
 
 
 def _share(parties: str, shares: str, party: bytes) -> int:
@@ -134,37 +206,54 @@ def _share(parties: str, shares: str, party: bytes) -> int:
     return sum(int(nano) for owner, nano in named if owner == party.hex())
 
 
-_SETTLED = select(settled_use.c.use_id, func.max(settled_use.c.number).label("n")).group_by(settled_use.c.use_id)
+_LAST, _LATER = settled_use.alias("last"), settled_use.alias("later")
+_NAME = asset.c.name.label("asset_name")
+_OF_ASSET = and_(asset.c.community == standing.c.community, asset.c.id == standing.c.asset)
+_ONE_BY_ONE = select(
+    standing, _NAME, null().label("old_fee"), null().label("old_shares"), null().label("reversed_ms")
+).outerjoin(asset, _OF_ASSET)
+_PRICED_AGAIN = (
+    select(standing, _NAME, _LAST.c.fee.label("old_fee"), _LAST.c.shares.label("old_shares"),
+           reversal.c.at_ms.label("reversed_ms"))
+    .join(_LAST, _LAST.c.use_id == standing.c.use_id)
+    .join(settlement, settlement.c.h == _LAST.c.settlement)
+    .outerjoin(asset, _OF_ASSET)
+    .outerjoin(reversal, reversal.c.use_id == standing.c.use_id)
+    .where(
+        standing.c.use_id.in_(select(rerating.c.use_id)),  # few: what was never priced again needs no look
+        standing.c.kind == "live",
+        standing.c.rated_ms >= settlement.c.closed_ms,
+        ~exists().where(_LATER.c.use_id == _LAST.c.use_id, _LATER.c.number > _LAST.c.number),
+    )
+)  # fmt: skip
 
 
-def unsettled(conn: Connection, community: str, party: bytes, to_ms: int) -> list[UnsettledUse]:
-    """What stands in no statement yet: uses that ended until `to_ms`, and settled ones priced again since."""
-    done, last = _SETTLED.subquery(), settled_use.alias("last")
-    rows = conn.execute(
-        select(standing, asset.c.name.label("asset_name"), last.c.fee.label("old_fee"),
-               last.c.shares.label("old_shares"), reversal.c.at_ms.label("reversed_ms"))
-        .outerjoin(done, done.c.use_id == standing.c.use_id)
-        .outerjoin(last, and_(last.c.use_id == standing.c.use_id, last.c.number == done.c.n))
-        .outerjoin(settlement, settlement.c.h == last.c.settlement)
-        .outerjoin(asset, and_(asset.c.community == standing.c.community, asset.c.id == standing.c.asset))
-        .outerjoin(reversal, reversal.c.use_id == standing.c.use_id)
-        .where(standing.c.community == community, standing.c.kind == "live", standing.c.end_ms <= to_ms)
-        .where(or_(standing.c.payer == party, standing.c.chain.in_(earning_chains(conn, community, party))))
-        .where(or_(last.c.use_id.is_(None), standing.c.rated_ms >= settlement.c.closed_ms))
-        .order_by(*in_order(standing))
-    )  # fmt: skip
-    found = []
+def unsettled(conn: Connection, account: Account, edges: Sequence[int], *, each: bool) -> list[UnsettledUse]:
+    """What stands in no statement yet: uses that ended until the last edge, and settled ones priced again since.
+
+    Together and apart as `sums.unsettled` says; `each`: what is no slice comes one by one after the first edge.
+    """
+    found = sums.unsettled(conn, account, edges, each=each)
+    queries = [_PRICED_AGAIN]
+    if each:
+        queries.append(_ONE_BY_ONE.where(sums.is_new(), standing.c.form != sums.SLICE, standing.c.end_ms > edges[0]))
+    for query in queries:
+        mine = query.where(account.concerns(standing.c), standing.c.end_ms <= edges[-1])
+        found += _unsettled_of(conn.execute(mine), account.party)
+    return sorted(found, key=lambda one: (one.end_ms, one.number, one.use_id))
+
+
+def _unsettled_of(rows: Iterable[Any], party: bytes) -> Iterable[UnsettledUse]:
     for row in rows:
         old = {} if row.old_shares is None else dict(pairs_of(row.old_shares))
         share = _share(row.parties, row.shares, party) - old.get(party, 0)
         charge = (row.old_fee or 0) - row.fee if bytes(row.payer) == party else 0
         if share or charge:
-            is_correction = row.old_shares is not None
-            found.append(UnsettledUse(
+            yield UnsettledUse(
                 bytes(row.use_id), bytes(row.chain), row.asset, row.asset_name or row.asset, row.form, row.number,
-                row.end_ms, row.programme, share, charge, is_correction, row.reversed_ms is not None, row.rated_ms,
-            ))  # fmt: skip
-    return found
+                row.end_ms, row.programme, share, charge, row.old_shares is not None, row.reversed_ms is not None,
+                row.rated_ms,
+            )  # fmt: skip
 
 
 def settled(conn: Connection, community: str, ids: Sequence[bytes]) -> dict[bytes, SettledUse]:

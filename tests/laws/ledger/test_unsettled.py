@@ -1,14 +1,18 @@
 """What stands in no statement yet: new uses, and settled ones that were priced again since."""
 
+from sqlalchemy import Connection
 from support.books import DAY, HOUR, T0, shares_in
 from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER, NOVEMBER, World, open_world
 from tallystick_cloud import schema
 from tallystick_cloud.uses.model import UnsettledUse
-from tallystick_cloud.uses.store import unsettled
+from tallystick_cloud.uses.store import account_of, unsettled
 
 
 def of_bank(world: World) -> list[UnsettledUse]:
-    return world.books.database.read_now(unsettled, world.community, world.ids["Bank"], T0 + 400 * DAY)
+    def read(conn: Connection) -> list[UnsettledUse]:
+        return unsettled(conn, account_of(conn, world.community, world.ids["Bank"]), [0, T0 + 400 * DAY], each=True)
+
+    return world.books.database.read_now(read)
 
 
 def owed_to_bank(world: World) -> int:

@@ -1,12 +1,15 @@
 """Transactions: whole or not at all, retried when a race is lost, looked at without a trace."""
 
 import asyncio
+from contextlib import nullcontext
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import OperationalError
-from tallystick_cloud import schema
+from support import postgres
+from tallystick_cloud import db, schema
 from tallystick_cloud.db import Database, engine_of
 from tallystick_cloud.errors import BadInput, Busy
 from tallystick_cloud.migrations import upgrade
@@ -81,3 +84,23 @@ def test_sqlite_is_durable_and_writes_ahead(tmp_path: Path) -> None:
         assert conn.execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
         assert conn.execute(text("PRAGMA synchronous")).scalar_one() == 2
     db.close()
+
+
+@pytest.mark.parametrize("idle", [True, False])
+def test_a_connection_that_its_server_closed_is_replaced_unless_it_was_used_a_moment_ago(
+    postgres_server: str, monkeypatch: pytest.MonkeyPatch, *, idle: bool
+) -> None:
+    monkeypatch.setattr(db, "FRESH_S", -1.0 if idle else 3600.0)
+    with postgres.database(postgres_server) as url:
+        database = Database(url)
+        pid = database.read_now(_pid)
+        with psycopg.connect(url, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 60000)", (pid,))
+        with nullcontext() if idle else pytest.raises(OperationalError):
+            database.read_now(_pid)
+        assert database.read_now(_pid) != pid
+        database.close()
+
+
+def _pid(conn: Connection) -> int:
+    return int(conn.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
