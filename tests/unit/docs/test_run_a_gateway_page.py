@@ -29,7 +29,7 @@ def test_every_command_of_the_aggregator_is_understood(command: str) -> None:
 
 def test_the_table_names_every_code_of_the_doctor_and_no_other() -> None:
     source = "".join(path.read_text() for path in (ROOT / "edge" / "tallystick_edge" / "doctor").glob("*.py"))
-    codes = set(re.findall(r'(?:ok|warn|fail)\("([A-Z-]+)"', source))
+    codes = set(re.findall(r'(?:(?:ok|warn|fail)\(|CODE = )"([A-Z-]+)"', source))
     rows = re.findall(r"^\| ([A-Z, -]+) \|", PAGE, re.MULTILINE)
     named = {code for row in rows for code in row.split(", ")}
     assert named == codes
