@@ -18,6 +18,7 @@ COMMANDS = {
     "init": "init",
     "serve": "serve",
     "community": "community",
+    "party": "party",
     "contract": "contract",
     "site": "site",
     "asset": "asset",

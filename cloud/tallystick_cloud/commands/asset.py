@@ -1,6 +1,6 @@
-"""`tallystick asset list | show`: the ledger of one asset, as it is now or as it was known at a day's end.
+"""`tallystick asset list | show | add`: assets, and the ledger of one as it is now or as it was known at a day's end.
 
-It writes no access row: it is for whoever runs the server, who can read the database anyway.
+A look writes no access row: it is for whoever runs the server, who can read the database anyway.
 """
 
 import argparse
@@ -13,11 +13,17 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from tallystick_cloud.assets.ledger import AssetLedger, ledger_of
+from tallystick_cloud.assets.model import NewAsset
+from tallystick_cloud.assets.store import asset_ids, has_site, insert_asset
 from tallystick_cloud.commands.common import Commands, add_community, command, community_of, group, opened
 from tallystick_cloud.commands.moment import end_of, place_of
+from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.counts import many
+from tallystick_cloud.errors import BadInput, Conflict
 from tallystick_cloud.money import money
+from tallystick_cloud.parties.store import ids_by_name
 from tallystick_cloud.schema import asset
+from tallystick_cloud.town.table import check_slug
 
 
 def add(commands: Commands) -> None:
@@ -34,6 +40,22 @@ def add(commands: Commands) -> None:
     )
     found.add_argument("asset", metavar="ASSET", help="its id, as `tallystick asset list` shows it")
     found.add_argument("--as-of", metavar="YYYY-MM-DD", help="as it was known at the end of that day (default: now)")
+    _common(found)
+    found = command(
+        words,
+        "add",
+        new,
+        "Add an asset; what measures it comes with a site file, what it costs with a contract version.",
+        "  tallystick asset add washer-3 --name 'Washing machine 3' --kind washing-machine --site cellar \\\n"
+        "    --owner 'Lindenhof eG' --data D\n",
+    )
+    found.add_argument("asset", metavar="ID", help="a-z, 0-9 and '-'; it stands in contracts, so name no person")
+    found.add_argument("--name", required=True, metavar="TEXT", help="as people call it")
+    found.add_argument("--kind", required=True, metavar="WORD", help="such as washing-machine, dryer, flat")
+    found.add_argument("--site", metavar="ID", help="where it is")
+    found.add_argument("--owner", metavar="NAME", help="whose it is")
+    found.add_argument("--user", metavar="NAME", help="who uses it")
+    found.add_argument("--essential", action="store_true", help="never locked for want of payment")
     _common(found)
 
 
@@ -67,6 +89,46 @@ def show(parsed: argparse.Namespace) -> int:
         options.database.close()
     print(json.dumps(_as_json(found), indent=1, ensure_ascii=False) if parsed.json else _as_text(found))
     return 0
+
+
+def new(parsed: argparse.Namespace) -> int:
+    options = opened(parsed)
+    try:
+        community = community_of(options, parsed.community)
+        ids = options.database.read_now(ids_by_name, community)
+        owner, user = (
+            None if name is None else party_of(community, ids, name, field)
+            for field, name in (("--owner", parsed.owner), ("--user", parsed.user))
+        )
+        one = NewAsset(
+            id=check_slug("ID", parsed.asset),
+            name=parsed.name,
+            kind=check_slug("--kind", parsed.kind),
+            site=parsed.site,
+            owner=owner,
+            user=user,
+            essential=parsed.essential,
+            latitude_e7=None,
+            longitude_e7=None,
+        )
+        options.database.write_now(_add, community, one, options.clock.utc_ms())
+    finally:
+        options.database.close()
+    if parsed.json:
+        print(json.dumps({"id": one.id, "name": one.name, "kind": one.kind, "site": one.site}))
+        return 0
+    print(f"{one.id} is in {community}: {one.name} ({one.kind})")
+    return 0
+
+
+def _add(conn: Connection, community: str, one: NewAsset, now_ms: int) -> None:
+    if one.id in asset_ids(conn, community):
+        raise Conflict("ID", f"{one.id!r} is an asset of {community} already; give the new one another id")
+    if one.site is not None and not has_site(conn, community, one.site):
+        raise BadInput(
+            "--site", f"{one.site!r} is no site of {community}; leave it away, or `tallystick site new` first"
+        )
+    insert_asset(conn, community, one, now_ms)
 
 
 def _all(conn: Connection, community: str) -> Sequence[Any]:

@@ -151,7 +151,7 @@ def _summary(found: Answers, home: Home) -> str:
         f"community   {found['community.name']} ({found['community.id']}), {found['community.currency']},"
         f" {found['community.zone']}, log {found['community.log']}",
         f"people      {found['people.manager']} manages, {found['people.approver']} approves too",
-        f"bank        {found['bank.iban'] or 'none yet: nothing can be paid out until one is known'}",
+        f"bank        {found['bank.iban'] or 'none yet; name one with: tallystick party account'}",
         f"contract    {found['contract.template']}, {found['contract.state']}, from {found['contract.from']}:",
         *(f"            {name[len(NAMES) :]} is {text}" for name, text in found.items() if name.startswith(NAMES)),
         f"site        {found['site.name']}; gateways reach {found['site.server']}",

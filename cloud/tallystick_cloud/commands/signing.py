@@ -18,10 +18,10 @@ from tallystick_cloud.keys import read_private
 NONCE_BYTES = 16
 
 
-def party_of(community: str, ids: Mapping[str, bytes], name: str) -> bytes:
+def party_of(community: str, ids: Mapping[str, bytes], name: str, field: str = "--party") -> bytes:
     """The party's id; raises BadInput listing the names."""
     if name not in ids:
-        raise BadInput("--party", f"{name!r} is not in {community}; names are: {', '.join(sorted(ids))}")
+        raise BadInput(field, f"{name!r} is not in {community}; names are: {', '.join(sorted(ids))}")
     return ids[name]
 
 

@@ -18,9 +18,10 @@ class Form(StrEnum):
     FUND = "fund"
 
 
+MANAGER = "community_manager"
 ROLES = frozenset(
     {
-        "community_manager",
+        MANAGER,
         "owner",
         "user",
         "servicer",

@@ -146,7 +146,7 @@ def _decide(owed: Owed, facts: Facts, seed: bytes) -> Payout | Held:
         return Held(name, terms.name, owed.unit, owed.nano, *reason)
     account = facts.accounts.get(owed.party)
     if account is None:
-        step = f"ask {name} for an IBAN and add it; the next run pays"
+        step = f"ask {name} for an IBAN and add it (tallystick party account); the next run pays"
         return Held(name, terms.name, owed.unit, owed.nano, Reason.NO_ACCOUNT, step)
     cents = whole_cents(payable)
     try:

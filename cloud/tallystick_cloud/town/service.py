@@ -29,13 +29,12 @@ from tallystick_cloud.errors import BadInput, Conflict
 from tallystick_cloud.gateways import claims, records
 from tallystick_cloud.ledger.store import open_period
 from tallystick_cloud.log import service as log
-from tallystick_cloud.parties import store as parties
+from tallystick_cloud.parties import service as parties
 from tallystick_cloud.ports import Entropy
 from tallystick_cloud.schema import community as communities
 from tallystick_cloud.town.model import Town, TownAsset, TownContract, TownParty
 
 NONCE_BYTES = 16
-PARTY_KINDS: tuple[Grant, ...] = ("contract", "approval")
 ROLE_KINDS: Mapping[str, tuple[Grant, ...]] = {
     "root": ("descriptor", "key-event", "contract"),
     "log": ("checkpoint",),
@@ -120,20 +119,18 @@ def _parties(
     ids: dict[str, PartyId] = {}
     hosted: dict[bytes, P256Signer] = {}
     for party in town.parties:
-        party_id = PartyId(entropy.bytes(PARTY_BYTES))
-        ids[party.new.name] = party_id
-        parties.insert_party(conn, town.id, party_id, party.new, now_ms)
-        spki = _key_of(party, party_id, hosted)
-        if spki is not None:
-            _log_party_key(conn, context, entropy, party_id, spki, party.hosted, now_ms)
+        key = key_of(party)
+        party_id = ids[party.new.name] = parties.add(conn, context, party.new, key, entropy, now_ms)
+        if key is not None and key.hosted is not None:
+            hosted[party_id] = key.hosted
     return ids, hosted
 
 
-def _key_of(party: TownParty, party_id: PartyId, hosted: dict[bytes, P256Signer]) -> bytes | None:
+def key_of(party: TownParty) -> parties.Key | None:
+    """A new one that this server keeps, or the one in the file. Raises BadInput."""
     if party.hosted:
-        hosted[party_id] = P256Signer.generate()
-        return hosted[party_id].spki
-    return None if party.key is None else read_public_key(party.key)
+        return parties.Key.fresh()
+    return None if party.key is None else parties.Key(read_public_key(party.key))
 
 
 def read_public_key(path: Path) -> bytes:
@@ -143,18 +140,6 @@ def read_public_key(path: Path) -> bytes:
         return PublicKey.from_spki(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).spki
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
         raise BadInput(str(path), f"is not a public key in PEM ({error}); use P-256 or Ed25519") from None
-
-
-def _log_party_key(
-    conn: Connection, context: Context, entropy: Entropy, party: PartyId, spki: bytes, hosted: bool, now_ms: int
-) -> None:
-    event = records.key_event(
-        conn, context.community, context.keys.root, entropy, party, spki, StorageClass.FILE, 0, PARTY_KINDS
-    )
-    (leaf,) = log.append(conn, context.community, [event.entry], now_ms)
-    records.store_key_event(conn, context.community, party, spki, event, leaf, now_ms)
-    kid = PublicKey.from_spki(spki).kid
-    parties.insert_key(conn, context.community, party, kid, spki, "hosted" if hosted else "own", now_ms)
 
 
 def _asset(asset: TownAsset, ids: Mapping[str, PartyId]) -> NewAsset:

@@ -52,10 +52,7 @@ class Table:
         return tuple(self._values)
 
     def slug(self, name: str) -> str:
-        value = self.text(name)
-        if not SLUG.fullmatch(value):
-            raise BadInput(self.path(name), f"is {value!r}; use a-z, 0-9 and '-', at most 64 characters")
-        return value
+        return check_slug(self.path(name), self.text(name))
 
     def integer(self, name: str, low: int, high: int) -> int:
         value = self._take(name)
@@ -143,3 +140,10 @@ def read_text(text: str, where: str) -> Table:
         return Table(tomllib.loads(text, parse_float=Decimal), "")
     except (ValueError, ArithmeticError, RecursionError) as error:  # 1e9999999999999999999, a thousand brackets
         raise BadInput(where, f"is not TOML: {error}") from None
+
+
+def check_slug(field: str, value: str) -> str:
+    """A short name of a thing. Raises BadInput."""
+    if not SLUG.fullmatch(value):
+        raise BadInput(field, f"is {value!r}; use a-z, 0-9 and '-', at most 64 characters")
+    return value

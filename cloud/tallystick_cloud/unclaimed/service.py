@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 from tallystick_protocol import cbor
 from tallystick_protocol.ids import sha256
 from tallystick_protocol.money.contract import Mode
@@ -16,12 +16,12 @@ from tallystick_cloud.disputes.service import held as disputed
 from tallystick_cloud.errors import BadInput, Conflict, Forbidden, NotFound
 from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import DAY_MS, Account, Line
+from tallystick_cloud.parties import service as parties
 from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.payouts import checks, epc
 from tallystick_cloud.payouts import store as payouts
 from tallystick_cloud.payouts.pain import CURRENCY
 from tallystick_cloud.runs.store import lock
-from tallystick_cloud.schema import party_account
 
 from . import model, store
 from .model import Due, Facts
@@ -130,8 +130,7 @@ def claim(
     store.mark_claimed(conn, bytes(row.id), **said)
     if account is not None:
         iban, holder = epc.bank_iban("--iban", account.iban), epc.bank_name("--account-holder", account.holder)
-        new = {"community": community, "party": bytes(row.party), "iban": iban, "holder": holder}
-        conn.execute(insert(party_account), {**new, "valid_from_ms": now_ms})
+        parties.set_account(conn, community, bytes(row.party), iban, holder, now_ms)
     return find(conn, community, number)
 
 

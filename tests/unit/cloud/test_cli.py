@@ -22,6 +22,10 @@ COMMANDS = [
     ["contract", "accept"],
     ["site", "new"],
     ["asset", "show"],
+    ["asset", "add"],
+    ["party", "add"],
+    ["party", "account"],
+    ["party", "role"],
     ["gateway", "configure"],
     ["gateway", "commands"],
     ["period", "close"],
@@ -35,7 +39,7 @@ COMMANDS = [
     ["log", "begin-epoch"],
 ]
 GROUPS = ["community", "contract", "site", "gateway", "period", "settlement", "payout"]
-GROUPS += ["pool", "policy", "witness", "log", "token", "ocmf"]
+GROUPS += ["party", "pool", "policy", "witness", "log", "token", "ocmf"]
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

@@ -19,7 +19,10 @@ def test_the_commands_of_the_page(
     monkeypatch.chdir(tmp_path)
     for name, text in (("town", TOWN), ("washes", WASHES), ("energy", ENERGY)):
         Path(f"{name}.toml").write_text(text)
-    assert [words[0] for words in COMMANDS] == ["init", "init", "init", "serve", "token", "community"]
+    assert [words[0] for words in COMMANDS] == [
+        *("init", "init", "init", "serve", "token"),
+        *("party", "party", "party", "party", "asset", "community"),
+    ]
     for words in COMMANDS:
         if words[0] == "serve":
             parser().parse_args(words)

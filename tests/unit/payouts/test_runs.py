@@ -342,7 +342,9 @@ def test_payees_without_account_or_below_the_threshold_are_held_back_with_the_ne
     assert [(one.creditor.name, one.cents) for one in run.payouts] == [("Bank", 100)]
     held = {one.party: one for one in run.held}
     assert held["Repairer"].reason is Reason.NO_ACCOUNT
-    assert held["Repairer"].next_step == "ask Repairer for an IBAN and add it; the next run pays"
+    assert held["Repairer"].next_step == (
+        "ask Repairer for an IBAN and add it (tallystick party account); the next run pays"
+    )
     assert held["Fund"].reason is Reason.BELOW_THRESHOLD
     assert "paid from 1.00 EUR on" in held["Fund"].next_step
     assert "Ben" not in held
