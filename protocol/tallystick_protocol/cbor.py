@@ -222,17 +222,41 @@ def _write(value: Any, out: list[bytes], field: str, depth: int, text_bytes_max:
     elif kind is list or kind is tuple:
         _deeper(field, depth)
         out.append(_head(_ARRAY, len(value)))
-        for item in value:
-            _write(item, out, field, depth + 1, text_bytes_max)
+        _write_all(value, out, field, depth + 1, text_bytes_max)
     elif kind is dict:
         _deeper(field, depth)
         _measured_keys(value, field)
         out.append(_head(_MAP, len(value)))
         for key in sorted(value):
-            out.append(_head(_UINT, key))
-            _write(value[key], out, field, depth + 1, text_bytes_max)
+            out.append(_ONE[key] if key < 24 else _head(_UINT, key))
+            item = value[key]
+            kind = type(item)
+            if kind is bytes:
+                size = len(item)
+                out += _head(_BYTES, size) if size >= 24 else _ONE[_BYTES | size], item
+            else:
+                _write(item, out, field, depth + 1, text_bytes_max)
     else:
         raise _foreign(field, kind)
+
+
+def _write_all(values: Iterable[Any], out: list[bytes], field: str, depth: int, text_bytes_max: int) -> None:
+    """As `_measured_all`: numbers and bytes are written here, without a call for each."""
+    for value in values:
+        kind = type(value)
+        if kind is int and 0 <= value <= INT_MAX:
+            if value < 24:
+                out.append(_ONE[value])
+            elif 0x10000 <= value < 0x100000000:
+                out.append((0x1A00000000 | value).to_bytes(5, "big"))
+            else:
+                out.append(_head(_UINT, value))
+        elif kind is bytes:
+            out += _head(_BYTES, len(value)), value
+        elif value is None:
+            out.append(b"\xf6")
+        else:
+            _write(value, out, field, depth, text_bytes_max)
 
 
 def _deeper(field: str, depth: int) -> None:

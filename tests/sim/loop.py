@@ -7,7 +7,7 @@ import asyncio
 import heapq
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from itertools import count
 from random import Random
 from typing import Any, Protocol, TypeVar
@@ -51,6 +51,33 @@ def _make_task(loop: Any, coro: Any, **more: Any) -> SimTask:
     return SimTask(coro, loop=loop, **more)
 
 
+class SimHandle(asyncio.Handle):
+    """The base's, without what it keeps for people who debug."""
+
+    __slots__ = ()
+
+    def __init__(self, callback: Any, args: Any, loop: Any, context: Any) -> None:
+        self._callback, self._args, self._loop = callback, args, loop
+        self._context = copy_context() if context is None else context
+        self._cancelled, self._repr, self._source_traceback = False, None, None
+
+
+class SimTimer(asyncio.TimerHandle):
+    """The base's, as above; the loop counts no cancelled timers."""
+
+    __slots__ = ()
+
+    def __init__(self, when: float, callback: Any, args: Any, loop: Any, context: Any) -> None:
+        self._when, self._callback, self._args, self._loop = when, callback, args, loop
+        self._context = copy_context() if context is None else context
+        self._cancelled, self._repr, self._source_traceback, self._scheduled = False, None, None, True
+
+    def cancel(self) -> None:
+        if not self._cancelled:
+            self._cancelled = True
+            self._callback = self._args = None
+
+
 class SimLoop(asyncio.BaseEventLoop):
     """Runs unmodified asyncio code. `time()` is seconds of this world and begins at 0."""
 
@@ -71,15 +98,18 @@ class SimLoop(asyncio.BaseEventLoop):
         return self._now
 
     def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
-        """As the base does it, without what it looks at for people who debug."""
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = SimHandle(callback, args, self, context)
         self._ready.append(handle)  # type: ignore[attr-defined]
         return handle
 
     def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        timer = SimTimer(when, callback, args, self, context)
         heapq.heappush(self._scheduled, timer)  # type: ignore[attr-defined]
-        timer._scheduled = True  # type: ignore[attr-defined]
+        return timer
+
+    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        timer = SimTimer(self._now + delay, callback, args, self, context)
+        heapq.heappush(self._scheduled, timer)  # type: ignore[attr-defined]
         return timer
 
     def _process_events(self, event_list: object) -> None:
@@ -95,14 +125,13 @@ class SimLoop(asyncio.BaseEventLoop):
         timers: list[Any] = self._scheduled  # type: ignore[attr-defined]
         ready: Any = self._ready  # type: ignore[attr-defined]
         while timers and timers[0]._cancelled:
-            heapq.heappop(timers)._scheduled = False
+            heapq.heappop(timers)
         if not ready:
             if not timers:
                 raise RuntimeError("nothing is ready and nothing is scheduled: everybody waits for somebody else")
             self._now = max(self._now, timers[0]._when)
         while timers and timers[0]._when <= self._now + self._clock_resolution:
             handle = heapq.heappop(timers)
-            handle._scheduled = False
             if not handle._cancelled:
                 ready.append(handle)
         turn = list(ready)
@@ -115,14 +144,19 @@ class SimLoop(asyncio.BaseEventLoop):
                     ready.extend(turn[index:])  # so that they can be cancelled
                     self._steps_max += STEPS_TO_END
                     raise Restless(f"does not come to rest: {self.steps} steps and no end at {self._now:.3f} s")
-                self._step(handle)
-
-    def _step(self, handle: Any) -> None:
-        self.steps += 1
-        owner = handle._context.get(OWNER)
-        if owner is not None:
-            owner.step()
-        handle._run()
+                self.steps += 1
+                context = handle._context
+                owner = context.get(OWNER)
+                if owner is not None:
+                    owner.step()
+                    if handle._cancelled:  # its machine died before this step
+                        continue
+                try:
+                    context.run(handle._callback, *handle._args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:  # as the base does it
+                    self.call_exception_handler({"message": "in a callback", "exception": error, "handle": handle})
 
 
 def run(main: Callable[[SimLoop], Coroutine[Any, Any, T]], chance: Random) -> T:

@@ -165,7 +165,7 @@ class Cellar:
     def kept(self, now_ms: int) -> None:
         """All that was given is on the disk now."""
         for seen in self.seen.values():
-            seen.kept += [each._replace(kept_ms=now_ms) for each in seen.given]
+            seen.kept += [Kept(*each[:-1], now_ms) for each in seen.given]
             seen.given.clear()
 
     def forgotten(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from sim.chance import RandomBytes
 from sim.clocks import TrueTime
 from sim.rates import Rates
+from sim.sql import QuickConnection
 from sim.town import COMMUNITY, MIDNIGHT_MS, Town
 from sim.trace import Kind, Trace
 from sqlalchemy import Connection, Engine, select
@@ -50,7 +51,7 @@ def engine() -> Engine:
 @cache
 def connection() -> Connection:
     """That engine's one connection, kept: asking the pool for it costs more than BEGIN and COMMIT do."""
-    return engine().connect()
+    return QuickConnection(engine())
 
 
 @cache
@@ -81,6 +82,13 @@ class InlineDatabase(Database):
         await asyncio.sleep(0)
         self._server.check_alive()
         return self.read_now(fn, *args, **kwargs)
+
+    def read_now(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        with connection().begin() as looking:
+            try:
+                return fn(connection(), *args, **kwargs)
+            finally:
+                looking.rollback()
 
 
 class Server:

@@ -7,6 +7,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from random import Random
 
@@ -25,6 +26,7 @@ from sim.__main__ import (
 )
 from sim.bugs import BUGS, planted
 from sim.loop import Restless, SimLoop, run
+from sim.server import engine
 from sim.trace import Amiss, Kind
 from sim.world import Verdict, World, play
 
@@ -32,6 +34,7 @@ TESTS = Path(__file__).resolve().parent.parent
 FIRST_SEED, SEEDS_MAX = 70_000, 16  # about 40 s of two busy cores
 FRESH = os.environ.get("TALLYSTICK_FRESH_WORLDS") == "1"  # not in CI: docs/explanation/simulation.md
 FRESH_CPU_S = 75  # 30 to 45 worlds, on both cores
+PLAIN_SEED = 1015  # a short world of crashes, resets and lost answers
 QUICK_BUGS = ("double-posting-on-duplicate", "normal-instead-of-full", "clock-in-the-key")
 
 
@@ -104,6 +107,16 @@ def test_the_same_seed_gives_the_same_trace() -> None:
     (first, _), (other, _) = side_by_side(7, 2, jobs=2)
     assert play(7) == first
     assert other.digest != first.digest
+
+
+def test_shortcuts_change_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real signatures, every message read anew, and SQLAlchemy's whole way to the database: the same world."""
+    quick = play(PLAIN_SEED)
+    monkeypatch.setattr("sim.world.remembering", nullcontext)
+    with engine().connect() as plain:
+        monkeypatch.setattr("sim.server.connection", lambda: plain)
+        assert play(PLAIN_SEED) == quick
+    assert quick.uses
 
 
 @pytest.mark.parametrize("name", QUICK_BUGS)

@@ -253,6 +253,8 @@ def _listening(trace: Trace) -> Iterator[None]:
     handler = _Alarmed(trace)
     loggers = [logging.getLogger(name) for name in ("tallystick", "tallystick_cloud")]
     before = [(each.level, each.propagate) for each in loggers]
+    source = logging._srcfile
+    logging._srcfile = None  # type: ignore[assignment]  # which line logged is not looked for: no trace names it
     for each in loggers:
         each.addHandler(handler)
         each.setLevel(logging.INFO)
@@ -260,6 +262,7 @@ def _listening(trace: Trace) -> Iterator[None]:
     try:
         yield
     finally:
+        logging._srcfile = source
         for each, (level, propagate) in zip(loggers, before, strict=True):
             each.removeHandler(handler)
             each.setLevel(level)

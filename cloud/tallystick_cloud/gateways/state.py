@@ -5,7 +5,7 @@ It never changes anything.
 
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from tallystick_protocol import cose
 from tallystick_protocol.batch import LogView
 from tallystick_protocol.hello import ChannelState, State
@@ -21,6 +21,7 @@ from tallystick_cloud.schema import channel
 from .model import Head
 
 VERSIONS = (1, 1)
+_CHANNELS = select(channel).where(channel.c.gid == bindparam("g")).order_by(channel.c.channel)
 
 
 def log_view(conn: Connection, context: Identity) -> LogView:
@@ -56,7 +57,7 @@ def signed_state(conn: Connection, context: Context, head: Head, hello_nonce: by
 
 
 def _channels(conn: Connection, gid: bytes) -> tuple[ChannelState, ...]:
-    rows = conn.execute(select(channel).where(channel.c.gid == gid).order_by(channel.c.channel))
+    rows = conn.execute(_CHANNELS, {"g": gid})
     return tuple(_channel(conn, gid, row) for row in rows.all())
 
 

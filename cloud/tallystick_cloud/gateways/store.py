@@ -4,9 +4,10 @@ It never changes an envelope; a head moves only under its lock, the first of eve
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Table, Update, bindparam, func, insert, select, update
 
 from tallystick_cloud import bulk
 from tallystick_cloud.schema import (
@@ -76,7 +77,7 @@ def _head(row: Any) -> Head:
 
 
 def update_head(conn: Connection, gid: bytes, values: Mapping[str, object]) -> None:
-    conn.execute(update(gateway_head).where(gateway_head.c.gid == gid).values(**values))
+    _set(conn, gateway_head, gid, values)
 
 
 def keys_of(conn: Connection, gid: bytes) -> list[Key]:
@@ -162,7 +163,7 @@ def insert_gateway(conn: Connection, row: Mapping[str, object]) -> None:
 
 
 def update_gateway(conn: Connection, gid: bytes, values: Mapping[str, object]) -> None:
-    conn.execute(update(gateway).where(gateway.c.gid == gid).values(**values))
+    _set(conn, gateway, gid, values)
 
 
 def insert_key(conn: Connection, row: Mapping[str, object]) -> None:
@@ -180,7 +181,17 @@ def insert_contact(conn: Connection, community: str, gid: bytes, now_ms: int) ->
 
 
 def seen(conn: Connection, gid: bytes, values: Mapping[str, object]) -> None:
-    conn.execute(update(gateway_contact).where(gateway_contact.c.gid == gid).values(**values))
+    _set(conn, gateway_contact, gid, values)
+
+
+def _set(conn: Connection, table: Table, gid: bytes, values: Mapping[str, object]) -> None:
+    conn.execute(_setting(table, tuple(values)), {"at": gid, **{f"to_{name}": values[name] for name in values}})
+
+
+@cache
+def _setting(table: Table, names: tuple[str, ...]) -> Update:
+    """Every Hello has three of these: put together once."""
+    return update(table).where(table.c.gid == bindparam("at")).values({name: bindparam(f"to_{name}") for name in names})
 
 
 def last_boot(conn: Connection, gid: bytes) -> bytes | None:

@@ -30,6 +30,12 @@ _MOVE = (
     .where(log_head.c.community == bindparam("c"))
     .values(size=bindparam("n"), range=bindparam("r"), root=bindparam("h"), appended_ms=bindparam("t"))
 )
+_NEWEST = (
+    select(checkpoint.c.size, checkpoint.c.note, checkpoint.c.signed_ms)
+    .where(checkpoint.c.community == bindparam("c"))
+    .order_by(checkpoint.c.size.desc())
+    .limit(1)
+)
 
 
 def insert_head(conn: Connection, community: str, head: Head) -> None:
@@ -105,12 +111,7 @@ def leaf_entries(conn: Connection, community: str, first: int, end: int) -> list
 
 def newest_checkpoint(conn: Connection, community: str) -> tuple[int, bytes, int] | None:
     """(size, note, signed ms) of the newest signed checkpoint."""
-    row = conn.execute(
-        select(checkpoint.c.size, checkpoint.c.note, checkpoint.c.signed_ms)
-        .where(checkpoint.c.community == community)
-        .order_by(checkpoint.c.size.desc())
-        .limit(1)
-    ).one_or_none()
+    row = conn.execute(_NEWEST, {"c": community}).one_or_none()
     return None if row is None else (int(row[0]), bytes(row[1]), int(row[2]))
 
 
