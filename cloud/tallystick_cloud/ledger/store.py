@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 from tallystick_protocol import cbor
 
@@ -23,6 +23,7 @@ from tallystick_cloud.schema import (
     posting_period,
     standing,
     use_frame,
+    use_row,
 )
 
 from .model import DAY_MS, FAR_MS, Amounts, end_of, position_of, total
@@ -48,6 +49,16 @@ _WITHIN = _OF_CHAIN.where(
     standing.c.end_ms <= bindparam("to_ms"),
     standing.c.recorded_ms < bindparam("known_ms"),
 ).order_by(*(column.desc() for column in in_order(standing)))
+_NEWEST = select(
+    func.max(
+        select(use_row.c.end_ms)
+        .where(use_row.c.frame == use_frame.c.id, use_row.c.end_ms <= bindparam("to_ms"))
+        .order_by(use_row.c.end_ms.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+).where(use_frame.c.chain == bindparam("chain"), use_frame.c.kind == bindparam("kind"))
+"""When the last use of a chain ended: one look into the index for each frame."""
 _JOURNAL = insert(journal).returning(journal.c.id, sort_by_parameter_order=True)
 _PERIOD = (
     select(posting_period.c.id)
@@ -91,14 +102,18 @@ def uses_until(
 ) -> Iterator[Any]:
     """Those that ended in [from_ms, to_ms] and were recorded before `known_ms`, the newest first, as far as asked for.
 
-    An hour, two, four ... are read at once, for the one wanted is among the newest, as a rule.
+    An hour, two, four ... are read at once, for the one wanted is among the newest, as a rule. Times without a use are
+    stepped over.
     """
-    span_ms = HOUR_MS
+    span_ms, given = HOUR_MS, {"chain": chain, "kind": kind, "known_ms": known_ms}
     while to_ms >= from_ms:
         after_ms = max(to_ms - span_ms, from_ms - 1)
-        given = {"chain": chain, "kind": kind, "after_ms": after_ms, "to_ms": to_ms, "known_ms": known_ms}
-        yield from conn.execute(_WITHIN, given).all()
+        rows = conn.execute(_WITHIN, {**given, "after_ms": after_ms, "to_ms": to_ms}).all()
+        yield from rows
         to_ms, span_ms = after_ms, 2 * span_ms
+        if not rows:
+            newest = conn.execute(_NEWEST, {"chain": chain, "kind": kind, "to_ms": to_ms}).scalar_one()
+            to_ms = from_ms - 1 if newest is None else newest
 
 
 def rated_uses(conn: Connection, ids: Iterable[bytes]) -> dict[bytes, Any]:

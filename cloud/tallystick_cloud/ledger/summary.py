@@ -5,10 +5,11 @@ It only reads, and it names no user beyond the parties of the split.
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import BigInteger, Connection, cast, func, select
 
-from tallystick_cloud.ledger.model import Account
+from tallystick_cloud.ledger.model import Account, Kind
 from tallystick_cloud.ledger.rows import shares_of
 from tallystick_cloud.log import store as log_store
 from tallystick_cloud.parties.store import names_by_id
@@ -108,13 +109,8 @@ class Summary:
 def summary(conn: Connection, community: str) -> Summary:
     """All figures at one moment."""
     names = names_by_id(conn, community)
-    charges = _charges(conn, community, names)
-    live = [one for one in charges if one.kind == "live"]
-    shadow = [one for one in charges if one.kind == "shadow"]
-    splits: dict[str, int] = defaultdict(int)
-    for one in live:
-        for name, amount in one.shares_nano.items():
-            splits[name] += int(amount)
+    live, shadow = _sums(conn, community, Kind.LIVE), _sums(conn, community, Kind.SHADOW)
+    first, latest = _charges(conn, community, names)
     gateways = _gateways(conn, community)
     head = log_store.read_head(conn, community)
     batches = _count(conn, batch, community)
@@ -125,17 +121,17 @@ def summary(conn: Connection, community: str) -> Summary:
         readings=sum(one.readings for one in gateways),
         batches=batches,
         receipts=batches,
-        uses=len(live),
-        shadow_uses=len(shadow),
-        fees_nano=str(sum(int(one.fee_nano) for one in live)),
-        shadow_fees_nano=str(sum(int(one.fee_nano) for one in shadow)),
-        splits_nano={name: str(amount) for name, amount in sorted(splits.items())},
+        uses=sum(one.uses for one in live),
+        shadow_uses=sum(one.uses for one in shadow),
+        fees_nano=str(sum(one.fee for one in live)),
+        shadow_fees_nano=str(sum(one.fee for one in shadow)),
+        splits_nano={name: str(amount) for name, amount in sorted(_splits(conn, community, names, live).items())},
         imbalance_nano=str(imbalance(conn, community)),
         unclaimed_nano=str(_unclaimed(conn, community)),
         quarantined=_quarantined(conn, community),
         ledger=channel_ledgers(conn, community),
-        first_charge=live[0] if live else None,
-        latest_charges=live[-LATEST_MAX:],
+        first_charge=first,
+        latest_charges=latest,
         log=LogFigures(0, "") if head is None else LogFigures(head.size, head.root.hex()),
     )
 
@@ -225,22 +221,59 @@ def _excepted(conn: Connection, community: str) -> dict[bytes, int]:
     return {bytes(h): int(counts) for h, counts in rows}
 
 
-def _charges(conn: Connection, community: str, names: dict[bytes, str]) -> list[Charge]:
-    """Every use with its standing rating, in canonical order."""
-    rows = conn.execute(select(standing).where(standing.c.community == community).order_by(*in_order(standing)))
-    return [
-        Charge(
-            use_id=bytes(row.use_id).hex(),
-            kind=row.kind,
-            asset=row.asset,
-            number=row.number,
-            programme=row.programme,
-            end_ms=row.end_ms,
-            fee_nano=str(row.fee),
-            shares_nano={names.get(party, party.hex()): str(amount) for party, amount in shares_of(row)},
-        )
-        for row in rows
-    ]
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    """Uses of one split."""
+
+    parties: str  # as in their frames
+    uses: int
+    fee: int
+
+
+def _sums(conn: Connection, community: str, kind: Kind) -> list[_Sum]:
+    """With the price that stands."""
+    of = standing.c
+    rows = conn.execute(
+        select(of.parties, func.count(), func.sum(of.fee))
+        .where(of.community == community, of.kind == kind.value)
+        .group_by(of.parties)
+    )
+    return [_Sum(parties, int(uses), int(fee)) for parties, uses, fee in rows]
+
+
+def _splits(conn: Connection, community: str, names: dict[bytes, str], live: list[_Sum]) -> dict[str, int]:
+    """Nano by the name of each party that a split of live uses names."""
+    of, found = standing.c, defaultdict[str, int](int)
+    for one in live:
+        parties = [bytes.fromhex(party) for party in one.parties.split()]
+        parts = [func.sum(cast(func.split_part(of.shares, " ", at + 1), BigInteger)) for at in range(len(parties))]
+        mine = of.community == community, of.kind == Kind.LIVE.value, of.parties == one.parties
+        amounts = conn.execute(select(*parts).where(*mine)).one() if parts else ()
+        for party, amount in zip(parties, amounts, strict=True):
+            found[names.get(party, party.hex())] += int(amount)
+    return found
+
+
+def _charges(conn: Connection, community: str, names: dict[bytes, str]) -> tuple[Charge | None, list[Charge]]:
+    """The first live use in canonical order, and the last of them, with the prices that stand."""
+    live = select(standing).where(standing.c.community == community, standing.c.kind == Kind.LIVE.value)
+    order = in_order(standing)
+    first = conn.execute(live.order_by(*order).limit(1)).one_or_none()
+    latest = conn.execute(live.order_by(*(column.desc() for column in order)).limit(LATEST_MAX)).all()
+    return None if first is None else _charge(first, names), [_charge(row, names) for row in reversed(latest)]
+
+
+def _charge(row: Any, names: dict[bytes, str]) -> Charge:
+    return Charge(
+        use_id=bytes(row.use_id).hex(),
+        kind=row.kind,
+        asset=row.asset,
+        number=row.number,
+        programme=row.programme,
+        end_ms=row.end_ms,
+        fee_nano=str(row.fee),
+        shares_nano={names.get(party, party.hex()): str(amount) for party, amount in shares_of(row)},
+    )
 
 
 def _gateways(conn: Connection, community: str) -> list[GatewayFigures]:

@@ -14,6 +14,7 @@ from support.settled import World
 from tallystick_cloud import schema
 from tallystick_cloud.ledger.reversal import reverse
 from tallystick_cloud.ledger.rows import shares_of
+from tallystick_cloud.ledger.summary import summary
 from tallystick_cloud.settlement.pairs import pairs_of
 from tallystick_cloud.uses import store, sums
 from tallystick_cloud.uses.model import Joined, UnsettledUse, joined
@@ -145,3 +146,17 @@ def _summed(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
     for key, number in pairs:
         found[key] += number
     return dict(found)
+
+
+def test_the_summary_is_the_sum_of_every_use(conn: Connection, world: World) -> None:
+    rows = conn.execute(select(schema.standing).order_by(*schema.in_order(schema.standing))).all()
+    live = [row for row in rows if row.kind == "live"]
+    names = {party: name for name, party in world.ids.items()}
+    splits = _summed((names[party], nano) for row in live for party, nano in shares_of(row))
+    found = summary(conn, world.community)
+    assert (found.uses, int(found.fees_nano)) == (len(live), sum(row.fee for row in live))
+    assert (found.shadow_uses, found.shadow_fees_nano) == (len(rows) - len(live), "0")
+    assert {name: int(nano) for name, nano in found.splits_nano.items()} == splits
+    assert found.first_charge is not None
+    assert found.first_charge.use_id == live[0].use_id.hex()
+    assert [one.use_id for one in found.latest_charges] == [row.use_id.hex() for row in live[-20:]]
