@@ -13,7 +13,7 @@ from pathlib import Path
 from tallystick_edge import SOFTWARE, device_commands
 from tallystick_edge.config import EdgeConfig
 from tallystick_edge.config_toml import load_config
-from tallystick_edge.errors import EdgeError
+from tallystick_edge.errors import EdgeError, UplinkError
 from tallystick_edge.logs import LogForm, log_lines
 from tallystick_edge.plan import make_plan
 
@@ -80,8 +80,10 @@ def _command(options: argparse.Namespace, config: EdgeConfig) -> int:
 
             print(service_file(config, options.config), end="")
         case _:
+            from tallystick_edge.described import channels_of
+
             plans = make_plan(config)
-            channels = sum(len(each.counters) + len(each.gauges) for each in plans.values())
+            channels = sum(len(list(channels_of(each))) for each in plans.values())
             _print({"meters": len(plans), "channels": channels, "uses": len(config.uses), "ok": True}, options.json)
     return 0
 
@@ -147,7 +149,10 @@ async def _enrol(config: EdgeConfig, as_json: bool) -> None:
     from tallystick_edge.identity import load_identity
 
     identity = load_identity(config.data)
-    enrolment = await obtain_enrolment(config, identity, SystemEntropy())
+    try:
+        enrolment = await obtain_enrolment(config, identity, SystemEntropy())
+    except UplinkError as error:
+        raise EdgeError(f"{error}. Next: check network and server, then the same again; it is harmless") from error
     from tallystick_protocol.claim import fingerprint8
 
     fingerprint = fingerprint8(identity.signer.spki)

@@ -23,7 +23,7 @@ def misfits(plans: Mapping[str, MeterPlan], planned: Iterable[Descriptor]) -> Ma
     by_channel = {each.channel: each for each in planned}
     found: dict[int, str] = {}
     for plan in plans.values():
-        for channel, read in _read_by(plan):
+        for channel, read in channels_of(plan):
             words = _misfit(by_channel.get(channel), read)
             if words is not None:
                 found[channel] = f"channel {channel} (meter {plan.meter}): {words}"
@@ -32,7 +32,7 @@ def misfits(plans: Mapping[str, MeterPlan], planned: Iterable[Descriptor]) -> Ma
 
 def unread(plans: Mapping[str, MeterPlan], planned: Iterable[Descriptor]) -> list[Descriptor]:
     """What the plan has and nobody reads here: it would never be billed."""
-    read = {channel for plan in plans.values() for channel, _ in _read_by(plan)}
+    read = {channel for plan in plans.values() for channel, _ in channels_of(plan)}
     return [each for each in planned if each.channel not in read]
 
 
@@ -42,7 +42,8 @@ def named(descriptors: Mapping[int, H32], wrong: Mapping[int, str]) -> dict[int,
     return {**descriptors, **{channel: H32(sha256(words.encode()).digest()) for channel, words in wrong.items()}}
 
 
-def _read_by(plan: MeterPlan) -> Iterator[tuple[int, Measure | None]]:
+def channels_of(plan: MeterPlan) -> Iterator[tuple[int, Measure | None]]:
+    """Every channel that a meter's samples go to, and what a count of it means."""
     for counter in plan.counters:
         yield counter.channel, counter.measure
     for gauge in plan.gauges:

@@ -119,7 +119,7 @@ async def test_command_with_other_arguments_is_refused_and_told(
 
 
 async def test_revoked_gateway_is_refused_at_once_and_the_log_says_since_when(
-    aggregator: RealAggregator, gateway: Gateway
+    aggregator: RealAggregator, gateway: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     gateway.wash_and_seal()
     await gateway.deliver()
@@ -132,6 +132,8 @@ async def test_revoked_gateway_is_refused_at_once_and_the_log_says_since_when(
             with pytest.raises(TimeoutError):
                 await until(lambda: gateway.core.waiting_count() == 0, 0.5)
     assert aggregator.batches() == [(1, 1)]
+    said_to_it = "403: gateway cellar is revoked: nothing of it is taken any more. Next: Ask the community why."
+    assert said_to_it in caplog.text
     (event,) = [row for row in aggregator.rows(schema.key_event) if row["action"] == "revoke"]
     said = KeyEvent.decode(cose.parse(bytes(event["envelope"])).payload)  # type: ignore[arg-type]
     assert (said.action, said.revoked_from) == (KeyAction.REVOKE, (1, 2))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import ipaddress
+import json
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -246,6 +247,7 @@ class TestAggregator:
         self.swallow_receipts = 0  # take the batch, lose the answer
         self.forge_receipts = False
         self.down = False  # refuse with 503
+        self.revoked = False  # refuse with 403 and a problem document
         self.tamper: Callable[[bytes], bytes] | None = None
         self.planned = ((1, "1-0:1.8.0", "Wh", 0),)  # channel, quantity, unit, exponent
         self.port = 0
@@ -343,7 +345,7 @@ class TestAggregator:
 
     async def _commands(self, request: web.Request) -> web.Response:
         self._check(request)
-        await asyncio.sleep(30)
+        await asyncio.sleep(int(request.query.get("wait_s", "30")))
         return self._cbor(b"\x80")
 
     def _check(self, request: web.Request) -> None:
@@ -355,6 +357,10 @@ class TestAggregator:
             raise web.HTTPForbidden(text="no client certificate of this gateway")
         if self.down:
             raise web.HTTPServiceUnavailable(text="down for a test")
+        if self.revoked:
+            problem = {"detail": "gateway cellar is revoked", "next_step": "Ask the community why."}
+            text, kind = json.dumps(problem), "application/problem+json"
+            raise web.HTTPForbidden(text=text, content_type=kind)
 
     def _cbor(self, body: bytes) -> web.Response:
         return web.Response(body=body, content_type="application/cbor")

@@ -35,6 +35,7 @@ class PrincipalKind(StrEnum):
     SESSION = "session"
     TOKEN = "token"
     GATEWAY = "gateway"
+    REVOKED = "revoked gateway"  # known by its certificate, and refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,17 @@ def permit(roles: frozenset[Role], principal: Principal, community: str | None, 
         return
     if principal.kind is PrincipalKind.ANONYMOUS:
         raise SignInNeeded(_how_to_sign_in(roles))
+    if principal.kind is PrincipalKind.REVOKED:
+        raise Forbidden(f"gateway {principal.name} is revoked: nothing of it is taken any more", next_step=_REVOKED)
     if principal.kind is PrincipalKind.GATEWAY:
         _permit_gateway(roles, principal, community, gid)
         return
     place = community or principal.community
     if place is None or not principal.roles_in(place) & roles:
         raise Forbidden(_who_may(roles, place))
+
+
+_REVOKED = "Ask the community why. What it reads stays on its card; to go on it needs new keys and a new claim."
 
 
 def _permit_gateway(roles: frozenset[Role], principal: Principal, community: str | None, gid: bytes | None) -> None:

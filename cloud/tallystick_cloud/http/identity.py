@@ -117,13 +117,14 @@ def _still_granted(conn: Connection, community: str, party: bytes | None, role: 
 
 def _find_gateway(conn: Connection, gid: bytes) -> Principal:
     row = conn.execute(
-        select(schema.gateway.c.community, schema.gateway.c.name).where(
-            schema.gateway.c.gid == gid, schema.gateway.c.state == "active"
+        select(schema.gateway.c.community, schema.gateway.c.name, schema.gateway.c.state).where(
+            schema.gateway.c.gid == gid
         )
     ).one_or_none()
     if row is None:
         return ANONYMOUS
-    return Principal(PrincipalKind.GATEWAY, name=row.name, gid=gid, community=row.community)
+    kind = PrincipalKind.GATEWAY if row.state == "active" else PrincipalKind.REVOKED
+    return Principal(kind, name=row.name, gid=gid, community=row.community)
 
 
 def _certificate_gid(request: web.Request) -> bytes | None:

@@ -8,9 +8,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from tallystick_edge.config import AdapterConfig, EdgeConfig, LineConfig, LineKind
+from tallystick_edge.config import AdapterConfig, ChargePointConfig, EdgeConfig, LineConfig, LineKind
 from tallystick_edge.doctor.places import Machine
-from tallystick_edge.doctor.verdict import Verdict, fail, ok
+from tallystick_edge.doctor.verdict import Verdict, fail, ok, warn
 
 REACH_S = 5.0
 BUS_VARIABLE = "DBUS_SYSTEM_BUS_ADDRESS"
@@ -21,6 +21,19 @@ def check_devices(config: EdgeConfig, machine: Machine) -> Iterator[Verdict]:
         yield _serial(line) if line.kind is LineKind.RTU else _tcp(line)
     for adapter in config.adapters:
         yield from _adapter(adapter, machine)
+    for point in config.charge_points:
+        yield _sessions(point)
+
+
+def _sessions(point: ChargePointConfig) -> Verdict:
+    where = f"charge point {point.id} ({point.file})"
+    if not point.file.exists():
+        step = "correct `file`, or wait for the first session to end"
+        return warn("SESSION-FILE", where, "is not there", step)
+    if not point.file.is_file() or not os.access(point.file, os.R_OK):
+        step = "it must be a file that the agent's user may read: chmod, or a group of both programs"
+        return fail("SESSION-FILE", where, "cannot be read by this user", step)
+    return ok("SESSION-FILE", where, "is there and may be read")
 
 
 def _serial(line: LineConfig) -> Verdict:

@@ -6,19 +6,24 @@ import socket
 import ssl
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from http import HTTPStatus
+from http.client import HTTPException, HTTPSConnection
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from tallystick_edge.certificate_dates import validity_dates
 from tallystick_edge.claim_file import load_claim
 from tallystick_edge.config import EdgeConfig, TransportKind
-from tallystick_edge.doctor.verdict import Verdict, fail, ok, warn
+from tallystick_edge.doctor.verdict import Level, Verdict, fail, ok, warn
 from tallystick_edge.enrolment import Enrolment, has_claim, load_enrolment, pinned_context
 from tallystick_edge.errors import EdgeError
 from tallystick_edge.identity import PROOF_FILE, TLS_FILE, load_identity
+from tallystick_edge.uplink.problem import PROBLEM_BYTES_MAX, problem_text
 
 REACH_S = 5.0  # each of connection and handshake
 SOON = timedelta(days=14)  # renewal is due at two thirds of the life; so late it has failed many times
 HTTPS_PORT = 443
+BEYOND = 2**62  # no command has so high a number
 
 
 def check_network(config: EdgeConfig, now: datetime) -> Iterator[Verdict]:
@@ -31,7 +36,10 @@ def check_network(config: EdgeConfig, now: datetime) -> Iterator[Verdict]:
     context = pinned_context(enrolment.info.ca_pem)
     context.load_cert_chain(config.data / "tls.crt", config.data / TLS_FILE)
     parts = urlsplit(enrolment.info.server)
-    yield from _reach("server", parts.hostname or "", parts.port or HTTPS_PORT, context)
+    reached = list(_reach("server", parts.hostname or "", parts.port or HTTPS_PORT, context))
+    yield from reached
+    if all(each.level is Level.OK for each in reached):
+        yield _admitted(enrolment, parts.hostname or "", parts.port or HTTPS_PORT, context)
     if config.uplink.transport is TransportKind.MQTT:
         if enrolment.info.mqtt_host is None or enrolment.info.mqtt_port is None:
             step = 'set transport = "https", or enrol with a claim file that has [mqtt]'
@@ -41,21 +49,27 @@ def check_network(config: EdgeConfig, now: datetime) -> Iterator[Verdict]:
 
 
 def _enrolment(config: EdgeConfig) -> tuple[Enrolment | None, Verdict]:
+    claim = config.uplink.claim
     if not (config.data / PROOF_FILE).exists():
+        if claim is None or not has_claim(claim):
+            return None, _no_claim(claim, "no keys yet, and no claim")
         return None, warn("ENROLMENT", str(config.data), "has no keys yet", "start the agent, it makes them")
     try:
         found = load_enrolment(config.data, load_identity(config.data))
         if found is not None:
             return found, ok("ENROLMENT", found.info.server, f"enrolled as {found.answer.gid.hex()}")
-        claim = config.uplink.claim
         if claim is None or not has_claim(claim):
-            step = "put the site's claim.toml where uplink.claim says"
-            return None, fail("ENROLMENT", str(claim or "uplink.claim"), "no enrolment and no claim", step)
+            return None, _no_claim(claim, "no enrolment and no claim")
         server = load_claim(claim).info.server
     except EdgeError as error:
         seen, _, step = str(error).partition(" Next: ")
         return None, fail("ENROLMENT", str(config.data), seen, step)
     return None, warn("ENROLMENT", server, "not enrolled yet, the claim is there", "start the agent; see its log")
+
+
+def _no_claim(claim: Path | None, seen: str) -> Verdict:
+    step = "put the site's claim.toml, which the office gives, where uplink.claim says"
+    return fail("ENROLMENT", str(claim or "uplink.claim"), seen, step)
 
 
 def _certificate(enrolment: Enrolment, now: datetime) -> Verdict:
@@ -73,6 +87,25 @@ def _certificate(enrolment: Enrolment, now: datetime) -> Verdict:
     if end - now < min(SOON, (end - begin) / 3):
         return warn("CERT-EXPIRY", "certificate", seen, step)
     return ok("CERT-EXPIRY", "certificate", seen)
+
+
+def _admitted(enrolment: Enrolment, host: str, port: int, context: ssl.SSLContext) -> Verdict:
+    """Asks for commands beyond all numbers, which is what the agent asks all the time and changes nothing."""
+    where = f"server {host}:{port}"
+    connection = HTTPSConnection(host, port, timeout=REACH_S, context=context)
+    try:
+        connection.request("GET", f"/v1/gateways/{enrolment.answer.gid.hex()}/commands?after={BEYOND}&wait_s=0")
+        answer = connection.getresponse()
+        body = answer.read(PROBLEM_BYTES_MAX)
+    except (OSError, HTTPException) as error:
+        step = "see the server's log; what is read is kept meanwhile"
+        return warn("NET-ADMITTED", where, f"gave no answer: {type(error).__name__}: {error}", step)
+    finally:
+        connection.close()
+    if answer.status == HTTPStatus.OK:
+        return ok("NET-ADMITTED", where, "takes what this gateway sends")
+    seen, _, step = problem_text(body).partition(". Next: ")
+    return fail("NET-ADMITTED", where, f"{answer.status}: {seen}", step or "ask whoever runs the server")
 
 
 def _reach(what: str, host: str, port: int, context: ssl.SSLContext) -> Iterator[Verdict]:

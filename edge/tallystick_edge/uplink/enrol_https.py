@@ -3,17 +3,15 @@ It is imported only when one is due; refusals come back with the aggregator's re
 
 from __future__ import annotations
 
-import json
-
 import aiohttp
 from tallystick_protocol.enrol import ANSWER_BYTES_MAX
 
 from tallystick_edge.claim_file import ClaimFile, ServerInfo
 from tallystick_edge.enrolment import pinned_context
 from tallystick_edge.errors import EnrolmentError, UplinkError
+from tallystick_edge.uplink.problem import problem_text
 
 TIMEOUT_S = 30  # certificate, key event and descriptors are one database transaction
-PROBLEM_BYTES_MAX = 16 * 1024
 
 
 async def post_enrolment(file: ClaimFile, request: bytes) -> bytes:
@@ -43,16 +41,7 @@ async def _post(info: ServerInfo, path: str, request: bytes) -> bytes:
             if answer.status == 200:
                 return bytes(body)
             if 400 <= answer.status < 500 and answer.status != 429:
-                raise EnrolmentError(f"{url}: {answer.status}: {_problem(bytes(body))}")
-            raise UplinkError(f"{url}: {answer.status}: {_problem(bytes(body))}")
+                raise EnrolmentError(f"{url}: {answer.status}: {problem_text(bytes(body))}")
+            raise UplinkError(f"{url}: {answer.status}: {problem_text(bytes(body))}")
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise UplinkError(f"{url}: {type(error).__name__}: {error}") from error
-
-
-def _problem(body: bytes) -> str:
-    """The detail of a problem document, or the beginning of whatever came."""
-    try:
-        value = json.loads(body[:PROBLEM_BYTES_MAX])
-        return str(value.get("detail") or value.get("title") or value)[:512]
-    except (ValueError, AttributeError):
-        return body[:200].decode("utf-8", "replace")

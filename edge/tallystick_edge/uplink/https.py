@@ -7,13 +7,13 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import NoReturn
 
 import aiohttp
 from tallystick_protocol import cbor
 from tallystick_protocol.errors import ProtocolError
 
 from tallystick_edge.errors import UplinkError
+from tallystick_edge.uplink.problem import problem_text
 from tallystick_edge.uplink.transport import Incoming, Kind, Session
 
 REQUEST_S = 30  # an answer takes one database transaction; a black hole is noticed after this
@@ -100,15 +100,10 @@ class _HttpsSession:
                 if len(body) > ANSWER_BYTES_MAX:
                     raise UplinkError(f"{method} {path}: the answer is longer than {ANSWER_BYTES_MAX} bytes")
                 if answer.status >= 500 or "json" in answer.content_type:
-                    _refused(method, path, answer.status, body)
+                    raise UplinkError(f"{method} {path}: {answer.status}: {problem_text(body)}")
                 return body
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise UplinkError(f"{method} {path}: {type(error).__name__}: {error}") from error
-
-
-def _refused(method: str, path: str, status: int, body: bytes) -> NoReturn:
-    text = body[:512].decode("utf-8", "replace").replace("\n", " ")
-    raise UplinkError(f"{method} {path}: {status}: {text}")
 
 
 def _commands(body: bytes) -> list[bytes]:

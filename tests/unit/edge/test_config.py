@@ -256,7 +256,7 @@ def test_a_claim_over_plain_http_is_refused(tmp_path: Path) -> None:
 def test_check_config_says_what_was_understood(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path, GOOD)
     assert main(["check-config", "--config", str(path), "--json"]) == 0
-    assert '"channels": 1' in capsys.readouterr().out
+    assert '"channels": 2' in capsys.readouterr().out  # its energy and its washes
     assert not (tmp_path / "data").exists()
 
 

@@ -20,6 +20,7 @@ from tallystick_edge.app import App
 from tallystick_edge.cli import main
 from tallystick_edge.clock import SystemEntropy, real_utc, system_clock
 from tallystick_edge.config_toml import load_config
+from tallystick_edge.doctor.devices import check_devices
 from tallystick_edge.doctor.network import check_network
 from tallystick_edge.doctor.places import Machine, check_places
 from tallystick_edge.doctor.run import examine
@@ -134,7 +135,7 @@ async def test_a_sound_gateway_fails_nothing_and_each_trouble_has_its_code_and_s
     found = await examined(site)
     assert {code for code, each in found.items() if each.level is not Level.OK} == {"AGENT"}  # it was stopped
     assert {"CONFIG", "DATA-RIGHTS", "CARD-FULL", "CLOCK-UNTRUSTED", "JOURNAL", "BACKLOG", "RECEIPT-AGE"} < found.keys()
-    assert {"ENROLMENT", "CERT-EXPIRY", "NET-TLS", "LINE-DEVICE", "CHANNEL-PLAN"} < found.keys()
+    assert {"ENROLMENT", "CERT-EXPIRY", "NET-TLS", "NET-ADMITTED", "LINE-DEVICE", "CHANNEL-PLAN"} < found.keys()
     assert {"METER-ANSWER", "METER-IDENTITY", "METER-COUNT"} < found.keys()
 
     site.machine.throttled.write_text("0x50000\n")
@@ -158,6 +159,15 @@ async def test_a_sound_gateway_fails_nothing_and_each_trouble_has_its_code_and_s
     assert BACKLOG_FAIL > BACKLOG_WARN
 
 
+async def test_a_gateway_that_the_server_takes_nothing_of_is_told_so(site: Site) -> None:
+    site.aggregator.revoked = True
+    found = await examined(site)
+    assert found["NET-TLS"].level is Level.OK
+    admitted = found["NET-ADMITTED"]
+    said = (Level.FAIL, "403: gateway cellar is revoked", "Ask the community why.")
+    assert (admitted.level, admitted.seen, admitted.step) == said
+
+
 async def test_a_channel_that_the_plan_describes_otherwise_or_that_nobody_reads_is_told(site: Site) -> None:
     text = site.path.read_text()
     site.path.write_text(text.replace('"energy_import"', '"energy_total"'))
@@ -169,6 +179,25 @@ async def test_a_channel_that_the_plan_describes_otherwise_or_that_nobody_reads_
     site.path.write_text(text[: text.index("[[meter]]")])
     found = (await examined(site))["CHANNEL-PLAN"]
     assert (found.level, found.where) == (Level.WARN, "channel 1 (asset)")
+
+
+def test_a_file_of_sessions_that_is_not_there_or_is_none_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "edge.toml"
+    point = '[[charge_point]]\nid = "wallbox"\nfile = "sessions.jsonl"\nchannel = 7\n'
+    path.write_text(config_text(502).partition("[[line]]")[0] + point)
+
+    def seen() -> tuple[Level, str]:
+        [found] = check_devices(load_config(path), Machine())
+        assert (found.code, found.where) == ("SESSION-FILE", f"charge point wallbox ({tmp_path}/sessions.jsonl)")
+        assert bool(found.step) is (found.level is not Level.OK)
+        return found.level, found.seen
+
+    assert seen() == (Level.WARN, "is not there")
+    (tmp_path / "sessions.jsonl").mkdir()
+    assert seen() == (Level.FAIL, "cannot be read by this user")
+    (tmp_path / "sessions.jsonl").rmdir()
+    (tmp_path / "sessions.jsonl").touch()
+    assert seen() == (Level.OK, "is there and may be read")
 
 
 def reading_of(site: Site, value: int, ago_ms: int) -> None:
@@ -277,7 +306,7 @@ def test_what_is_missing_before_the_first_start_is_told(tmp_path: Path, capsys: 
     assert main(["doctor", "--json", "--config", str(tmp_path / "edge.toml")]) == 1
     report = json.loads(capsys.readouterr().out)
     failed = {each["code"] for each in report["checks"] if each["level"] == "FAIL"}
-    assert failed == {"DATA-FOLDER", "LINE-DEVICE"}
+    assert failed == {"DATA-FOLDER", "ENROLMENT", "LINE-DEVICE"}
     assert not report["ok"]
 
 
