@@ -192,11 +192,14 @@ class Charge:
 
 
 def days_between(first_day: str, last_day: str) -> int:
-    """Days from the first to the last, both included. Raises BadValue for what is no day."""
+    """Days from the first to the last, both included. BadValue for what is no day, or written otherwise."""
     try:
-        return (date.fromisoformat(last_day) - date.fromisoformat(first_day)).days + 1
+        first, last = date.fromisoformat(first_day), date.fromisoformat(last_day)
     except ValueError:
         raise BadValue("day", f"{first_day} or {last_day} is none") from None
+    if (first.isoformat(), last.isoformat()) != (first_day, last_day):
+        raise BadValue("day", f"{first_day} or {last_day} is not written as YYYY-MM-DD")
+    return (last - first).days + 1
 
 
 UseOf = Callable[[Stay, str], Fraction]

@@ -81,7 +81,9 @@ def _settlement(log: LogView, proof: CostProof, policy: Policy) -> tuple[H32, Co
 def _bill(log: LogView, proof: CostProof, h: H32, said: CostSettlement) -> Check:
     """What is shared, by which decision; and whether it stands."""
     ensure(said.top.sums[0] == said.cents, "bill", f"is over {said.cents} cents, its shares make {said.top.sums[0]}")
-    text = f"{said.bill}, {said.cents} cents from {said.first_day} to {said.last_day}, decided by {said.decision!r}; "
+    ensure(days_between(said.first_day, said.last_day) > 0, "bill", "ends before it begins")
+    text = f"{said.bill} of {said.pool!r}, {said.cents} cents from {said.first_day} to {said.last_day}, "
+    text += f"decided by {said.decision!r}; "
     text += f"its neighbours see the same bill when theirs begins with {h[:4].hex()}"
     taken_back = 0
     if proof.reversal is not None:
@@ -114,6 +116,7 @@ def _stays(proof: CostProof, said: CostSettlement) -> list[_Stay]:
         same = all(replace(one, piece=0, sums=first.sums) == first for one in mine.values())
         ensure(same, f"stay {number}", "has pieces of two stays")
         sums = tuple(sum(column) for column in zip(*(one.sums for one in mine.values()), strict=True))
+        days_between(first.first_day, first.last_day)  # as they are written, they compare like days
         inside = said.first_day <= first.first_day <= first.last_day <= said.last_day
         ensure(inside, f"stay {number}", "is not in the days of the bill")
         found.append(_Stay(first, sums))
@@ -123,6 +126,7 @@ def _stays(proof: CostProof, said: CostSettlement) -> list[_Stay]:
 def _key(said: CostSettlement, stays: Sequence[_Stay]) -> Check:
     """Measures that follow from days and heads are theirs; what meters and surveyors say is told."""
     told = []
+    ensure(not any(said.top.sums[len(said.key) + 1 :]), "key", "has sums of no part of it")
     for at, part in enumerate(said.key, 1):
         total = said.top.sums[at]
         if part.by is By.SHARE:

@@ -5,6 +5,7 @@ It never raises, and never says of another member more than the sums that the fi
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 from tallystick_protocol.errors import InvariantError, ProtocolError
 from tallystick_protocol.ids import H32, PartyId
@@ -100,7 +101,10 @@ class _Case:
             ensure(version_at(self._contracts, record.start_ms) is contract, where, "is under another contract version")
             count = sum(len(side) for side in members(_pool(contract), record.start_ms))
             ensure(record.size == PIECES * count, where, f"counts {record.size} pieces, not those of {count} meters")
+            aligned = record.start_ms % contract.terms.interval_ms == 0
+            ensure(aligned, where, "does not begin where an interval of its contract does")
             self._own.append(self._pieces(one, contract))
+        self._check_order()
         meters = sum(len(own) for own in self._own)
         text = f"your meters are in the sums of every interval ({meters} times)"
         if not meters:
@@ -108,6 +112,17 @@ class _Case:
             ensure(self._proof.party in known, "file", "shows no meter of yours, and no contract names you as a party")
             text = "every interval is the close's; no meter in it is shown as yours"
         return Check("sums", True, text, {"meters": meters})
+
+    def _check_order(self) -> None:
+        """No time is shared twice, and in a whole close the totals are those of its intervals."""
+        records = [one.record for one in sorted(self._proof.intervals, key=lambda one: one.index)]
+        for before, after in pairwise(records):
+            ended = before.start_ms + self._contract(before).terms.interval_ms
+            ensure(ended <= after.start_ms, _name(after), "begins before the one in front of it has ended")
+        if self.is_whole:
+            sums = [sum(record.top.sums[at] for record in records) for at in range(4)]
+            fits = self._settlement.totals == (*sums, sum(record.fee for record in records))
+            ensure(fits, "close", "has totals that its intervals do not make")
 
     def part(self) -> list[Check]:
         """A file of some intervals speaks of no account: that is of all of them. Raises Misfit."""
@@ -243,6 +258,10 @@ class _Case:
         for line in record.groups:
             weight = record.top.sums[4 + _GROUPS.index(line.group)]
             ensure(line.weight == weight, where, f"divides among other {line.group} than are in its sums")
+        for group, weight in zip(_GROUPS, record.top.sums[4:], strict=True):
+            least, most = _weight_of(group, plan.pool, record)
+            words = f"has {weight} of {group}, of what it shares there are {least} to {most}"
+            ensure(least <= weight <= most, where, words)
         present = frozenset(group for group, weight in zip(_GROUPS, record.top.sums[4:], strict=True) if weight)
         ensure(record.fee == 0 or present == lines.keys(), where, "leaves out a group that somebody is in")
         shared = record.top.sums[3]
@@ -289,6 +308,23 @@ class _Case:
             homes = lines.get(Group.HOUSEHOLDS)
             if plan.pool.above is not None and plan.pool.above.to is None and homes is not None and is_household:
                 yield (point, "above"), Fraction(record.above * mine.used, homes.weight)
+
+
+def _weight_of(group: Group, pool: Pool, record: IntervalRecord) -> tuple[int, int]:
+    """The least and the most that a group can weigh: a weight of nobody would leave less for everybody in it."""
+    plants, consumers = ([pool.points[at] for at in side] for side in members(pool, record.start_ms))
+    used = record.top.sums[3]
+    match group:
+        case Group.PRODUCERS:
+            count, most = [not one.silent for one in plants], record.fee
+        case Group.CONSUMERS:
+            count, most = [not one.silent for one in consumers], used
+        case Group.HOUSEHOLDS:
+            count, most = [one.kind is MemberKind.HOUSEHOLD and not one.silent for one in consumers], used
+        case Group.MEMBERS:
+            heads = sum(not one.silent for one in (*plants, *consumers))
+            return min(1, heads), heads
+    return most if all(count) else 0, most if any(count) else 0
 
 
 def _own(pieces: Sequence[Sequence[int]]) -> _Own:

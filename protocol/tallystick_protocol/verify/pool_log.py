@@ -61,6 +61,7 @@ def logged(proof: PoolProof, policy: Policy) -> Logged:
     for shown in proof.earlier:
         h, before = _close(log, shown.close, "earlier close")
         ensure(before.contracts[0] == settlement.contracts[0], "earlier close", "is of another contract")
+        ensure(before.unit == settlement.unit, "earlier close", "is in another unit")
         earlier.append(Earlier(h, before, shown.opened))
     return Logged(settlement, tuple(contracts), chains.pop(), tuple(earlier), check)
 

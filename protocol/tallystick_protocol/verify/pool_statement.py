@@ -39,6 +39,10 @@ def check_statement(proof: PoolProof, found: Logged, moved: Moved) -> list[Check
     before = {one.h: one for one in found.earlier}
     ensure(len(before) == len(found.earlier), "earlier close", "is there twice")
     said = {h: _opened(one.opened, one.settlement, proof.party, "an earlier statement") for h, one in before.items()}
+    if settlement.prev is not None and settlement.prev in before:
+        _check_number(before[settlement.prev].settlement, settlement)
+    for one in said.values():
+        _check_first(one, "an earlier statement")
     _check_chain(statement, settlement, said)
     _check_lines(statement, settlement, moved)
     _check_corrections(statement, settlement, before, said)
@@ -57,15 +61,35 @@ def _opened(one: OpenedStatement, settlement: PoolSettlement, party: PartyId, wh
         verify_leaf(settlement.statements, one.index, Leaf(one.salt, one.statement.encode()), one.path)
     except ProtocolError as error:
         raise Misfit(where, f"is not in its close ({error.reason})") from None
-    ensure(one.statement.party == party, where, "is another party's")
-    return one.statement
+    statement = one.statement
+    ensure(statement.party == party, where, "is another party's")
+    energy = [line for line in statement.lines if line.kind in (LineKind.SHARE, LineKind.CHARGE)]
+    fits = all(line.ref == settlement.intervals.root for line in energy)
+    ensure(
+        fits and len({line.kind for line in energy}) == len(energy),
+        where,
+        "has a line of energy that is not of its close",
+    )
+    return statement
+
+
+def _check_first(statement: Statement, where: str) -> None:
+    is_first = statement.prev is None
+    ensure(not is_first or statement.opening == 0, where, f"is your first, but begins with {statement.opening} nano")
+
+
+def _check_number(old: PoolSettlement, new: PoolSettlement) -> None:
+    """A close that replaces the one before it counts on from it: under another number it would take nothing back."""
+    if (old.from_ms, old.to_ms, old.kind) == (new.from_ms, new.to_ms, new.kind):
+        fits = old.number == new.number - 1
+        ensure(fits, "close", f"is number {new.number} of its time, and the one before it is number {old.number}")
 
 
 def _check_chain(statement: Statement, settlement: PoolSettlement, said: dict[H32, Statement]) -> None:
     before = None if settlement.prev is None else said.get(settlement.prev)
     if statement.prev is None:
         ensure(before is None, WHERE, "does not name the one before it")
-        ensure(statement.opening == 0, WHERE, f"is your first, but begins with {statement.opening} nano")
+        _check_first(statement, WHERE)
         return
     if before is None:
         raise Misfit(WHERE, "follows one that is not in the file")
@@ -80,8 +104,6 @@ def _check_lines(statement: Statement, settlement: PoolSettlement, moved: Moved)
     for line in statement.lines:
         match line.kind:
             case LineKind.SHARE | LineKind.CHARGE:
-                fits = line.ref == settlement.intervals.root and not sums[line.kind]
-                ensure(fits, WHERE, "has a line of energy that is not of this close")
                 sums[line.kind] = line.amount
             case LineKind.PAYOUT:
                 fits = line.amount < 0 and line.amount % CENT_NANO == 0

@@ -2,19 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from support.cheats_page import rows_under
 from support.pools import Community, open_community, proof_of
-from tallystick_cloud.pools import keep
-from tallystick_cloud.pools.model import Interval
+from tallystick_cloud.pools import keep, trees
+from tallystick_cloud.pools.model import Interval, Worked
 from tallystick_cloud.settlement.office import Office
 from tallystick_protocol.errors import BadProof
 from tallystick_protocol.ids import sha256
 from tallystick_protocol.money.pool_energy import Row
-from tallystick_protocol.money.pool_money import Part, Worth
+from tallystick_protocol.money.pool_money import Part, Weights, Worth, weights_of
 from tallystick_protocol.money.split import Group
-from tallystick_protocol.pool_settlement import CloseKind
+from tallystick_protocol.pool_settlement import CloseKind, PoolSettlement
 from tallystick_protocol.sum_tree import WIDTH, SumNode, leaf_node, path, root, verify_path
 from tallystick_protocol.verify.pool import verify_pool
 
@@ -104,8 +105,51 @@ LIES: dict[str, tuple[Lie, str, str]] = {
 }
 
 
+def an_hour_twice(worked: Worked, _: pytest.MonkeyPatch) -> Worked:
+    return replace(worked, intervals=worked.intervals * 2)
+
+
+def between_two_hours(worked: Worked, _: pytest.MonkeyPatch) -> Worked:
+    return replace(worked, intervals=tuple(replace(one, start_ms=one.start_ms + 1) for one in worked.intervals))
+
+
+def a_use_of_nobody(worked: Worked, patch: pytest.MonkeyPatch) -> Worked:
+    """Carla's weight among the consumers is twice what she used, and the group is as large as that."""
+
+    def weights(*args: Any) -> Weights:
+        found = weights_of(*args)
+        return found | {Group.CONSUMERS: [(at, wh * 2 if at == CARLA else wh) for at, wh in found[Group.CONSUMERS]]}
+
+    def lie(one: Interval) -> Interval:
+        more = sum(row.allocated for row in one.sharing.consumers if row.point == CARLA)
+        groups = [(g, nano, wh + more if g is Group.CONSUMERS else wh) for g, nano, wh in one.divided.groups]
+        return replace(one, divided=replace(one.divided, groups=tuple(groups)))
+
+    for module in (keep, trees):
+        patch.setattr(module, "weights_of", weights)
+    return replace(worked, intervals=tuple(map(lie, worked.intervals)))
+
+
+def other_totals(worked: Worked, patch: pytest.MonkeyPatch) -> Worked:
+    def signed(**fields: Any) -> PoolSettlement:
+        *energy, fees = fields.pop("totals")
+        return PoolSettlement(**fields, totals=(*energy, fees + 1))
+
+    patch.setattr(keep, "PoolSettlement", signed)
+    return worked
+
+
+CARLA = 4
+OF_A_CLOSE: dict[str, tuple[Callable[[Worked, pytest.MonkeyPatch], Worked], str]] = {
+    "an hour shared twice": (an_hour_twice, "begins before the one in front of it has ended"),
+    "an hour between two hours": (between_two_hours, "does not begin where an interval of its contract does"),
+    "a use of nobody, so that there is less for each": (a_use_of_nobody, "of what it shares there are"),
+    "other totals than the hours make": (other_totals, "has totals that its intervals do not make"),
+}
+
+
 def test_the_page_lists_them() -> None:
-    rows = [(name, f"`{reason}`") for name, (_, _, reason) in LIES.items()]
+    rows = [(name, f"`{reason}`") for lies in (LIES, OF_A_CLOSE) for name, (*_, reason) in lies.items()]
     assert rows_under("In a pool: energy and money") == rows
 
 
@@ -126,6 +170,19 @@ def test_a_lie_that_is_signed_and_logged_is_seen(cer: Community, name: str) -> N
     close = keep.Close(cer.versions(), told, CloseKind.FINAL, 1, None, sha256(name.encode()))
     cer.books.database.write_now(keep.keep, office, close, cer.now_ms)
     proof, policy = proof_of(cer, member)
+    report = verify_pool(proof.encode(), policy)
+    assert not report.ok
+    assert reason in report.verdict
+
+
+@pytest.mark.parametrize("name", OF_A_CLOSE)
+def test_a_lie_of_a_whole_close_is_seen(cer: Community, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lie, reason = OF_A_CLOSE[name]
+    worked = lie(cer.look(), monkeypatch)
+    office = Office(cer.books.aggregator.of("cer"), cer.books.aggregator.entropy)
+    close = keep.Close(cer.versions(), worked, CloseKind.FINAL, 1, None, sha256(name.encode()))
+    cer.books.database.write_now(keep.keep, office, close, cer.now_ms)
+    proof, policy = proof_of(cer, "Anna", "2026-01")
     report = verify_pool(proof.encode(), policy)
     assert not report.ok
     assert reason in report.verdict

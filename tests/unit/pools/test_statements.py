@@ -280,13 +280,13 @@ def half_a_cent(one: Statement) -> Statement:
 
 LIES: dict[str, tuple[Lie, str]] = {
     "a nano less than the intervals give": (less, "the intervals say"),
-    "the energy charged or shared twice": (twice, "a line of energy that is not of this close"),
+    "the energy charged or shared twice": (twice, "a line of energy that is not of its close"),
     "the close before left standing": (no_correction, "leaves standing what the close gave"),
     "more taken back than was given": (more_taken_back, "takes back"),
     "another opening": (other_opening, "the one before closed at"),
     "another statement before": (other_before, "follows another statement"),
     "begun anew": (from_nothing, "does not name the one before it"),
-    "energy of no interval": (strange_energy, "a line of energy that is not of this close"),
+    "energy of no interval": (strange_energy, "a line of energy that is not of its close"),
     "a correction of nothing": (a_made_up_correction, "corrects a close that is not in the file"),
     "half a cent paid out": (half_a_cent, "not a whole number of cents"),
 }
