@@ -21,6 +21,7 @@ from tallystick_cloud.errors import BadInput
 
 CHAIN = sha256(b"a contract that is tried")
 REASONS_MAX = 20
+MINIMUMS_MAX = 1_000_000  # periods times payers; more is a wrong year in a table
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ def simulate(
     contract: Contract, usages: Iterable[Usage], payers: Iterable[PartyId] = (), span: tuple[int, int] | None = None
 ) -> Simulation:
     """Price all of them by this one contract, whatever is in force at their time, with the minimum of each period.
+    Raises BadInput for uses over more periods than anybody means.
 
     `payers` owe the minimum also of a period without a use, as in the books. `span`: from and to in ms, whose periods
     count; None: from the first use to the last.
@@ -80,10 +82,14 @@ def _periods(contract: Contract, usages: Sequence[Usage], span: tuple[int, int] 
     return found
 
 
-def _minimums(contract: Contract, payers: Iterable[PartyId], periods: Sequence[Period]) -> list[Usage]:
+def _minimums(contract: Contract, payers: Sequence[PartyId], periods: Sequence[Period]) -> list[Usage]:
     """One per payer and period, used or not."""
     if contract.tariff.minimum is None:
         return []
+    if len(payers) * len(periods) > MINIMUMS_MAX:
+        raise BadInput(
+            "uses", f"reach over {len(periods)} periods with a minimum; check the years, or try a part of them"
+        )
     return [minimum_usage(CHAIN, contract, payer, period) for payer in payers for period in periods]
 
 

@@ -4,12 +4,14 @@ It never closes a period that is not over, and closing again changes nothing.
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, insert, select, update
 from tallystick_protocol.ids import H32
 from tallystick_protocol.money.calendar import Period, period_of
 from tallystick_protocol.money.contract import version_at
 from tallystick_protocol.money.rating import minimum_usage
+from tallystick_protocol.money.zone import offsets_of
 
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.contracts.store import book as contract_book
@@ -48,7 +50,10 @@ def close(conn: Connection, community: str, at_ms: int, now_ms: int) -> list[Clo
 def _close_chain(conn: Connection, community: str, versions: list[Version], period: Period, now_ms: int) -> Closed:
     chain = versions[0].chain
     if now_ms < period.to_ms:
-        raise Conflict("period", f"ends at {period.to_ms} ms UTC, now is {now_ms}; close it when it is over")
+        contract = versions[-1].contract
+        last_ms = offsets_of(contract.zone).local(period.to_ms - 1)
+        last = datetime.fromtimestamp(last_ms / 1000, UTC).date()
+        raise Conflict("period", f"of {contract.name} ends with {last}; close it when it is over")
     done = conn.execute(
         select(period_close.c.chain).where(period_close.c.chain == chain, period_close.c.from_ms == period.from_ms)
     ).first()

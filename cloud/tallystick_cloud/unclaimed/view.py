@@ -96,5 +96,5 @@ def claimed_view(row: Any, names: Names, w: Wording) -> ClaimedView:
         exact(row.nano, w),
         w.date(row.claimed_ms),
         names[bytes(row.claimed_by)],
-        row.identity,
+        row.identity or w.gettext("erased at the person's wish"),
     )

@@ -116,6 +116,8 @@ def test_import_twice_is_refused_and_claims_are_private(tmp_path: Path, capsys: 
     assert "begins no contract version here" in capsys.readouterr().err
     assert main(["period", "close", "--day", "yesterday", *data]) == 1
     assert "write YYYY-MM-DD" in capsys.readouterr().err
+    assert main(["period", "close", "--day", "2035-02-10", *data]) == 1
+    assert re.search(r"period: of (Washes|Energy) ends with 2035-02-28; close it", capsys.readouterr().err)
     assert main(["period", "close", "--day", "2001-01-01", *data]) == 0
     assert "no contract was in force on 2001-01-01" in capsys.readouterr().out
     assert main(["summary", "--json", *data]) == 0

@@ -222,6 +222,10 @@ def test_a_minimum_is_owed_by_who_used_nothing_and_for_a_month_without_a_use() -
         both[0]: (2, 3 * 15_990_000_000),
         both[1]: (0, 3 * 15_990_000_000),
     }
+    with pytest.raises(BadInput, match=r"reach over \d+ periods"):  # a century, for a town
+        simulate.simulate(
+            contract, [], [PartyId(n.to_bytes(16)) for n in range(1000)], (978_307_200_000, 4_070_908_800_000)
+        )
     may = (1_809_640_800_000, 1_809_727_200_000)  # a day of May in Rome
     assert simulate.simulate(contract, [], both, may).fee == 2 * 15_990_000_000
 
