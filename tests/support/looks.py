@@ -17,6 +17,17 @@ AXE = Path(__file__).parents[2] / "cloud" / "ui" / "node_modules" / "axe-core" /
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 COLOURS = ["color-contrast", "link-in-text-block"]  # what a scheme can change; everything else is asked once a size
 SIZES = {"desk": (1440, 900), "phone": (360, 780)}
+LONG = [
+    ("Coop", "Wohnungsbaugenossenschaft Lindenhof-S\u00fcd eingetragene Genossenschaft"),
+    ("Bank", "Donaudampfschifffahrtsgesellschaftsbank"),
+    ("Repairer", "Elektroinstallationsmeisterbetrieb Kofler"),
+    ("Washes", "Waschmaschinennutzungsvertrag Lindenhof"),
+    ("Anna", "Annamaria Wolfeschlegelsteinhausen-Oberhuber"),
+]
+CUT_OFF = """[...document.querySelectorAll("main :is(.amount, .chip, .btn, .field)")]
+    .filter(one => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth)
+    .map(one => one.textContent.trim().slice(0, 60))"""
+"""A panel hides what hangs over its edge, so the page does not scroll, and an amount is half there."""
 SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
 
 
@@ -85,7 +96,18 @@ def amiss_as_it_stands(page: Page) -> list[str]:
         told += [f"{size}: {line}" for line in violations(page, {"type": "tag", "values": RULES})]
         if scrolls_sideways(page):
             told.append(f"{size}: scrolls sideways")
+        told += [f"{size}: cut off: {text}" for text in page.evaluate(CUT_OFF)]
     return told
+
+
+def write_long_names(page: Page) -> None:
+    """Everybody and everything of the test's communities gets as long a name as people really have."""
+    page.evaluate(
+        "names => { const all = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);"
+        " while (all.nextNode()) for (const [short, long] of names)"
+        " all.currentNode.data = all.currentNode.data.replaceAll(short, long); }",
+        LONG,
+    )
 
 
 def violations(page: Page, only: dict[str, object]) -> list[str]:

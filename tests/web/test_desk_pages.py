@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
-from support.looks import amiss_as_it_stands, watched
+from support.looks import amiss_as_it_stands, watched, write_long_names
 from support.money_server import MoneyServer, money_server
 
 
@@ -50,6 +50,8 @@ def test_a_payment_provider_is_instructed(browser: Browser, desk: MoneyServer) -
         page.goto(f"{desk.url}/payouts")
         page.get_by_role("link", name="Payment provider").click()
         expect(page.locator(".headline .amount")).to_have_text("6.10")
+        write_long_names(page)
+        assert amiss_as_it_stands(page) == []
         page.get_by_role("button", name="Propose these instructions").click()
         run = page.locator("#run-1")
         expect(run.locator("summary").first).to_contain_text("waits for a second person")

@@ -56,7 +56,7 @@ class Viewer:
 
 @dataclass(slots=True, eq=False)
 class Room:
-    """All viewers of one community in one language, and what they have been told last."""
+    """All viewers of one community who read the same words and numbers, and what they have been told last."""
 
     wording: Wording
     viewers: set[Viewer] = field(default_factory=set)
@@ -83,7 +83,7 @@ class Hub:
 
     def __init__(self, database: Database, pages: Pages, clock: Clock) -> None:
         self._database, self._pages, self._clock = database, pages, clock
-        self._rooms: dict[tuple[str, str], Room] = {}
+        self._rooms: dict[tuple[str, Wording], Room] = {}
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -122,7 +122,7 @@ class Hub:
         """Server-sent events for one viewer, from the whole state on; ends when the hub closes."""
         if self.viewers >= VIEWERS_MAX:
             raise TooManyViewers(f"{VIEWERS_MAX} streams are open")
-        room = self._rooms.setdefault((community, wording.language), Room(wording))
+        room = self._rooms.setdefault((community, wording), Room(wording))
         viewer = Viewer(room)
         room.viewers.add(viewer)
         if room.frame is not None:
@@ -139,7 +139,7 @@ class Hub:
         finally:
             room.viewers.discard(viewer)
             if not room.viewers:
-                self._rooms.pop((community, wording.language), None)
+                self._rooms.pop((community, wording), None)
 
     async def _tell(self, community: str) -> None:
         self._dirty.discard(community)

@@ -105,6 +105,7 @@ def _room_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
             map_svg=draw(marks, _map_title(s, w)),
             unplaced=len(s.gateways) - len(marks),
             chart_svg=sparkline(buckets, w),
+            is_still=not any(one.known and one.uses for one in buckets),
             hours=view.hours(buckets, w),
             boot=_boot(s, w, shown, map, alarms, getattr(clock, "factor", 1)),
             period=shown.value,

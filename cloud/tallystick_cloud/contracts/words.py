@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from babel.numbers import format_decimal
 from tallystick_protocol.money.contract import Contract, Mode, RatingPeriod
 from tallystick_protocol.money.numbers import NANO, Exact, Ratio
 from tallystick_protocol.money.pool import PriceClass
@@ -153,7 +152,7 @@ def ratio(number: Ratio, w: Wording) -> str:
 def decimal(value: Fraction, w: Wording, places: int = 0) -> str:
     """A decimal that ends, with at least so many places."""
     number = Decimal(value.numerator) / Decimal(value.denominator)
-    return str(format_decimal(number, format=f"#,##0.{'0' * places}{'#' * (9 - places)}", locale=w.locale))
+    return w.decimal(number, f"#,##0.{'0' * places}{'#' * (9 - places)}")
 
 
 def upper_first(text: str) -> str:

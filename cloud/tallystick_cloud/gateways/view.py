@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from babel.numbers import format_decimal
 from tallystick_protocol.codes import TimeQuality
 
 from tallystick_cloud.city.alarm_words import ends_words
@@ -179,7 +178,7 @@ def value(total: int, exponent: int, unit: str, w: Wording) -> str:
     number = Decimal(total).scaleb(exponent)
     if unit == "Wh" and abs(number) >= 1000:
         number, unit = number.scaleb(-3), "kWh"
-    return f"{format_decimal(number, format='#,##0.###', locale=w.locale)} {unit}"
+    return f"{w.decimal(number, '#,##0.###')} {unit}"
 
 
 def alarm(one: AlarmRow, title: str, w: Wording, now_ms: int) -> Alarm:

@@ -5,8 +5,6 @@ It never rounds, so that what a person adds up on a page agrees to the last digi
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from babel.numbers import get_decimal_symbol
-
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.money import CENT_NANO
 
@@ -30,7 +28,7 @@ def exact(nano: int, w: Wording, *, signed: bool = False) -> Amount:
     """Nano of a unit in the reader's language; `signed` writes a plus too."""
     cents, below = divmod(abs(nano), CENT_NANO)
     sign = MINUS if nano < 0 else "+" if signed and nano > 0 else ""
-    main = f"{sign}{w.count(cents // 100)}{get_decimal_symbol(w.locale)}{cents % 100:02d}"
+    main = f"{sign}{w.count(cents // 100)}{w.point}{cents % 100:02d}"
     return Amount(main, f"{below:0{_BELOW_CENT_DIGITS}d}".rstrip("0"), nano < 0)
 
 

@@ -15,12 +15,21 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale, negotiate_locale
 from babel.dates import format_date, format_datetime, format_time, get_timezone_name
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, get_decimal_symbol
 from babel.support import Translations
 
 LOCALES = {"en": "en_150"}
 """Languages there are catalogs for, and the regional form used for each (en_150: English with European habits)."""
 DEFAULT = "en"
+NUMBERS = {
+    "en": "en_150", "de": "de", "de-CH": "de_CH", "de-LI": "de_LI", "fr": "fr", "fr-CH": "fr_CH", "it": "it",
+    "it-CH": "it_CH", "es": "es", "es-MX": "es_MX", "ca": "ca", "pt": "pt_PT", "pt-BR": "pt", "nl": "nl", "da": "da",
+    "sv": "sv", "nb": "nb", "no": "nb", "fi": "fi", "et": "et", "lv": "lv", "lt": "lt", "pl": "pl", "cs": "cs",
+    "sk": "sk", "sl": "sl", "hr": "hr", "hu": "hu", "ro": "ro", "bg": "bg", "el": "el", "tr": "tr",
+}  # fmt: skip
+"""How readers of each language write numbers: to a German 1,234 is one and a bit, whatever language the words are in.
+A closed list, because each has a live stream of its own."""
+NARROW_SPACE, SPACE = "\u202f", "\u00a0"  # the first is in few fonts
 CATALOGS = Path(__file__).parent.parent / "locale"
 NANO_EXPONENT = -9
 _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
@@ -41,16 +50,26 @@ def negotiate(accept_language: str, chosen: str | None = None) -> str:
     """The best language we have for a browser's Accept-Language, or the one chosen by hand."""
     if chosen in LOCALES:
         return str(chosen)
-    wanted = [part.split(";")[0].strip() for part in accept_language.split(",")]
-    return negotiate_locale([one for one in wanted if one], list(LOCALES), sep="-") or DEFAULT
+    return negotiate_locale(_wanted(accept_language), list(LOCALES), sep="-") or DEFAULT
+
+
+def negotiate_numbers(accept_language: str) -> str:
+    """A key of NUMBERS: how the reader writes numbers."""
+    return negotiate_locale(_wanted(accept_language), list(NUMBERS), sep="-") or DEFAULT
+
+
+def _wanted(accept_language: str) -> list[str]:
+    return [one for part in accept_language.split(",") if (one := part.split(";")[0].strip())]
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """One language in one time zone; every number, amount and time on a page goes through it."""
+    """One language in one time zone; every number, amount and time on a page goes through it.
+    `numbers`: a key of NUMBERS, because words come in fewer languages than numbers."""
 
     language: str
     zone: ZoneInfo
+    numbers: str = DEFAULT
 
     @property
     def locale(self) -> Locale:
@@ -64,7 +83,16 @@ class Wording:
 
     def count(self, number: int) -> str:
         """A whole number, grouped: 184,765."""
-        return str(format_decimal(number, locale=self.locale))
+        return self.decimal(number, "#,##0")
+
+    def decimal(self, number: int | Decimal, pattern: str) -> str:
+        """A number in a pattern of Babel's: 1,834.207 for #,##0.###."""
+        return str(format_decimal(number, format=pattern, locale=NUMBERS[self.numbers])).replace(NARROW_SPACE, SPACE)
+
+    @property
+    def point(self) -> str:
+        """What stands before decimals."""
+        return str(get_decimal_symbol(NUMBERS[self.numbers]))
 
     def money(self, nano: int) -> str:
         """Nano of a unit with two decimals, half up: 9,137.35."""
@@ -77,7 +105,7 @@ class Wording:
     def percent(self, part: Fraction) -> str:
         """A part of a whole in hundredths with at most two decimals: 12.35."""
         hundredths = Decimal(round(part * 10_000)).scaleb(-2)
-        return str(format_decimal(hundredths, format="#,##0.##", locale=self.locale))
+        return self.decimal(hundredths, "#,##0.##")
 
     def when(self, ms: int) -> datetime:
         """A stamp in the city's zone."""
@@ -137,4 +165,4 @@ class Wording:
 
     def _decimal(self, number: Decimal, places: int) -> str:
         rounded = number.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
-        return str(format_decimal(rounded, format=f"#,##0.{'0' * places}", locale=self.locale))
+        return self.decimal(rounded, f"#,##0.{'0' * places}")

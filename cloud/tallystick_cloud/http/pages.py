@@ -14,7 +14,7 @@ from aiohttp import web
 
 from tallystick_cloud.http.authz import Principal, Role
 from tallystick_cloud.http.errors import Problem, SignInNeeded
-from tallystick_cloud.http.locale import Wording, negotiate
+from tallystick_cloud.http.locale import Wording, negotiate, negotiate_numbers
 from tallystick_cloud.http.rail import INSTALLERS, SIGHT, rail
 from tallystick_cloud.http.route import Call
 from tallystick_cloud.ports import Clock
@@ -54,8 +54,9 @@ class Pages:
         )
 
     def wording(self, request: web.Request, zone: str) -> Wording:
-        """The caller's language in the city's time zone."""
-        return Wording(negotiate(request.headers.get("Accept-Language", "")), ZoneInfo(zone))
+        """The caller's language and way to write numbers, in the city's time zone."""
+        accepted = request.headers.get("Accept-Language", "")
+        return Wording(negotiate(accepted), ZoneInfo(zone), negotiate_numbers(accepted))
 
     def fragment(self, template: str, wording: Wording, **values: Any) -> str:
         """A part of a page as HTML."""

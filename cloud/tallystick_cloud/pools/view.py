@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from babel.numbers import format_decimal
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.pool_energy import Row
 from tallystick_protocol.money.split import Group
@@ -116,7 +115,7 @@ class EvidenceView:
 
 def energy(wh: int, w: Wording) -> str:
     """kWh with three decimals, which is every Wh: 12,345.600."""
-    return str(format_decimal(Decimal(wh).scaleb(-3), format="#,##0.000", locale=w.locale))
+    return w.decimal(Decimal(wh).scaleb(-3), "#,##0.000")
 
 
 def columns(

@@ -19,6 +19,7 @@ export class Chart {
   ) {
     this.points = new Map(points.map((point) => [point[0], point]));
     this.draw();
+    this.tell();
     new ResizeObserver(() => this.plot?.setSize(this.size())).observe(place);
     addEventListener("theme", () => this.draw());
   }
@@ -34,6 +35,12 @@ export class Chart {
       if (start <= newest - this.length * BUCKET_MS) this.points.delete(start);
     }
     this.plot?.setData(this.data());
+    this.tell();
+  }
+
+  /** Whether there is a line to see; a word stands in the empty plot. */
+  private tell(): void {
+    this.place.classList.toggle("still", [...this.points.values()].every((point) => !point[1]));
   }
 
   private size(): { width: number; height: number } {

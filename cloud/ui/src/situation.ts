@@ -40,7 +40,7 @@ interface Tick {
 
 const OFFLINE_MS = 4500; // two signs of life missed; said before five seconds are over
 const boot = JSON.parse(byId("boot")?.textContent ?? "{}") as Boot;
-const locale = document.documentElement.lang;
+const locale = document.documentElement.dataset["numbers"] ?? document.documentElement.lang;
 const place = byId("chart");
 const chart = place ? new Chart(place, boot.points, boot.length, boot.zone, locale) : undefined;
 const list = byId("alarms");

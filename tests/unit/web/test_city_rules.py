@@ -37,7 +37,8 @@ from tallystick_cloud.city.model import (
 )
 from tallystick_cloud.city.store import contains
 from tallystick_cloud.city.view import _csv
-from tallystick_cloud.http.locale import Wording, negotiate
+from tallystick_cloud.http.amounts import exact
+from tallystick_cloud.http.locale import NUMBERS, Wording, negotiate, negotiate_numbers
 
 NOW = 1_795_370_000_000
 ROME = Wording("en", ZoneInfo("Europe/Rome"))
@@ -162,6 +163,32 @@ def test_only_what_changed_is_sent_and_what_is_gone_is_named() -> None:
 )
 def test_an_unknown_language_falls_back_to_english(accept: str, language: str) -> None:
     assert negotiate(accept) == language
+
+
+@pytest.mark.parametrize(
+    ("accept", "count", "money", "exactly"),
+    [
+        ("de-DE,de;q=0.9,en;q=0.8", "184.765", "9.137,35", "\u22129.137,345"),
+        ("de-CH", "184\u2019765", "9\u2019137.35", "\u22129\u2019137.345"),
+        ("fr-FR, en", "184\xa0765", "9\xa0137,35", "\u22129\xa0137,345"),
+        ("en-US,de;q=0.5", "184,765", "9,137.35", "\u22129,137.345"),
+        ("zh-CN", "184,765", "9,137.35", "\u22129,137.345"),
+    ],
+)
+def test_readers_have_their_own_numbers_while_the_words_are_english(
+    accept: str, count: str, money: str, exactly: str
+) -> None:
+    w = Wording(negotiate(accept), ZoneInfo("Europe/Rome"), negotiate_numbers(accept))
+    assert (w.language, w.date(1_795_330_154_000)) == ("en", "22 Nov 2026")
+    assert w.count(184_765) == count
+    assert w.money(9_137_345_000_000) == money
+    assert str(exact(-9_137_345_000_000, w)) == exactly
+
+
+def test_every_way_to_write_numbers_is_one_that_babel_and_the_paper_know() -> None:
+    for key in NUMBERS:
+        written = Wording("en", ZoneInfo("UTC"), key).money(-1_234_567_890_000_000)
+        assert set(written) <= {*"0123456789-,.", "\u2019", "\u2212", "\xa0"}, key
 
 
 def test_numbers_money_and_times_are_written_for_the_city() -> None:
