@@ -49,7 +49,10 @@ def test_a_use_reaches_the_open_page(browser: Browser, town: CityServer) -> None
     page = enter(browser, town)
     expect(page.locator("#conn")).to_have_text("Live")
     before, fees = number(page, "uses"), page.locator('[data-k="fees"]').inner_text()
+    page.evaluate("document.getElementById('chart').classList.add('still')")  # as if there had been no use
+    expect(page.locator(".plot .empty")).to_be_visible()
     town.say("use")
+    expect(page.locator(".plot .empty")).to_be_hidden()
     expect(page.locator('[data-k="uses"]')).to_have_text(f"{before + 1}")
     expect(page.locator('[data-k="fees"]')).not_to_have_text(fees)
     page.context.close()
@@ -245,7 +248,8 @@ def test_every_link_of_every_page_leads_somewhere(browser: Browser, city: CitySe
 def test_an_empty_city_says_the_next_step(browser: Browser) -> None:
     with city_server("--gateways", "0", "--alarms", "0") as server:
         page = enter(browser, server)
-        expect(page.locator(".empty.over")).to_contain_text("tallystick site new")
+        expect(page.locator(".mapbox .empty")).to_contain_text("tallystick site new")
+        expect(page.locator(".plot .empty")).to_be_visible()
         expect(page.locator("#no-alarms")).to_contain_text("Nothing is waiting")
         expect(page.locator("#split")).to_contain_text("Nothing was charged")
         assert page.locator('[data-k="slowest-note"]').inner_text() == "no batch yet"

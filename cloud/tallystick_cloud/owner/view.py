@@ -157,7 +157,7 @@ def uses_words(one: AssetIncome, w: Wording) -> str:
     """1 use, 12 uses, 96 slices."""
     _ = w.gettext
     if one.form == "interval":
-        return _("{n} slices").format(n=w.count(one.uses))
+        return _("{n} intervals").format(n=w.count(one.uses))
     return _("1 use") if one.uses == 1 else _("{n} uses").format(n=w.count(one.uses))
 
 

@@ -136,7 +136,7 @@ def _detail(row: Row, w: Wording) -> str:
     words = {
         "event": _("use {number}").format(number=row.number),
         "minimum": _("minimum of the period"),
-    }.get(row.form, _("{n} slices").format(n=row.uses) if row.uses > 1 else _("slices of the period"))
+    }.get(row.form, _("{n} intervals").format(n=row.uses) if row.uses > 1 else _("intervals of the period"))
     if row.programme and row.form == "event":
         words += ", " + _("programme {name}").format(name=row.programme)
     prefix = {RowKind.CHARGE: _("you used it"), RowKind.CORRECTION: _("correction")}.get(row.kind)

@@ -35,7 +35,7 @@ def line_view(one: Joined, w: Wording, now_ms: int) -> LineView:
     link, words = f"/uses/{line.use_id.hex()}", detail(line, w)
     if one.uses > 1:
         link = f"/uses?period={one.day[:7]}&asset={line.asset}&day={one.day}"
-        words = w.gettext("{n} slices, the last until {time}").format(n=w.count(one.uses), time=w.time(line.end_ms))
+        words = w.gettext("{n} intervals, the last until {time}").format(n=w.count(one.uses), time=w.time(line.end_ms))
     return LineView(
         link, line.asset_name, words, w.moment(line.end_ms, now_ms), w.iso(line.end_ms),
         exact(one.nano, w, signed=signed),
