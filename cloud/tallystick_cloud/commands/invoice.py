@@ -13,7 +13,7 @@ from tallystick_cloud.commands.common import Commands, Options, add_community, a
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.http.locale import DEFAULT, Wording
-from tallystick_cloud.invoices import payees, replacement, report, service, store, ubl
+from tallystick_cloud.invoices import payees, provided, replacement, report, service, store, ubl
 from tallystick_cloud.invoices.desk import Asked, show
 from tallystick_cloud.invoices.service import Issued
 from tallystick_cloud.invoices.setup import EXAMPLE
@@ -84,9 +84,11 @@ def _add_issue(words: Commands) -> None:
         "self-bill",
         self_bill,
         "Write a document in the name of each payee of a payout run that the bank has, over what it was paid.",
-        "  tallystick invoice self-bill 1 --party 'Casa Aurora' --data D\n",
+        "  tallystick invoice self-bill 1 --party 'Casa Aurora' --data D\n"
+        "  tallystick invoice self-bill 1 --split --party 'Casa Aurora' --data D\n",
     )
     billed.add_argument("number", type=int, metavar="RUN", help="number of the payout run")
+    billed.add_argument("--split", action="store_true", help="of a split run: what a payment provider passed on")
     _party(billed)
     _common(billed)
 
@@ -138,7 +140,8 @@ def issue(parsed: argparse.Namespace) -> int:
 def self_bill(parsed: argparse.Namespace) -> int:
     def run(options: Options, name: str, ids: dict[str, bytes]) -> Issued:
         party = party_of(name, ids, parsed.party)
-        return options.database.write_now(payees.self_bill, name, parsed.number, party, options.clock.utc_ms())
+        act = provided.self_bill if parsed.split else payees.self_bill
+        return options.database.write_now(act, name, parsed.number, party, options.clock.utc_ms())
 
     return _issued(parsed, run, is_trial=False)
 

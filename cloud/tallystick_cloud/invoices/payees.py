@@ -83,10 +83,10 @@ def _keep(conn: Connection, desk: Desk, run: Run, one: StoredPayout, kind: Kind,
         transfer=Transfer(one.creditor.name, one.creditor.iban, one.end_to_end),
     )
     about = About(_period(run), None if cites is None else cites.number, one.id)
-    return desk.keep(conn, draft, _series(conn, desk, payee), Parties(payee, desk.issuer), about)
+    return desk.keep(conn, draft, series_of(conn, desk, payee), Parties(payee, desk.issuer), about)
 
 
-def _series(conn: Connection, desk: Desk, payee: bytes) -> str:
+def series_of(conn: Connection, desk: Desk, payee: bytes) -> str:
     """A payee's own series, told by the order in which payees got their first document."""
     known = store.payee_series(conn, desk.community, desk.issuer)
     return known.get(payee) or f"{desk.setup.prefix}-S{len(known) + 1}"

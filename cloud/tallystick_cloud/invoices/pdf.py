@@ -85,6 +85,10 @@ def _payment(sheet: Sheet, one: Document, w: Wording) -> None:
     if one.kind.is_credit:
         return
     iban = _("not known yet: ask {name} for it").format(name=said.holder) if said.iban is None else in_groups(said.iban)
+    if one.kind.is_self_billed and said.by_provider:
+        rows = [(_("Paid to"), said.holder), (_("Reference"), reference_in_groups(said.reference))]
+        sheet.payment(rows, None, words.passed_on(w))
+        return
     if one.kind.is_self_billed:
         sheet.payment([(_("Paid to"), said.holder), (_("Account"), iban), (_("Reference"), said.reference)], None, "")
         return

@@ -121,6 +121,10 @@ def collected(w: Wording) -> str:
     return w.gettext("A payment provider collects this: please transfer nothing. What is below a cent comes later.")
 
 
+def passed_on(w: Wording) -> str:
+    return w.gettext("A payment provider has passed this on: nothing has to be done.")
+
+
 def notes(one: Document, w: Wording) -> Sequence[str]:
     """What stands below the sums, in order."""
     _ = w.gettext
@@ -139,8 +143,10 @@ def notes(one: Document, w: Wording) -> Sequence[str]:
         words = _("{unit} {amount} of it is disputed: it need not be paid until that is decided.")
         found.append(words.format(unit=one.unit, amount=cents(one.disputed, w)))
         found.append(_("If the disputed use is taken back, a credit note follows."))
-    if one.transfer.by_provider and not one.kind.is_credit:
+    if one.transfer.by_provider and one.kind is Kind.INVOICE:
         found.append(collected(w))
+    elif one.transfer.by_provider and one.kind is Kind.SELF_BILLED:
+        found.append(passed_on(w))
     if one.note:
         found.append(one.note)
     if any(line.treatment.rate for line in one.taxes):

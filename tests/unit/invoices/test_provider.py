@@ -17,8 +17,11 @@ from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER
 from support.splits import CENT, ENERGY_LOW, PSP, Splits
 from tallystick_cloud import schema
 from tallystick_cloud.http.locale import Wording
-from tallystick_cloud.invoices import content, pdf, ubl
+from tallystick_cloud.invoices import content, pdf, provided, ubl
+from tallystick_cloud.invoices.errors import InvoiceRefused
 from tallystick_cloud.invoices.model import Kind, Way
+from tallystick_cloud.invoices.service import Issued
+from tallystick_cloud.splits.model import Outcome
 
 W = Wording("en", ZoneInfo("UTC"))
 ODD = PSP.replace("price = 1.85", "price = 1.853333333")
@@ -90,3 +93,47 @@ def test_a_wrong_address_is_corrected_and_stays_with_the_provider(office: Office
     assert (back.kind, anew.document.way, anew.document.total) == (Kind.CREDIT, Way.PROVIDER, provided.document.total)
     for one in (back, anew):
         assert complaints(ubl.write(one.document)) == []
+
+
+def self_bill(office: Office, number: int = 1) -> Issued:
+    coop = office.world.ids["Coop"]
+    return office.database.write_now(provided.self_bill, office.community, number, coop, AFTER_DECEMBER)
+
+
+def test_a_party_gets_a_document_over_what_arrived_and_a_credit_note_over_what_went_back() -> None:
+    town = Splits(contract=ODD)
+    office = Office(town.world, SETUP)
+    run = town.to_the_provider()
+    before = office.world.books.dump()
+    with pytest.raises(InvoiceRefused, match="split run 1: is sent; its documents are issued when every payment"):
+        self_bill(office)
+    assert office.world.books.dump() == before
+    town.tell(Outcome.PAID)
+    made = self_bill(office)
+    shares = {part.party: part.cents for part in run.payments[0].parts if part.party != office.world.ids["Coop"]}
+    assert {one.seller: one.document.total for one in made.documents} == shares
+    assert {one.kind for one in made.documents} == {Kind.SELF_BILLED}
+    assert self_bill(office).fresh == 0
+    bank = next(one for one in made.documents if one.seller == office.world.ids["Bank"])
+    assert bank.document.taxes[0].treatment.rate == 2200, "as the setup says of the payee"
+    text = " ".join(PdfReader(BytesIO(pdf.draw(bank.document, W))).pages[0].extract_text().split())
+    assert "A payment provider has passed this on: nothing has to be done." in text
+    assert "please transfer nothing" not in text
+    town.tell_returned()
+    after = self_bill(office)
+    assert after.fresh == len(shares)
+    assert sum(one.cents for one in after.documents) == 0, "all of it went back"
+    assert self_bill(office).fresh == 0
+    for one in after.documents:
+        assert complaints(ubl.write(one.document)) == [], one.number
+        assert content.decode(one.content) == one.document
+    town.books.database.close()
+
+
+def test_what_a_provider_refused_makes_no_document() -> None:
+    town = Splits(contract=PSP)
+    office = Office(town.world, SETUP)
+    town.to_the_provider()
+    town.tell(Outcome.REFUSED)
+    assert self_bill(office).documents == ()
+    town.books.database.close()
