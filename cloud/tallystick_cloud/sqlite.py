@@ -5,13 +5,26 @@ They know no table; each has the meaning that the PostgreSQL manual gives it (9.
 
 import sqlite3
 from bisect import bisect_right
-from functools import lru_cache
+from collections.abc import Sequence
+from itertools import count
+
+EDGES_MAX = 256  # kept; a query that runs uses one of the newest
+_edges: dict[int, Sequence[int]] = {}
+_numbers = count()
 
 
 def add_functions(connection: sqlite3.Connection) -> None:
     connection.create_function("strpos", 2, _strpos, deterministic=True)
     connection.create_function("split_part", 3, _split_part, deterministic=True)
     connection.create_function("width_bucket", 2, _width_bucket, deterministic=True)
+
+
+def keep(edges: Sequence[int]) -> int:
+    """What `width_bucket` takes for an array: SQLite has none, and a text of thousands would be read for each row."""
+    number = next(_numbers)
+    _edges[number] = edges
+    _edges.pop(number - EDGES_MAX, None)
+    return number
 
 
 def _strpos(text: str, part: str) -> int:
@@ -23,11 +36,6 @@ def _split_part(text: str, delimiter: str, number: int) -> str:
     return fields[number - 1] if 0 < number <= len(fields) else ""
 
 
-def _width_bucket(value: int, edges: str) -> int:
-    """How many edges, rising numbers with commas between, are not above the value."""
-    return bisect_right(_numbers(edges), value)
-
-
-@lru_cache(maxsize=8)
-def _numbers(text: str) -> list[int]:
-    return [int(one) for one in text.split(",") if one]
+def _width_bucket(value: int, kept: int) -> int:
+    """How many of the edges, which rise, are not above the value."""
+    return bisect_right(_edges[kept], value)

@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 
 from tallystick_cloud.schema import asset, contract_version, settled_use, standing, use_frame, use_row
+from tallystick_cloud.sqlite import keep
 
 from .model import Brought, UnsettledUse
 
@@ -145,9 +146,8 @@ def _booked(conn: Connection, account: Account, from_ms: int, to_ms: int, edges:
 
 def _place(conn: Connection, ends: ColumnElement[int], edges: Sequence[int]) -> ColumnElement[int]:
     """Between which edges, which rise, a use ended: what ends at midnight belongs to the day before."""
-    given: Any = ",".join(map(str, edges))
-    if conn.dialect.name == "postgresql":
-        given = literal(list(edges), ARRAY(BigInteger))
+    is_array = conn.dialect.name == "postgresql"
+    given = literal(list(edges), ARRAY(BigInteger)) if is_array else literal(keep(edges), BigInteger)
     return func.width_bucket(ends - 1, given).label("place")
 
 
