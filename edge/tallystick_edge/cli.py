@@ -152,7 +152,8 @@ async def _enrol(config: EdgeConfig, as_json: bool) -> None:
     try:
         enrolment = await obtain_enrolment(config, identity, SystemEntropy())
     except UplinkError as error:
-        raise EdgeError(f"{error}. Next: check network and server, then the same again; it is harmless") from error
+        step = "" if "Next: " in str(error) else ". Next: check network and server, then the same again; it is harmless"
+        raise EdgeError(f"{error}{step}") from error
     from tallystick_protocol.claim import fingerprint8
 
     fingerprint = fingerprint8(identity.signer.spki)

@@ -46,6 +46,11 @@ NEXT = {  # by the reason of a fault: what a person does about it
     "late-answer": "try again; a slow meter needs a longer timeout_s on its line",
     "wrong-meter": "`probe` names what answers there",
     "serial-mismatch": "compare the serial numbers of plan and meter; an exchanged meter is planned anew",
+    "bluetooth-service-gone": "`doctor` looks at the adapter; BlueZ must run: systemctl start bluetooth",
+    "adapter-gone": "`doctor` looks at the adapter; plug it in, or unblock it: rfkill unblock bluetooth",
+    "key-missing": "copy the bind key from the sensor's app to `key` of this meter",
+    "wrong-key-or-forged": "compare `key` of this meter with the bind key in the sensor's app",
+    "radio": "check its battery or power, its distance, and the address on its label",
     "no-value": "the meter has no value for it; look at its display",
 }
 EXAMPLES = {
@@ -422,7 +427,8 @@ def _show(options: argparse.Namespace, looks: Sequence[Look], rows: Sequence[dic
         for look in looks:
             print("\n".join(_lines(look)))
         for row in rows:
-            print(" ".join(f"{name}={text}" for name, text in row.items()))
+            step = f" Next: {NEXT.get(row['fault'], NEXT['radio'])}" if "fault" in row else ""
+            print(" ".join(f"{name}={text}" for name, text in row.items()) + step)
     for look in looks:
         if look.fault is not None and getattr(options, "raw", False):
             print("".join(_lines(look)[1:]).strip(), file=sys.stderr)

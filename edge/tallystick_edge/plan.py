@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tallystick_edge.config import ChannelConfig, EdgeConfig, MeterConfig, UseConfig
 from tallystick_edge.errors import ConfigError
 from tallystick_edge.metering.counter import CounterRule
-from tallystick_edge.profile import Profile, ProfileError, Register, RegisterKind, load_profile
+from tallystick_edge.profile import Profile, ProfileError, ProfileKind, Register, RegisterKind, load_profile
 from tallystick_edge.registers import resolution
 from tallystick_edge.usage.wash import WashRule
 
@@ -118,6 +118,10 @@ def _meter(meter: MeterConfig, use: UseConfig | None, profiles: Profiles) -> Met
         step = "add [[meter.channel]] with number and register"
         raise _error(f"{key}.channel", "is missing, and nothing of this meter would be kept", step)
     profile = _profile(meter, profiles)
+    if (meter.line is None) is (profile.kind is ProfileKind.MODBUS):
+        where = "an adapter" if meter.line is None else "a line"
+        step = "name a profile of the other kind, or move the meter"
+        raise _error(f"{key}.profile", f"{profile.name} is {profile.kind}, and the meter is on {where}", step)
     counters: list[CounterPlan] = []
     gauges: list[GaugePlan] = []
     for channel in meter.channels:

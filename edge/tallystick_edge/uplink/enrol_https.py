@@ -43,5 +43,8 @@ async def _post(info: ServerInfo, path: str, request: bytes) -> bytes:
             if 400 <= answer.status < 500 and answer.status != 429:
                 raise EnrolmentError(f"{url}: {answer.status}: {problem_text(bytes(body))}")
             raise UplinkError(f"{url}: {answer.status}: {problem_text(bytes(body))}")
+    except aiohttp.ClientConnectorCertificateError as error:
+        step = "ask the office: the claim is for another server, or a captive portal answers in its place"
+        raise UplinkError(f"{url}: its certificate is not of the authority in the claim file. Next: {step}") from error
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise UplinkError(f"{url}: {type(error).__name__}: {error}") from error

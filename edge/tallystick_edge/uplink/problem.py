@@ -14,7 +14,7 @@ def problem_text(body: bytes) -> str:
     try:
         value = json.loads(body[:PROBLEM_BYTES_MAX])
         said = str(value.get("detail") or value.get("title") or value)[:TEXT_CHARS_MAX]
-        step = value.get("next_step")
+        step = None if value.get("errors") else value.get("next_step")  # of a field, the detail says what to do
     except (ValueError, AttributeError, RecursionError):
         return body[:PLAIN_BYTES_MAX].decode("utf-8", "replace").replace("\n", " ")
     return f"{said}. Next: {step[:TEXT_CHARS_MAX]}" if isinstance(step, str) and step else said

@@ -178,6 +178,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ('profile = "eastron-sdm120"', 'profile = "unknown-9"', "there are:"),
         ('register = "energy_import"', 'register = "energy"', "use one of"),
         ('power = "power"', 'power = "voltage"', "name a register in W or Wh"),
+        ('profile = "eastron-sdm120"', 'profile = "bthome-water"', "is ble-advert, and the meter is on a line"),
+        (
+            'line = "rs485"\nunit = 11',
+            'adapter = "radio"\naddress = "A4:C1:38:00:11:22"',
+            "is modbus, and the meter is on an adapter",
+        ),
         ('\nenergy = "energy_import"', '\nenergy = "energy_total"', "add [[meter.channel]]"),
         ('[[meter.channel]]\nnumber = 1\nregister = "energy_import"\n', "", "nothing of this meter would be kept"),
     ],

@@ -60,6 +60,21 @@ every_s = 5
 """
 
 
+HOT_WATER = """[[adapter]]
+id = "radio"
+kind = "bluetooth"
+[[meter]]
+id = "hot-water"
+adapter = "radio"
+address = "A4:C1:38:00:11:22"
+profile = "bthome-water"
+every_s = 30
+[[meter.channel]]
+number = 4
+register = "water"
+"""
+
+
 def test_probe_names_what_answers_and_what_does_not(meter: str, tmp_path: Path, capsys: Output) -> None:
     silent = HOUSE.replace("house", "cellar").replace("unit = 7", "unit = 9")
     assert main(["probe", *config(tmp_path, meter, HOUSE + silent), "--units", "1-12", "--json"]) == 0
@@ -265,6 +280,17 @@ async def test_a_scan_ends_in_time_and_says_what_it_left(tmp_path: Path) -> None
     assert found == []
     assert 1 <= len(scan.asked) < 247
     assert scan.asked + scan.left == list(range(1, 248))
+
+
+def test_a_sensor_that_cannot_be_heard_is_said_with_the_next_step(
+    tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/none")
+    arguments = config(tmp_path, "localhost:502", HOT_WATER)
+    assert main(["read", *arguments, "hot-water", "--timeout", "2"]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith("meter=hot-water fault=bluetooth-service-gone ")
+    assert "Next: `doctor` looks at the adapter; BlueZ must run" in said
 
 
 def test_a_serial_line_that_a_running_agent_uses_is_left_alone(tmp_path: Path, capsys: Output) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from support import edge_online
-from support.aggregator import TestAggregator
+from support.aggregator import Authority, TestAggregator
 from support.edge_online import until
 from tallystick_edge.claim_file import load_claim
-from tallystick_edge.errors import EnrolmentError
+from tallystick_edge.errors import EnrolmentError, UplinkError
 from tallystick_protocol.codes import EventCode, Reason
 from tallystick_protocol.ids import Gid
 
@@ -65,6 +65,16 @@ async def test_a_used_claim_is_refused_with_the_remedy(gateway: Gateway, tmp_pat
     with pytest.raises(EnrolmentError, match="was used by another gateway; ask for a new claim"):
         await other.enrol()
     assert (other.data / "claim.toml").exists()
+
+
+async def test_a_claim_with_another_authority_is_kept_and_said_to_be_of_another_server(gateway: Gateway) -> None:
+    claim = gateway.data / "claim.toml"
+    mine, other = gateway.aggregator.authority.pem.decode(), Authority.make().pem.decode()
+    claim.write_text(gateway.aggregator.claim_toml().replace(mine, other))
+    with pytest.raises(UplinkError, match=r"not of the authority in the claim file\. Next: ask the office"):
+        await gateway.enrol()
+    assert claim.exists()
+    assert gateway.aggregator.claim_used_by is None
 
 
 async def test_a_lost_receipt_is_asked_for_again_and_nothing_is_taken_twice(gateway: Gateway) -> None:
