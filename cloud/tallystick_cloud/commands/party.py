@@ -35,7 +35,8 @@ def add(commands: Commands) -> None:
         "--key berger.pem --data D\n",
     )
     found.add_argument("name", metavar="NAME", help="as bank and documents are to write it; it stays")
-    found.add_argument("--form", choices=[str(form) for form in model.Form], default=model.Form.PERSON.value)
+    forms = [str(form) for form in model.Form]
+    found.add_argument("--form", choices=forms, default=model.Form.PERSON.value, help="what they are (person)")
     found.add_argument("--role", action="append", default=[], metavar="ROLE", help=f"repeatable: {_roles()}")
     found.add_argument("--iban", metavar="IBAN", help="where money for them goes (default: nowhere yet)")
     found.add_argument("--email", metavar="ADDRESS", help="how to reach them")
