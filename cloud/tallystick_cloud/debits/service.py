@@ -19,7 +19,7 @@ from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.payouts import checks
 from tallystick_cloud.payouts import store as payout_store
 from tallystick_cloud.payouts.pain import CURRENCY, BankParty
-from tallystick_cloud.runs.checks import check_day, check_handler, check_second
+from tallystick_cloud.runs.checks import check_day, check_handler, check_none_open, check_second
 from tallystick_cloud.runs.model import HANDED_IN, Proposal, RunState, held_in_words
 from tallystick_cloud.runs.release import Signed, approval_row, check_released, check_same_bytes, opened
 from tallystick_cloud.runs.store import lock
@@ -74,7 +74,7 @@ def propose(conn: Connection, community: str, asked: Proposal, now_ms: int, unse
     draft = preview(conn, community, asked, now_ms, unsettled)
     if not draft.plan.debits:
         why = held_in_words([f"{one.payer}: {one.reason.value} ({one.next_step})" for one in draft.plan.held])
-        raise DebitRefused("debit run", f"has nothing to collect; {why or 'nothing is due'}")
+        raise DebitRefused("debit run", f"has nothing to collect; {why}")
     row = _run_row(community, asked, draft, now_ms)
     store.insert_run(conn, row, [_debit_row(community, row, at, one) for at, one in enumerate(draft.plan.debits)])
     return show(conn, community, draft.number)
@@ -88,7 +88,7 @@ def preview(
     collector = _collector_of(owing, asked.collector, names)
     check_handler(conn, community, asked.proposer, collector, names)
     check_day(asked.execution_day, now_ms)
-    _check_no_open_run(conn, community, collector, names)
+    check_none_open(store.RUNS.find_open(conn, community, collector), "debit run", names, DebitRefused)
     creditor = checks.debtor_of(names[collector], payout_store.accounts(conn, community, now_ms).get(collector))
     number = store.RUNS.next_number(conn, community)
     kept = mandates.standing(conn, community)
@@ -128,13 +128,6 @@ def _collector_of(owing: Collection[bytes], wanted: bytes | None, names: Mapping
         listed = ", ".join(sorted(names[one] for one in owing))
         raise BadInput("collector", f"name one of: {listed}; each collects to its own account")
     return next(iter(owing))
-
-
-def _check_no_open_run(conn: Connection, community: str, collector: bytes, names: Mapping[bytes, str]) -> None:
-    run = store.RUNS.find_open(conn, community, collector)
-    if run is not None:
-        detail = f"{run.number} of {names[collector]} is {run.state.value}; send it or cancel it first"
-        raise DebitRefused("debit run", detail)
 
 
 def show(conn: Connection, community: str, number: int) -> Run:

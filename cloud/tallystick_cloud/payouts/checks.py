@@ -50,13 +50,6 @@ def collector_of(owed: Sequence[Owed], wanted: bytes | None, names: Mapping[byte
     return holders.pop()
 
 
-def check_no_open_run(conn: Connection, community: str, collector: bytes, names: Mapping[bytes, str]) -> None:
-    run = store.RUNS.find_open(conn, community, collector)
-    if run is not None:
-        detail = f"{run.number} of {names[collector]} is {run.state.value}; send it or cancel it first"
-        raise PayoutRefused("payout run", detail)
-
-
 def debtor_of(name: str, account: BankParty | None) -> BankParty:
     if account is None:
         raise PayoutRefused("collector", f"{name} has no bank account to pay from; add its IBAN")

@@ -15,7 +15,7 @@ from tallystick_cloud.errors import NotFound
 from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import Line
 from tallystick_cloud.parties.store import names_by_id
-from tallystick_cloud.runs.checks import check_day, check_handler, check_second
+from tallystick_cloud.runs.checks import check_day, check_handler, check_none_open, check_second
 from tallystick_cloud.runs.model import HANDED_IN, Proposal, RunState, held_in_words
 from tallystick_cloud.runs.release import Signed, approval_row, check_released, check_same_bytes, opened
 from tallystick_cloud.runs.store import lock
@@ -70,7 +70,7 @@ def preview(
     collector = checks.collector_of(owed, asked.collector, names)
     check_handler(conn, community, asked.proposer, collector, names)
     check_day(asked.execution_day, now_ms)
-    checks.check_no_open_run(conn, community, collector, names)
+    check_none_open(store.RUNS.find_open(conn, community, collector), "payout run", names, PayoutRefused)
     accounts = store.accounts(conn, community, now_ms)
     debtor = checks.debtor_of(names[collector], accounts.get(collector))
     number = store.RUNS.next_number(conn, community)

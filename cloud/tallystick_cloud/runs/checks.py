@@ -8,11 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Connection
 
-from tallystick_cloud.errors import BadInput
+from tallystick_cloud.errors import BadInput, Conflict
 from tallystick_cloud.parties.store import managers, names_by_id
 
 from .errors import NotSecondPerson
-from .model import AnyRun, Names
+from .model import AnyRun, Names, StoredRun
 
 DAYS_AHEAD_MAX = 365  # banks hold an order for about a year
 
@@ -36,6 +36,13 @@ def check_second(conn: Connection, community: str, run: AnyRun, party: bytes, ot
     if party not in others | managers(conn, community) | {run.stored.collector}:
         detail = f"{name} may not release run {number}; a community manager or {who} does"
         raise NotSecondPerson("party", detail)
+
+
+def check_none_open(before: StoredRun | None, what: str, names: Names, refused: type[Conflict]) -> None:
+    """A collector has one run at a time; raises `refused` for `what`, such as payout run, where one is `before`."""
+    if before is not None:
+        stands = f"{before.number} of {names[before.collector]} is {before.state.value}"
+        raise refused(what, f"{stands}; send it or cancel it first")
 
 
 def check_day(day: date, now_ms: int) -> None:

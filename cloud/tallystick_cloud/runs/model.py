@@ -75,8 +75,8 @@ def end_to_end(row: bytes) -> str:
 
 
 def held_in_words(reasons: Sequence[str]) -> str:
-    """The first few, for one sentence of a refusal; empty when nothing is held back."""
+    """The first few, for one sentence of a refusal."""
     if not reasons:
-        return ""
+        return "nothing is due"
     more = len(reasons) - REASONS_SHOWN_MAX
     return "held back: " + "; ".join(reasons[:REASONS_SHOWN_MAX]) + (f" and {more} more" if more > 0 else "")

@@ -21,7 +21,7 @@ from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.payouts import checks
 from tallystick_cloud.payouts import store as payout_store
 from tallystick_cloud.payouts.pain import CURRENCY
-from tallystick_cloud.runs.checks import check_day, check_handler, check_second
+from tallystick_cloud.runs.checks import check_day, check_handler, check_none_open, check_second
 from tallystick_cloud.runs.model import HANDED_IN, Proposal, RunState, held_in_words
 from tallystick_cloud.runs.release import Signed, approval_row, check_released, opened
 from tallystick_cloud.runs.store import lock
@@ -102,7 +102,7 @@ def propose(conn: Connection, community: str, asked: Proposal, now_ms: int) -> R
     draft = preview(conn, community, asked, now_ms)
     if not draft.plan.payments:
         why = held_in_words([f"{one.payer} ({one.contract}): {one.reason.value}" for one in draft.plan.held])
-        raise SplitRefused("split run", f"has nothing to instruct; {why or 'nothing is due'}")
+        raise SplitRefused("split run", f"has nothing to instruct; {why}")
     for chain in sorted({one.chain for one in draft.plan.payments}):
         store.keep_dues(conn, community, chain)
     row = _run_row(conn, community, asked, draft, now_ms)
@@ -117,10 +117,7 @@ def preview(conn: Connection, community: str, asked: Proposal, now_ms: int) -> D
     collector = _collector_of(chains, asked.collector, names)
     check_handler(conn, community, asked.proposer, collector, names)
     check_day(asked.execution_day, now_ms)
-    before = store.RUNS.find_open(conn, community, collector)
-    if before is not None:
-        step = f"{before.number} of {names[collector]} is {before.state.value}; send it or cancel it first"
-        raise SplitRefused("split run", step)
+    check_none_open(store.RUNS.find_open(conn, community, collector), "split run", names, SplitRefused)
     mine = {chain: one for chain, one in chains.items() if one.collector == collector}
     number = store.RUNS.next_number(conn, community)
     seed = model.run_seed(community, collector, number, asked.execution_day.isoformat(), now_ms)

@@ -18,9 +18,11 @@ from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import DAY_MS, Account, Line
 from tallystick_cloud.parties import service as parties
 from tallystick_cloud.parties.store import names_by_id
-from tallystick_cloud.payouts import checks, epc
+from tallystick_cloud.payouts import epc
 from tallystick_cloud.payouts import store as payouts
+from tallystick_cloud.payouts.errors import PayoutRefused
 from tallystick_cloud.payouts.pain import CURRENCY
+from tallystick_cloud.runs.checks import check_none_open
 from tallystick_cloud.runs.store import lock
 
 from . import model, store
@@ -89,7 +91,7 @@ def move(
     if not chosen:
         raise Conflict("unclaimed", "nothing has waited long enough; `tallystick unclaimed due` says what waits")
     for holder in {one.owed.holder for one in chosen}:
-        checks.check_no_open_run(conn, community, holder, names)
+        check_none_open(payouts.RUNS.find_open(conn, community, holder), "payout run", names, PayoutRefused)
     ids = [_move(conn, community, one, {"why": text, "moved_by": by, "moved_ms": now_ms}) for one in chosen]
     return [row for row in store.listed(conn, community) if bytes(row.id) in ids]
 
