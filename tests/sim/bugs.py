@@ -181,8 +181,9 @@ def _dark_is_believed(patches: Patches) -> None:
 
 
 def _below_the_books(patches: Patches) -> None:
-    """A restored card counts a new register on from its own old total."""
+    """A restored card counts a new register on from its own old total; either rule alone would bill most of it."""
     patches.put(edge_restore, "_lift", lambda real: lambda own, books, items, boot: None)
+    patches.put(edge_restore, "_with_fallen", lambda real: lambda joined, *what: joined)
 
 
 def _base_from_own_card(patches: Patches) -> None:
