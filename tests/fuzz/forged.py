@@ -280,11 +280,31 @@ def forgers() -> tuple[tuple[PartyId, Forger], ...]:
     )
 
 
-def forged(data: bytes) -> tuple[PartyId, bytes]:
-    """Whose file, and the file: the first two bytes say what is changed, the others how."""
+@dataclass(frozen=True, slots=True)
+class Forged:
+    """Whose file, the file, and of what kind the target was, as it was and as it is."""
+
+    party: PartyId
+    file: bytes
+    kind: str
+    old: bytes
+    new: bytes
+
+
+def forged(data: bytes) -> Forged:
+    """The first two bytes say what is changed, the others how."""
     which, target = (data + b"\0\0")[:2]
     party, forger = forgers()[which % len(forgers())]
-    return party, forger.make(target % forger.targets, lambda old: bent(old, data[2:])).encode()
+    number = target % forger.targets
+    told: list[bytes] = []
+
+    def change(old: bytes) -> bytes:
+        told[:] = old, bent(old, data[2:])
+        return told[1]
+
+    file = forger.make(number, change).encode()
+    old, new = told or (b"", b"")  # a part that is erased has nothing to change
+    return Forged(party, file, forger.target(number)[0], old, new)
 
 
 @contextmanager

@@ -6,12 +6,15 @@ from __future__ import annotations
 import zlib
 from fractions import Fraction
 
+import cbor2
 from fuzz import proofs, seeds
 from fuzz.forged import EDIT_BYTES, EDITS_MAX, forged, forgers, remembered
+from fuzz.free import is_free, is_of_the_host, only_change
 from fuzz.target import Target, as_file, as_text
 from support.evidence_world import ANNA
 from support.evidence_world import policy as policy_of
 from support.pools import GRID, PRICES
+from support.vector_case import plain
 from tallystick_cloud.backup import container, manifest
 from tallystick_cloud.errors import CloudError
 from tallystick_cloud.founding.answers import read_answers
@@ -102,9 +105,15 @@ def _verify(data: bytes) -> None:
 
 
 def _verify_forged(data: bytes) -> None:
-    party, file = forged(data)
+    """A file is a finding, too, when it is taken although the host signed another value in it."""
+    made = forged(data)
     with remembered():
-        _has_words(verify_evidence(file, policy_of(party)))
+        report = verify_evidence(made.file, policy_of(made.party))
+    _has_words(report)
+    if report.ok and is_of_the_host(made.kind):
+        place = only_change(*(plain(cbor2.loads(one)) for one in (made.old, made.new)))
+        if place is not None and not is_free(made.party, (made.kind, place)):
+            raise AssertionError(f"another value in {made.kind} at {place} is taken")
 
 
 def _forged_seeds() -> list[bytes]:

@@ -4,52 +4,17 @@ commits to nothing, or to what the file does not show. The list of these is exac
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import cbor2
 import pytest
-from fuzz.forged import TREES, Forger, bent, forgers, near, remembered
+from fuzz.forged import Forger, bent, forgers, near, remembered
+from fuzz.free import TO_THE_LENDER, TO_THE_USER, Place, is_of_the_host, scalars
 from support import evidence_world as w
 from support.vector_case import plain
 from tallystick_protocol.ids import PartyId
 from tallystick_protocol.verify import verify_evidence
 
-Place = tuple[str, tuple[int, ...]]
-BY_THE_HOST = ("settlement", "reversal")
-BOTH: dict[Place, str] = {
-    ("settlement", (1,)): "a nonce",
-    ("settlement", (3, 0)): "when the period began: told by the settlement before it",
-    ("settlement", (3, 1)): "when it ended: told by the next one",
-    ("settlement", (10, 0)): "how many statements there are: only one is shown",
-    ("reversal", (1,)): "a nonce",
-    ("reversal", (6,)): "the reason, which is shown to nobody",
-    ("leaf 7", (5,)): "the tag of a payer's only use of the period",
-    ("leaf 10", (1,)): "a nonce",
-}
-TO_THE_LENDER = BOTH | {
-    ("leaf 5", (5, 0, 1)): "the first batch of a gateway's first settlement: totals tell what is covered",
-    ("leaf 7", (2, 0)): "when a use began: the gateway says it in a part that is the user's",
-    ("leaf 7", (4,)): "a reversed use that is said to have been a test: it costs nothing either way",
-}
-TO_THE_USER = BOTH | {
-    ("settlement", (5, 0)): "the tree of covers, which is shown to parties to the split",
-    ("settlement", (5, 1)): "the same",
-    ("settlement", (12, 0)): "the tree of counters, of which none of the user's is shown",
-    ("settlement", (12, 1)): "the same",
-    ("leaf 7", (9, 1, 1)): "the split's counter, as committed: the verdict says so",
-}
-
-
 PLACES = (2, 3, 7, 16)  # in each object and piece
-
-
-def scalars(value: Any, at: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
-    keys = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
-    for key in keys:
-        if isinstance(value[key], dict | list):
-            yield from scalars(value[key], (*at, key))
-        else:
-            yield (*at, key)
 
 
 def one_more(data: bytes, path: tuple[int, ...]) -> bytes:
@@ -66,7 +31,7 @@ def signed_by_the_host(forger: Forger) -> Iterator[tuple[int, str, bytes]]:
     """Each target with its kind and its bytes."""
     for number in range(forger.targets):
         kind, data = forger.target(number)
-        if kind in (*BY_THE_HOST, *(f"leaf {key}" for key in TREES)):
+        if is_of_the_host(kind):
             yield number, kind, data
 
 

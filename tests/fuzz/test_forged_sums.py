@@ -11,7 +11,7 @@ from typing import Any
 import cbor2
 from fuzz.forged import near, remembered
 from fuzz.forged_sums import MISFITS, CostForger, Name, PoolForger, bill, pools
-from fuzz.test_forged import scalars
+from fuzz.free import scalars
 from support.vector_case import plain
 from tallystick_protocol.policy import Policy
 from tallystick_protocol.verify.cost import verify_cost
