@@ -41,8 +41,8 @@ from tallystick_edge.metering.channel import ChannelState, Suspect
 from tallystick_edge.profile import RadioFormat, RawRead, Span, load_profile, profile_names
 from tallystick_edge.registers import ValueAbsent, decode_present
 from tallystick_edge.settings import load_settings
-from tallystick_edge.uplink.enrol_https import _problem
 from tallystick_edge.uplink.https import _commands
+from tallystick_edge.uplink.problem import problem_text
 from tallystick_edge.usage.wash import Phase, WashSample, WashState
 from tallystick_protocol import cbor
 from tallystick_protocol.codes import EventCode, MeterState, Reason, TimeQuality
@@ -185,7 +185,7 @@ EDGE = (
     Target("certificate-dates", validity_dates, (ValueError,), _certificate_seeds, bytes_max=1024),
     Target(
         "server-answer",
-        chosen(_problem, _commands),
+        chosen(problem_text, _commands),
         (ProtocolError,),
         lambda: choosing([b'{"detail": "is revoked", "status": 403}', b"busy"], [cbor.encode([b"command"])]),
         bytes_max=16_384,  # what is looked at of a refusal

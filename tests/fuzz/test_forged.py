@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import cbor2
 import pytest
 from fuzz.forged import Forger, bent, forgers, near, remembered
-from fuzz.free import TO_THE_LENDER, TO_THE_USER, Place, is_of_the_host, scalars
+from fuzz.free import TO_THE_LENDER, TO_THE_USER, Place, is_of_the_host, only_change, scalars
+from fuzz.targets import TARGETS
 from support import evidence_world as w
 from support.vector_case import plain
 from tallystick_protocol.ids import PartyId
-from tallystick_protocol.verify import verify_evidence
+from tallystick_protocol.verify import compare, verify_evidence
 
 PLACES = (2, 3, 7, 16)  # in each object and piece
 
@@ -67,3 +68,20 @@ def test_the_honest_files_are_valid_and_a_few_bytes_reach_every_step() -> None:
                     steps.add(verify_evidence(made.encode(), w.policy(party)).checks[-1].name)
     reached = {"file", "signatures", "pieces", "agreement", "chains", "coverage", "meters", "reversals", "prices"}
     assert reached | {"statement"} <= steps
+
+
+def test_a_value_that_the_verifier_no_longer_looks_at_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a counter closes, which no longer is where its uses bring it to."""
+    _, forger = forgers()[0]
+    counter = next(number for number in range(forger.targets) if forger.target(number)[0] == "leaf 12")
+    edits = (bytes((0, place, 0, 129)) for place in range(64))
+    more = next(one for one in edits if _changed(forger.target(counter)[1], one) == (3,))
+    data = bytes((0, counter)) + more
+    TARGETS["verify-forged"].run(data)
+    monkeypatch.setattr(compare, "ensure", lambda *_: None)
+    with pytest.raises(AssertionError, match=r"another value in leaf 12 at \(3,\) is taken"):
+        TARGETS["verify-forged"].run(data)
+
+
+def _changed(old: bytes, edits: bytes) -> tuple[int, ...] | None:
+    return only_change(plain(cbor2.loads(old)), plain(cbor2.loads(bent(old, edits))))
