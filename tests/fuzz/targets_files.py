@@ -11,6 +11,7 @@ from fuzz import proofs, seeds
 from fuzz.forged import EDIT_BYTES, EDITS_MAX, forged, forgers, remembered
 from fuzz.free import is_free, is_of_the_host, only_change
 from fuzz.target import Target, as_file, as_text
+from support.edge_file import GOOD
 from support.evidence_world import ANNA
 from support.evidence_world import policy as policy_of
 from support.pools import GRID, PRICES
@@ -46,46 +47,6 @@ _NAMES = ("Elena Moser", "Kofler Repairs", "Bank of Neighbours", "House fund", "
 PARTIES = {name: PartyId(sha256(name.encode())[:16]) for name in _NAMES}
 _POLICY = policy_of(ANNA)
 _ROME = offsets_of("Europe/Rome")
-_EDGE = """\
-version = 1
-[gateway]
-name = "cellar"
-data = "data"
-[uplink]
-transport = "https"
-claim = "claim.toml"
-[[line]]
-id = "rs485"
-kind = "rtu"
-device = "/dev/ttyUSB0"
-baud = 19200
-parity = "E"
-[[adapter]]
-id = "radio"
-kind = "bluetooth"
-[[meter]]
-id = "washer-1"
-line = "rs485"
-unit = 11
-profile = "eastron-sdm120"
-every_s = 5
-[[meter.channel]]
-number = 1
-register = "energy_import"
-[[use]]
-channel = 11
-meter = "washer-1"
-kind = "wash"
-power = "power"
-energy = "energy_import"
-start_w = 15
-end_w = 8
-end_after_s = 120
-billable_wh = 60
-[[use.programme]]
-name = "30"
-heat_wh = 0
-"""
 _CLAIM = """\
 version = 1
 server = "https://tally.example:8443"
@@ -195,7 +156,7 @@ FILES = (
     Target("verify-evidence", _verify, (), seeds.evidence, bytes_max=16_384, ci=250),  # twice the smallest file
     Target("verify-forged", _verify_forged, (), _forged_seeds, bytes_max=2 + EDITS_MAX * EDIT_BYTES, ci=100),
     Target("witness-state", load_seen, (ProtocolError,), seeds.texts(_SEEN)),
-    Target("edge-toml", lambda data: load_config(as_file(data)), (ConfigError,), seeds.texts(_EDGE), ci=3_000),
+    Target("edge-toml", lambda data: load_config(as_file(data)), (ConfigError,), seeds.texts(GOOD), ci=3_000),
     Target(
         "profile-toml",
         lambda data: parse_profile("fuzzed", data),
