@@ -87,6 +87,11 @@ LIES: dict[str, tuple[Callable[[Files], PoolProof], str]] = {
     "one piece twice": (first(lambda one: replace(one, pieces=one.pieces[:1] * 2)), "shows one piece twice"),
     "a sum altered beside a piece": (first(altered_sum), "that is not under its sums"),
     "more claimed than is due": (first(more_claimed), "the contract says"),
+    "one claim twice": (first(lambda one: replace(one, claims=one.claims * 2)), "has one claim twice"),
+    "a contract that the close does not name": (
+        lambda f: replace(f.mine, contracts=f.mine.contracts * 2),
+        "are not all that the close names",
+    ),
     "another member's statement": (lambda f: replace(f.mine, statement=f.other.statement), "is another party's"),
     "another member's file": (lambda f: f.other, "is for another party"),
     "the close under another key": (signed_anew, "is not in the log at place"),
