@@ -5,15 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
 import cbor2
+import pytest
 from fuzz.forged import near, remembered
 from fuzz.forged_sums import MISFITS, CostForger, Name, PoolForger, bill, pools
 from fuzz.free import scalars
 from support.vector_case import plain
+from tallystick_protocol.cost_settlement import CostProof
 from tallystick_protocol.policy import Policy
+from tallystick_protocol.pool_settlement import PoolProof
 from tallystick_protocol.verify.cost import verify_cost
 from tallystick_protocol.verify.pool import verify_pool
 from tallystick_protocol.verify.report import Report
@@ -145,3 +149,32 @@ def test_any_one_value_of_a_pool_is_refused_by_who_has_no_meter_in_it() -> None:
 
 def test_any_one_value_of_a_shared_bill_is_refused_when_it_is_another() -> None:
     assert passing(bill(), verify_cost) == OF_A_BILL.keys()
+
+
+OTHER_POLICIES: dict[str, tuple[Callable[[Policy], Policy], str]] = {
+    "another log": (lambda mine: replace(mine, log_key=mine.keys[0].key), "is not one that your policy's log signed"),
+    "nobody may settle": (lambda mine: replace(mine, keys=()), "which your policy does not let settle"),
+    "no contract agreed": (lambda mine: replace(mine, contracts=()), "is none that your policy knows to be agreed"),
+    "another community": (lambda mine: replace(mine, community="elsewhere"), "is of another community"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_POLICIES)
+def test_a_pool_is_refused_under_another_policy(name: str) -> None:
+    other, reason = OTHER_POLICIES[name]
+    forger = pools()["Anna"]
+    assert reason in verify_pool(forger.make((), bytes), other(forger.policy)).verdict
+
+
+def test_an_earlier_close_is_shown_once() -> None:
+    forger = pools()["Anna"]
+    proof = PoolProof.decode(forger.make((), bytes))
+    twice = replace(proof, earlier=proof.earlier * 2)
+    assert "earlier close: is there twice" in verify_pool(twice.encode(), forger.policy).verdict
+
+
+def test_what_takes_a_bill_back_is_no_bill() -> None:
+    proof = CostProof.decode(bill().make((), bytes))
+    assert proof.reversal is not None
+    other = replace(proof, settlement=proof.reversal, reversal=None)
+    assert "is one that takes another back" in verify_cost(other.encode(), bill().policy).verdict
