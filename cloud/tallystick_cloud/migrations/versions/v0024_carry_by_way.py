@@ -6,7 +6,7 @@ What was carried until now is to be transferred, for nothing else had documents.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0025"
+revision = "0024"
 down_revision = "0023"
 branch_labels = None
 depends_on = None
