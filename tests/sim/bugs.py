@@ -361,7 +361,7 @@ def _log_without_lock(patches: Patches) -> None:
 
 def _reversal_forgets_later(patches: Patches) -> None:
     """Uses after a reversed one keep the prices that they had with it."""
-    patches.put(reversal._Reversal, "rate_later", lambda real: lambda self, left: None)
+    patches.put(reversal._Reversal, "rate_later", lambda real: lambda self: None)
 
 
 def _dies_often(rates: Rates) -> bool:
