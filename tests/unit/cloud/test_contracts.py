@@ -109,7 +109,9 @@ def test_proposing_and_approving_twice_changes_nothing(books: Books) -> None:
     approve(books, standing.h, "Fund")
     before = books.dump()
     propose(books, contract)
-    approve(books, standing.h, "Fund", yes=False)
+    approve(books, standing.h, "Fund")
+    with pytest.raises(ContractRefused, match="an answer stays"):
+        approve(books, standing.h, "Fund", yes=False)
     assert books.dump() == before
 
 

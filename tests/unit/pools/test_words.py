@@ -51,7 +51,7 @@ def test_the_price_list_is_what_shared_energy_is_worth() -> None:
     assert [(one.band, one.price) for one in price_list(contract(), WORDS)] == [
         ("up to 200 kW, north", "EUR 130.00 - 90.00 per MWh")
     ]
-    assert statements(contract(), WORDS)["split, step 1"] == "producers: 45 % of what is left"
+    assert statements(contract(), WORDS, {})["split, step 1"] == "producers: 45 % of what is left"
 
 
 def test_trying_a_pool_on_a_table_of_uses_says_what_to_do_instead(
