@@ -217,13 +217,16 @@ def _follow(suspect: Suspect | None, rule: CounterRule, seen: Seen, reason: Reas
 
 
 def _gone_on(level: Suspect, rule: CounterRule, seen: Seen) -> Suspect:
-    """After another break it may be the same level; its values need company anew."""
+    """After another break it may be the same level; its values need company anew, unless little was used since. It is
+    kept as it was before: a register that fell to 0 may say 0 once more, wrongly, and that must not end what the break
+    allows."""
+    gone_on = replace(level, last=seen.value, at=seen.at, count=level.count + 1)
     if not _had_break(rule, seen.at, level.at):
-        return replace(level, last=seen.value, at=seen.at, count=level.count + 1)
+        return gone_on
+    gone_on = replace(gone_on, since=seen.at, older=_with_company(level))
     if _is_soon(rule, seen, level.at, seen.value - level.last):
-        return replace(level, last=seen.value, at=seen.at, count=level.count + 1, since=seen.at)
-    older = _with_company(level)
-    return replace(level, last=seen.value, at=seen.at, count=1, since=seen.at, begun=seen.value, older=older)
+        return gone_on
+    return replace(gone_on, count=1, begun=seen.value)
 
 
 def _with_company(suspect: Suspect | None) -> Suspect | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.edge import BOOT_2, COUNTER, moment
@@ -83,6 +84,17 @@ def test_a_wrong_value_right_after_a_reset_hides_nothing_of_what_the_new_registe
     state, steps = feed([1_000, 0, 2, 90_000_000, 4, 6, 8])
     assert codes(steps) == [EventCode.QUARANTINED, EventCode.QUARANTINED, EventCode.RESET]
     assert state.total == 1_008
+
+
+@pytest.mark.parametrize("wrong_at", range(5))
+def test_a_register_that_fell_to_0_and_wrongly_says_so_again_after_an_outage_hides_no_use(wrong_at: int) -> None:
+    """Seed 3200138 of the simulation: the wrong value fits the level before the outage, at whatever poll."""
+    state, _ = feed([370_000, 0, 0, 0])
+    after = [2_000, 2_000, 2_000, 2_000, 2_001, 2_002, 2_003, 2_004, 2_005]
+    after.insert(wrong_at, 0)
+    for index, value in enumerate(after):
+        state = meter(state, COUNTER, Seen(unset_clock(index * EVERY), value, "A")).state
+    assert (state.total, state.generation) == (372_005, 1)
 
 
 def test_another_serial_is_an_exchange_with_both_serials_and_values() -> None:
