@@ -84,6 +84,7 @@ class MqttFront:
                 await asyncio.create_task(self._converse(), name="mqtt-conversation")
             except* (aiomqtt.MqttError, OSError) as group:
                 _log.warning("%s: %s", self._broker, group.exceptions[0])
+            _heed_cancellation()
             failures = 0 if loop.time() - began >= STEADY_S else failures + 1
             ceiling = min(AGAIN_MAX_S, AGAIN_FIRST_S * 2 ** min(failures, 10))
             await asyncio.sleep(ceiling * (256 + self._entropy.bytes(1)[0]) / 512)
@@ -205,7 +206,8 @@ class _Session:
 
 def _heed_cancellation() -> None:
     """Ends this task when its end was asked for. Before Python 3.12 `asyncio.wait_for`, in aiomqtt, forgets a
-    cancellation that comes together with what it waited for; a lane that went on would hold up a shutdown for ever.
+    cancellation that comes together with what it waited for, and before 3.13 a TaskGroup one that comes with a failure;
+    whoever went on would hold up a shutdown for ever.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():

@@ -82,6 +82,7 @@ class Uplink:
                     await self._converse(session)
             except* UplinkError as group:
                 log.warning("uplink lost: %s", group.exceptions[0])
+            _heed_cancellation()
             self._sync.failures += 1  # a connection that was accepted and then dropped counts as well
             wait_ms = self._backoff.wait_ms(self._sync.failures - 1, self._entropy)
             log.info("uplink waits %d ms before the next attempt", wait_ms)
@@ -273,3 +274,11 @@ def _places(args: tuple[Arg, ...]) -> list[tuple[int, int, int]] | None:
             case _:
                 return None
     return found or None
+
+
+def _heed_cancellation() -> None:
+    """Ends this task when its end was asked for. Before Python 3.13 a TaskGroup in which a task fails forgets a
+    cancellation that comes in the same moment, and the agent would never stop."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
