@@ -48,7 +48,8 @@ def read_newest(
         return [], []
     account = store.account_of(conn, reader.community, reader.party)
     lines, brought = store.month(conn, account, from_ms, to_ms, zone, newest)
-    _write_down(conn, reader, "use lines", OWN, None, sum(one.uses for one in brought))
+    seen = max(sum(one.uses for one in brought), sum(one.uses for one in lines))  # a payer too
+    _write_down(conn, reader, "use lines", OWN, None, seen)
     return lines[-newest:], brought
 
 

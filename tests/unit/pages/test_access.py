@@ -9,7 +9,7 @@ from support.settled import World
 from tallystick_cloud import schema
 from tallystick_cloud.contracts.store import book
 from tallystick_cloud.errors import NotFound
-from tallystick_cloud.uses.access import read_lines, read_use
+from tallystick_cloud.uses.access import read_lines, read_newest, read_use
 from tallystick_cloud.uses.model import Basis, Reader
 from tallystick_protocol.ids import PartyId
 
@@ -91,3 +91,10 @@ def test_lines_are_the_party_s_own_and_sum_to_its_postings(conn: Connection, wor
         )
         assert sum(line.nano for line in found) == -sum(amounts.scalars()), name
     assert {row.row_count for row in conn.execute(select(schema.access))} != {0}
+
+
+def test_who_only_pays_is_written_down_with_what_was_read(conn: Connection, world: World) -> None:
+    lines, brought = read_newest(conn, reader(world, "Ben"), 0, NOW, "Europe/Rome", 3)
+    assert (len(lines), brought) == (3, [])
+    (row,) = conn.execute(select(schema.access)).all()
+    assert row.row_count > len(lines)
