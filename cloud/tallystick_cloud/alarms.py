@@ -66,11 +66,7 @@ class Alarm:
 
 def raise_alarm(conn: Connection, community: str, new: Alarm, now_ms: int) -> None:
     """Open it, or count once more when it is open already."""
-    found = conn.execute(
-        select(alarm.c.id).where(
-            alarm.c.community == community, alarm.c.subject_key == new.key, alarm.c.cleared_ms.is_(None)
-        )
-    ).scalar()
+    found = _open_id(conn, community, new.key)
     if found is not None:
         again = {"times": alarm.c.times + 1, "last_ms": now_ms, "text": new.text}
         conn.execute(update(alarm).where(alarm.c.id == found).values(**again))
@@ -92,6 +88,15 @@ def raise_alarm(conn: Connection, community: str, new: Alarm, now_ms: int) -> No
             "test": False,
         },
     )
+
+
+def is_open(conn: Connection, community: str, key: str) -> bool:
+    return _open_id(conn, community, key) is not None
+
+
+def _open_id(conn: Connection, community: str, key: str) -> int | None:
+    where = (alarm.c.community == community) & (alarm.c.subject_key == key) & alarm.c.cleared_ms.is_(None)
+    return conn.execute(select(alarm.c.id).where(where)).scalar()
 
 
 def clear_alarm(conn: Connection, community: str, key: str, now_ms: int) -> None:

@@ -11,9 +11,10 @@ from sqlalchemy import Connection
 from tallystick_protocol.codes import EventCode, Reason
 from tallystick_protocol.part import Event
 
-from tallystick_cloud.alarms import Alarm, Severity, clear_alarm, raise_alarm
+from tallystick_cloud.alarms import Alarm, Severity, clear_alarm, is_open, raise_alarm
 from tallystick_cloud.gateways.model import Head
 
+from .copies import Copies
 from .model import Trouble
 
 _WORDS: Mapping[EventCode, tuple[str, Severity, str]] = {
@@ -55,6 +56,8 @@ def tell(
         row = rows.get(note.channel)
         if note.event.code is EventCode.STORE_FREE:
             clear_alarm(conn, head.community, f"store-full:{head.gid.hex()}:0", now_ms)
+        if note.event.code is EventCode.RESTORED and is_open(conn, head.community, clone_key(head.gid)):
+            continue  # it says so each time a copy leaves the other behind
         words = _words(note.event)
         if words is not None:
             raise_alarm(conn, head.community, _of_event(head, row, note, *words), now_ms)
@@ -62,6 +65,24 @@ def tell(
         if trouble.reason is Reason.HELD:
             continue  # the part it waits behind has its own alarm
         raise_alarm(conn, head.community, _of_trouble(head, trouble), now_ms)
+
+
+def tell_copies(conn: Connection, head: Head, epoch: int, found: Copies, now_ms: int) -> None:
+    """`epoch`: the one that its beginning gave away. What was taken for a restored card was one of the copies."""
+    how = {
+        Copies.AT_ONCE: f"epoch {epoch} was begun by a run that was going before another run began the one before it",
+        Copies.IN_TURN: f"epoch {epoch} goes on from a card that had been left behind, and not for the first time",
+    }
+    text = f"Two cards or copies sign as one gateway: {how[found]}. Nothing is billed twice. Find both devices and "
+    text += "switch one off; give the one that stays a new key: enrol it with a new claim."
+    raised = Alarm("clone", Severity.CRITICAL, text, clone_key(head.gid), head.gid)
+    raise_alarm(conn, head.community, raised, now_ms)
+    clear_alarm(conn, head.community, f"card-restored:{head.gid.hex()}:0", now_ms)
+
+
+def clone_key(gid: bytes) -> str:
+    """One open alarm per gateway, however it was found out."""
+    return f"clone:{gid.hex()}"
 
 
 def _words(event: Event) -> tuple[str, Severity, str] | None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
-from tallystick_protocol.batch import BatchHeader, LogView, OpenedUpload, first_prev, open_upload
+from tallystick_protocol import cose
+from tallystick_protocol.batch import BatchHeader, LogView, OpenedUpload, first_prev, open_upload, read_batch
 from tallystick_protocol.checkpoint import epoch_of
 from tallystick_protocol.codes import LogType, Reason, ReceiptStatus
 from tallystick_protocol.errors import BadSignature
@@ -23,8 +24,9 @@ from tallystick_cloud.gateways.state import log_view, view_of
 from tallystick_cloud.log import service as log
 from tallystick_cloud.log import store as log_store
 
-from . import keyring, store
+from . import keyring, notices, store
 from .bench import Sheet
+from .copies import LOOK_BACK, Begun, copies_of
 from .order import Known, Place, place_of
 from .outcome import LiveEvent, Outcome
 from .parts import Posted, post_parts, quarantine_all
@@ -75,6 +77,7 @@ def ingest(
             after = replace(head, next_seq=header.seq + 1, head=arrival.h)
             return _accept(conn, arrival, after, ReceiptStatus.ACCEPTED)
         case Place.NEW_EPOCH:
+            _look_for_copies(conn, arrival)
             after = replace(head, epoch=header.epoch, next_seq=2, head=arrival.h, hello_nonce=None)
             return _accept(conn, arrival, after, ReceiptStatus.ACCEPTED)
         case Place.FORK:
@@ -215,6 +218,25 @@ def _post(conn: Connection, arrival: Arrival, twice: bool) -> Posted:
     return post_parts(conn, Sheet(arrival.head, arrival.h, arrival.now_ms, arrival.now_ms), arrival.opened)
 
 
+def _look_for_copies(conn: Connection, arrival: Arrival) -> None:
+    """A new epoch tells whether a card came back or copies leave each other behind: then say so aloud."""
+    head, header = arrival.head, arrival.header
+    before = store.stored_batch(conn, head.gid, header.prev)
+    earlier = store.beginnings(conn, head.gid, range(header.epoch - LOOK_BACK, header.epoch))
+    begun = [Begun(one.epoch, _boot_of(one.envelope), one.after or 0, one.received_ms) for one in earlier]
+    boot = None if arrival.opened.batch is None else arrival.opened.batch.boot
+    begun.append(Begun(header.epoch, boot, 0 if before is None else before.epoch, arrival.now_ms))
+    found = copies_of(begun, None if before is None else _boot_of(before.envelope))
+    if found is not None:
+        notices.tell_copies(conn, head, header.epoch, found, arrival.now_ms)
+
+
+def _boot_of(envelope: bytes) -> bytes | None:
+    """Which run of the gateway sealed a stored batch; None when this program cannot read it."""
+    _, found, _ = read_batch(cose.parse(bytes(envelope)).payload)
+    return None if found is None else found.boot
+
+
 def _fork(conn: Connection, arrival: Arrival) -> Outcome:
     """Another batch for a number that is taken: keep both, post from the mark on, say so aloud."""
     head, header, now_ms = arrival.head, arrival.header, arrival.now_ms
@@ -223,7 +245,7 @@ def _fork(conn: Connection, arrival: Arrival) -> Outcome:
     if again:
         text = f"batch {header.seq} of epoch {header.epoch} exists twice, and not for the first time: two cards or "
         text += "copies sign as one gateway. Find the copy, then resolve what is in quarantine."
-        raised = Alarm("clone", Severity.CRITICAL, text, f"clone:{name}", gid=head.gid)
+        raised = Alarm("clone", Severity.CRITICAL, text, notices.clone_key(head.gid), gid=head.gid)
     else:
         text = f"batch {header.seq} of epoch {header.epoch} exists twice: the card lost a write. Nothing is billed "
         text += "twice; replace the card."

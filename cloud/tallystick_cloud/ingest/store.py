@@ -63,6 +63,22 @@ def neighbours(conn: Connection, gid: bytes, hashes: Sequence[bytes], epoch: int
     return [Neighbour(bytes(gid), bytes(h), epoch, seq) for gid, h, epoch, seq in rows]
 
 
+def beginnings(conn: Connection, gid: bytes, epochs: Sequence[int]) -> list[Any]:
+    """epoch, envelope, received_ms of the first batch of each of these epochs that is stored, and `after`: epoch of the
+    batch that it follows, None for what no batch is."""
+    before = batch.alias("before")
+    columns = batch.c.epoch, batch.c.envelope, batch.c.received_ms, before.c.epoch.label("after")
+    rows = select(*columns).outerjoin(before, (before.c.hash == batch.c.prev) & (before.c.gid == batch.c.gid))
+    firsts = (batch.c.gid == gid) & (batch.c.seq == 1) & batch.c.epoch.in_(epochs) & (batch.c.standing != "fork")
+    return list(conn.execute(rows.where(firsts).order_by(batch.c.epoch)))
+
+
+def stored_batch(conn: Connection, gid: bytes, h: bytes) -> Any:
+    """epoch and envelope of a batch of the gateway; None when it is not stored."""
+    found = select(batch.c.epoch, batch.c.envelope).where(batch.c.hash == h, batch.c.gid == gid)
+    return conn.execute(found).one_or_none()
+
+
 def parts_of(conn: Connection, batch_hash: bytes) -> dict[int, tuple[str, str | None]]:
     """position -> (standing, reason)."""
     rows = conn.execute(select(part.c.position, part.c.standing, part.c.reason).where(part.c.batch == batch_hash))

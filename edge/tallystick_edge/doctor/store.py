@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tallystick_edge.config import EdgeConfig
+from tallystick_edge.doctor.copies import check_copies
 from tallystick_edge.doctor.verdict import Verdict, fail, ok, warn
 from tallystick_edge.journal_schema import SCHEMA_VERSION
 
@@ -30,6 +31,7 @@ def check_store(config: EdgeConfig, now_ms: int) -> Iterator[Verdict]:
             yield _journal(db, path)
             yield _backlog(db, path)
             yield _receipts(db, path, config, now_ms)
+            yield check_copies(db, path, now_ms)
     except sqlite3.Error as error:
         yield fail("JOURNAL", str(path), str(error), "run `tallystick-edge fsck`; keep a copy of the card")
 

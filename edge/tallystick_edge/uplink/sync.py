@@ -109,6 +109,7 @@ class Sync:
         self._books = (0, 0)  # (epoch, next) as the last State or receipt said
         self._nonce_spent = False  # a new epoch was begun with this Hello; another one needs another
         self._refused_epoch: int | None = None
+        self._taken_in: int | None = None  # epoch in which a batch of this very run was receipted
         self.failures = 0
 
     @property
@@ -176,6 +177,9 @@ class Sync:
         self._went_back_to = None
         if state.epoch < chain.epoch:
             return [_after_backup(state, hash_of)]
+        if state.epoch > chain.epoch and self._taken_in == chain.epoch:
+            text = f"epoch {state.epoch} was begun while this gateway was going: a copy of its card is in use. "
+            return [Tell("clone", f"{text}Next: `tallystick-edge doctor`"), NewEpoch(state, forked=False)]
         if state.epoch > chain.epoch or state.next > chain.next_seq:
             return [NewEpoch(state, forked=False)]
         own = chain.head if state.next == chain.next_seq else hash_of(state.epoch, state.next - 1)
@@ -220,6 +224,7 @@ class Sync:
         self._refused_epoch = None
         self._nonce_spent = self._nonce_spent or receipt.epoch > self._books[0]
         self._books = max(self._books, (receipt.epoch, receipt.next_seq))
+        self._taken_in = receipt.epoch
         self.failures = 0
         if self._under_way:
             self._wait_for_answer(now_ms)

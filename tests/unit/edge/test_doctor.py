@@ -15,11 +15,13 @@ from pathlib import Path
 import pytest
 from support.aggregator import TestAggregator
 from support.modbus import SetTruth
+from support.uploads import SimGateway
 from tallystick_edge import app as app_module
 from tallystick_edge.app import App
 from tallystick_edge.cli import main
 from tallystick_edge.clock import SystemEntropy, real_utc, system_clock
 from tallystick_edge.config_toml import load_config
+from tallystick_edge.doctor.copies import OwnEpoch, check_copies, overtaken
 from tallystick_edge.doctor.devices import check_devices
 from tallystick_edge.doctor.network import check_network
 from tallystick_edge.doctor.places import Machine, check_places
@@ -344,3 +346,26 @@ async def test_a_check_that_breaks_does_not_hide_the_others(site: Site, monkeypa
     assert "planted" in found["JOURNAL"].seen
     assert found["NET-TLS"].level is Level.OK
     assert "planted" in as_text([replace(found["JOURNAL"], step="x")])
+
+
+def test_a_copy_is_told_by_the_epochs_that_this_card_did_not_begin() -> None:
+    mine, other = b"run-1", b"run-2"
+    first, put_back = OwnEpoch(1, mine, mine, 0), OwnEpoch(4, other, other, 9)
+    assert overtaken([first, put_back]) is None
+    assert overtaken([first, OwnEpoch(2, mine, mine, 9)]) is None
+    assert overtaken([first, OwnEpoch(3, None, None, 9)]) is None
+    assert overtaken([OwnEpoch(1, mine, None, 0), OwnEpoch(3, mine, mine, 9)]) is None
+    assert overtaken([first, OwnEpoch(3, mine, mine, 9), put_back]) == OwnEpoch(3, mine, mine, 9)
+
+
+@pytest.mark.parametrize(("days", "level"), [(0, Level.FAIL), (2, Level.WARN), (31, Level.OK)])
+def test_a_copy_is_a_failure_while_it_runs_and_a_warning_for_a_month(days: int, level: Level) -> None:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.execute("CREATE TABLE batch (epoch, seq, created_ms, status, upload)")
+        boots = {1: b"run--1", 3: b"run--1"}
+        for epoch, boot in boots.items():
+            upload = SimGateway("cellar", epoch=epoch, boot=boot).seal([])
+            db.execute("INSERT INTO batch VALUES (?, 1, ?, 1, ?)", (epoch, epoch, upload))
+        assert check_copies(db, Path("journal.sqlite"), days * 24 * HOUR_MS).level is level
+        db.execute("UPDATE batch SET upload = x'00' WHERE epoch = 3")
+        assert check_copies(db, Path("journal.sqlite"), 0).level is Level.OK

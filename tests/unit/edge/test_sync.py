@@ -104,6 +104,18 @@ def test_a_receipt_with_another_hash_is_the_alarm_clone_and_final_for_nothing(sy
     assert not sync.is_sending
 
 
+def test_books_in_a_later_epoch_are_a_copys_when_this_run_had_the_last_one_receipted(sync: Sync) -> None:
+    later = replace(STATE, epoch=2, next=4)
+    assert sync.on_state(later, CHAIN, lambda *_: None) == [NewEpoch(later, forked=False)]
+    sync.connected()
+    sync.on_state(STATE, CHAIN, lambda *_: None)
+    sync.due(batches(1, 1), 0)
+    sync.on_receipt(RECEIPT, digest(1), 1, 5)
+    told, begun = sync.on_state(later, CHAIN, lambda *_: None)
+    assert isinstance(told, Tell)
+    assert (told.code, begun) == ("clone", NewEpoch(later, forked=False))
+
+
 def test_a_receipt_for_a_batch_never_made_is_not_believed(sync: Sync) -> None:
     [told] = sync.on_receipt(RECEIPT, None, 1, 1)
     assert isinstance(told, Tell)
