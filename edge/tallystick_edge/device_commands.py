@@ -11,11 +11,11 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tallystick_edge import radio_probe
 from tallystick_edge.config import EdgeConfig, LineConfig, LineKind, MeterConfig
 from tallystick_edge.config_toml import load_config
 from tallystick_edge.errors import ConfigError, EdgeError
@@ -29,7 +29,8 @@ from tallystick_edge.link_options import (
     speed_of,
     units_of,
 )
-from tallystick_edge.profile import Profile, ProfileError, ProfileKind, Register, load_profile
+from tallystick_edge.profile import Profile, ProfileError, ProfileKind, load_profile
+from tallystick_edge.shown import shown
 
 if TYPE_CHECKING:
     from tallystick_edge.drivers.modbus_probe import Found
@@ -50,7 +51,7 @@ NEXT = {  # by the reason of a fault: what a person does about it
     "adapter-gone": "`doctor` looks at the adapter; plug it in, or unblock it: rfkill unblock bluetooth",
     "key-missing": "copy the bind key from the sensor's app to `key` of this meter",
     "wrong-key-or-forged": "compare `key` of this meter with the bind key in the sensor's app",
-    "radio": "check its battery or power, its distance, and the address on its label",
+    "radio": "check its battery or power, its distance, and its address: `probe --bluetooth` lists what is heard",
     "no-value": "the meter has no value for it; look at its display",
 }
 EXAMPLES = {
@@ -65,6 +66,7 @@ EXAMPLES = {
         "tallystick-edge probe --serial /dev/ttyUSB0 --baud 9600 --units 1-32",
         "tallystick-edge probe --serial /dev/ttyUSB0 --find-speed --units 1-10",
         "tallystick-edge probe --tcp 192.168.1.20 --json",
+        "tallystick-edge probe --bluetooth --seconds 60",
     ),
     "replay": (
         "tallystick-edge replay house.json",
@@ -74,7 +76,7 @@ EXAMPLES = {
 }
 HELP = {
     "read": "read meters once and print their values, or the raw registers",
-    "probe": "name what answers on a Modbus line",
+    "probe": "name what answers on a Modbus line, or what is in the air (--bluetooth)",
     "replay": "decode a dump of `read --raw` again",
     "check-profile": "check a profile file and its test vectors, open nothing",
 }
@@ -115,7 +117,9 @@ def _add_probe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--line", help="line id of the configuration; may be left out when there is one")
     parser.add_argument("--units", default=f"1-{UNIT_MAX}", help=f'unit addresses, "1-32" or "1,5,7" (1-{UNIT_MAX})')
     parser.add_argument("--find-speed", action="store_true", help="a serial line: also try other speeds and parities")
-    parser.add_argument("--seconds", type=_seconds, default=SCAN_S, metavar="S", help=f"when to stop asking ({SCAN_S})")
+    text = f"when to stop asking, or listening ({SCAN_S})"
+    parser.add_argument("--seconds", type=_seconds, default=SCAN_S, metavar="S", help=text)
+    radio_probe.add_options(parser)
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:
@@ -243,6 +247,10 @@ def _chosen(config: EdgeConfig, ids: Sequence[str]) -> list[MeterConfig]:
 
 
 def _probe(options: argparse.Namespace) -> int:
+    if options.bluetooth:
+        return radio_probe.run(options)
+    if options.adapter:
+        raise ConfigError("command line", "--adapter", "goes with --bluetooth", "add --bluetooth, or leave it out")
     config = None if link_given(options) else load_config(_config_path(options))
     line = line_of(options, config)
     if options.find_speed and line.kind is not LineKind.RTU:
@@ -451,19 +459,12 @@ def _lines(look: Look) -> list[str]:
     lines = [head]
     for register in look.registers():
         if register.name in look.decoded.values:
-            lines.append(f"  {register.name:<16} {_shown(register, look.decoded.values[register.name])}")
+            lines.append(f"  {register.name:<16} {shown(register, look.decoded.values[register.name])}")
         else:
             lines.append(f"  {register.name:<16} -  {look.decoded.absent[register.name]}")
     if look.profile is not None and look.profile.source.unchecked:
         lines.append(f"  compare with the display before you bill: {look.profile.source.unchecked}")
     return lines
-
-
-def _shown(register: Register, value: int) -> str:
-    """As the meter's display says it: 1234.567 kWh for 1,234,567 Wh."""
-    kilo = register.unit in ("Wh", "W") and register.name.startswith("energy")
-    number = Decimal(value).scaleb(register.exponent - (3 if kilo else 0))
-    return f"{number:f} {'k' if kilo else ''}{register.unit}"
 
 
 def _unit(text: str) -> int:

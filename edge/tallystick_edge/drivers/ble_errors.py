@@ -26,6 +26,7 @@ class BleReason(StrEnum):
     ADAPTER_GONE = "adapter-gone"
     BUS_GONE = "bluetooth-service-gone"
     SCAN_REFUSED = "scan-refused"
+    NOT_PERMITTED = "not-permitted"
 
 
 class BleError(Exception):
