@@ -18,6 +18,7 @@ from tallystick_cloud.city.live import Hub
 from tallystick_cloud.city.pages import city_routes
 from tallystick_cloud.city.watch import ContactWatch
 from tallystick_cloud.clock import real_utc_ms
+from tallystick_cloud.closing.pages import month_pages
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.contracts.pages import contract_pages
 from tallystick_cloud.costs.pages import bill_pages
@@ -88,6 +89,7 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(asset_routes())
     table.include(session_routes(setup.database, setup.pages, real_utc_ms))
     table.include(city_routes(setup.database, setup.pages, setup.clock, setup.hub))
+    table.include(month_pages(setup.database, setup.pages, setup.clock, setup.aggregator))
     table.include(owner_routes(setup.database, setup.pages, setup.clock))
     table.include(contract_pages(setup.database, setup.pages, setup.clock))
     table.include(gateway_pages(setup.database, setup.pages, setup.clock))

@@ -113,6 +113,7 @@ def test_an_office_page_is_well_in_one_visit(browser: Browser, money: MoneyServe
     ("persona", "path", "says"),
     [
         ("manager", "/disputes", "The drum did not turn"),
+        ("manager", "/month", "of 10 steps done, 3 wait for you"),
         ("user", "/mandates", "Nothing is collected from your account."),
         ("auditor", "/public/lindenhof", "fewer than 3 people: not shown"),
     ],

@@ -100,6 +100,7 @@ def test_an_alarm_that_somebody_else_took_is_refused_aloud(browser: Browser, tow
     page.clock.run_for(500)  # what takes the forms over begins with a timer
     manager = browser.new_context().new_page()
     manager.goto(f"{town.url}/demo/manager")
+    manager.goto(f"{town.url}/situation")
     manager.locator("#alarms > li").first.get_by_role("button").click()
     expect(manager.locator("#alarms > li").first.locator(".who")).to_contain_text("Giulia Ferrari")
     with page.expect_response(lambda answer: answer.request.method == "POST", timeout=60_000):

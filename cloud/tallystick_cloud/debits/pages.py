@@ -24,7 +24,8 @@ from tallystick_cloud.payouts.pain import BankParty
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.runs.api import proposal
 from tallystick_cloud.runs.checks import working_day
-from tallystick_cloud.runs.pages import Next, RunForms, nexts
+from tallystick_cloud.runs.pages import RunForms
+from tallystick_cloud.runs.upcoming import Next
 from tallystick_cloud.runs.view import RUNS_SHOWN, NextView
 from tallystick_cloud.settlement.payable import unsettled_fees
 
@@ -34,6 +35,7 @@ from .mandates import Shown
 from .model import Plan
 from .service import Draft, Run
 from .store import StoredDebit
+from .upcoming import upcoming
 
 ACTORS = frozenset({Role.COMMUNITY_MANAGER})
 BASE, OWN = "/debits", "/mandates"
@@ -219,13 +221,8 @@ def _mandate_forms(table: RouteTable, database: Database, clock: Clock) -> None:
 
 
 def _look(conn: Connection, community: str, day: date, now_ms: int) -> _Found:
-    names, unsettled = names_by_id(conn, community), unsettled_fees(conn, community)
-    found = nexts(
-        store.owing(conn, community),
-        names,
-        day,
-        lambda asked: service.preview(conn, community, asked, now_ms, unsettled),
-    )
+    names = names_by_id(conn, community)
+    found = upcoming(conn, community, names, day, now_ms)
     runs = service.show_all(conn, community)
     return _Found(found, runs, _kept(conn, community, runs, now_ms), names)
 

@@ -7,7 +7,9 @@ from collections.abc import Set
 from tallystick_cloud.http.authz import Role
 
 _FIRST = (
-    ({Role.CITY_OPERATOR, Role.COMMUNITY_MANAGER, Role.INSTALLER, Role.AUDITOR}, "/situation"),
+    ({Role.CITY_OPERATOR}, "/situation"),
+    ({Role.COMMUNITY_MANAGER}, "/month"),
+    ({Role.INSTALLER, Role.AUDITOR}, "/situation"),
     ({Role.OWNER, Role.FINANCIER, Role.SERVICER}, "/owner"),
     ({Role.USER}, "/uses"),
 )

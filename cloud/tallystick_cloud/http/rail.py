@@ -35,6 +35,7 @@ class RailLink:
 
 LINKS = (
     RailLink("/situation", N_("Situation room"), "i-map", "s", SIGHT),
+    RailLink("/month", N_("Month close"), "i-month", "m", TREASURY),
     RailLink("/gateways", N_("Gateways"), "i-gateways", "g", SIGHT, ("/claims",)),
     RailLink("/owner", N_("My earnings"), "i-money", "e", EARNERS),
     RailLink("/uses", N_("My uses"), "i-uses", "u", frozenset({Role.USER})),

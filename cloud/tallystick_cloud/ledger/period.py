@@ -3,6 +3,7 @@
 It never closes a period that is not over, and closing again changes nothing.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -31,11 +32,17 @@ class Closed:
     again: bool  # it was closed before; nothing changed
 
 
-def close(conn: Connection, community: str, at_ms: int, now_ms: int) -> list[Closed]:
-    """Close, for every contract, the rating period that holds `at_ms`. Raises Conflict when one is not over."""
+def close(
+    conn: Connection, community: str, at_ms: int, now_ms: int, only: Collection[bytes] | None = None
+) -> list[Closed]:
+    """Close, for every contract or those named, the rating period that holds `at_ms`.
+
+    Raises Conflict when one is not over.
+    """
     chains: dict[bytes, list[Version]] = {}
     for version in contract_book(conn, community).versions:
-        chains.setdefault(version.chain, []).append(version)
+        if only is None or version.chain in only:
+            chains.setdefault(version.chain, []).append(version)
     lock_chains(conn, chains)  # nobody posts to the posting period while it is being closed
     closed = []
     for chain in sorted(chains):

@@ -25,14 +25,16 @@ from tallystick_cloud.http.place import here, look_of, person
 from tallystick_cloud.http.rail import TREASURY
 from tallystick_cloud.http.route import MULTIPART, Call, RouteTable
 from tallystick_cloud.parties.store import named, names_by_id
-from tallystick_cloud.payouts import service, store, view
+from tallystick_cloud.payouts import service, view
 from tallystick_cloud.payouts.checks import Run
 from tallystick_cloud.payouts.model import Plan
 from tallystick_cloud.payouts.service import Draft
+from tallystick_cloud.payouts.upcoming import upcoming
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.runs.api import proposal
 from tallystick_cloud.runs.checks import working_day
-from tallystick_cloud.runs.pages import Next, RunForms, nexts
+from tallystick_cloud.runs.pages import RunForms
+from tallystick_cloud.runs.upcoming import Next
 from tallystick_cloud.runs.view import RUNS_SHOWN, NextView
 from tallystick_cloud.settlement.payable import settled_lines
 from tallystick_cloud.splits.store import psp_chains
@@ -189,9 +191,7 @@ def _next_view(one: Next[Draft], community: str, day: date, w: Wording) -> NextV
 
 def _look(conn: Connection, community: str, day: date, now_ms: int) -> _Found:
     names = names_by_id(conn, community)
-    settled = settled_lines(conn, community)
-    collectors = {one.holder for one in store.owed(conn, community) if one.holder != one.party}
-    found = nexts(collectors, names, day, lambda asked: service.preview(conn, community, asked, now_ms, settled))
+    found = upcoming(conn, community, names, day, now_ms)
     payers = {payer for one in bank.positions(conn, community) for payer in bank.payers_of(conn, community, one.holder)}
     return _Found(
         service.show_all(conn, community),

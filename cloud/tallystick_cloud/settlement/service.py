@@ -3,7 +3,7 @@
 It never settles a period twice or out of order, and never changes a settlement.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection
 from tallystick_protocol import cose
@@ -35,21 +35,23 @@ from .uses import Gathered, gather
 DAY_MS = 86_400_000
 
 
-def close(conn: Connection, office: Office, at_ms: int, now_ms: int, chain: bytes | None = None) -> list[Closed]:
-    """Settle, for every contract or one, the rating period that holds `at_ms`; again it changes nothing.
+def close(
+    conn: Connection, office: Office, at_ms: int, now_ms: int, only: Collection[bytes] | None = None
+) -> list[Closed]:
+    """Settle, for every contract or those named, the rating period that holds `at_ms`; again it changes nothing.
 
-    Raises Conflict when the period is not over, NotFound for an unknown chain, SettlementRefused for a gap.
+    Contracts whose longer period runs on are left out, unless they are named or none is over. Raises Conflict when the
+    period is not over, NotFound for an unknown chain, SettlementRefused for a gap.
     """
     community = office.context.community
-    ledger_period.close(conn, community, at_ms, now_ms)
-    chains: dict[bytes, list[Version]] = {}
-    for version in contracts.book(conn, community).versions:
-        if version.contract.pool is not None:
-            continue  # pools close their own periods
-        chains.setdefault(version.chain, []).append(version)
-    if chain is not None and chain not in chains:
-        raise NotFound("contract", f"{chain.hex()} has no version in force in {community}")
-    wanted = sorted(chains) if chain is None else [chain]
+    only = _over(_by_chain(conn, community), at_ms, now_ms) if only is None else only
+    ledger_period.close(conn, community, at_ms, now_ms, only)  # from here on nobody else changes these contracts
+    books = _by_chain(conn, community)
+    chains = {chain: versions for chain, versions in books.items() if versions[-1].contract.pool is None}
+    for chain in only or ():
+        if chain not in books:
+            raise NotFound("contract", f"{chain.hex()} has no version in force in {community}")
+    wanted = sorted(chains if only is None else chains.keys() & only)
     lock_chains(conn, wanted)
     closed = []
     for one in wanted:
@@ -58,6 +60,22 @@ def close(conn: Connection, office: Office, at_ms: int, now_ms: int, chain: byte
         if contract is not None:
             closed.append(_close_chain(conn, office, chains[one], period_of(contract, at_ms), before, now_ms))
     return closed
+
+
+def _by_chain(conn: Connection, community: str) -> dict[bytes, list[Version]]:
+    """Versions in force, in order; of pools too, which close their own periods."""
+    found: dict[bytes, list[Version]] = {}
+    for version in contracts.book(conn, community).versions:
+        found.setdefault(version.chain, []).append(version)
+    return found
+
+
+def _over(books: Mapping[bytes, Sequence[Version]], at_ms: int, now_ms: int) -> set[bytes] | None:
+    """Contracts whose period that holds `at_ms` is over, where those of others run on; None: all alike."""
+    held = {chain: version_at([one.contract for one in versions], at_ms) for chain, versions in books.items()}
+    ends = {chain: period_of(contract, at_ms).to_ms for chain, contract in held.items() if contract is not None}
+    over = {chain for chain, end_ms in ends.items() if end_ms <= now_ms}
+    return over if 0 < len(over) < len(ends) else None
 
 
 def _close_chain(

@@ -24,7 +24,8 @@ from tallystick_cloud.parties.store import named, names_by_id
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.runs.api import proposal
 from tallystick_cloud.runs.checks import working_day
-from tallystick_cloud.runs.pages import Next, RunForms, nexts
+from tallystick_cloud.runs.pages import RunForms
+from tallystick_cloud.runs.upcoming import Next, nexts
 from tallystick_cloud.runs.view import RUNS_SHOWN, NextView
 
 from . import answer, service, store, view

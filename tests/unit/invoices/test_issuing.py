@@ -224,9 +224,9 @@ def test_what_is_settled_late_is_issued_by_the_next_run_of_the_same_month() -> N
     january = (office.world.office, T0 + 70 * DAY, T0 + 93 * DAY)
     for month in ("2026-11", "2026-12"):
         office.issue(month)
-    office.database.write_now(close, *january, chains["Energy"])
+    office.database.write_now(close, *january, [chains["Energy"]])
     first = office.issue("2027-01", T0 + 93 * DAY)
-    office.database.write_now(close, *january, chains["Washes"])
+    office.database.write_now(close, *january, [chains["Washes"]])
     again = office.issue("2027-01", T0 + 93 * DAY)
     assert (first.fresh, again.fresh) == (1, 1)
     assert [one.document.lines[0].contract for one in again.documents] == ["Energy", "Washes"]

@@ -118,7 +118,7 @@ def test_what_cannot_be_closed_changes_nothing() -> None:
     with pytest.raises(Conflict, match="close it when it is over"):
         world.close(NOVEMBER, T0 + DAY)
     with pytest.raises(NotFound, match="no version in force"):
-        world.books.database.write_now(close, world.office, NOVEMBER, AFTER_NOVEMBER, bytes(32))
+        world.books.database.write_now(close, world.office, NOVEMBER, AFTER_NOVEMBER, [bytes(32)])
     assert world.books.dump() == before
     world.close(DECEMBER, AFTER_DECEMBER)
     with pytest.raises(SettlementRefused, match="ends before the first settlement"):

@@ -1,0 +1,1 @@
+"""What a month still needs of a community manager, on one page."""

@@ -1,0 +1,246 @@
+"""The facts of a month, read from the books of every part, and the close of what is due in it.
+
+It never closes a period that is not over; the settlement of each contract refuses that too.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, func, select
+from tallystick_protocol.money.calendar import Period, period_of
+from tallystick_protocol.money.contract import Contract, ContractState, Mode, read_contract, version_at
+
+from tallystick_cloud.bank.model import Standing
+from tallystick_cloud.bank.store import entries, last_statements
+from tallystick_cloud.contracts.model import Version
+from tallystick_cloud.contracts.store import book, said_yes
+from tallystick_cloud.costs.store import bills
+from tallystick_cloud.debits import mandates
+from tallystick_cloud.debits import store as debits
+from tallystick_cloud.debits.mandate import NOTICE_DAYS
+from tallystick_cloud.debits.upcoming import upcoming as upcoming_debits
+from tallystick_cloud.http.month import Span
+from tallystick_cloud.ingest.quarantine import IS_QUARANTINED
+from tallystick_cloud.ledger.model import DAY_MS
+from tallystick_cloud.parties.store import names_by_id
+from tallystick_cloud.payouts import store as payouts
+from tallystick_cloud.payouts.upcoming import upcoming as upcoming_payouts
+from tallystick_cloud.pools.store import closes as pool_closes
+from tallystick_cloud.runs.checks import working_day
+from tallystick_cloud.runs.model import Names, RunState, StoredRun
+from tallystick_cloud.schema import contract_version, dispute, gateway, part
+from tallystick_cloud.settlement import report
+from tallystick_cloud.settlement import service as settlement
+from tallystick_cloud.settlement import store as settlements
+from tallystick_cloud.settlement.model import Closed, Stored
+from tallystick_cloud.settlement.office import Office
+from tallystick_cloud.settlement.report import StandsOpen
+from tallystick_cloud.unclaimed import service as unclaimed
+from tallystick_cloud.unclaimed.store import rule
+
+from .model import Banking, Billing, Facts, Proposed, Running, Settling, next_bills
+
+DAYS_AHEAD = 2  # a run is looked at as if it were proposed today: the day on which a bank would execute it
+NOON_MS = DAY_MS // 2
+"""Before the end of a month: a moment of its last day in every zone of a country."""
+
+
+def facts(conn: Connection, community: str, span: Span, now_ms: int) -> Facts:
+    """What the month needs, as the books are now."""
+    chains, names = _chains(conn, community), names_by_id(conn, community)
+    last_day = _day_before(span.to_ms, span)
+    until = min(last_day, _day_before(now_ms, span))
+    return Facts(
+        is_over=not span.is_running,
+        last_day=last_day,
+        set_aside=_set_aside(conn, community),
+        left_open=len(left_open(conn, community)),
+        disputes=_disputes(conn, community),
+        proposed=_proposed(conn, community),
+        bills=_bills(conn, community, until),
+        settling=settling(conn, community, span, now_ms),
+        pools=_pools(conn, chains, span, now_ms),
+        debits=_debits(conn, community, names, now_ms),
+        banking=_banking(conn, community, chains, names, now_ms),
+        suspense=len(entries(conn, community, Standing.SUSPENSE)),
+        payouts=_payouts(conn, community, names, now_ms),
+        unclaimed=0 if rule(conn, community) is None else len(unclaimed.due(conn, community, now_ms)),
+        is_new=not chains and not _has_gateway(conn, community),
+    )
+
+
+def first_span(conn: Connection, community: str, now_ms: int, zone: str) -> Span:
+    """The month that a manager works on: the last one while something of it is to be settled, else this one."""
+    running = Span.of(None, now_ms, zone)
+    last = Span.of(running.previous, now_ms, zone)
+    is_due = any(one.settled is None and one.is_over for one in settling(conn, community, last, now_ms))
+    return last if is_due else running
+
+
+def settling(conn: Connection, community: str, span: Span, now_ms: int) -> list[Settling]:
+    """Contracts that hold in the month, by name; pools close their own periods."""
+    found = []
+    for chain, versions in _chains(conn, community).items():
+        held = _held_in(versions, span)
+        last = settlements.last(conn, chain)
+        if held is None or versions[-1].contract.pool is not None:
+            continue
+        contract, at_ms, period = held
+        if contract.state is ContractState.ENDED and last is not None and contract.effective_from_ms <= last.to_ms:
+            continue  # what was used until its end is settled
+        mine = None
+        if last is not None and last.to_ms >= period.to_ms:
+            mine = next(one for one in settlements.of_chain(conn, chain) if one.to_ms >= period.to_ms)
+        settled = None if mine is None else (mine.number, mine.closed_ms)
+        found.append(Settling(chain, contract.name, at_ms, period.to_ms, period.to_ms <= now_ms, settled))
+    return sorted(found, key=lambda one: (one.name, one.chain))
+
+
+def close_month(conn: Connection, office: Office, span: Span, now_ms: int) -> list[Closed]:
+    """Settle every contract whose period of the month is over and not settled; again it changes nothing."""
+    due: dict[int, list[bytes]] = defaultdict(list)
+    for one in settling(conn, office.context.community, span, now_ms):
+        if one.settled is None and one.is_over:
+            due[one.at_ms].append(one.chain)
+    found = []
+    for at_ms, chains in sorted(due.items()):
+        found += settlement.close(conn, office, at_ms, now_ms, chains)
+    return found
+
+
+def left_open(conn: Connection, community: str) -> list[StandsOpen]:
+    """What the newest settlements left open and nobody has decided about yet."""
+    newest: dict[bytes, Stored] = {}
+    for one in settlements.of_community(conn, community):
+        newest.setdefault(one.chain, one)
+    found = []
+    for chain, stored in newest.items():
+        opens = report.opens(conn, stored)
+        past = settlements.undone_resolutions(conn, chain, _FOREVER) if opens else []
+        decided = {(bytes(row.channel_hash), row.open_id) for row in past}
+        found += [one for one in opens if (bytes(one.channel_hash), one.span.id) not in decided]
+    return found
+
+
+_FOREVER = 2**62
+
+
+def _chains(conn: Connection, community: str) -> dict[bytes, list[Version]]:
+    """Versions in force, in order."""
+    found: dict[bytes, list[Version]] = {}
+    for version in book(conn, community).versions:
+        found.setdefault(version.chain, []).append(version)
+    return found
+
+
+def _held_in(versions: Sequence[Version], span: Span) -> tuple[Contract, int, Period] | None:
+    """The contract that holds last in a month, a moment at which it does, and its rating period there."""
+    contracts = [one.contract for one in versions]
+    last_ms = span.to_ms - NOON_MS
+    ends = [one.effective_to_ms - 1 for one in contracts if one.effective_to_ms is not None]
+    for at_ms in (last_ms, *sorted((end for end in ends if span.from_ms <= end < last_ms), reverse=True)):
+        contract = version_at(contracts, at_ms)
+        if contract is not None:
+            return contract, at_ms, period_of(contract, at_ms)
+    return None
+
+
+def _pools(conn: Connection, chains: Mapping[bytes, Sequence[Version]], span: Span, now_ms: int) -> list[Settling]:
+    found = []
+    for chain, versions in chains.items():
+        held = _held_in(versions, span)
+        if held is None or versions[-1].contract.pool is None:
+            continue
+        contract, at_ms, period = held
+        closes = pool_closes(conn, chain, period.from_ms, period.to_ms)
+        settled = (len(closes), closes[-1].closed_ms) if closes else None
+        found.append(Settling(chain, contract.name, at_ms, period.to_ms, period.to_ms <= now_ms, settled))
+    return sorted(found, key=lambda one: (one.name, one.chain))
+
+
+def _set_aside(conn: Connection, community: str) -> int:
+    return int(
+        conn.execute(
+            select(func.count()).select_from(part).where(part.c.community == community, IS_QUARANTINED)
+        ).scalar_one()
+    )
+
+
+def _disputes(conn: Connection, community: str) -> int:
+    mine = (dispute.c.community == community, dispute.c.state == "open")
+    return int(conn.execute(select(func.count()).select_from(dispute).where(*mine)).scalar_one())
+
+
+def _has_gateway(conn: Connection, community: str) -> bool:
+    return conn.execute(select(gateway.c.gid).where(gateway.c.community == community).limit(1)).first() is not None
+
+
+def _proposed(conn: Connection, community: str) -> list[Proposed]:
+    """The newest version of each chain that is not agreed."""
+    of = contract_version.c
+    rows = conn.execute(
+        select(of.h, of.chain, of.version, of.in_force_ms).where(of.community == community).order_by(of.version)
+    )
+    newest = {bytes(row.chain): row for row in rows}
+    waiting = [bytes(row.h) for row in newest.values() if row.in_force_ms is None]
+    found = []
+    for row in conn.execute(select(of.h, of.chain, of.name, of.payload).where(of.h.in_(waiting))):
+        yes = said_yes(conn, community, bytes(row.h))
+        parties = read_contract(bytes(row.payload)).parties
+        missing = tuple(one.name for one in parties if one.id not in yes)
+        found.append(Proposed(bytes(row.chain), row.name, missing))
+    return sorted(found, key=lambda one: (one.name, one.chain))
+
+
+def _bills(conn: Connection, community: str, until: date) -> list[Billing] | None:
+    past = [one for one in bills(conn, community) if one.reversed_ms is None]
+    return next_bills([(one.name, one.first_day, one.last_day) for one in past], until) if past else None
+
+
+def _debits(conn: Connection, community: str, names: Names, now_ms: int) -> Running | None:
+    """None where nobody ever signed a mandate."""
+    runs = debits.RUNS.all(conn, community)
+    if not runs and not mandates.standing(conn, community):
+        return None
+    day = working_day(now_ms, NOTICE_DAYS + 1)  # and a day for the second person
+    nexts = upcoming_debits(conn, community, names, day, now_ms)
+    return _running(runs, sum(one.draft is not None and bool(one.draft.plan.debits) for one in nexts))
+
+
+def _payouts(conn: Connection, community: str, names: Names, now_ms: int) -> Running:
+    day = working_day(now_ms, DAYS_AHEAD)
+    nexts = upcoming_payouts(conn, community, names, day, now_ms)
+    to_propose = sum(one.draft is not None and bool(one.draft.plan.payouts) for one in nexts)
+    return _running(payouts.RUNS.all(conn, community), to_propose)
+
+
+def _running(runs: Sequence[StoredRun], to_propose: int) -> Running:
+    states = [run.state for run in runs]
+    to_hand_in = states.count(RunState.APPROVED) + states.count(RunState.WRITTEN)
+    return Running(to_propose, states.count(RunState.PROPOSED), to_hand_in)
+
+
+def _banking(
+    conn: Connection, community: str, chains: Mapping[bytes, Sequence[Version]], names: Names, now_ms: int
+) -> list[Banking]:
+    """Accounts that a bank has told of, and those of whoever collects money under a contract."""
+    told = {one.iban: one for one in last_statements(conn, community)}
+    found = [Banking(names[one.holder], date.fromisoformat(one.closing_day)) for one in told.values()]
+    collectors = {
+        version.contract.collector
+        for versions in chains.values()
+        for version in versions[-1:]
+        if version.live and version.contract.mode is Mode.PRINCIPAL
+    }
+    accounts = payouts.accounts(conn, community, now_ms)
+    for collector in collectors & accounts.keys():
+        if accounts[collector].iban not in told:
+            found.append(Banking(names[collector], None))
+    return sorted(found, key=lambda one: one.holder)
+
+
+def _day_before(ms: int, span: Span) -> date:
+    """The last day that is over at a moment, where the community is."""
+    return datetime.fromtimestamp(ms // 1000, ZoneInfo(span.zone)).date() - timedelta(days=1)
