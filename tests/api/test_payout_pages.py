@@ -125,3 +125,61 @@ async def test_the_form_of_another_site_and_a_giant_file_are_refused(person: Sta
     assert (await maria.statement(town.bank.statement(DAY), csrf="00" * 16))[0] == 403
     headers = {"Content-Length": str(FILE_BYTES_MAX + 1), "Content-Type": "multipart/form-data; boundary=b"}
     assert await maria.begin("/bank-files", headers) == 413
+
+
+def overpaid(town: BankTown) -> None:
+    """Anna owes EUR 42 and a bit; EUR 50 came from her, and her account is known."""
+    town.bank.receive(5000, DAY, "Anna", STRANGER_IBAN, reference=town.reference("Anna"))
+    town.statement()
+    row = {"party": town.payouts.ids["Anna"], "iban": STRANGER_IBAN, "holder": "Anna", "valid_from_ms": T0}
+    row["community"] = town.payouts.community
+    town.payouts.books.database.write_now(lambda conn: conn.execute(schema.party_account.insert(), row))
+
+
+async def test_what_was_paid_too_much_goes_back_after_a_sure_click_and_a_second_person(
+    town: BankTown, person: Staff
+) -> None:
+    overpaid(town)
+    coop, maria, anna = (
+        person("Coop", Role.COMMUNITY_MANAGER),
+        person("Maria", Role.COMMUNITY_MANAGER),
+        person("Anna", Role.USER),
+    )
+    page = await anna.page("/statements")
+    assert "Paid too much to Coop" in page
+    assert "To have it paid back instead, ask Coop." in page
+    page = await coop.payouts()
+    form = page.split('action="/payouts/refunds"')[1].split("</form>")[0]
+    fields = dict(re.findall(r'name="(key|collector|payer|execution_day)" value="([^"]+)"', form))
+    assert fields["payer"] == "Anna"
+    assert "EUR 7.99 goes back to Anna, account FR76 3000 6000 0112 3456 7890 189." in form
+    assert (await coop.send("/payouts/refunds", **fields))[0] == 422  # not sure
+    assert (await anna.send("/payouts/refunds", sure="yes", **fields))[0] == 403
+    assert (await coop.send("/payouts/refunds", sure="yes", **fields))[0] == 303
+    assert (await coop.send("/payouts/refunds", sure="yes", **fields))[0] == 303
+    page = await maria.payouts()
+    assert "Washes, paid back" in page
+    assert "A run of Coop is under way: send it or cancel it first." in page
+    assert (await maria.send("/payouts/1/approve"))[0] == 303
+    assert "EUR 7.99 goes back to your account ending in 0189 on" in await anna.page("/statements")
+    status, file = await coop.send("/payouts/1/file")
+    assert status == 200
+    assert (await coop.send("/payouts/1/sent"))[0] == 303
+    page = await anna.page("/statements")
+    assert "EUR 7.99 is on its way to your account ending in 0189" in page
+    assert "It is set off" not in page
+    town.bank.execute(file, DAY)
+    assert (await maria.statement(town.bank.statement(DAY)))[0] == 303
+    assert "Paid too much" not in await maria.payouts()
+    assert "Paid too much" not in await anna.page("/statements")
+    town.check_closes()
+
+
+async def test_who_gave_no_iban_is_not_offered_and_is_told_what_to_do(town: BankTown, person: Staff) -> None:
+    town.bank.receive(5000, DAY, "Anna", STRANGER_IBAN, reference=town.reference("Anna"))
+    town.statement()
+    page = await person("Coop", Role.COMMUNITY_MANAGER).payouts()
+    assert "Washes: EUR 7.99" in re.sub(r"<[^>]+>", "", page)
+    assert "no bank account is known" in page.split('id="credits"')[1]
+    assert "/payouts/refunds" not in page
+    assert "give Coop your IBAN" in await person("Anna", Role.USER).page("/statements")

@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from support import pain_xsd
 from support.books import T0
 from support.payouts import EURO, Payouts, open_payouts
+from tallystick_cloud import schema
 from tallystick_cloud.app import Setup, build_table, web_application
 from tallystick_cloud.city.live import Hub
 from tallystick_cloud.clock import real_utc_ms
@@ -21,6 +22,7 @@ from tallystick_cloud.payouts.api import payout_routes
 
 Client = TestClient[web.Request, web.Application]
 RUNS = "/v1/communities/lindenhof/payout-runs"
+ANNAS = "FR7630006000011234567890189"
 ASK = {"key": "november", "execution_day": "2026-11-05"}
 
 
@@ -62,6 +64,26 @@ def signed_in(town: Payouts) -> Callable[[str, Role], dict[str, str]]:
 async def post(client: Client, path: str, headers: dict[str, str], body: object = None) -> tuple[int, Any]:
     async with client.post(path, headers=headers, json=body) as answer:
         return answer.status, await answer.json()
+
+
+async def test_a_refund_over_http(
+    client: Client, town: Payouts, signed_in: Callable[[str, Role], dict[str, str]]
+) -> None:
+    town.earn({"Bank": -50 * EURO})
+    row = {"community": town.community, "party": town.ids["Anna"], "iban": ANNAS, "holder": "Anna", "valid_from_ms": T0}
+    town.books.database.write_now(lambda conn: conn.execute(schema.party_account.insert(), row))
+    coop, anna = signed_in("Coop", Role.COMMUNITY_MANAGER), signed_in("Anna", Role.USER)
+    async with client.get("/v1/communities/lindenhof/payer-credits", headers=coop) as answer:
+        (credit,) = await answer.json()
+    assert (credit["payer"], credit["refund_cents"], credit["iban"], credit["reason"]) == ("Anna", "799", ANNAS, None)
+    ask = {"key": "back", "execution_day": "2026-11-05", "payers": ["Anna"]}
+    assert (await post(client, f"{RUNS}/refunds", anna, ask))[0] == 403
+    status, run = await post(client, f"{RUNS}/refunds", coop, ask)
+    assert (status, run["total_cents"], run["payouts"][0]["is_refund"]) == (200, "799", True)
+    assert (await post(client, f"{RUNS}/refunds", coop, ask))[1] == run
+    status, told = await post(client, f"{RUNS}/refunds", coop, {**ask, "payers": ["Nobody"]})
+    assert (status, told["errors"][0]["field"]) == (422, "payers")
+    assert (await post(client, f"{RUNS}/refunds", coop, {**ask, "payers": []}))[0] == 422
 
 
 async def test_a_run_over_http(client: Client, signed_in: Callable[[str, Role], dict[str, str]]) -> None:

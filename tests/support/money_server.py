@@ -25,6 +25,8 @@ from support.settled import World
 from support.splits import Splits
 from tallystick_cloud import schema
 from tallystick_cloud.app import Addresses, Setup, run
+from tallystick_cloud.bank.intake import take
+from tallystick_cloud.bank.reference import reference_of
 from tallystick_cloud.city.live import Hub
 from tallystick_cloud.clock import real_utc, real_utc_ms
 from tallystick_cloud.commands.serve import domain_routes
@@ -37,6 +39,7 @@ from tallystick_cloud.debits.mandate import NewMandate
 from tallystick_cloud.disputes import service as disputes
 from tallystick_cloud.gateways.pages import ClaimDesk
 from tallystick_cloud.http.pages import Pages
+from tallystick_cloud.parties.service import set_account
 from tallystick_cloud.parties.store import ids_by_name
 from tallystick_cloud.payouts.pain import BankParty
 from tallystick_cloud.public import store as figures
@@ -44,6 +47,7 @@ from tallystick_cloud.public.model import PAYERS_MIN, Shows
 from tallystick_cloud.runs.model import Proposal
 from tallystick_cloud.uplink import Uplink
 from tallystick_protocol.money.toml_cost import load_cost
+from tallystick_sim.bank import SimBank
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
@@ -188,6 +192,16 @@ def serve_pool(folder: Path) -> None:
     world.books.database.close()
 
 
+def overpaid(town: Splits) -> None:
+    """Ben, whose account is known, transferred EUR 50 for his energy; less was due."""
+    write, community, ben = town.books.database.write_now, town.community, town.ids["Ben"]
+    write(set_account, community, ben, BEN, None, NOW)
+    bank = SimBank(IBANS["Coop"], 0)
+    reference = reference_of(community, town.ids["Coop"], ben)
+    bank.receive(5000, date(2027, 1, 5), "Ben", BEN, reference=reference)
+    write(take, community, bank.statement(date(2027, 1, 5)), NOW)
+
+
 def serve_desk(folder: Path) -> None:
     """Washes that a payment provider collects, energy that is paid by transfer and whose lender has no known account;
     a mandate of Anna's from before the provider came."""
@@ -196,6 +210,7 @@ def serve_desk(folder: Path) -> None:
         town.ids["Coop"], town.ids["Anna"], "COOP-3", "DE98ZZZ09999999999", BankParty("Anna", BEN), date(2026, 11, 2)
     )
     town.books.database.write_now(mandates.add, town.community, signed, NOW)
+    overpaid(town)
     asyncio.run(run(setup_of(town.world, now_ms=NOW + 40 * DAY)))
     town.books.database.close()
 

@@ -45,6 +45,27 @@ def test_money_that_cannot_be_paid_is_moved_and_given_back(browser: Browser, des
     assert told == []
 
 
+def test_what_was_paid_too_much_is_paid_back(browser: Browser, desk: MoneyServer) -> None:
+    with watched(browser, desk, "manager") as (page, told):
+        page.goto(f"{desk.url}/payouts")
+        credit = page.get_by_role("region", name="Paid too much")
+        expect(credit.get_by_role("listitem")).to_contain_text("Energy: EUR 45.00")
+        credit.get_by_text("Pay back EUR 45.00").click()
+        credit.get_by_label("EUR 45.00 goes back to Ben, account FR76").check()
+        write_long_names(page)
+        assert amiss_as_it_stands(page) == []
+        page.reload()
+        credit.get_by_text("Pay back EUR 45.00").click()
+        credit.get_by_label("EUR 45.00 goes back to Ben, account FR76").check()
+        credit.get_by_role("button", name="Propose this refund").click()
+        run = page.locator("#run-1")
+        expect(run).to_contain_text("Energy, paid back")
+        expect(credit).to_contain_text("A run of Coop is under way")
+        run.get_by_role("button", name="Cancel run 1").click()
+        expect(page.locator("#run-1")).to_contain_text("cancelled")
+    assert told == []
+
+
 def test_a_payment_provider_is_instructed(browser: Browser, desk: MoneyServer) -> None:
     with watched(browser, desk, "manager") as (page, told):
         page.goto(f"{desk.url}/payouts")

@@ -1,18 +1,31 @@
-"""`tallystick payout run | show | approve | file | sent | paid | cancel`.
+"""`tallystick payout run | credits | refund | show | approve | file | sent | paid | cancel`.
 
 It never moves money by itself: the bank does, from the file; what cannot be undone is asked for first.
 """
 
 import argparse
 
-from tallystick_cloud.commands.common import Commands, Options, ask, group
+from tallystick_cloud.commands.common import Commands, Options, ask, command, group
 from tallystick_cloud.commands.run_steps import BankSteps
-from tallystick_cloud.commands.run_words import How, add_proposal, add_release, add_show, numbered, proposal_of, yes
+from tallystick_cloud.commands.run_words import (
+    How,
+    add_proposal,
+    add_proposer,
+    add_release,
+    add_show,
+    answered,
+    common,
+    numbered,
+    proposal_of,
+    yes,
+)
+from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.counts import many
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.money import decimal
 from tallystick_cloud.payouts import report, service
 from tallystick_cloud.payouts.checks import Run
+from tallystick_cloud.payouts.credit import Credit, all_credits
 from tallystick_cloud.payouts.model import Outcome
 from tallystick_cloud.payouts.service import approve_signed
 from tallystick_cloud.settlement.payable import settled_lines
@@ -22,6 +35,10 @@ STEPS = BankSteps(
     approve_signed,
     How(report.as_json, report.as_text, "no payout run yet; next: tallystick payout run"),
     lambda run: f"{decimal(run.cents)} EUR to {many(len(run.payouts), 'payee')}",
+)
+
+CREDITS: How[Credit] = How(
+    lambda one, _: report.credit_json(one), lambda one, _: report.credit_text(one), "nobody paid too much", "\n"
 )
 
 
@@ -36,6 +53,7 @@ def add(commands: Commands) -> None:
         on="when the bank is to execute it",
         collector="who pays (default: the only one that owes anything)",
     )
+    _add_refunds(words)
     add_show(
         words,
         STEPS.show,
@@ -44,6 +62,28 @@ def add(commands: Commands) -> None:
     )
     add_release(words, STEPS.approve, STEPS.write_file, "payout", "pain.001.001.09")
     _add_bank(words)
+
+
+def _add_refunds(words: Commands) -> None:
+    found = command(
+        words,
+        "credits",
+        show_credits,
+        "List what payers paid too much, and whether it can be paid back.",
+        "  tallystick payout credits --data D\n  tallystick payout credits --json --data D\n",
+    )
+    common(found)
+    found = command(
+        words,
+        "refund",
+        refund,
+        "Propose to pay back what payers paid too much, all of it in whole cents; released and sent like any run.",
+        "  tallystick payout refund --to 'Ben Weiss' --party 'Lindenhof eG' --on 2026-12-03 --data D\n"
+        "  tallystick payout refund --to 'Ben Weiss' --to 'Anna Rossi' --party 'Lindenhof eG' --on 2026-12-03 "
+        "--idempotency-key refunds-november --json --data D\n",
+    )
+    found.add_argument("--to", required=True, action="append", metavar="NAME", help="a payer; again for another")
+    add_proposer(found, on="when the bank is to execute it", collector="who pays (default: the only one they paid)")
 
 
 def _add_bank(words: Commands) -> None:
@@ -84,6 +124,22 @@ def run(parsed: argparse.Namespace) -> int:
         return options.database.write_now(
             lambda conn: service.propose(conn, name, asked, now_ms, settled_lines(conn, name))
         )
+
+    return STEPS.told(parsed, act)
+
+
+def show_credits(parsed: argparse.Namespace) -> int:
+    def act(options: Options, name: str, ids: dict[str, bytes]) -> list[Credit]:
+        return options.database.read_now(all_credits, name, options.clock.utc_ms())
+
+    return answered(parsed, act, CREDITS, is_list=True)
+
+
+def refund(parsed: argparse.Namespace) -> int:
+    def act(options: Options, name: str, ids: dict[str, bytes]) -> Run:
+        asked = proposal_of(parsed, options, name, ids)
+        payers = [party_of(name, ids, one, "--to") for one in parsed.to]
+        return options.database.write_now(service.propose_refunds, name, asked, payers, options.clock.utc_ms())
 
     return STEPS.told(parsed, act)
 

@@ -48,7 +48,11 @@ def numbered(words: Commands, name: str, act: Run, about: str, examples: str) ->
 
 def add_proposal(words: Commands, act: Run, about: str, examples: str, on: str, collector: str) -> None:
     """`run`; `on` and `collector` say what these two mean here."""
-    found = command(words, "run", act, about, examples)
+    add_proposer(command(words, "run", act, about, examples), on, collector)
+
+
+def add_proposer(found: argparse.ArgumentParser, on: str, collector: str) -> None:
+    """What every proposal of a run says: by whom, for which day and collector, and its idempotency key."""
     found.add_argument("--party", required=True, metavar="NAME", help="who proposes: the collector or a manager")
     found.add_argument("--on", required=True, metavar="YYYY-MM-DD", help=on)
     found.add_argument("--collector", metavar="NAME", help=collector)

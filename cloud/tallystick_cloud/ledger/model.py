@@ -34,6 +34,7 @@ class Account(StrEnum):
     PAYABLE = "payable"
     FUND = "fund"
     PAYOUT_IN_TRANSIT = "payout-in-transit"
+    REFUND_IN_TRANSIT = "refund-in-transit"  # a payer's credit that a bank is paying back
     BANK = "bank"
     SUSPENSE = "suspense"  # moved at the bank, and nobody knows yet for whom
     UNCLAIMED = "unclaimed"  # owed for long to somebody who cannot be paid

@@ -83,7 +83,7 @@ def settled(conn: Connection, community: str, party: bytes, at_ms: int) -> int:
 
 
 def payouts(conn: Connection, community: str, party: bytes) -> Sequence[Any]:
-    """Every payout to the party with the times of its run, newest run first."""
+    """Every payout of what the party was owed, with the times of its run, newest run first; no refund to a payer."""
     return conn.execute(
         select(
             payout.c.contract, payout.c.cents, payout.c.sent_ms, payout.c.outcome, payout.c.outcome_ms,
@@ -91,7 +91,7 @@ def payouts(conn: Connection, community: str, party: bytes) -> Sequence[Any]:
             payout_run.c.approved_ms, payout_run.c.closed_ms,
         )
         .join(payout_run, payout_run.c.id == payout.c.run)
-        .where(payout.c.community == community, payout.c.party == party)
+        .where(payout.c.community == community, payout.c.party == party, payout.c.account.not_in(RECEIVABLE))
         .order_by(payout_run.c.number.desc(), payout.c.position)
     ).all()  # fmt: skip
 

@@ -4,21 +4,24 @@ It never takes a party from the request: whoever is signed in acts.
 """
 
 from datetime import date
+from typing import Annotated
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from tallystick_cloud.db import Database
 from tallystick_cloud.http.authz import MEMBERS
 from tallystick_cloud.http.place import person
 from tallystick_cloud.http.route import Call, RouteTable
-from tallystick_cloud.payouts import report, service
+from tallystick_cloud.parties.store import named
+from tallystick_cloud.payouts import credit, report, service
 from tallystick_cloud.payouts.checks import Run
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.runs.api import HANDLERS, READERS, Answer, RunCalls, proposal
 from tallystick_cloud.settlement.payable import settled_lines
 
 BASE = "/v1/communities/{community}/payout-runs"
+REFUNDS_MAX = 1000  # of one run; a community has fewer payers in credit
 
 
 class Ask(BaseModel):
@@ -26,6 +29,15 @@ class Ask(BaseModel):
 
     key: str
     execution_day: date
+    collector: str | None = None
+
+
+class AskRefund(BaseModel):
+    """`payers`: names of whom the collector pays back all that they paid too much, in whole cents."""
+
+    key: str
+    execution_day: date
+    payers: Annotated[list[str], Field(min_length=1, max_length=REFUNDS_MAX)]
     collector: str | None = None
 
 
@@ -51,6 +63,28 @@ def payout_routes(database: Database, clock: Clock) -> RouteTable:
         def act(conn: Connection) -> Run:
             asked = proposal(conn, community, body.key, party, body.collector, body.execution_day)
             return service.propose(conn, community, asked, now_ms, settled_lines(conn, community))
+
+        return await runs.write(community, act)
+
+    @table.route("GET", "/v1/communities/{community}/payer-credits", roles=READERS, tag="payouts")
+    async def list_payer_credits(call: Call, community: str) -> list[Answer]:
+        """What payers paid too much, and whether it can be paid back."""
+        now_ms = clock.utc_ms()
+
+        def read(conn: Connection) -> list[Answer]:
+            return [report.credit_json(one) for one in credit.all_credits(conn, community, now_ms)]
+
+        return await database.read(read)
+
+    @table.route("POST", BASE + "/refunds", roles=HANDLERS, tag="payouts")
+    async def propose_refund_run(call: Call, community: str, body: AskRefund) -> Answer:
+        """Propose to pay back what payers paid too much; released, written and sent like any payout run."""
+        party, now_ms = person(call), clock.utc_ms()
+
+        def act(conn: Connection) -> Run:
+            asked = proposal(conn, community, body.key, party, body.collector, body.execution_day)
+            payers = [named(conn, community, "payers", name) for name in body.payers]
+            return service.propose_refunds(conn, community, asked, payers, now_ms)
 
         return await runs.write(community, act)
 

@@ -30,7 +30,8 @@ def file_of(run: Run) -> CreditTransferFile:
 
 def _remittance(number: int, one: StoredPayout) -> str:
     """What the payee reads in the statement; a contract's name that banks cannot carry is left out."""
+    what = "refund" if one.owed.is_credit else "payout"
     try:
-        return f"{epc.bank_text('contract', one.contract)}, payout {number}"
+        return f"{epc.bank_text('contract', one.contract)}, {what} {number}"
     except BankFileError:
-        return f"Payout {number}"
+        return f"{what.capitalize()} {number}"

@@ -11,6 +11,7 @@ from tallystick_protocol.money.contract import PayoutApproval
 
 from tallystick_cloud.disputes.service import held
 from tallystick_cloud.errors import BadInput
+from tallystick_cloud.ledger.model import Line
 from tallystick_cloud.money import CENT_NANO
 
 from . import model, store
@@ -67,15 +68,24 @@ def parties_of(conn: Connection, community: str, chains: Iterable[bytes]) -> set
 
 def check_still_true(conn: Connection, community: str, run: Run, now_ms: int) -> None:
     """Everything is still owed, and every account is still the one that was proposed."""
-    owed, disputed = store.balances_of(conn, community), held(conn, community)
+    owed, disputed = _payable(conn, community, run), held(conn, community)
     accounts = store.accounts(conn, community, now_ms)
     number = run.stored.number
     for one in run.payouts:
-        if owed.get(one.owed.line.key(), 0) - disputed.get(one.owed.line, 0) < one.cents * CENT_NANO:
+        if owed.get(one.owed.line, 0) - disputed.get(one.owed.line, 0) < one.cents * CENT_NANO:
             detail = f"less is owed to {one.creditor.name} now than run {number} pays; cancel it and propose again"
             raise PayoutRefused(one.creditor.name, detail)
         _check_account(one.creditor, accounts.get(one.owed.party), number)
     _check_account(run.stored.debtor, accounts.get(run.stored.collector), number)
+
+
+def _payable(conn: Connection, community: str, run: Run) -> dict[Line, int]:
+    """nano that may leave each account of the run: what is owed on it, and of a payer's what no debt stands against."""
+    payers = {one.owed.party for one in run.payouts if one.owed.is_credit}
+    found = {one.line: one.nano for one in store.owed(conn, community)}
+    if payers:
+        found |= model.free(store.payers_credits(conn, community, payers), store.terms(conn, community))
+    return found
 
 
 def _check_account(proposed: BankParty, now: BankParty | None, number: int) -> None:

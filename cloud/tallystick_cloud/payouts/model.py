@@ -40,11 +40,15 @@ class Reason(StrEnum):
     OWN = "the collector's own"
     OTHER_WAY = "paid another way"
     NOT_EURO = "not in euro"
+    SET_OFF = "set off against what is due"
 
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """One account in the collector's books; `nano` is what is owed to the party, negative when the party owes."""
+    """One account in the collector's books; `nano` is what is owed to the party, negative when the party owes.
+
+    A receivable account is a payer's: its credit is owed to the payer.
+    """
 
     holder: bytes
     account: Account
@@ -56,6 +60,11 @@ class Owed:
     @property
     def line(self) -> Line:
         return Line(self.holder, self.account, self.party, self.chain, self.unit)
+
+    @property
+    def is_credit(self) -> bool:
+        """Whether a payer gets back what it paid too much."""
+        return self.account is Account.RECEIVABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +153,16 @@ def _decide(owed: Owed, facts: Facts, seed: bytes) -> Payout | Held:
         reason = Reason.DISPUTED, "decide the dispute; see `tallystick dispute list`"
     if reason is not None:
         return Held(name, terms.name, owed.unit, owed.nano, *reason)
+    return _to_bank(owed, payable, facts, seed)
+
+
+def _to_bank(owed: Owed, payable: int, facts: Facts, seed: bytes) -> Payout | Held:
+    """The whole cents of `payable` nano to the party's account, unless a bank would not carry them there."""
+    terms, name = facts.terms[owed.chain], facts.names[owed.party]
     account = facts.accounts.get(owed.party)
     if account is None:
-        step = f"ask {name} for an IBAN and add it (tallystick party account); the next run pays"
+        then = "then it can be paid back" if owed.is_credit else "the next run pays"
+        step = f"ask {name} for an IBAN and add it (tallystick party account); {then}"
         return Held(name, terms.name, owed.unit, owed.nano, Reason.NO_ACCOUNT, step)
     cents = whole_cents(payable)
     try:
@@ -155,6 +171,58 @@ def _decide(owed: Owed, facts: Facts, seed: bytes) -> Payout | Held:
     except BankFileError as error:
         return Held(name, terms.name, owed.unit, owed.nano, Reason.BANK_REFUSES, str(error))
     return Payout(payout_id(seed, owed, cents, creditor), owed, terms.name, cents, creditor)
+
+
+def refunds(rows: Sequence[Owed], facts: Facts, seed: bytes) -> Plan:
+    """What payers get back of what they paid too much, and what stays and why; `rows` as `free` takes them."""
+    found = [decided for _, decided in decisions(rows, facts, seed)]
+    payouts = tuple(one for one in found if isinstance(one, Payout))
+    return Plan(payouts, tuple(one for one in found if isinstance(one, Held)))
+
+
+def decisions(rows: Sequence[Owed], facts: Facts, seed: bytes) -> list[tuple[Owed, Payout | Held]]:
+    """The same, credit by credit."""
+    unbound, found = free(rows, facts.terms), []
+    for one in sorted((row for row in rows if row.nano > 0), key=lambda row: row.line.key()):
+        terms, part = facts.terms[one.chain], unbound.get(one.line, 0)
+        reason = _kept_credit(one, part, terms)
+        name = facts.names[one.party]
+        decided = Held(name, terms.name, one.unit, one.nano, *reason) if reason else _to_bank(one, part, facts, seed)
+        found.append((one, decided))
+    return found
+
+
+def free(rows: Sequence[Owed], terms: Mapping[bytes, ChainTerms]) -> dict[Line, int]:
+    """nano of each credit that no debt of the same payer to the same collector stands against.
+
+    rows: every receivable account of the payers, credits positive and debts negative. What a payment provider collects
+    is set off there, with its next charge.
+    """
+    pairs: dict[tuple[bytes, bytes, str], list[Owed]] = {}
+    for row in sorted(rows, key=lambda found: found.line.key()):
+        if terms[row.chain].mode is not Mode.PSP:
+            pairs.setdefault((row.holder, row.party, row.unit), []).append(row)
+    found: dict[Line, int] = {}
+    for mine in pairs.values():
+        left = max(0, sum(row.nano for row in mine))
+        for row in mine:
+            if row.nano > 0:
+                found[row.line] = min(row.nano, left)
+                left -= found[row.line]
+    return found
+
+
+def _kept_credit(owed: Owed, part: int, terms: ChainTerms) -> tuple[Reason, str] | None:
+    """Reason and next step when this credit is not paid back now, else None; `part` of it is free."""
+    if terms.mode is Mode.PSP:
+        return Reason.OTHER_WAY, "nothing to do: the payment provider charges as much less next time"
+    if owed.unit != CURRENCY:
+        return Reason.NOT_EURO, f"{owed.unit} is no money that banks move"
+    if part >= CENT_NANO:
+        return None
+    if owed.nano >= CENT_NANO:
+        return Reason.SET_OFF, "nothing to do: as much is due under another contract or bill"
+    return Reason.BELOW_THRESHOLD, "nothing to do: less than a cent stays for the next use"
 
 
 def _kept(owed: Owed, payable: int, terms: ChainTerms) -> tuple[Reason, str] | None:
@@ -206,22 +274,23 @@ def run_id(seed: bytes, payouts: Iterable[Payout]) -> H32:
 
 
 def sent_lines(owed: Owed, cents: int) -> Amounts:
-    """payable -> payout in transit; the collector still owes it, now to its bank's execution."""
+    """payable (of a refund: receivable) -> in transit; the collector still owes it, now to its bank's execution."""
     return _moved(owed.line, _transit(owed), cents)
 
 
 def paid_lines(owed: Owed, cents: int) -> Amounts:
-    """payout in transit -> the collector's bank account."""
+    """in transit -> the collector's bank account."""
     return _moved(_transit(owed), _bank(owed), cents)
 
 
 def returned_lines(owed: Owed, cents: int, *, was_paid: bool) -> Amounts:
-    """Back to payable, from the bank account when it had left it: it is owed to the payee again."""
+    """Back to where it was owed, from the bank account when it had left it: it is owed to the payee again."""
     return _moved(_bank(owed) if was_paid else _transit(owed), owed.line, cents)
 
 
 def _transit(owed: Owed) -> Line:
-    return Line(owed.holder, Account.PAYOUT_IN_TRANSIT, owed.party, owed.chain, owed.unit)
+    account = Account.REFUND_IN_TRANSIT if owed.is_credit else Account.PAYOUT_IN_TRANSIT
+    return Line(owed.holder, account, owed.party, owed.chain, owed.unit)
 
 
 def _bank(owed: Owed) -> Line:

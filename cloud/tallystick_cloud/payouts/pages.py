@@ -4,7 +4,7 @@ It never moves money by a link: every step is a form of our own page, and the se
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, StringConstraints
@@ -25,14 +25,16 @@ from tallystick_cloud.http.place import here, look_of, person
 from tallystick_cloud.http.rail import TREASURY
 from tallystick_cloud.http.route import MULTIPART, Call, RouteTable
 from tallystick_cloud.parties.store import named, names_by_id
-from tallystick_cloud.payouts import service, view
+from tallystick_cloud.payouts import service, store, view
 from tallystick_cloud.payouts.checks import Run
+from tallystick_cloud.payouts.credit import Credit, all_credits
 from tallystick_cloud.payouts.model import Plan
 from tallystick_cloud.payouts.service import Draft
 from tallystick_cloud.payouts.upcoming import upcoming
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.runs.api import proposal
 from tallystick_cloud.runs.checks import working_day
+from tallystick_cloud.runs.model import OPEN_STATES
 from tallystick_cloud.runs.pages import RunForms
 from tallystick_cloud.runs.upcoming import Next
 from tallystick_cloud.runs.view import RUNS_SHOWN, NextView
@@ -54,6 +56,16 @@ class ProposeForm(BaseModel):
     execution_day: date
 
 
+class RefundForm(BaseModel):
+    """Whose credit is paid back, all of it; `sure`: somebody said so."""
+
+    key: Annotated[str, StringConstraints(min_length=1, max_length=80)]
+    collector: Name
+    payer: Name
+    execution_day: date
+    sure: Literal["yes"]
+
+
 class FileForm(BaseModel):
     """A file from the bank."""
 
@@ -72,6 +84,8 @@ class _Found:
 
     runs: list[Run]
     nexts: list[Next[Draft]]
+    credits: list[Credit]
+    next_number: int
     positions: list[bank.Position]
     entries: list[StoredEntry]
     payers: list[str]
@@ -106,6 +120,10 @@ def _page(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> 
             title=w.gettext("Payouts and bank"),
             runs=[view.run_view(one, party, found.names, may_act=may_act, w=w) for one in found.runs[:RUNS_SHOWN]],
             nexts=[_next_view(one, place.id, day, w) for one in found.nexts],
+            credits=view.credit_views(found.credits, found.next_number, w),
+            open_collectors=[
+                found.names[run.stored.collector] for run in found.runs if run.stored.state in OPEN_STATES
+            ],
             day=day.isoformat(),
             accounts=[view.account_view(one, found.names, w) for one in found.positions],
             waiting=waiting,
@@ -127,6 +145,18 @@ def _run_forms(table: RouteTable, database: Database, clock: Clock) -> None:
         def act(conn: Connection) -> Run:
             asked = proposal(conn, place.id, form.key, party, form.collector, form.execution_day)
             return service.propose(conn, place.id, asked, now_ms, settled_lines(conn, place.id))
+
+        return forms.at((await database.write(act)).stored.number)
+
+    @table.route("POST", BASE + "/refunds", roles=ACTORS, gives="text/html", takes=FORM, tag="payouts")
+    async def refund_on_page(call: Call, form: RefundForm) -> web.StreamResponse:
+        """Propose to pay back what a payer paid too much; the same page sent twice is one run."""
+        place, party, now_ms = await here(database, call), person(call), clock.utc_ms()
+
+        def act(conn: Connection) -> Run:
+            asked = proposal(conn, place.id, form.key, party, form.collector, form.execution_day)
+            payer = named(conn, place.id, "payer", form.payer)
+            return service.propose_refunds(conn, place.id, asked, [payer], now_ms)
 
         return forms.at((await database.write(act)).stored.number)
 
@@ -196,6 +226,8 @@ def _look(conn: Connection, community: str, day: date, now_ms: int) -> _Found:
     return _Found(
         service.show_all(conn, community),
         found,
+        all_credits(conn, community, now_ms),
+        store.RUNS.next_number(conn, community),
         bank.positions(conn, community),
         bank.entries(conn, community),
         sorted(names[one] for one in payers if one in names),

@@ -9,6 +9,7 @@ from tallystick_cloud.runs.model import Names
 from tallystick_cloud.runs.report import Kind, head_json, text
 
 from .checks import Run
+from .credit import Credit
 
 KIND = Kind("payout", "bank", "when the bank has executed it, tallystick payout paid {number}")
 
@@ -27,6 +28,7 @@ def as_json(run: Run, names: Names) -> dict[str, object]:
                 "end_to_end": one.end_to_end,
                 "party": names[one.owed.party],
                 "contract": one.contract,
+                "is_refund": one.owed.is_credit,
                 "iban": one.creditor.iban,
                 "entitlement_nano": str(one.owed.nano),
                 "cents": str(one.cents),
@@ -55,10 +57,34 @@ def as_text(run: Run, names: Names) -> str:
     for one in run.payouts:
         outcome = "" if one.outcome is None else f"  {one.outcome}"
         amount = decimal(one.cents)
-        rows.append(f"  {amount:>12}  {names[one.owed.party]}  ({one.contract})  {one.end_to_end}{outcome}")
+        about = f"{one.contract}, paid back" if one.owed.is_credit else one.contract
+        rows.append(f"  {amount:>12}  {names[one.owed.party]}  ({about})  {one.end_to_end}{outcome}")
     held = [
         f"{money(one.nano)} {one.unit}  {one.party}  ({one.contract})\n      {one.reason.value}: {one.next_step}"
         for one in run.held
     ]
     about = f"{stored.unit} to {many(len(run.payouts), 'payee')} on {stored.execution_day}"
     return text(KIND, run, names, about, rows, held)
+
+
+def credit_json(one: Credit) -> dict[str, object]:
+    """`credit_nano` and `refund_cents` are strings of integers; `refund_cents` "0" where `reason` says why."""
+    return {
+        "payer": one.payer,
+        "collector": one.collector,
+        "contract": one.contract,
+        "unit": one.unit,
+        "credit_nano": str(one.nano),
+        "refund_cents": str(one.cents),
+        "iban": None if one.to is None else one.to.iban,
+        "reason": None if one.reason is None else one.reason.value,
+        "next_step": one.next_step,
+    }
+
+
+def credit_text(one: Credit) -> str:
+    """One line, and a second where it cannot be paid back."""
+    head = f"{money(one.nano):>12} {one.unit}  {one.payer}  ({one.contract}), with {one.collector}"
+    if one.reason is not None:
+        return f"{head}\n      {one.reason.value}: {one.next_step}"
+    return f"{head}: {decimal(one.cents)} can be paid back"

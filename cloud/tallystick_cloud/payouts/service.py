@@ -3,8 +3,8 @@
 It never pays what the books do not owe, and a step done twice changes nothing the second time.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 from tallystick_protocol.ids import sha256
@@ -24,7 +24,7 @@ from . import checks, model, store
 from .bankfile import file_of
 from .checks import Run
 from .errors import PayoutRefused
-from .model import Outcome, Payout, Plan
+from .model import Outcome, Owed, Payout, Plan
 from .pain import BankParty
 from .pain001 import write
 from .store import StoredPayout, StoredRun
@@ -54,8 +54,35 @@ def propose(
         return _same(conn, community, again, asked)
     draft = preview(conn, community, asked, now_ms, settled)
     if not draft.plan.payouts:
-        why = held_in_words([f"{one.party} ({one.contract}): {one.reason.value}" for one in draft.plan.held])
-        raise PayoutRefused("payout run", f"has nothing to pay; {why}")
+        raise PayoutRefused("payout run", f"has nothing to pay; {_held_in_words(draft.plan)}")
+    return _store(conn, community, asked, draft, now_ms)
+
+
+def propose_refunds(conn: Connection, community: str, asked: Proposal, payers: Collection[bytes], now_ms: int) -> Run:
+    """A run that pays back the credits of these payers, all of each in whole cents, and nothing else.
+
+    No statement need have closed with them: what was paid is with the bank, and what was used since is on the account.
+    Raises as `propose` does, also when one of the payers cannot be paid back; then nothing is stored.
+    """
+    lock(conn, community)
+    again = store.RUNS.find(conn, community, key=asked.key)
+    if again is not None:
+        return _same(conn, community, again, asked, payers)
+    draft = preview_refunds(conn, community, asked, payers, now_ms)
+    paid = {one.owed.party for one in draft.plan.payouts}
+    for payer in payers:
+        if payer not in paid:
+            name = names_by_id(conn, community)[payer]
+            mine = replace(draft.plan, held=tuple(one for one in draft.plan.held if one.party == name))
+            raise PayoutRefused(name, f"has no credit that can be paid back; {_held_in_words(mine)}")
+    return _store(conn, community, asked, draft, now_ms)
+
+
+def _held_in_words(plan: Plan) -> str:
+    return held_in_words([f"{one.party} ({one.contract}): {one.reason.value}" for one in plan.held])
+
+
+def _store(conn: Connection, community: str, asked: Proposal, draft: Draft, now_ms: int) -> Run:
     row = _run_row(community, asked, draft, now_ms)
     payouts = [_payout_row(community, row, at, one) for at, one in enumerate(draft.plan.payouts)]
     store.insert_run(conn, row, payouts)
@@ -66,7 +93,36 @@ def preview(
     conn: Connection, community: str, asked: Proposal, now_ms: int, settled: Mapping[Line, int] | None = None
 ) -> Draft:
     """What a proposal would pay and hold back; nothing is stored. Raises as `propose` does."""
-    owed, names = store.owed(conn, community), names_by_id(conn, community)
+    owed = store.owed(conn, community)
+
+    def planned(collector: bytes, facts: model.Facts, seed: bytes) -> Plan:
+        held = replace(facts, settled=settled, disputed=disputed(conn, community))
+        return model.plan([one for one in owed if one.holder == collector], held, seed)
+
+    return _draft(conn, community, asked, now_ms, owed, planned)
+
+
+def preview_refunds(
+    conn: Connection, community: str, asked: Proposal, payers: Collection[bytes] | None, now_ms: int
+) -> Draft:
+    """What a run of refunds would pay and what stays; None: to everybody with a credit. Raises as `propose` does."""
+    rows = store.payers_credits(conn, community, payers)
+
+    def planned(collector: bytes, facts: model.Facts, seed: bytes) -> Plan:
+        return model.refunds([one for one in rows if one.holder == collector], facts, seed)
+
+    return _draft(conn, community, asked, now_ms, [one for one in rows if one.nano > 0], planned)
+
+
+def _draft(
+    conn: Connection,
+    community: str,
+    asked: Proposal,
+    now_ms: int,
+    owed: Sequence[Owed],
+    planned: Callable[[bytes, model.Facts, bytes], Plan],
+) -> Draft:
+    names = names_by_id(conn, community)
     collector = checks.collector_of(owed, asked.collector, names)
     check_handler(conn, community, asked.proposer, collector, names)
     check_day(asked.execution_day, now_ms)
@@ -75,9 +131,8 @@ def preview(
     debtor = checks.debtor_of(names[collector], accounts.get(collector))
     number = store.RUNS.next_number(conn, community)
     seed = model.run_seed(community, collector, number, debtor, asked.execution_day, now_ms)
-    facts = model.Facts(store.terms(conn, community), names, accounts, settled, disputed(conn, community))
-    plan = model.plan([one for one in owed if one.holder == collector], facts, seed)
-    return Draft(collector, number, debtor, seed, plan)
+    facts = model.Facts(store.terms(conn, community), names, accounts)
+    return Draft(collector, number, debtor, seed, planned(collector, facts, seed))
 
 
 def show(conn: Connection, community: str, number: int) -> Run:
@@ -210,12 +265,14 @@ def cancel(conn: Connection, community: str, number: int, party: bytes, now_ms: 
     return show(conn, community, number)
 
 
-def _same(conn: Connection, community: str, run: StoredRun, asked: Proposal) -> Run:
+def _same(conn: Connection, community: str, run: StoredRun, asked: Proposal, refunded: Collection[bytes] = ()) -> Run:
     collector = asked.collector or run.collector
-    if (collector, asked.proposer, asked.execution_day.isoformat()) != (
+    stands = {one.owed.party for one in store.payouts_of(conn, run) if one.owed.is_credit}
+    if (collector, asked.proposer, asked.execution_day.isoformat(), set(refunded)) != (
         run.collector,
         run.proposer,
         run.execution_day,
+        stands,
     ):
         raise PayoutRefused("key", f"{asked.key!r} named run {run.number} with other content; use a new key")
     return _view(conn, community, run)

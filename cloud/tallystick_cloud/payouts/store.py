@@ -3,11 +3,11 @@
 It never deletes, and it never decides whether a run may move.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, exists, insert, select, update
 from tallystick_protocol.money.contract import ContractState, Mode, PayoutApproval
 
 from tallystick_cloud.contracts.store import book
@@ -85,14 +85,36 @@ class StoredPayout:
 
 def owed(conn: Connection, community: str) -> list[Owed]:
     """All payable and fund accounts that are not zero; what is owed is positive."""
-    rows = conn.execute(
-        select(balance).where(
-            balance.c.community == community,
-            balance.c.account.in_([one.value for one in OWED_ACCOUNTS]),
-            balance.c.amount != 0,
-        )
-    )
+    accounts = [one.value for one in OWED_ACCOUNTS]
+    return _owed(conn, [balance.c.community == community, balance.c.account.in_(accounts), balance.c.amount != 0])
+
+
+def _owed(conn: Connection, wanted: Sequence[ColumnElement[bool]]) -> list[Owed]:
+    rows = conn.execute(select(balance).where(*wanted))
     return [Owed(bytes(r.holder), Account(r.account), bytes(r.party), bytes(r.chain), r.unit, -r.amount) for r in rows]
+
+
+def payers_credits(conn: Connection, community: str, payers: Collection[bytes] | None = None) -> list[Owed]:
+    """Every receivable account, in credit or in debt, of payers whom a collector has more from than under some contract
+    or bill was due; a credit is positive. `payers` None: of all."""
+    in_credit = balance.alias()
+    receivable = Account.RECEIVABLE.value
+    wanted = [
+        balance.c.community == community,
+        balance.c.account == receivable,
+        balance.c.amount != 0,
+        balance.c.party != balance.c.holder,
+        exists().where(
+            in_credit.c.community == community,
+            in_credit.c.account == receivable,
+            in_credit.c.holder == balance.c.holder,
+            in_credit.c.party == balance.c.party,
+            in_credit.c.amount < 0,
+        ),
+    ]
+    if payers is not None:
+        wanted.append(balance.c.party.in_(payers))
+    return _owed(conn, wanted)
 
 
 def terms(conn: Connection, community: str) -> dict[bytes, ChainTerms]:
@@ -113,16 +135,16 @@ def terms(conn: Connection, community: str) -> dict[bytes, ChainTerms]:
 
 
 def _terms_of_bills(conn: Connection, community: str) -> dict[bytes, ChainTerms]:
-    """A bill that is owed to a supplier is paid as it stands."""
+    """A bill is owed to its supplier as it stands, and what was paid of it too much to its payers."""
     rows = conn.execute(
         select(cost_bill.c.chain, cost_bill.c.name, cost_bill.c.collector, cost_bill.c.supplier).where(
-            cost_bill.c.community == community, cost_bill.c.supplier.is_not(None)
+            cost_bill.c.community == community
         )
     )
     found: dict[bytes, ChainTerms] = {}
     for chain, name, *sides in rows:
         before = found[bytes(chain)].parties if bytes(chain) in found else frozenset()
-        parties = before | {bytes(side) for side in sides}
+        parties = before | {bytes(side) for side in sides if side is not None}
         approval = PayoutApproval.SECOND_PERSON
         found[bytes(chain)] = ChainTerms(name, Mode.PRINCIPAL, ContractState.LIVE, 0, approval, parties)
     return found
@@ -140,10 +162,6 @@ def accounts(conn: Connection, community: str, now_ms: int) -> dict[bytes, BankP
         .order_by(party_account.c.valid_from_ms, party_account.c.id)
     )
     return {bytes(row.party): BankParty(row.holder, row.iban) for row in rows}
-
-
-def balances_of(conn: Connection, community: str) -> dict[tuple[bytes, str, bytes, bytes, str], int]:
-    return {one.line.key(): one.nano for one in owed(conn, community)}
 
 
 def insert_run(conn: Connection, row: Mapping[str, object], payouts: Sequence[Mapping[str, object]]) -> None:
@@ -169,6 +187,25 @@ def runs_of_ends(conn: Connection, community: str, ends: Iterable[str]) -> set[b
 def payouts_of(conn: Connection, run: StoredRun) -> list[StoredPayout]:
     rows = conn.execute(select(payout).where(payout.c.run == run.id).order_by(payout.c.position))
     return [_payout(row, run.collector) for row in rows]
+
+
+def refunds_to(
+    conn: Connection, community: str, payer: bytes, states: Iterable[RunState]
+) -> list[tuple[StoredRun, StoredPayout]]:
+    """What runs in these states pay back to a payer, the newest run first."""
+    rows = conn.execute(
+        select(payout).where(
+            payout.c.community == community,
+            payout.c.party == payer,
+            payout.c.account == Account.RECEIVABLE.value,
+        )
+    ).all()
+    wanted, found = set(states), []
+    for row in rows:
+        run = RUNS.find(conn, community, id=bytes(row.run))
+        if run is not None and run.state in wanted:
+            found.append((run, _payout(row, run.collector)))
+    return sorted(found, key=lambda pair: -pair[0].number)
 
 
 def _payout(row: Any, collector: bytes) -> StoredPayout:

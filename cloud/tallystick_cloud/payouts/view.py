@@ -12,7 +12,9 @@ from tallystick_cloud.bank.store import StoredEntry
 from tallystick_cloud.http.amounts import Amount, exact, of_cents
 from tallystick_cloud.http.locale import N_, Wording
 from tallystick_cloud.payouts.checks import Run
+from tallystick_cloud.payouts.credit import Credit
 from tallystick_cloud.payouts.model import Held, Plan, Reason
+from tallystick_cloud.payouts.store import StoredPayout
 from tallystick_cloud.runs import view as runs
 from tallystick_cloud.runs.model import Names
 from tallystick_cloud.runs.view import STATES, Content, LineView, NextView, RunView
@@ -30,6 +32,7 @@ REASONS = {
     Reason.OWN: N_("the collector's own share"),
     Reason.OTHER_WAY: N_("paid another way by contract"),
     Reason.NOT_EURO: N_("not in euro"),
+    Reason.SET_OFF: N_("set off against what is due elsewhere"),
 }
 STANDINGS = {
     Standing.PAYOUT: ("ok", N_("payout")),
@@ -57,6 +60,18 @@ class AccountView:
 
 
 @dataclass(frozen=True, slots=True)
+class CreditView:
+    """What one payer paid too much to one collector; `total` of it can be paid back to `iban`, None: nothing now."""
+
+    payer: str
+    collector: str
+    lines: tuple[LineView, ...]
+    total: Amount | None
+    iban: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class EntryView:
     """One entry of an account statement; `who`: what its sender wrote."""
 
@@ -76,12 +91,16 @@ def run_view(run: Run, reader: bytes | None, names: Names, *, may_act: bool, w: 
     """`reader` is who looks: the proposer is never offered to release."""
     mark, state = STATES[run.stored.state]
     lines = tuple(
-        LineView(one.creditor.name, one.contract, of_cents(one.cents, w), *_outcome(one.outcome, w))
+        LineView(one.creditor.name, _about(one, w), of_cents(one.cents, w), *_outcome(one.outcome, w))
         for one in run.payouts
     )
     day = date.fromisoformat(run.stored.execution_day)
     own = Content(day, (mark, w.gettext(state)), lines, _held(run.held, w))
     return runs.run_view(run, reader, names, own, may_act=may_act, w=w)
+
+
+def _about(one: StoredPayout, w: Wording) -> str:
+    return w.gettext("{contract}, paid back").format(contract=one.contract) if one.owed.is_credit else one.contract
 
 
 def _outcome(outcome: str | None, w: Wording) -> tuple[str, str]:
@@ -105,6 +124,27 @@ def _held(held: Sequence[Held], w: Wording) -> tuple[LineView, ...]:
     return tuple(
         LineView(one.party, one.contract, exact(one.nano, w), word=w.gettext(REASONS[one.reason])) for one in held
     )
+
+
+def credit_views(credits: Sequence[Credit], next_number: int, w: Wording) -> tuple[CreditView, ...]:
+    """One for each collector and payer, in their order."""
+    found: dict[tuple[str, bytes], list[Credit]] = {}
+    for one in credits:
+        found.setdefault((one.collector, one.payer_id), []).append(one)
+    return tuple(_credit_view(mine, next_number, w) for mine in found.values())
+
+
+def _credit_view(credits: Sequence[Credit], next_number: int, w: Wording) -> CreditView:
+    first = credits[0]
+    lines = tuple(LineView(one.payer, one.contract, exact(one.nano, w), word=_why(one, w)) for one in credits)
+    to = next((one.to.iban for one in credits if one.to is not None), "")
+    total = of_cents(sum(one.cents for one in credits), w) if to else None
+    key = f"refund-{next_number}-{first.payer_id.hex()}"
+    return CreditView(first.payer, first.collector, lines, total, in_groups(to), key)
+
+
+def _why(one: Credit, w: Wording) -> str:
+    return "" if one.reason is None else w.gettext(REASONS[one.reason])
 
 
 def account_view(one: Position, names: Mapping[bytes, str], w: Wording) -> AccountView:

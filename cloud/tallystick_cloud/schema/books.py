@@ -200,7 +200,7 @@ posting = Table(
     number("position", key=True),
     community(),
     octets("holder"),  # in whose books: the collector
-    text("account"),  # receivable | payable | fund | payout-in-transit | bank | suspense | clearing | tax | unclaimed
+    text("account"),  # one of ledger.model.Account
     octets("party"),
     octets("chain"),
     text("unit"),

@@ -18,7 +18,7 @@ payout = Table(
     octets("run"),
     number("position"),
     octets("party"),
-    text("account"),  # payable | fund
+    text("account"),  # payable | fund | receivable: a payer's credit that is paid back
     octets("chain"),
     text("unit"),
     text("contract"),  # its name

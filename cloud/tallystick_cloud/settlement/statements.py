@@ -5,7 +5,7 @@ It never nets a line away and never rounds: decimals carry all nine places where
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -92,11 +92,13 @@ def sheets(conn: Connection, community: str, party: bytes) -> list[Sheet]:
 
 def _rows(conn: Connection, stored: Stored, said: Statement) -> tuple[Row, ...]:
     uses = {bytes(row.use_id): row for row in sources.uses_of(conn, stored.h)}
+    refunds = store.refunds(conn, [line.ref for line in said.lines if line.kind is LineKind.PAYOUT])
     rows = [Row(stored.from_ms, "opening", "", None, "", None, said.opening, said.hash)]
     balance = said.opening
     for line in said.lines:
         balance += line.amount
-        rows.append(_row(line, uses.get(line.ref), stored, balance))
+        row = _row(line, uses.get(line.ref), stored, balance)
+        rows.append(replace(row, what="paid back") if line.ref in refunds else row)
     return (*rows, Row(stored.to_ms, "closing", "", None, "", None, said.closing, said.hash))
 
 

@@ -3,12 +3,14 @@
 It never changes a settlement, and it deletes nothing but a payer's tags when that payer is erased.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, insert, select, update
 from tallystick_protocol.ids import H32
 
+from tallystick_cloud.ledger.model import Account
+from tallystick_cloud.ledger.store import IN_MAX
 from tallystick_cloud.schema import (
     payer_tag,
     payout,
@@ -140,6 +142,15 @@ def payouts_between(conn: Connection, chain: bytes, from_ms: int | None, to_ms: 
     sent = and_(payout.c.sent_ms >= low, payout.c.sent_ms < to_ms)
     back = and_(payout.c.outcome == "returned", payout.c.outcome_ms >= low, payout.c.outcome_ms < to_ms)
     return list(conn.execute(select(payout).where(payout.c.chain == chain, sent | back).order_by(payout.c.id)))
+
+
+def refunds(conn: Connection, ids: Sequence[bytes]) -> set[bytes]:
+    """Which of these payouts gave a payer back what it had paid too much."""
+    found: set[bytes] = set()
+    for at in range(0, len(ids), IN_MAX):
+        mine = payout.c.account == Account.RECEIVABLE.value, payout.c.id.in_(ids[at : at + IN_MAX])
+        found |= {bytes(one) for one in conn.execute(select(payout.c.id).where(*mine)).scalars()}
+    return found
 
 
 # ------------------------------------------------------------ decisions

@@ -23,7 +23,8 @@ class RowKind(StrEnum):
     CHARGE = "charge"
     CORRECTION = "correction"
     PAYOUT = "payout"
-    RETURN = "return"
+    REFUND = "refund"  # of what the party had paid too much
+    RETURN = "return"  # a payout or refund that came back
     PAYMENT = "payment"
     PASSED_ON = "passed-on"  # by a payment provider, to the party
     CHARGED = "charged"  # by a payment provider, to the payer

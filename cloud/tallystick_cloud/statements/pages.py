@@ -18,6 +18,8 @@ from tallystick_cloud.http.route import Call, RouteTable
 from tallystick_cloud.invoices.store import of_party
 from tallystick_cloud.invoices.view import OWN_SHOWN, document_view
 from tallystick_cloud.parties.store import names_by_id
+from tallystick_cloud.payouts import refunds
+from tallystick_cloud.payouts.credit import all_credits, on_its_way
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.statements import service, view
 from tallystick_cloud.statements.model import all_final
@@ -55,6 +57,11 @@ def _list(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> 
             title=w.gettext("Statements"),
             months=[view.month_view(one, w) for one in found],
             dues=[due_view(one, w) for one in owed] + [provider_view(*one, w) for one in charged],
+            credits=refunds.own_credits(
+                await database.read(all_credits, place.id, clock.utc_ms(), party),
+                await database.read(on_its_way, place.id, party),
+                w,
+            ),
             documents=[document_view(one, names, w) for one in documents],
             unit=place.unit,
         )

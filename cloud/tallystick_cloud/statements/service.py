@@ -17,6 +17,7 @@ from tallystick_cloud.costs.store import measures_of
 from tallystick_cloud.disputes.service import Given, given_to
 from tallystick_cloud.http.month import Month as Calendar
 from tallystick_cloud.http.month import Span
+from tallystick_cloud.ledger.model import Account as Ledger
 from tallystick_cloud.splits.store import Move, moves
 from tallystick_cloud.statements import store
 from tallystick_cloud.statements.model import (
@@ -39,7 +40,7 @@ from tallystick_cloud.uses.sums import midnights
 
 CENT_NANO = 10**7
 MOVES = (LineKind.PAYOUT, LineKind.PAYMENT)
-PAID_KINDS = (RowKind.PAYOUT, RowKind.RETURN, RowKind.PAYMENT, RowKind.PASSED_ON, RowKind.CHARGED)
+PAID_KINDS = (RowKind.PAYOUT, RowKind.REFUND, RowKind.RETURN, RowKind.PAYMENT, RowKind.PASSED_ON, RowKind.CHARGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,7 @@ def _money_row(books: _Books, one: store.Signed, line: Line, kind: RowKind) -> R
     if sent is not None:
         is_back = kind is RowKind.PAYMENT
         at_ms = sent.outcome_ms if is_back else sent.sent_ms
-        found, letter = (RowKind.RETURN, "R") if is_back else (kind, "P")
+        found, letter = (RowKind.RETURN, "R") if is_back else (_kind_of(sent), "P")
         return _bare(f"{letter}-{ref.hex()[:REF_CHARS]}", at_ms or one.to_ms, found, line.amount)
     given = next((row for row in books.given.get(one.chain, ()) if row.id == ref), None)
     if given is not None:
@@ -280,7 +281,7 @@ def _open_rows(books: _Books, chain: bytes, since_ms: int) -> Iterable[Row]:
     for row in books.payouts.get(chain, ()):
         ref = f"P-{bytes(row.id).hex()[:REF_CHARS]}"
         if row.sent_ms >= since_ms:
-            yield _bare(ref, row.sent_ms, RowKind.PAYOUT, -row.cents * CENT_NANO)
+            yield _bare(ref, row.sent_ms, _kind_of(row), -row.cents * CENT_NANO)
         if row.outcome == "returned" and row.outcome_ms >= since_ms:
             yield _bare(f"R{ref[1:]}", row.outcome_ms, RowKind.RETURN, row.cents * CENT_NANO)
     for row in books.splits.get(chain, ()):
@@ -292,6 +293,10 @@ def _open_rows(books: _Books, chain: bytes, since_ms: int) -> Iterable[Row]:
     for row in books.payments.get(chain, ()):
         if row.booked_ms >= since_ms:
             yield _bare(f"M-{bytes(row.id).hex()[:REF_CHARS]}", row.booked_ms, RowKind.PAYMENT, row.nano)
+
+
+def _kind_of(sent: Any) -> RowKind:
+    return RowKind.REFUND if sent.account == Ledger.RECEIVABLE.value else RowKind.PAYOUT
 
 
 def _split_row(move: Move, nano: int) -> Row:

@@ -111,6 +111,7 @@ def _what(one: Account, row: Row, w: Wording) -> str:
         RowKind.ENERGY: _("Shared energy"),
         RowKind.ENERGY_BACK: _("Shared energy, settled before and taken back"),
         RowKind.PAYOUT: _("Payout to your bank account"),
+        RowKind.REFUND: _("Paid back to your bank account"),
         RowKind.RETURN: _("Payout that came back"),
         RowKind.GIVEN_BACK: _("Given back after a dispute") if row.nano >= 0 else _("Taken back after a dispute"),
         RowKind.PASSED_ON: _("Paid to you by the payment provider")

@@ -119,7 +119,37 @@ def test_a_file_that_is_something_else_is_never_overwritten(
     assert ": approved," in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("word", ["run", "show", "approve", "file", "sent", "paid", "cancel"])
+def test_a_credit_is_listed_and_paid_back(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def tally(*words: str, code: int = 0) -> str:
+        capsys.readouterr()
+        assert main([*words, "--data", str(data)]) == code
+        said = capsys.readouterr()
+        return said.out if code == 0 else said.err
+
+    assert tally("payout", "credits") == "nobody paid too much\n"
+    database = Home(data).database()
+    ids, chain = database.read_now(ids_by_name, "lindenhof"), database.read_now(chains_of)["Washes"]
+    lines = {
+        Line(ids["Coop"], Account.PAYABLE, ids["Bank"], chain, "EUR"): 45 * EURO,
+        Line(ids["Coop"], Account.RECEIVABLE, ids["Anna"], chain, "EUR"): -45 * EURO,
+    }
+    database.write_now(journals.post, "lindenhof", [journals.Entry("corrected", "test", bytes(32), lines)], 1)
+    database.close()
+    assert tally("payout", "credits").splitlines() == [
+        "       4.995 EUR  Anna  (Washes), with Coop",
+        "      no account: ask Anna for an IBAN and add it (tallystick party account); then it can be paid back",
+    ]
+    ask = ("payout", "refund", "--to", "Anna", "--party", "Coop", "--on", soon())
+    assert "Anna (Washes): no account" in tally(*ask, code=1)
+    assert "--to: 'Nobody' is not in lindenhof" in tally(*ask, "--to", "Nobody", code=1)
+    tally("party", "account", "Anna", "--iban", "FR7630006000011234567890189", "--yes")
+    (credit,) = json.loads(tally("payout", "credits", "--json"))
+    assert (credit["payer"], credit["credit_nano"], credit["refund_cents"]) == ("Anna", "4995000000", "499")
+    assert "payout run 1 of Coop: proposed, 4.99 EUR to 1 payee on" in tally(*ask)
+    assert "(Washes, paid back)" in tally("payout", "approve", "1", "--party", "Maria", "--yes")
+
+
+@pytest.mark.parametrize("word", ["run", "credits", "refund", "show", "approve", "file", "sent", "paid", "cancel"])
 def test_each_help_has_examples(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["payout", word, "--help"])

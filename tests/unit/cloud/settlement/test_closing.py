@@ -1,28 +1,37 @@
 """Closing a period: once, in order, over all that was used, with statements that say what the books say."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, select
 from support import postgres
 from support.books import DAY, HOUR, T0, dump
-from support.payouts import IBANS
+from support.payouts import CENT, IBANS
 from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER, NOVEMBER, World, open_world, two_months
 from tallystick_cloud import schema
 from tallystick_cloud.bank.intake import take
 from tallystick_cloud.bank.reference import reference_of
 from tallystick_cloud.errors import Conflict, NotFound
-from tallystick_cloud.settlement import statements, store
+from tallystick_cloud.http.month import Span
+from tallystick_cloud.payouts import service as payouts
+from tallystick_cloud.runs.model import Proposal
+from tallystick_cloud.settlement import service, statements, store
 from tallystick_cloud.settlement.errors import SettlementRefused
 from tallystick_cloud.settlement.model import Stored, TreeKey
 from tallystick_cloud.settlement.service import close
+from tallystick_cloud.statements.model import Row, RowKind
+from tallystick_cloud.statements.service import PAID_KINDS, accounts, months
+from tallystick_cloud.uses.model import Reader
 from tallystick_protocol import cose
 from tallystick_protocol.codes import LineKind
 from tallystick_protocol.cover import Cover
+from tallystick_protocol.ids import PartyId
 from tallystick_protocol.keys import PublicKey
 from tallystick_protocol.settlement import Settlement
-from tallystick_protocol.statement import Statement
+from tallystick_protocol.statement import Line, Statement
 from tallystick_sim.bank import SimBank
 
 
@@ -166,6 +175,76 @@ def test_what_a_user_paid_is_a_line_of_the_next_statement_and_verifies() -> None
     assert newest.closing == newest.opening + 300 * 10**7
     made = world.evidence("Anna", DECEMBER + 31 * DAY, now_ms=later)
     assert world.verify(made, "Anna").verdict.startswith("valid")
+    world.books.database.close()
+
+
+def paid_back(world: World) -> None:
+    """Anna pays EUR 30 more than is due; the bank gives it back to her."""
+    coop, anna = world.ids["Coop"], world.ids["Anna"]
+    for party, iban in ((coop, IBANS["Coop"]), (anna, IBANS["Bank"])):
+        world.books.database.write_now(_add_account, world.community, party, iban)
+    bank = SimBank(IBANS["Coop"], 0)
+    bank.receive(5000, date(2027, 1, 2), "A. Rossi", IBANS["Bank"], reference=reference_of(world.community, coop, anna))
+    write, community, now_ms = world.books.database.write_now, world.community, AFTER_DECEMBER
+    write(take, community, bank.statement(date(2027, 1, 2)), now_ms)
+    asked = Proposal("back", coop, None, date(2027, 1, 5))
+    write(payouts.propose_refunds, community, asked, [anna], now_ms)
+    write(payouts.approve, community, 1, world.ids["Repairer"], now_ms)
+    bank.execute(write(payouts.bank_file, community, 1, now_ms), date(2027, 1, 5))
+    write(take, community, bank.statement(date(2027, 1, 5)), now_ms)
+
+
+def test_what_a_user_got_back_is_a_line_of_the_next_statement_and_verifies() -> None:
+    world = two_months()
+    paid_back(world)
+    later = AFTER_DECEMBER + 31 * DAY
+    world.close(DECEMBER + 31 * DAY, later)
+    found = world.books.database.read_now(statements.sheets, world.community, world.ids["Anna"])
+    newest = next(one for one in found if one.contract == "Washes")
+    paid, back = (next(row for row in newest.rows if row.what == what) for what in ("payment", "paid back"))
+    assert (paid.amount or 0) + newest.opening == -(back.amount or 0) > 0
+    assert newest.closing == 0
+    check_page(world, later)
+    made = world.evidence("Anna", DECEMBER + 31 * DAY, now_ms=later)
+    assert world.verify(made, "Anna").verdict.startswith("valid")
+    assert world.books.audit() == []
+    world.books.database.close()
+
+
+def check_page(world: World, now_ms: int) -> None:
+    """What Anna reads: the refund by its name, in a month that is closed and in the list of months."""
+    reader = Reader(world.community, world.ids["Anna"], False, "test", now_ms)
+
+    def read(conn: Connection) -> tuple[list[Row], list[int]]:
+        shown = accounts(conn, reader, Span.of("2027-01", now_ms, "UTC"))
+        rows = [row for one in shown for row in one.rows if row.kind in PAID_KINDS]
+        return rows, [one.paid for one in months(conn, reader, now_ms, "UTC") if one.text == "2027-01"]
+
+    rows, paid = world.books.database.write_now(read)
+    assert [row.kind for row in rows].count(RowKind.REFUND) == 1
+    assert paid == [-sum(row.nano for row in rows)]
+
+
+@pytest.mark.parametrize(
+    ("nano", "says"), [(-5_000_000, "not a whole number of cents"), (CENT, "not a whole number of cents")]
+)
+def test_a_refund_that_the_host_made_up_is_refused(monkeypatch: pytest.MonkeyPatch, nano: int, says: str) -> None:
+    world = two_months()
+    paid_back(world)
+    honest = service._money_lines
+
+    def forged(*about: Any) -> dict[PartyId, list[Line]]:
+        found = honest(*about)
+        for party, lines in found.items():
+            found[party] = [replace(one, amount=nano) if one.kind is LineKind.PAYOUT else one for one in lines]
+        return found
+
+    monkeypatch.setattr(service, "_money_lines", forged)
+    later = AFTER_DECEMBER + 31 * DAY
+    world.close(DECEMBER + 31 * DAY, later)
+    report = world.verify(world.evidence("Anna", DECEMBER + 31 * DAY, now_ms=later), "Anna")
+    assert not report.verdict.startswith("valid")
+    assert says in str(report)
     world.books.database.close()
 
 
