@@ -37,6 +37,8 @@ from tallystick_cloud.http.serve import bind
 from tallystick_cloud.http.sessions import DatabaseDoorkeeper, demo_routes, session_routes
 from tallystick_cloud.invoices.pages import document_pages
 from tallystick_cloud.owner.pages import owner_routes
+from tallystick_cloud.parties.pages import party_pages
+from tallystick_cloud.parties.service import KeyShelf
 from tallystick_cloud.payouts.pages import payout_pages
 from tallystick_cloud.pools.desk import pool_desk
 from tallystick_cloud.pools.pages import pool_pages
@@ -78,6 +80,7 @@ class Setup:
     hosts: frozenset[str] = frozenset()
     claims: ClaimDesk | None = None
     aggregator: Aggregator | None = None  # whose keys sign what a page posts
+    shelf: KeyShelf | None = None  # where keys go that this server keeps for who is added on a page
     tasks: tuple[Task, ...] = ()
     on_ready: Callable[[Addresses], None] = field(default=lambda addresses: None)
 
@@ -93,6 +96,7 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(owner_routes(setup.database, setup.pages, setup.clock))
     table.include(contract_pages(setup.database, setup.pages, setup.clock))
     table.include(gateway_pages(setup.database, setup.pages, setup.clock))
+    table.include(party_pages(setup.database, setup.pages, setup.clock, setup.aggregator, setup.shelf))
     table.include(statement_routes(setup.database, setup.pages, setup.clock))
     table.include(document_pages(setup.database, setup.pages))
     table.include(payout_pages(setup.database, setup.pages, setup.clock))

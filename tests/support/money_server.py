@@ -20,6 +20,7 @@ from support.debits import BEN
 from support.invoices import Office
 from support.money_world import NOW, open_money
 from support.payouts import IBANS
+from support.people import Shelf
 from support.pools import Community, open_sunny
 from support.settled import World
 from support.splits import Splits
@@ -69,6 +70,7 @@ def setup_of(world: World | Community, *, is_demo: bool = True, now_ms: int = NO
         is_demo=is_demo,
         claims=ClaimDesk("-----BEGIN CERTIFICATE-----\n", books.aggregator.entropy, "https://localhost:8443"),
         aggregator=books.aggregator,
+        shelf=Shelf(),
         on_ready=tell,
     )  # fmt: skip
 

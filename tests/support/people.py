@@ -19,6 +19,7 @@ from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.identity import COOKIE, SessionRow, store_session
 from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.http.sessions import new_session
+from tallystick_protocol.keys import P256Signer
 
 Client = TestClient[web.Request, web.Application]
 
@@ -29,6 +30,16 @@ class StillClock:
 
     def utc_ms(self) -> int:
         return self.now_ms
+
+
+class Shelf:
+    """Keys that the server keeps for people who are added."""
+
+    def __init__(self) -> None:
+        self.kept: dict[bytes, P256Signer] = {}
+
+    def store_party_keys(self, name: str, hosted: Mapping[bytes, P256Signer]) -> None:
+        self.kept.update(hosted)
 
 
 class Person:
@@ -86,12 +97,17 @@ class People:
 
 @asynccontextmanager
 async def people_of(
-    database: Database, community: str, ids: Mapping[str, bytes], now_ms: int, aggregator: Aggregator | None = None
+    database: Database,
+    community: str,
+    ids: Mapping[str, bytes],
+    now_ms: int,
+    aggregator: Aggregator | None = None,
+    shelf: Shelf | None = None,
 ) -> AsyncIterator[People]:
     """The web port's application over a database, its clock at `now_ms`; `aggregator` has the keys that sign."""
     clock = StillClock(now_ms)
     pages = Pages(clock, is_demo=False)
-    setup = Setup(database, clock, Hub(database, pages, clock), pages, aggregator=aggregator)
+    setup = Setup(database, clock, Hub(database, pages, clock), pages, aggregator=aggregator, shelf=shelf)
     server = TestServer(web_application(setup, build_table(setup)))
     async with TestClient(server, cookie_jar=DummyCookieJar()) as client:
         yield People(client, database, community, ids)

@@ -114,6 +114,7 @@ def test_an_office_page_is_well_in_one_visit(browser: Browser, money: MoneyServe
     [
         ("manager", "/disputes", "The drum did not turn"),
         ("manager", "/month", "of 10 steps done, 3 wait for you"),
+        ("manager", "/parties", "none, and money is owed"),
         ("user", "/mandates", "Nothing is collected from your account."),
         ("auditor", "/public/lindenhof", "fewer than 3 people: not shown"),
     ],

@@ -12,12 +12,9 @@ from tallystick_protocol.ids import PartyId
 
 from tallystick_cloud.commands.common import Commands, Options, add_community, ask, command, community_of, group, opened
 from tallystick_cloud.commands.signing import party_of
-from tallystick_cloud.errors import BadInput
 from tallystick_cloud.parties import model, service
 from tallystick_cloud.parties.store import ids_by_name
 from tallystick_cloud.town.service import read_public_key
-
-HIDDEN = 4  # characters of an IBAN that a list shows at its end
 
 
 def add(commands: Commands) -> None:
@@ -89,7 +86,8 @@ def show(parsed: argparse.Namespace) -> int:
         rows = options.database.read_now(service.listed, community_of(options, parsed.community))
     finally:
         options.database.close()
-    accounts = [None if one.account is None else _iban(one.account[0], is_whole=parsed.whole) for one in rows]
+    shown = (lambda iban: iban) if parsed.whole else model.masked
+    accounts = [None if one.account is None else shown(one.account[0]) for one in rows]
     if parsed.json:
         said = [
             {"name": one.name, "form": one.form, "roles": list(one.roles), "iban": iban, "signs": one.has_key,
@@ -104,14 +102,8 @@ def show(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _iban(iban: str, *, is_whole: bool) -> str:
-    return iban if is_whole else f"{iban[:2]}...{iban[-HIDDEN:]}"
-
-
 def new(parsed: argparse.Namespace) -> int:
-    name = model.check_name("NAME", parsed.name)
-    if name != name.strip():
-        raise BadInput("NAME", f"{name!r} begins or ends with a space; write it without")
+    name = model.check_new_name("NAME", parsed.name)
     roles = tuple(dict.fromkeys(model.check_role("--role", one) for one in parsed.role))
     iban = None if parsed.iban is None else model.check_iban("--iban", parsed.iban)
     who = model.NewParty(name, model.Form(parsed.form), roles, iban, parsed.email)
@@ -135,12 +127,8 @@ def new(parsed: argparse.Namespace) -> int:
 
 
 def _add(conn: Connection, options: Options, community: str, who: model.NewParty, key: service.Key) -> PartyId:
-    """A hosted key is on disk before anything is committed that only it can sign."""
     context, now_ms = options.aggregator.of(community), options.clock.utc_ms()
-    party = service.add(conn, context, who, key, options.entropy, now_ms)
-    if key.hosted is not None:
-        options.home.store_party_keys(community, {party: key.hosted})
-    return party
+    return service.admit(conn, context, options.home, who, key, options.entropy, now_ms)
 
 
 def account(parsed: argparse.Namespace) -> int:

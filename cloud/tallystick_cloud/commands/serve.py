@@ -125,6 +125,7 @@ async def _serve(parsed: argparse.Namespace, options: Options, workers: Workers)
             tasks=_tasks(parsed, options, uplink),
             claims=ClaimDesk(options.aggregator.authority.pem.decode(), options.entropy),
             aggregator=options.aggregator,
+            shelf=options.home,
             on_ready=_ready,
         )
     )

@@ -45,6 +45,7 @@ LINKS = (
     RailLink("/payouts", N_("Payouts and bank"), "i-bank", "p", TREASURY, ("/documents", "/splits", "/unclaimed")),
     RailLink("/debits", N_("Direct debits"), "i-debit", "b", TREASURY),
     RailLink("/bills", N_("Shared bills"), "i-bill", "h", TREASURY),
+    RailLink("/parties", N_("People and organisations"), "i-people", "o", TREASURY),
     RailLink("/find", N_("Find"), "i-find", "f", SIGHT),
 )
 

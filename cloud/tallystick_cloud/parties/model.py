@@ -49,10 +49,26 @@ def check_name(field: str, name: str) -> str:
     return name
 
 
+def check_new_name(field: str, name: str) -> str:
+    """The name of somebody who joins; it stays."""
+    if check_name(field, name) != name.strip():
+        raise BadInput(field, f"{name!r} begins or ends with a space; write it without")
+    return name
+
+
 def check_role(field: str, role: str) -> str:
     if role not in ROLES:
         raise BadInput(field, f"{role!r} is not a role; use one of {', '.join(sorted(ROLES))}")
     return role
+
+
+HIDDEN_TO = 4
+"""Characters of an IBAN that a list shows at its end."""
+
+
+def masked(iban: str) -> str:
+    """An IBAN as lists show it: enough to tell accounts apart, not to pay by."""
+    return f"{iban[:2]}...{iban[-HIDDEN_TO:]}"
 
 
 def check_iban(field: str, text: str) -> str:

@@ -3,8 +3,9 @@
 It never deletes: an account or a role that ends keeps the days on which it held.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from sqlalchemy import Connection
 from tallystick_protocol.codes import StorageClass
@@ -45,6 +46,24 @@ def add(conn: Connection, context: Context, new: NewParty, key: Key | None, entr
     store.insert_party(conn, context.community, party, new, now_ms)
     if key is not None:
         _log_key(conn, context, entropy, party, key, now_ms)
+    return party
+
+
+class KeyShelf(Protocol):
+    """Where this server keeps keys that it signs with for parties."""
+
+    def store_party_keys(self, name: str, hosted: Mapping[bytes, P256Signer]) -> None:
+        """Keep keys of a community's parties, readable by this server alone."""
+        ...
+
+
+def admit(
+    conn: Connection, context: Context, shelf: KeyShelf, new: NewParty, key: Key, entropy: Entropy, now_ms: int
+) -> PartyId:
+    """As `add`; a hosted key is on disk before anything is committed that only it can sign."""
+    party = add(conn, context, new, key, entropy, now_ms)
+    if key.hosted is not None:
+        shelf.store_party_keys(context.community, {party: key.hosted})
     return party
 
 

@@ -136,10 +136,19 @@ def key_of(party: TownParty) -> parties.Key | None:
 def read_public_key(path: Path) -> bytes:
     """The SPKI of a PEM file; raises BadInput naming it."""
     try:
-        key = load_pem_public_key(path.read_bytes())
-        return PublicKey.from_spki(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).spki
-    except (OSError, ValueError, UnsupportedAlgorithm) as error:
+        data = path.read_bytes()
+    except OSError as error:
         raise BadInput(str(path), f"is not a public key in PEM ({error}); use P-256 or Ed25519") from None
+    return public_key_of(str(path), data)
+
+
+def public_key_of(field: str, data: bytes) -> bytes:
+    """The SPKI of a public key in PEM; raises BadInput naming `field`."""
+    try:
+        key = load_pem_public_key(data)
+        return PublicKey.from_spki(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).spki
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise BadInput(field, f"is not a public key in PEM ({error}); use P-256 or Ed25519") from None
 
 
 def _asset(asset: TownAsset, ids: Mapping[str, PartyId]) -> NewAsset:
