@@ -116,7 +116,19 @@ def _good(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
     if rule.modulus is not None and seen.value < state.total - state.base:
         return _wrap(state, seen, rule.modulus)
     is_boot = state.at is not None and seen.at.boot != state.at.boot
-    return _accept(state, seen, Reason.BOOT if is_boot else None)
+    good = _accept(state, seen, Reason.BOOT if is_boot else None)
+    doubted = _doubted(state.suspect)
+    return good if doubted is None else replace(good, state=replace(good.state, suspect=doubted))
+
+
+def _doubted(suspect: Suspect | None) -> Suspect | None:
+    """What stays of a level with company once a value went on from the good one: each takes as much company from it as
+    a wrong value brings. The good level may have begun with a wrong value, and that one may come again."""
+    while suspect is not None:
+        if suspect.reason in (Reason.IMPLAUSIBLE_JUMP, Reason.FELL) and suspect.count > GLITCH_POLLS:
+            return replace(suspect, count=min(suspect.count, CONFIRM_COUNT) - GLITCH_POLLS, older=None)
+        suspect = suspect.older
+    return None
 
 
 def _way(rule: CounterRule, before: int, now: int) -> int:

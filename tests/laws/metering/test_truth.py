@@ -317,6 +317,24 @@ def test_a_wrong_first_value_is_never_billed_whatever_outage_follows(
         assert seen.billed == truth.used
 
 
+@given(WRONG, st.integers(0, 20), st.integers(1, GLITCH_POLLS), st.integers(1, 3))
+@settings(max_examples=100, deadline=None)
+def test_a_wrong_first_value_that_comes_again_hides_no_use(wrong: int, polls: int, again: int, times: int) -> None:
+    """The meter stands still until then: the level that the wrong value began is the only one that counts."""
+    truth = Meter(register=MODULUS // 2)
+    first = truth.register + wrong
+    seen = Gateway(CounterRule(None, RATED_PER_H, EVERY_MS))
+    seen.poll(first, truth.serial)
+    for _ in range(times):
+        for _ in range(polls + CONFIRM_COUNT):
+            seen.truth(truth)
+        for _ in range(again):
+            seen.lie(first, truth.serial)
+    seen.truth(truth, 2 * CONFIRM_COUNT)
+    assert seen.billed == truth.used
+    assert seen.events.count(EventCode.RESET) == 1
+
+
 def test_a_rise_after_an_unknown_outage_waits_for_company_and_is_billed_whole() -> None:
     truth = Meter(register=MODULUS // 2)
     seen = gateway(truth)

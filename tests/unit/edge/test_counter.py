@@ -97,6 +97,23 @@ def test_a_register_that_fell_to_0_and_wrongly_says_so_again_after_an_outage_hid
     assert (state.total, state.generation) == (372_005, 1)
 
 
+@pytest.mark.parametrize("rest", [3, 24])
+def test_a_wrong_first_value_that_comes_again_hides_nothing_of_what_the_true_level_counts(rest: int) -> None:
+    """Seed 3300196 of the simulation: the true values had all stood still until then."""
+    state, steps = feed([50_100, *[100_100] * rest, 50_100, *range(100_101, 100_106)])
+    assert codes(steps) == [EventCode.QUARANTINED, EventCode.RESET]
+    assert state.total == 50_105
+
+
+def test_a_level_that_three_good_values_contradict_is_forgotten() -> None:
+    """A converter that hung, and does it once more, does not gather company over good values."""
+    state, _ = feed([100, *[50_100] * 30, 101, 102])
+    assert state.suspect is not None
+    assert decode_channel(encode_channel(state)) == state
+    state, _ = feed([103], state, start_ms=40 * EVERY)
+    assert state.suspect is None
+
+
 def test_another_serial_is_an_exchange_with_both_serials_and_values() -> None:
     state, _ = feed([1_000])
     after, [step] = feed([7], state, serial="B", start_ms=EVERY)
