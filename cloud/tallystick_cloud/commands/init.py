@@ -9,6 +9,7 @@ import shlex
 import sys
 import tempfile
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,12 +23,14 @@ from tallystick_cloud.clock import SystemEntropy, real_utc
 from tallystick_cloud.commands.claim_files import claim_files
 from tallystick_cloud.commands.common import Commands, ask, command, home_of, opened
 from tallystick_cloud.commands.community import import_into
+from tallystick_cloud.contracts.store import book
 from tallystick_cloud.errors import BadInput, Conflict
 from tallystick_cloud.founding import answers as founding
 from tallystick_cloud.founding.answers import NAMES, Answers, Question
 from tallystick_cloud.founding.files import CONTRACT, TOWN, contract_text, slug_of, town_text
 from tallystick_cloud.home import NAMES as NAMES_HERE
 from tallystick_cloud.home import Home, create
+from tallystick_cloud.pools import service as pools
 from tallystick_cloud.town.service import check_contracts
 from tallystick_cloud.town.toml import load_town
 
@@ -38,6 +41,10 @@ EXAMPLES = """\
   tallystick init --data D --community 'Lindenhof eG' --manager 'Maria Rossi' --approver 'Jon Berg' --yes
   tallystick init --data D --answers answers.toml --yes --json
   tallystick init --data D --name tally.example
+  tallystick init --data D --template energy-community-italy --community 'CER Sole' --manager 'Giulia Ferrari' \
+    --approver 'Marco Riva' --rename 'Anna=Anna Conti' --state live --from 2026-01-01 --yes
+  tallystick init --data D --template my-contract.toml --community 'Tejado Sol' --manager 'Ana Vidal' \
+    --approver 'Pau Serra' --coefficients parts-2026.txt --yes
 
 On a terminal it asks, one question after the other. Without a terminal and without answers it makes the folder alone.
 
@@ -59,7 +66,7 @@ an answers file (all but name, manager and approver may be left out):
   iban = "DE89 3704 0044 0532 0130 00"
 
   [contract]
-  template = "laundry"                 # `tallystick contract template` shows each
+  template = "laundry"                 # `tallystick contract template` shows each; or a contract file of yours
   state = "shadow"                     # compute only; "live" bills at once
   from = 2026-12-01
 
@@ -154,7 +161,9 @@ def _summary(found: Answers, home: Home) -> str:
         f"bank        {found['bank.iban'] or 'none yet; name one with: tallystick party account'}",
         f"contract    {found['contract.template']}, {found['contract.state']}, from {found['contract.from']}:",
         *(f"            {name[len(NAMES) :]} is {text}" for name, text in found.items() if name.startswith(NAMES)),
-        f"site        {found['site.name']}; gateways reach {found['site.server']}",
+        f"site        {found['site.name']}; gateways reach {found['site.server']}"
+        if "site.name" in found
+        else "site        none: the grid's files say what its meters counted",
         f"folder      {home.data}; this server keeps the signing keys of everybody above, and says yes for them",
     ]
     return "\n".join(lines)
@@ -178,20 +187,31 @@ def _found(parsed: argparse.Namespace, home: Home, found: Answers, files: dict[s
     folder.mkdir(mode=0o700, exist_ok=True)
     for file, text in files.items():
         (folder / file).write_text(text)
-    site = slug_of(found["site.name"])
-    claims = claim_files(home.data / CLAIMS, found["site.server"], None, [site])
+    sites = [slug_of(found["site.name"])] if "site.name" in found else []
+    claims = claim_files(home.data / CLAIMS, found["site.server"], None, sites)
     options = opened(parsed)
     try:
         import_into(options, load_town(folder / TOWN), claims)
+        if found.get("contract.coefficients"):
+            options.database.write_now(_take_coefficients, found, options.clock.utc_ms())
     finally:
         options.database.close()
+    claimed = [str(claims.path(site)) for site in sites]
     facts = {
         "community": found["community.id"],
         "files": [str(folder / file) for file in files],
-        "claims": [str(claims.path(site))],
+        "claims": claimed,
     }
-    _tell(parsed, facts, _next(parsed, found["people.manager"], [str(claims.path(site))]))
+    _tell(parsed, facts, _next(parsed, found["people.manager"], claimed, has_pool=not sites))
     return 0
+
+
+def _take_coefficients(conn: Connection, found: Answers, now_ms: int) -> None:
+    """The file that the contract names by its hash; everything about it was checked before anything was written."""
+    name, path = found["community.id"], Path(found["contract.coefficients"])
+    data, _, _ = founding.read_coefficients(str(path))
+    year = date.fromisoformat(found["contract.from"]).year
+    pools.take_coefficients(conn, name, pools.pool_versions(conn, name), data, path.name, year, now_ms)
 
 
 # ---------------------------------------------------------------- what is there
@@ -205,6 +225,7 @@ class Standing:
     gateways: int
     uses: int
     open_claims: list[str]  # sites whose claim nobody has used
+    has_pool: bool
 
 
 def _standing(home: Home) -> list[Standing]:
@@ -241,7 +262,8 @@ def _one(conn: Connection, name: str, title: str) -> Standing:
     uses = select(func.count()).select_from(schema.use).where(*is_use)
     unused = select(claim.site).where(claim.community == name, claim.burned_ms.is_(None)).order_by(claim.site)
     count = [conn.execute(query).scalar_one() for query in (gateways, uses)]
-    return Standing(name, title, manager, count[0], count[1], list(conn.execute(unused).scalars()))
+    has_pool = any(one.contract.pool is not None for one in book(conn, name).versions)
+    return Standing(name, title, manager, count[0], count[1], list(conn.execute(unused).scalars()), has_pool)
 
 
 def _tell_standing(parsed: argparse.Namespace, home: Home, there: list[Standing], given: Answers) -> int:
@@ -262,12 +284,12 @@ def _tell_standing(parsed: argparse.Namespace, home: Home, there: list[Standing]
         ]
     }
     claims = [str(home.data / CLAIMS / f"{site}.toml") for site in there[0].open_claims]
-    _tell(parsed, facts, _next(parsed, there[0].manager, claims))
+    _tell(parsed, facts, _next(parsed, there[0].manager, claims, has_pool=there[0].has_pool and not claims))
     return 0
 
 
-def _next(parsed: argparse.Namespace, manager: str | None, claims: list[str]) -> list[str]:
-    """Three commands: the server, the gateway, and a way in for the manager."""
+def _next(parsed: argparse.Namespace, manager: str | None, claims: list[str], *, has_pool: bool = False) -> list[str]:
+    """Three commands: the server, the gateway (of a pool: the grid's data), and a way in for the manager."""
     where = f"--data {shlex.quote(str(parsed.data))}"
     if parsed.db is not None:
         where += f" --db {shlex.quote(make_url(parsed.db).render_as_string(hide_password=True))}"
@@ -275,7 +297,7 @@ def _next(parsed: argparse.Namespace, manager: str | None, claims: list[str]) ->
     person = shlex.quote(manager or "NAME")
     return [
         f"tallystick serve {where}",
-        f"scp {claim} GATEWAY:/etc/tallystick/claim.toml",
+        f"tallystick pool upload GRID.csv {where}" if has_pool else f"scp {claim} GATEWAY:/etc/tallystick/claim.toml",
         f"tallystick token new --party {person} --role community_manager {where}",
     ]
 

@@ -17,6 +17,7 @@ from tallystick_protocol.money.zone import offsets_of
 from tallystick_cloud.commands.claim_files import server_url
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.parties.model import check_iban, check_name
+from tallystick_cloud.pools.grid_file import FILE_BYTES_MAX, coefficient_columns
 from tallystick_cloud.town.table import SLUG, read_file
 
 from . import templates
@@ -36,6 +37,7 @@ class Question:
     words: str
     check: Callable[[str], str]  # raises BadInput
     without: Callable[[Mapping[str, str]], str | None]
+    is_asked: Callable[[Mapping[str, str]], bool] = lambda found: True
 
 
 Ask = Callable[[Question, str | None], str]
@@ -46,7 +48,10 @@ def complete(given: Mapping[str, str], today: date, ask: Ask | None) -> Answers:
     """Every answer, checked; raises BadInput naming the flag of one that is missing or wrong."""
     found: Answers = {}
     for question in questions(today):
-        found[question.key] = _answer(question, given, found, ask)
+        if question.is_asked(found):
+            found[question.key] = _answer(question, given, found, ask)
+        elif question.key in given:
+            raise BadInput(question.flag, f"means nothing with the contract {found['contract.template']}; leave it out")
     if found["people.approver"] == found["people.manager"]:
         raise BadInput("--approver", "is the manager; money is released by two different people")
     template = templates.read(found["contract.template"])
@@ -77,22 +82,26 @@ def questions(today: date) -> tuple[Question, ...]:
     return (
         Question("community.name", "--community", "Name of the community", _named("--community"), _nothing),
         Question("community.id", "--id", "Short name, for commands", _slug("--id"), _id_of_name),
-        Question("community.currency", "--currency", "Currency", _currency, lambda found: "EUR"),
-        Question("community.zone", "--zone", "Time zone", _zone, lambda found: "Europe/Berlin"),
+        Question("contract.template", "--template", _TEMPLATES, _template, lambda found: "laundry"),
+        Question("community.currency", "--currency", "Currency", _currency, lambda found: _says(found, "unit", "EUR")),
+        Question("community.zone", "--zone", "Time zone", _zone, lambda found: _says(found, "zone", "Europe/Berlin")),
         Question("site.server", "--server", "How gateways reach this server", _server, lambda found: _LOCAL),
         Question("community.log", "--log", "A name for its log that the community owns", _log, _log_of_id),
         Question("people.manager", "--manager", "Who manages it (a person)", _named("--manager"), _nothing),
         Question("people.approver", "--approver", "Who approves with them (another)", _named("--approver"), _nothing),
         Question("bank.iban", "--iban", "The community's bank account (IBAN; empty: later)", _iban, lambda found: ""),
-        Question("contract.template", "--template", _TEMPLATES, _template, lambda found: "laundry"),
         Question("contract.state", "--state", "Bill at once (live), or compute only (shadow)", _state, _shadow),
-        Question("contract.from", "--from", "First day of the contract", _day, lambda found: _first(today)),
-        Question("site.name", "--site", "Where the first gateway is", _named("--site"), lambda found: "Cellar"),
+        Question("contract.from", "--from", "First day of the contract", _day, lambda found: _first(found, today)),
+        Question("contract.coefficients", "--coefficients", _PARTS, _coefficients, lambda found: "", _has_parts),
+        Question(
+            "site.name", "--site", "Where the first gateway is", _named("--site"), lambda found: "Cellar", _has_site
+        ),
     )
 
 
 _LOCAL = "https://localhost:8443"
-_TEMPLATES = f"First contract ({', '.join(templates.names())})"
+_TEMPLATES = f"First contract ({', '.join(templates.names())}, or a contract file of yours)"
+_PARTS = "File of each flat's part by the hour (empty: the parts in the contract)"
 
 
 def _naming(template: templates.Template, name: str) -> Question:
@@ -122,8 +131,23 @@ def _shadow(found: Mapping[str, str]) -> str:
     return "shadow"
 
 
-def _first(today: date) -> str:
-    return today.replace(day=1).isoformat()
+def _first(found: Mapping[str, str], today: date) -> str:
+    template = templates.read(found["contract.template"])
+    return str(template.values["effective_from"]) if template.is_own else today.replace(day=1).isoformat()
+
+
+def _says(found: Mapping[str, str], key: str, otherwise: str) -> str:
+    """What the contract says, where it is of one country or the founder's own; a laundry may stand anywhere."""
+    template = templates.read(found["contract.template"])
+    return str(template.values[key]) if template.is_pool or template.is_own else otherwise
+
+
+def _has_parts(found: Mapping[str, str]) -> bool:
+    return templates.read(found["contract.template"]).has_coefficients
+
+
+def _has_site(found: Mapping[str, str]) -> bool:
+    return not templates.read(found["contract.template"]).is_pool
 
 
 def _named(flag: str) -> Callable[[str], str]:
@@ -171,6 +195,29 @@ def _iban(text: str) -> str:
 def _template(text: str) -> str:
     templates.read(text)
     return text
+
+
+def _coefficients(text: str) -> str:
+    if text:
+        read_coefficients(text)
+    return text
+
+
+def read_coefficients(path: str) -> tuple[bytes, int, frozenset[str]]:
+    """(the file, the hours of its year, its meters). Raises BadInput naming file, line and reason."""
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
+        if len(data) > FILE_BYTES_MAX:
+            raise BadInput("--coefficients", f"{path} is larger than {FILE_BYTES_MAX} bytes")
+        hours, columns = coefficient_columns(data.decode("utf-8-sig"))
+    except OSError as error:
+        raise BadInput("--coefficients", f"{path} cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise BadInput("--coefficients", f"{path} is not UTF-8") from None
+    except BadInput as error:
+        raise BadInput("--coefficients", f"{path}, {error.field} {error.reason}") from None
+    return data, hours, frozenset(columns)
 
 
 def _state(text: str) -> str:

@@ -5,10 +5,12 @@ It never writes them anywhere.
 
 import json
 import re
+import tomllib
 from collections.abc import Mapping
+from datetime import date
 from itertools import count
 
-from tallystick_protocol.ids import PARTY_BYTES, PartyId
+from tallystick_protocol.ids import PARTY_BYTES, PartyId, sha256
 from tallystick_protocol.money.contract_toml import draft_contract
 from tallystick_protocol.money.tariff import Tariff
 
@@ -16,7 +18,7 @@ from tallystick_cloud.errors import BadInput
 from tallystick_cloud.parties.model import ROLES
 
 from . import templates
-from .answers import NAMES
+from .answers import NAMES, read_coefficients
 
 TOWN = "town.toml"
 CONTRACT = "contract.toml"
@@ -42,25 +44,48 @@ def contract_text(answers: Mapping[str, str]) -> str:
         at = re.search(rf"^{name} = [^#\n]*?(?= *(#.*)?$)", text, re.M)
         if at is not None:
             text = f"{text[: at.start()]}{name} = {value}{text[at.end() :]}"
-    return text
+    file = answers.get("contract.coefficients")
+    return _with_coefficients(text, answers) if file else text
+
+
+def _with_coefficients(text: str, answers: Mapping[str, str]) -> str:
+    """The hash of the file of coefficients in place of parts that hold always. Raises BadInput for another file."""
+    data, hours, meters = read_coefficients(answers["contract.coefficients"])
+    year, values = date.fromisoformat(answers["contract.from"]).year, tomllib.loads(text)
+    consumers = {one["asset"] for one in values["asset"] if one.get("direction") == "withdrawn"}
+    if meters != consumers:
+        wrong = ", ".join(sorted(meters ^ consumers)[:3])
+        raise BadInput("--coefficients", f"names other meters than the contract ({wrong}); each flat needs its column")
+    if hours != (days := (date(year + 1, 1, 1) - date(year, 1, 1)).days) * 24:
+        raise BadInput("--coefficients", f"has {hours} hours; {year}, in which the contract begins, has {days * 24}")
+    text = re.sub(r"^(part|#? ?coefficients) = .*\n", "", text, flags=re.M)
+    named = f'coefficients = "{sha256(data).hex()}" # SHA-256 of the file with each hour\'s parts'
+    return re.sub(r"^(consumers = .*)$", rf"\1\n{named}", text, count=1, flags=re.M)
 
 
 def town_text(answers: Mapping[str, str]) -> str:
     """Everybody with a key that the server keeps; each of the contract's assets at the one site."""
     parts = [_community(answers)]
     parts += [_party(name, form, roles, iban) for name, (form, roles, iban) in _parties(answers).items()]
-    site = slug_of(answers["site.name"])
+    if "site.name" in answers:
+        parts += _site(answers)
+    parts.append(f'[[contract]]\nfile = "{CONTRACT}"\nstate = {_quoted(answers["contract.state"])}\n')
+    return "\n".join(parts)
+
+
+def _site(answers: Mapping[str, str]) -> list[str]:
+    """The contract's assets, and the one site where they and their meters are."""
+    parts, site = [], slug_of(answers["site.name"])
     for asset in templates.read(answers["contract.template"]).values["asset"]:
         kind = asset["asset"].rstrip("0123456789").rstrip("-") or asset["asset"]
+        user = f"user = {_quoted(answers[NAMES + asset['user']])}\n" if "user" in asset else ""
         parts.append(
             f"[[asset]]\nid = {_quoted(asset['asset'])}\nname = {_quoted(asset['asset'])}\nkind = {_quoted(kind)}\n"
             f"site = {_quoted(site)}\nowner = {_quoted(answers['community.name'])}\n"
-            f"user = {_quoted(answers[NAMES + asset['user']])}\n"
+            f"{user}"
         )
     parts.append(f"[[site]]\nid = {_quoted(site)}\nname = {_quoted(answers['site.name'])}\n")
-    parts += _channels(answers)
-    parts.append(f'[[contract]]\nfile = "{CONTRACT}"\nstate = {_quoted(answers["contract.state"])}\n')
-    return "\n".join(parts)
+    return [*parts, *_channels(answers)]
 
 
 def slug_of(name: str) -> str:
@@ -105,7 +130,7 @@ def _channels(answers: Mapping[str, str]) -> list[str]:
     ids = {name: PartyId(next(numbers).to_bytes(PARTY_BYTES, "big")) for name in template.names}
     tariff = draft_contract(template.text, ids, bytes).contract.tariff
     if not isinstance(tariff, Tariff):
-        raise BadInput("--template", "prices a pool, which needs a town file; see `tallystick community import --help`")
+        raise BadInput("--template", "prices no meter's counts; see `tallystick community import --help`")
     found = []
     for number, asset in enumerate(template.values["asset"], start=1):
         name = _quoted(asset["asset"])

@@ -1,6 +1,7 @@
 """The first community from nothing: from an empty folder to a statement, by flags, by file and by questions."""
 
 import argparse
+import hashlib
 import io
 import json
 import sys
@@ -13,6 +14,7 @@ from support.uploads import SimGateway, wash
 from tallystick_cloud.cli import main
 from tallystick_cloud.clock import SystemEntropy, real_utc_ms
 from tallystick_cloud.commands import init
+from tallystick_cloud.contracts import library
 from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.founding import templates
@@ -73,14 +75,106 @@ def test_every_template_founds_a_community_that_an_import_takes(name: str, tmp_p
     assert (contract["collector"], contract["effective_from"]) == ("Lindenhof eG", date(2026, 12, 1))
     assert contract["state"] == "shadow"
     assert {channel.asset for site in town.sites for channel in site.plan.channels} == {one.id for one in town.assets}
+    assert bool(town.sites) is not name.startswith("energy-community")
     roles = {party.new.name: party.new.roles for party in town.parties}
     assert "community_manager" in roles["Maria Rossi"]
     assert "community_manager" in roles["Jon Berg"]
 
 
-def test_pools_are_no_first_contract() -> None:
-    assert "laundry" in templates.names()
-    assert not [name for name in templates.names() if name.startswith("energy-community")]
+def test_an_energy_community_begins_with_its_countrys_clock_and_without_a_site(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*WHO, "--template", "energy-community-netherlands", "--yes", "--data", str(tmp_path / "data")]
+    assert main(["init", *words, "--site", "Cellar"]) == 1
+    assert "--site: means nothing with the contract energy-community-netherlands" in capsys.readouterr().err
+    assert main(["init", *words]) == 0
+    printed = capsys.readouterr()
+    assert "Europe/Amsterdam" in printed.err
+    assert f"tallystick pool upload GRID.csv --data {tmp_path / 'data'}" in printed.out
+    assert main(["init", "--data", str(tmp_path / "data")]) == 0
+    assert "tallystick pool upload GRID.csv" in capsys.readouterr().out
+
+
+def test_a_contract_of_ones_own_is_founded_with_its_names_clock_and_first_day(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.toml"
+    text = library.template("laundry").replace('"Household 1"', '"Anna Weber"').replace("Europe/Rome", "Europe/Vienna")
+    own.write_text(text.replace("\n", "\r\n"))
+    assert main(["init", *WHO, "--template", str(own), "--yes", "--data", str(tmp_path / "data")]) == 0
+    made = tomllib.loads((tmp_path / "data" / "community" / CONTRACT).read_text())
+    assert (made["zone"], made["effective_from"], made["collector"]) == (
+        "Europe/Vienna", date(2027, 1, 1), "Lindenhof eG",
+    )  # fmt: skip
+    assert "Anna Weber" in [one["name"] for one in made["user"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[party", "is no contract file"),
+        ("zone = 1", "has no collector; `tallystick contract check"),
+        (None, "cannot be read"),
+        ("\u00e4".encode("latin-1"), "line 1: file: is not UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_contract_founds_nothing(
+    text: str | bytes | None, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.toml"
+    if text is not None:
+        own.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert main(["init", *WHO, "--template", str(own), "--yes", "--data", str(tmp_path / "data")]) == 1
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+SPAIN = [*WHO, "--template", "energy-community-spain", "--from", "2026-01-01", "--yes"]
+
+
+def parts_file(hours: int = 8760, meters: tuple[str, ...] = ("flat-1", "flat-2", "flat-3")) -> str:
+    parts = ("0,500000", "0,300000", "0,200000")
+    return "".join(
+        f"{meter};{hour:04d};{part}\n"
+        for meter, part in zip(meters, parts, strict=True)
+        for hour in range(1, hours + 1)
+    )
+
+
+def test_a_file_of_coefficients_stands_in_the_contract_by_its_hash_and_in_place_of_parts(tmp_path: Path) -> None:
+    file = tmp_path / "parts.txt"
+    file.write_text(parts_file())
+    about = {"contract.template": "energy-community-spain", "contract.coefficients": str(file)}
+    found = complete({**GIVEN, **about}, date(2026, 12, 24), None)
+    made = tomllib.loads(contract_text(found))
+    assert made["pool"]["coefficients"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert not [one for one in made["asset"] if "part" in one]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "cannot be read"),
+        ("flat-1;0001;2,0\n", "parts.txt, line 1 has the coefficient '2,0'"),
+        (parts_file(meters=("flat-1", "flat-2", "roof")), "names other meters than the contract (flat-3, roof)"),
+        (parts_file(hours=8784), "has 8784 hours; 2026, in which the contract begins, has 8760"),
+    ],
+    ids=["missing", "wrong", "meters", "leap year"],
+)
+def test_a_wrong_file_of_coefficients_founds_nothing(
+    text: str | None, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if text is not None:
+        (tmp_path / "parts.txt").write_text(text)
+    words = [*SPAIN, "--coefficients", str(tmp_path / "parts.txt"), "--data", str(tmp_path / "data")]
+    assert main(["init", *words]) == 1
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+def test_only_fixed_parts_have_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", *WHO, "--coefficients", "x", "--yes", "--data", str(tmp_path / "data")]) == 1
+    assert "--coefficients: means nothing with the contract laundry" in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------- refusals
@@ -190,6 +284,7 @@ ANSWERS = [
     "",
     "Lindenhof eG",
     "",
+    "",
     "Euro",
     "EUR",
     "Mars/Base",
@@ -198,7 +293,7 @@ ANSWERS = [
     "tally.example/us",
     "Maria Rossi",
 ]
-ANSWERS += ["Jon Berg", "DE00", "", "", "", "soon", "", "Wash cellar", "", "", "", "", "", ""]
+ANSWERS += ["Jon Berg", "DE00", "", "", "soon", "", "Wash cellar", "", "", "", "", "", ""]
 
 
 def test_questions_are_asked_again_until_the_answer_is_good(
