@@ -44,6 +44,7 @@ from tallystick_cloud.pools.desk import pool_desk
 from tallystick_cloud.pools.pages import pool_pages
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.public.pages import public_routes
+from tallystick_cloud.shadow.pages import shadow_pages
 from tallystick_cloud.splits.pages import split_pages
 from tallystick_cloud.statements.pages import statement_routes
 from tallystick_cloud.unclaimed.pages import unclaimed_pages
@@ -95,6 +96,7 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(month_pages(setup.database, setup.pages, setup.clock, setup.aggregator))
     table.include(owner_routes(setup.database, setup.pages, setup.clock))
     table.include(contract_pages(setup.database, setup.pages, setup.clock))
+    table.include(shadow_pages(setup.database, setup.pages, setup.clock, setup.aggregator, setup.shelf))
     table.include(gateway_pages(setup.database, setup.pages, setup.clock))
     table.include(party_pages(setup.database, setup.pages, setup.clock, setup.aggregator, setup.shelf))
     table.include(statement_routes(setup.database, setup.pages, setup.clock))

@@ -41,6 +41,9 @@ class Shelf:
     def store_party_keys(self, name: str, hosted: Mapping[bytes, P256Signer]) -> None:
         self.kept.update(hosted)
 
+    def party_keys(self, name: str) -> dict[bytes, P256Signer]:
+        return self.kept
+
 
 class Person:
     """Somebody who is signed in."""

@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 from tallystick_protocol import cose
-from tallystick_protocol.ids import H32
 from tallystick_protocol.money.contract import Contract, ContractState
 from tallystick_protocol.money.contract_toml import Draft
 from tallystick_protocol.money.zone import offsets_of
@@ -20,7 +19,7 @@ from tallystick_cloud.commands.common import Commands, Options, add_community, a
 from tallystick_cloud.commands.signing import party_of, signer_of
 from tallystick_cloud.contracts import look, service
 from tallystick_cloud.contracts.look import ChainView, VersionView
-from tallystick_cloud.contracts.switch import next_period_ms, switched
+from tallystick_cloud.contracts.switch import follow, last_agreed
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.parties.store import ids_by_name, names_by_id
 
@@ -127,24 +126,14 @@ def _chosen(chains: list[ChainView], wanted: str) -> ChainView:
 
 
 def _draft(options: Options, chain: ChainView, parsed: argparse.Namespace, now_ms: int) -> Draft:
-    before = _last_in_force(chain)
-    contract = before.contract
-    from_ms = next_period_ms(contract, now_ms) if parsed.begin is None else _moment(contract, parsed.begin)
-    if from_ms < now_ms:
-        reason = f"is {_local(contract, from_ms)}, which is past; what was used till now stays as it was priced"
-        raise BadInput("--from", reason)
-    newest = chain.versions[0]
-    follows = (H32(newest.h), newest.contract.version)
-    return switched(contract, before.openings, follows, ContractState(parsed.state), from_ms, options.entropy.bytes)
-
-
-def _last_in_force(chain: ChainView) -> VersionView:
-    """What is agreed last, also when it only begins to hold later: a switch goes on from there."""
-    found = next((one for one in chain.versions if one.in_force_ms is not None), None)
-    if found is None:
-        name = chain.versions[0].contract.name
-        raise BadInput("CONTRACT", f"{name} is not agreed yet; `tallystick contract list` says whose yes is missing")
-    return found
+    from_ms = None
+    if parsed.begin is not None:
+        contract = last_agreed(chain).contract
+        from_ms = _moment(contract, parsed.begin)
+        if from_ms < now_ms:
+            reason = f"is {_local(contract, from_ms)}, which is past; what was used till now stays as it was priced"
+            raise BadInput("--from", reason)
+    return follow(chain, ContractState(parsed.state), from_ms, now_ms, options.entropy.bytes)
 
 
 def _moment(contract: Contract, text: str) -> int:

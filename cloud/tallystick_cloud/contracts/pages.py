@@ -60,6 +60,7 @@ def contract_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable
             per=contract.tariff.price_unit,
             versions=view.versions(found, w),
             asset_ids=[one.asset for one in contract.assets],
+            may_compare=_sees_all(call) and contract.pool is None,
         )
 
     return table

@@ -5,6 +5,7 @@ It never reads the books: uses come in as values, from them or from a file.
 
 import csv
 import io
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -121,25 +122,48 @@ def _bands(rated: Iterable[Rated]) -> tuple[tuple[str, int, int], ...]:
     return tuple((band, uses, nano) for band, (uses, nano) in found.items())
 
 
+BILL_COLUMNS = ["user", "amount"]
+BILL_COLUMNS_BY_MONTH = ["user", "month", "amount"]
+_MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
+
+
 def old_bill(text: str, names: Mapping[str, PartyId]) -> dict[PartyId, int]:
-    """user -> nano, from a table with the columns user and amount; several lines of a user add up. Raises BadInput."""
+    """user -> nano, from a table with the columns user and amount; several lines of a user, also of several months,
+    add up. Raises BadInput."""
+    found: dict[PartyId, int] = {}
+    for bill in old_bills(text, names).values():
+        for party, nano in bill.items():
+            found[party] = found.get(party, 0) + nano
+    return found
+
+
+def old_bills(text: str, names: Mapping[str, PartyId]) -> dict[str | None, dict[PartyId, int]]:
+    """month (YYYY-MM; None where the table has no such column) -> user -> nano. Raises BadInput."""
     between = sheet.delimiter(text)
     rows = csv.reader(io.StringIO(sheet.plain(text), newline=""), delimiter=between)
-    found: dict[PartyId, int] = {}
+    found: dict[str | None, dict[PartyId, int]] = {}
     try:
-        if [cell.strip() for cell in next(rows, [])] != ["user", "amount"]:
-            raise BadInput("bill, line 1", "must be: user,amount")
+        columns = [cell.strip() for cell in next(rows, [])]
+        if columns not in (BILL_COLUMNS, BILL_COLUMNS_BY_MONTH):
+            raise BadInput("bill, line 1", "must be: user,amount or user,month,amount")
         for row in rows:
             if any(cell.strip() for cell in row):
-                if len(row) != len(("user", "amount")):
+                if len(row) != len(columns):
                     raise BadInput(
                         f"bill, line {rows.line_num}", f"has {len(row)} columns; put a name with a comma in quotes"
                     )
-                name = _named(rows.line_num, row[0].strip(), names)
-                found[name] = found.get(name, 0) + _nano(rows.line_num, sheet.number(row[1].strip(), between))
+                month = _month(rows.line_num, row[1].strip()) if len(columns) > len(BILL_COLUMNS) else None
+                bill, name = found.setdefault(month, {}), _named(rows.line_num, row[0].strip(), names)
+                bill[name] = bill.get(name, 0) + _nano(rows.line_num, sheet.number(row[-1].strip(), between))
     except csv.Error as error:
         raise BadInput(f"bill, line {rows.line_num}", f"is not CSV: {error}") from None
     return found
+
+
+def _month(number: int, text: str) -> str:
+    if not _MONTH.fullmatch(text):
+        raise BadInput(f"bill, line {number}", f"{text!r} is no month; write 2026-11")
+    return text
 
 
 def _named(number: int, name: str, names: Mapping[str, PartyId]) -> PartyId:

@@ -13,6 +13,7 @@ from tallystick_protocol.money.contract_toml import Draft
 from tallystick_protocol.money.user import USER_SALT_BYTES, UserOpening
 
 from .errors import ContractRefused
+from .look import ChainView, VersionView
 
 Random = Callable[[int], bytes]
 
@@ -52,6 +53,28 @@ def switched(
         assets=tuple(assets),
     )
     return Draft(contract, tuple(fresh.values()))
+
+
+def follow(chain: ChainView, state: ContractState, from_ms: int | None, now_ms: int, random: Random) -> Draft:
+    """The contract of a chain in another state, from `from_ms` or its next rating period on.
+
+    Goes on from what is agreed last, also when it only begins to hold later. Raises ContractRefused.
+    """
+    before = last_agreed(chain)
+    begin_ms = next_period_ms(before.contract, now_ms) if from_ms is None else from_ms
+    newest = chain.versions[0]
+    follows = (H32(newest.h), newest.contract.version)
+    return switched(before.contract, before.openings, follows, state, begin_ms, random)
+
+
+def last_agreed(chain: ChainView) -> VersionView:
+    """Raises ContractRefused where no version is."""
+    found = next((one for one in chain.versions if one.in_force_ms is not None), None)
+    if found is None:
+        name = chain.versions[0].contract.name
+        reason = f"{name} is not agreed yet; `tallystick contract list` says whose yes is missing"
+        raise ContractRefused("CONTRACT", reason)
+    return found
 
 
 def next_period_ms(contract: Contract, now_ms: int) -> int:

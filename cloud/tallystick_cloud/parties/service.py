@@ -56,6 +56,10 @@ class KeyShelf(Protocol):
         """Keep keys of a community's parties, readable by this server alone."""
         ...
 
+    def party_keys(self, name: str) -> dict[bytes, P256Signer]:
+        """Those that are kept of a community, by party."""
+        ...
+
 
 def admit(
     conn: Connection, context: Context, shelf: KeyShelf, new: NewParty, key: Key, entropy: Entropy, now_ms: int
