@@ -113,13 +113,14 @@ class Workers:
         return self._idle.pop() if self._idle else None
 
     async def ask(self, worker: Worker, group: Sequence[Sent]) -> Taken:
-        """What a borrowed one made of the group. When it dies over it nobody knows, and all of it comes again."""
+        """What a borrowed one made of the group. Without an answer nobody knows: it is ended, and all comes again."""
         try:
             done = await self._in_thread(_answer, worker, list(group))
-        except (EOFError, OSError):
+        except Exception as error:  # its pipe ended, or anything at all that unpickling raises
             self._ready.remove(worker)
             await self._in_thread(self._end, worker, 0.0)
-            return Fault(False, f"process {worker.process.pid} died over {len(group)} uploads")
+            why = f"{type(error).__name__}: {error}".removesuffix(": ")
+            return Fault(False, f"no answer of process {worker.process.pid} over {len(group)} uploads: {why}")
         self._idle.append(worker)
         return done
 
@@ -149,4 +150,6 @@ class Workers:
 def _answer(worker: Worker, group: list[Sent]) -> Taken:
     worker.pipe.send(group)
     found: Taken = worker.pipe.recv()
+    if not isinstance(found, Fault) and len(found) != len(group):
+        raise ValueError(f"it speaks of {len(found)}")
     return found

@@ -7,12 +7,12 @@ import psutil
 import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from support import postgres
+from support import odd_workers, postgres
 from support.edge_online import until
 from support.load import LATER, in_turn, open_load
 from tallystick_cloud import schema
 from tallystick_cloud.errors import Busy
-from tallystick_cloud.ingest import commit
+from tallystick_cloud.ingest import commit, workers
 from tallystick_cloud.ingest.commit import Commits
 from tallystick_cloud.ingest.group import Sent
 from tallystick_cloud.ingest.outcome import Outcome
@@ -36,15 +36,19 @@ class Town:
 
     def __init__(self, url: str) -> None:
         self.books, self.houses = open_load(url, HOUSES)
-        self.workers = Workers(self.books.database, self.books.aggregator, 2)
-        self.commits = Commits(self.books.database, self.books.aggregator, GROUP, self.workers)
+        self.commits = self.with_workers(2, GROUP)
+
+    def with_workers(self, count: int, group_max: int) -> Commits:
+        self.workers = Workers(self.books.database, self.books.aggregator, count)
+        return Commits(self.books.database, self.books.aggregator, group_max, self.workers)
 
     def sealed(self) -> list[Sent]:
         found = in_turn(self.houses, "intervals", HOUSES)
         return [Sent(house.gateway.gid, upload, LATER) for house, upload in found]
 
-    async def take(self, uploads: list[Sent]) -> list[ReceiptStatus | type]:
-        found = await asyncio.gather(*(self.commits.take(one) for one in uploads), return_exceptions=True)
+    async def take(self, uploads: list[Sent], commits: Commits | None = None) -> list[ReceiptStatus | type]:
+        commits = commits or self.commits
+        found = await asyncio.gather(*(commits.take(one) for one in uploads), return_exceptions=True)
         return [one.receipt.status if isinstance(one, Outcome) else type(one) for one in found]
 
     async def ready(self) -> None:
@@ -75,7 +79,7 @@ def children() -> list[psutil.Process]:
     return [one for one in found if any("spawn_main" in word for word in one.cmdline())]
 
 
-async def test_processes_are_started_by_load_and_their_books_are_true(
+async def test_processes_are_started_by_load_and_their_books_are_true_and_ending_ends_them(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for one in town.sealed():
@@ -88,6 +92,9 @@ async def test_processes_are_started_by_load_and_their_books_are_true(
         assert await town.take(town.sealed()) == [ReceiptStatus.ACCEPTED] * HOUSES
     assert len(town.books.rows(schema.use)) == 5 * HOUSES * 60
     assert town.books.audit() == []
+    assert len(children()) == 2
+    town.workers.close()
+    assert (town.workers.there, children()) == (0, [])
 
 
 async def test_a_process_that_dies_over_its_group_makes_it_come_again(town: Town) -> None:
@@ -107,6 +114,23 @@ async def test_a_process_that_dies_over_its_group_makes_it_come_again(town: Town
     assert town.books.audit() == []
 
 
+async def test_an_answer_that_cannot_be_read_makes_its_group_come_again_and_ends_its_process(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "work", odd_workers.work)
+    commits = town.with_workers(len(odd_workers.ODD) + 1, group_max=1)  # each upload is with a process of its own
+    town.workers.call()
+    await until(lambda: town.workers.there == len(odd_workers.ODD) + 1, START_S)
+    house, *others = town.houses
+    upload = house.intervals()
+    odd = [Sent(other.gateway.gid, word, LATER) for other, word in zip(others, odd_workers.ODD, strict=True)]
+    real = Sent(house.gateway.gid, upload, LATER)
+    assert await town.take([*odd, real], commits) == [Busy] * 4
+    assert (town.workers.there, children()) == (0, [])
+    assert await town.take([real], commits) == [ReceiptStatus.DUPLICATE]  # it was committed before the answer
+    assert town.books.audit() == []
+
+
 async def test_one_upload_that_a_process_fails_on_costs_the_others_nothing(town: Town) -> None:
     await town.ready()
     with town.books.database.engine.begin() as conn:
@@ -121,19 +145,11 @@ async def test_one_upload_that_a_process_fails_on_costs_the_others_nothing(town:
     assert town.books.audit() == []
 
 
-async def test_ending_ends_them(town: Town) -> None:
-    await town.ready()
-    assert len(children()) == 2
-    town.workers.close()
-    assert children() == []
-    assert town.workers.there == 0
-
-
 async def test_sqlite_has_one_writer_and_no_processes() -> None:
     books, _houses = open_load("sqlite://", HOUSES)
-    workers = Workers(books.database, books.aggregator, 2)
-    workers.call()
-    assert workers.there == 0
+    found = Workers(books.database, books.aggregator, 2)
+    found.call()
+    assert found.there == 0
     assert children() == []
-    workers.close()
+    found.close()
     books.database.close()
