@@ -16,6 +16,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent
@@ -33,7 +34,7 @@ PACKAGES = tuple(
 )
 FRONT_END = ROOT / "cloud" / "ui"
 OLDEST_PYTHON = (3, 11)
-WORKERS_MIN, WORKERS_MAX = 2, 4  # of the tests: they wait a lot, so two pay on one core; each keeps services of its own
+WORKERS_MAX = 4  # of the tests: one more than cores, because they wait a lot; each keeps services of its own
 
 HELP = """\
 python3 run.py COMMAND [...]      (or: make COMMAND)
@@ -42,7 +43,7 @@ python3 run.py COMMAND [...]      (or: make COMMAND)
             --headless --seconds N --data DIR --report FILE   without a browser, with a report to check
   cheat     be the host of that town and cheat: delete a wash, bend a scale; the verifier names what does not fit
             --headless --data DIR --report FILE   all of them, on the folder of a finished demo (default: makes one)
-  test      every test that CI runs, in two passes; arguments go to one pytest (run.py test tests/unit -k split)
+  test      every test that CI runs, in two passes at once; arguments go to one pytest (run.py test tests/unit -k split)
   explore   ROUNDS=N times the tests that draw by chance, with examples and seeds that nobody drew before
   check     style, types, layers, message definitions, and that every test can be read
   bench     measurements, with their figures printed (run.py bench NAME; without a name: all)
@@ -179,9 +180,11 @@ def become(*command: str) -> int:
     os.execvpe(command[0], list(command), environment())
 
 
-def run(*command: str, cwd: Path = ROOT) -> bool:
+def run(*command: str, cwd: Path = ROOT, output: IO[str] | None = None) -> bool:
+    """Whether it ended well; what it says goes to `output`, or to the person."""
     say(" ".join(command))
-    return subprocess.run(command, cwd=cwd, env=environment(), check=False).returncode == 0
+    words = None if output is None else subprocess.STDOUT
+    return subprocess.run(command, cwd=cwd, env=environment(), stdout=output, stderr=words, check=False).returncode == 0
 
 
 def demo(arguments: list[str]) -> int:
@@ -202,16 +205,20 @@ def absolute_paths(arguments: list[str]) -> list[str]:
 
 
 def test(arguments: list[str]) -> int:
-    """Without arguments two passes: what bears company side by side, then what is marked `alone` one by one."""
+    """Without arguments two passes at once: what is marked `alone` one by one, and beside it everything else."""
     install(with_tests=True)
     if arguments:
         return become(str(PYTHON), "-m", "pytest", *arguments)
-    workers = min(max(os.cpu_count() or 1, WORKERS_MIN), WORKERS_MAX)
-    passes = {
-        "side by side": ("-m", "not alone", "-n", str(workers), "--dist", "worksteal"),
-        "alone": ("-m", "alone", *files_marked("alone")),
-    }
-    results = {name: test_pass(name, words) for name, words in passes.items()}
+    workers = min((os.cpu_count() or 1) + 1, WORKERS_MAX)
+    pytest = (str(PYTHON), "-m", "pytest", "-m")
+    towns = (*pytest, "alone", *files_marked("alone"))
+    others = (*pytest, "not alone", "-n", str(workers), "--dist", "worksteal")
+    with ThreadPoolExecutor(1) as pool, tempfile.TemporaryFile("w+") as said:
+        beside = pool.submit(test_pass, "alone", towns, said)
+        results = {"side by side": test_pass("side by side", others, None)}
+        results["alone"] = beside.result()
+        said.seek(0)
+        shutil.copyfileobj(said, sys.stdout)
     for name, (seconds, failed) in results.items():
         say(f"pass '{name}': {'FAILED' if failed else 'passed'} in {seconds:.0f} s")
         for line in failed:
@@ -235,13 +242,13 @@ def explore(arguments: list[str]) -> int:
     return 0 if all(run(str(PYTHON), "-m", "pytest", *words) for _ in range(rounds)) else 1
 
 
-def test_pass(name: str, words: tuple[str, ...]) -> tuple[float, list[str]]:
+def test_pass(name: str, command: tuple[str, ...], output: IO[str] | None) -> tuple[float, list[str]]:
     """Seconds, and a line for each test that failed; never empty when pytest did not end well."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         slowest = ("--durations=10", "--durations-min=0.5")
-        passed = run(str(PYTHON), "-m", "pytest", *words, *slowest, f"--junit-xml={report}")
+        passed = run(*command, *slowest, f"--junit-xml={report}", output=output)
         failed = [] if passed else failures_in(report) or [f"FAILED pass '{name}': pytest did not end well"]
     return time.monotonic() - started, failed
 

@@ -15,9 +15,10 @@ from fuzz.targets import TARGETS
 FOLDER = Path(__file__).parent
 FOUND = [line.split() for line in (FOLDER / "regressions.txt").read_text().splitlines() if line and line[0] != "#"]
 PLANTED = """
-import sys
+import contextlib, sys
 sys.path.insert(0, {folder!r})
 import atheris
+atheris.instrument_imports = lambda include: contextlib.nullcontext()  # it takes ten seconds, and both readers are here
 import run_all
 from fuzz.target import Target
 
@@ -26,8 +27,14 @@ def read(data):
     if data[:1] == b"o":
         raise KeyError("planted")
 
-run_all.TARGETS["planted"] = Target("planted", read, (ValueError,), lambda: [b"mouse"])
-sys.argv = ["run_all", "--only", "planted,note", "--executions", "4000", "--state", {state!r}]
+@atheris.instrument_func
+def read_well(data):
+    if data[:1] == b"o":
+        raise ValueError("refused by name")
+
+for name, reader in (("planted", read), ("sound", read_well)):
+    run_all.TARGETS[name] = Target(name, reader, (ValueError,), lambda: [b"mouse"])
+sys.argv = ["run_all", "--only", "planted,sound", "--executions", "4000", "--state", {state!r}]
 sys.exit(run_all.main())
 """
 
@@ -77,4 +84,4 @@ def test_a_planted_error_is_found_kept_and_told_and_the_next_target_still_runs(t
     kept = [path for path in (tmp_path / "planted" / "findings").iterdir() if path.read_bytes()[:1] == b"o"]
     assert kept, done.stderr
     assert "again.py planted FILE" in done.stderr
-    assert '"name": "fuzz.note", "value": 4000' in done.stdout
+    assert '"name": "fuzz.sound", "value": 4000' in done.stdout

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import IO
 
 import pytest
 from support.repository import ROOT
@@ -77,14 +78,27 @@ def test_tests_that_failed_are_named_from_the_report(module: ModuleType, tmp_pat
 def test_both_passes_run_and_one_failure_is_enough(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked: list[tuple[str, ...]] = []
+    asked: dict[str, tuple[str, ...]] = {}
+
+    def ran(*command: str, output: IO[str] | None = None) -> bool:
+        marker = command[command.index("-m", command.index("pytest")) + 1]
+        asked[marker] = command
+        print(f"what {marker!r} said", file=output)
+        return marker == "alone"
+
     monkeypatch.setattr(module, "install", lambda with_tests: None)
-    monkeypatch.setattr(module, "run", lambda *command: asked.append(command) or "not alone" not in command)
+    monkeypatch.setattr(module, "run", ran)
     assert module.test([]) == 1
-    assert [command[command.index("-m", 3) + 1] for command in asked] == ["not alone", "alone"]
+    assert asked.keys() == {"not alone", "alone"}
+    assert "-n" in asked["not alone"]
+    assert "-n" not in asked["alone"]
     said = capsys.readouterr()
     assert "pass 'alone': passed" in said.err
-    assert said.out == "FAILED pass 'side by side': pytest did not end well\n"
+    assert said.out.splitlines() == [
+        "what 'not alone' said",
+        "what 'alone' said",
+        "FAILED pass 'side by side': pytest did not end well",
+    ]
 
 
 def test_the_pass_of_towns_reads_their_files_alone(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
