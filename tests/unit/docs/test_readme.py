@@ -15,7 +15,7 @@ from tallystick_protocol.verify_cli import main as verify
 
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", *(ROOT / name for name in ("ARCHITECTURE.md", "SECURITY.md")), *ROOT.glob("docs/**/*.md")]
-LINK = re.compile(r"\]\(([^)#]+)\)")
+LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 VERIFIER_LINE = re.compile(r"(?:`|^    )tallystick-verify ((?:evidence|witness)[^`\n]+)", re.MULTILINE)
 COMMAND_BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 
@@ -43,6 +43,17 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     for target in LINK.findall(page.read_text()):
         if not target.startswith(("http://", "https://")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_page_is_found_from_the_readme() -> None:
+    found, unread = {ROOT / "README.md"}, [ROOT / "README.md"]
+    while unread:
+        page = unread.pop()
+        leads_to = {(page.parent / target).resolve() for target in LINK.findall(page.read_text())}
+        new = {path for path in leads_to if path.suffix == ".md" and path.exists()} - found
+        found |= new
+        unread += new
+    assert [str(page.relative_to(ROOT)) for page in PAGES if page not in found] == []
 
 
 def test_the_first_paragraph_is_three_sentences() -> None:
