@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, and_, case, func, literal_column, select, update
+from sqlalchemy import BigInteger, Connection, and_, case, func, literal_column, not_, select, update
 from sqlalchemy.engine import Row
 
 from tallystick_cloud import schema
 from tallystick_cloud.city.model import BUCKET_MS, Community, Place, Share, Slowest
+from tallystick_cloud.ledger.journals import MOVING
 
 FIND_MAX = 20
 """Rows of one kind that a search shows; more is a reason to type another letter."""
@@ -149,7 +150,8 @@ def sealed_buckets(conn: Connection, community: str, since_ms: int) -> frozenset
 
 
 def postings_since(conn: Connection, community: str, since_ms: int, unit: str) -> tuple[int, list[Share]]:
-    """(fees charged, what each party got of them), from the journals recorded since then; both sides are equal."""
+    """(fees charged, what each party got of them), recorded since then; both sides are equal. Money that was paid, paid
+    out or collected is none of them."""
     journal, posting, party = schema.journal.c, schema.posting.c, schema.party.c
     is_fee = posting.account == "receivable"
     rows = conn.execute(
@@ -164,6 +166,7 @@ def postings_since(conn: Connection, community: str, since_ms: int, unit: str) -
             )
         )
         .where(journal.community == community, journal.recorded_ms >= since_ms, posting.unit == unit)
+        .where(*(not_(journal.cause.startswith(beginning)) for beginning in MOVING))
         .group_by(party.name)
     ).all()
     return sum(int(row[1]) for row in rows), [Share(row[0] or "", -int(row[2])) for row in rows if row[2]]

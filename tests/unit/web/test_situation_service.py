@@ -14,6 +14,8 @@ from tallystick_cloud.city.errors import AlarmTaken, NoSuchAlarm
 from tallystick_cloud.city.model import GatewayState
 from tallystick_cloud.errors import NotFound
 from tallystick_cloud.gateways.remedies import remedy_of
+from tallystick_cloud.ledger import journals
+from tallystick_cloud.ledger.model import Account, Line
 
 SEED = Seed(gateways=4, uses=0, alarms=0)
 NOW = SEED.now_ms
@@ -34,6 +36,25 @@ def test_figures_are_those_of_the_ledger(conn: Connection) -> None:
     assert after.today.imbalance_nano == 0
     assert sum(one.fees_nano for one in after.buckets) == 5 * EURO, "30 hours ago is not in the last 24"
     assert [one.uses for one in after.gateways] == [1, 1, 0, 0]
+
+
+def test_money_that_is_paid_collected_or_paid_out_is_no_fee_of_the_day(conn: Connection) -> None:
+    add_use(conn, SEED, 1, 0, NOW - MINUTE, 3 * EURO)
+    before = service.look(conn, SEED.community, NOW)
+    payer, owner, coop = (party_id(SEED.community, name) for name in ("Family Conti", "Elena Rossi", "Casa Aurora"))
+    moves = {
+        "bank-payment": (Account.RECEIVABLE, payer, Account.BANK, coop),
+        "debit-collected": (Account.RECEIVABLE, payer, Account.BANK, coop),
+        "payout-split-paid": (Account.RECEIVABLE, payer, Account.PAYABLE, owner),
+        "payout-sent": (Account.PAYOUT_IN_TRANSIT, owner, Account.PAYABLE, owner),
+        "unclaimed-moved": (Account.UNCLAIMED, owner, Account.PAYABLE, owner),
+    }
+    for cause, (less, whose, more, other) in moves.items():
+        lines = {Line(coop, less, whose, bytes(32), "EUR"): -EURO, Line(coop, more, other, bytes(32), "EUR"): EURO}
+        journals.post(conn, SEED.community, [journals.Entry(f"{cause}:1", cause, bytes(32), lines)], NOW)
+    after = service.look(conn, SEED.community, NOW)
+    assert (after.today.fees_nano, after.shares) == (before.today.fees_nano, before.shares)
+    assert after.shares
 
 
 def test_a_book_that_does_not_balance_is_shown(conn: Connection) -> None:
