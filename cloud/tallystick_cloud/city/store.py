@@ -11,7 +11,7 @@ from sqlalchemy.engine import Row
 
 from tallystick_cloud import schema
 from tallystick_cloud.city.model import BUCKET_MS, Community, Place, Share, Slowest
-from tallystick_cloud.ledger.journals import MOVING
+from tallystick_cloud.schema.books import MOVING
 
 FIND_MAX = 20
 """Rows of one kind that a search shows; more is a reason to type another letter."""

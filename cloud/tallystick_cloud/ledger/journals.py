@@ -14,9 +14,6 @@ from tallystick_cloud.schema import journal, posting
 from . import store
 from .model import Account, Amounts, Line, check_zero
 
-MOVING = ("bank-", "debit-", "payout-", "unclaimed-")
-"""How the causes of journals begin that move what was charged before, and charge nothing."""
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:

@@ -177,6 +177,9 @@ period_close = Table(
     number("uses"),
 )
 
+MOVING = ("bank-", "debit-", "payout-", "unclaimed-")
+"""How the causes of journals begin that move what was charged before, and charge nothing."""
+
 journal = Table(
     "journal",
     metadata,
