@@ -6,14 +6,13 @@ It never holds anything that the payer does not have to type.
 import io
 from dataclasses import dataclass
 
+from tallystick_cloud.debits.model import TAIL_CHARS
 from tallystick_cloud.http.amounts import Amount, of_cents
 from tallystick_cloud.http.locale import Wording
 
 from .due import ByDebit, Due
 from .epc_code import code_of
 from .reference import in_groups
-
-TAIL_CHARS = 4  # of an IBAN: enough to know one's own
 
 
 @dataclass(frozen=True, slots=True)

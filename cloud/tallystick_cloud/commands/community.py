@@ -8,9 +8,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from tallystick_cloud.commands.claim_files import ClaimFiles, claim_files
 from tallystick_cloud.commands.common import Commands, Options, command, group, opened
 from tallystick_cloud.context import Context
+from tallystick_cloud.gateways.claim_files import ClaimFiles, claim_files
 from tallystick_cloud.home import create_community_keys
 from tallystick_cloud.town.model import Town
 from tallystick_cloud.town.service import Founded, found

@@ -20,7 +20,6 @@ from tallystick_protocol.money.rating import UsageForm
 
 from tallystick_cloud import schema
 from tallystick_cloud.clock import SystemEntropy, real_utc
-from tallystick_cloud.commands.claim_files import claim_files
 from tallystick_cloud.commands.common import Commands, ask, command, home_of, opened
 from tallystick_cloud.commands.community import import_into
 from tallystick_cloud.contracts.store import book
@@ -28,6 +27,7 @@ from tallystick_cloud.errors import BadInput, Conflict
 from tallystick_cloud.founding import answers as founding
 from tallystick_cloud.founding.answers import NAMES, Answers, Question
 from tallystick_cloud.founding.files import CONTRACT, TOWN, contract_text, slug_of, town_text
+from tallystick_cloud.gateways.claim_files import claim_files
 from tallystick_cloud.home import NAMES as NAMES_HERE
 from tallystick_cloud.home import Home, create
 from tallystick_cloud.pools import service as pools

@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 
 from tallystick_cloud.assets import store as assets
 from tallystick_cloud.assets.model import NewSite
-from tallystick_cloud.commands.claim_files import claim_files
 from tallystick_cloud.commands.common import Commands, add_community, command, community_of, group, opened
 from tallystick_cloud.contracts.fitting import check_plan
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.gateways import claims
+from tallystick_cloud.gateways.claim_files import claim_files
 from tallystick_cloud.ports import Entropy
 from tallystick_cloud.town.model import TownSite
 from tallystick_cloud.town.toml import load_site

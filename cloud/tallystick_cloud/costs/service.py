@@ -16,6 +16,7 @@ from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.ids import H32, sha256
 from tallystick_protocol.money.cost import DAY, Bill, Charge, Cost, Stay, charges_of
 
+from tallystick_cloud.assets.store import asset_ids
 from tallystick_cloud.errors import Forbidden, NotFound
 from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import Account, Amounts, Line
@@ -137,7 +138,7 @@ def _check_names(conn: Connection, community: str, cost: Cost) -> None:
     """Everybody and everything that the file names exists here."""
     if cost.community != community:
         raise CostRefused("cost.community", f"is {cost.community!r}; this is {community}")
-    known, assets = ids_by_name(conn, community), store.assets(conn, community)
+    known, assets = ids_by_name(conn, community), asset_ids(conn, community)
     named = {cost.collector: "cost.collector"}
     if cost.supplier is not None:
         named |= {cost.supplier: "cost.supplier"}

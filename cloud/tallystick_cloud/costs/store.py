@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 from tallystick_protocol.money.cost import By
 
-from tallystick_cloud.schema import asset, cost_bill, cost_leaf, cost_settlement, cost_share
 from tallystick_cloud.schema import community as communities
+from tallystick_cloud.schema import cost_bill, cost_leaf, cost_settlement, cost_share
 
 from .words import Measure
 
@@ -126,10 +126,6 @@ def supplied_chains(conn: Connection, community: str) -> set[bytes]:
 
 def zone_of(conn: Connection, community: str) -> str:
     return str(conn.execute(select(communities.c.zone).where(communities.c.id == community)).scalar_one())
-
-
-def assets(conn: Connection, community: str) -> set[str]:
-    return set(conn.execute(select(asset.c.id).where(asset.c.community == community)).scalars())
 
 
 def _bill(row: Any) -> StoredBill:

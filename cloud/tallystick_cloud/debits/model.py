@@ -19,6 +19,8 @@ from tallystick_cloud.payouts.pain import BankParty
 
 from .mandate import History, Mandate, SequenceType, State, dormant_on, sequence_of, state_of
 
+TAIL_CHARS = 4  # of an IBAN: enough to know one's own
+
 
 class Outcome(StrEnum):
     COLLECTED = "collected"

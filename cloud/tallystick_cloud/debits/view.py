@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from tallystick_cloud.bank.due_view import TAIL_CHARS
+from tallystick_cloud.debits.model import TAIL_CHARS
 from tallystick_cloud.http.amounts import Amount, exact, of_cents
 from tallystick_cloud.http.locale import N_, Wording
 from tallystick_cloud.money import CENT_NANO

@@ -24,6 +24,7 @@ from tallystick_protocol.settled_use import Use
 
 from tallystick_cloud.context import Context
 from tallystick_cloud.contracts.model import Version
+from tallystick_cloud.gateways.store import channel_row
 from tallystick_cloud.ledger.model import Kind
 from tallystick_cloud.ledger.rows import usage_of
 from tallystick_cloud.log import epochs
@@ -128,7 +129,7 @@ class Gathering:
 
     def _channel(self, channel_hash: bytes) -> Any:
         """The channel's row; its descriptions and its gateway's key records are in the file from now on."""
-        row = store.channel_row(self._conn, channel_hash)
+        row = channel_row(self._conn, channel_hash)
         self._add_all(store.descriptors(self._conn, row.gid, row.channel))
         if bytes(row.gid) not in self._gids:
             self._gids.add(bytes(row.gid))
@@ -283,7 +284,7 @@ class Gathering:
         return _Own({channel for channel, mine in channels.items() if mine}, counters)
 
     def _is_given(self, versions: Iterable[Version], channel_hash: bytes) -> bool:
-        row = store.channel_row(self._conn, channel_hash)
+        row = channel_row(self._conn, channel_hash)
         terms = [(version, version.contract.asset_terms(row.asset, row.quantity)) for version in versions]
         return all(one is None or version.payer(one) == self._party for version, one in terms)
 

@@ -12,7 +12,6 @@ from tallystick_cloud.ledger.store import IN_MAX
 from tallystick_cloud.schema import (
     approval,
     batch,
-    channel,
     contract_version,
     descriptor,
     key_event,
@@ -56,10 +55,6 @@ def owner_of_kid(conn: Connection, name: str, kid: bytes) -> bytes | None:
     return conn.execute(
         select(party_key.c.party).where(party_key.c.community == name, party_key.c.kid == kid)
     ).scalar_one_or_none()
-
-
-def channel_row(conn: Connection, channel_hash: bytes) -> Any:
-    return conn.execute(select(channel).where(channel.c.channel_hash == channel_hash)).one()
 
 
 def descriptors(conn: Connection, gid: bytes, number: int) -> list[Logged]:

@@ -14,8 +14,8 @@ from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.money.errors import ZoneError
 from tallystick_protocol.money.zone import offsets_of
 
-from tallystick_cloud.commands.claim_files import server_url
 from tallystick_cloud.errors import BadInput
+from tallystick_cloud.gateways.claim_files import server_url
 from tallystick_cloud.parties.model import check_iban, check_name
 from tallystick_cloud.pools.grid_file import FILE_BYTES_MAX, coefficient_columns
 from tallystick_cloud.town.table import SLUG, read_file

@@ -212,6 +212,10 @@ def last_key_event(conn: Connection, community: str, subject: bytes) -> bytes | 
     ).scalar_one_or_none()
 
 
+def channel_row(conn: Connection, channel_hash: bytes) -> Any:
+    return conn.execute(select(channel).where(channel.c.channel_hash == channel_hash)).one()
+
+
 def insert_descriptor(conn: Connection, row: Mapping[str, object]) -> None:
     conn.execute(insert(descriptor), dict(row))
 

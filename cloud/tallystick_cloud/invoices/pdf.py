@@ -5,9 +5,9 @@ It never changes a document: drawn again it is the same file.
 
 from datetime import UTC, datetime
 
-from tallystick_cloud.bank.due_view import TAIL_CHARS
 from tallystick_cloud.bank.epc_code import code_of
 from tallystick_cloud.bank.reference import in_groups as reference_in_groups
+from tallystick_cloud.debits.model import TAIL_CHARS
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.paper.sheet import Cell, Column, Sheet
 from tallystick_cloud.payouts.view import in_groups

@@ -18,7 +18,7 @@ from tallystick_protocol.records import Resolution
 from tallystick_cloud.contracts import store as contracts
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.errors import NotFound
-from tallystick_cloud.evidence.store import channel_row
+from tallystick_cloud.gateways.store import channel_row
 from tallystick_cloud.ledger.lot import Cause
 from tallystick_cloud.ledger.model import FreshUse, Kind
 from tallystick_cloud.ledger.service import book

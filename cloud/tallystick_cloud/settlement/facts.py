@@ -15,6 +15,8 @@ from tallystick_protocol.ids import H32
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.rating import UsageForm
 
+from tallystick_cloud.gateways.store import last_key_event
+
 from . import sources, store
 from .covers import Channel, Item, Known, next_cover
 from .model import Stored, TreeKey
@@ -73,7 +75,7 @@ def _channel(
     batches = _batches(conn, bytes(row.gid), before)
     start = _start(row, items)
     descriptor = sources.descriptor_head(conn, bytes(row.gid), row.channel)
-    key = sources.key_head(conn, row.community, bytes(row.gid))
+    key = last_key_event(conn, row.community, bytes(row.gid))
     if not batches or start is None or descriptor is None or key is None:
         return None
     mine = {one.open_id: one for one in decided if bytes(one.channel_hash) == h}

@@ -11,7 +11,7 @@ from tallystick_protocol.cover import Cover, Open
 from tallystick_protocol.ids import H32
 
 from tallystick_cloud.counts import many
-from tallystick_cloud.evidence.store import channel_row
+from tallystick_cloud.gateways.store import channel_row
 
 from . import store
 from .model import Closed, Stored, TreeKey

@@ -17,7 +17,6 @@ from tallystick_cloud.schema import (
     dispute,
     exception,
     in_order,
-    key_event,
     part,
     reversal,
     settled_use,
@@ -158,15 +157,6 @@ def descriptor_head(conn: Connection, gid: bytes, number: int) -> bytes | None:
         select(descriptor.c.h)
         .where(descriptor.c.gid == gid, descriptor.c.channel == number)
         .order_by(descriptor.c.leaf.desc())
-        .limit(1)
-    ).scalar_one_or_none()
-
-
-def key_head(conn: Connection, community: str, gid: bytes) -> bytes | None:
-    return conn.execute(
-        select(key_event.c.h)
-        .where(key_event.c.community == community, key_event.c.subject == gid)
-        .order_by(key_event.c.leaf.desc())
         .limit(1)
     ).scalar_one_or_none()
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tallystick_cloud.commands.common import PORT_MAX
 from tallystick_cloud.errors import BadInput
-from tallystick_cloud.gateways.claims import file_text
 from tallystick_cloud.keys import write_private
+
+from .claims import file_text
+
+_PORT_MAX = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,6 @@ def server_url(text: str) -> str:
 
 def _broker(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
-    if not host or " " in host or not (port.isascii() and port.isdigit() and 1 <= int(port) <= PORT_MAX):
+    if not host or " " in host or not (port.isascii() and port.isdigit() and 1 <= int(port) <= _PORT_MAX):
         raise BadInput("--mqtt", f"is {text!r}; write HOST:PORT of the broker, such as localhost:8883")
     return host, int(port)
