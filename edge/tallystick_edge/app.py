@@ -18,7 +18,7 @@ from tallystick_edge.claim_file import ServerInfo
 from tallystick_edge.clock import real_utc
 from tallystick_edge.config import EdgeConfig, TransportKind
 from tallystick_edge.core import Core, Known
-from tallystick_edge.described import misfits, named, unread
+from tallystick_edge.described import misfits, names, unread
 from tallystick_edge.enrolment import Enrolment, client_context, enrol, has_claim, load_enrolment, planned_in
 from tallystick_edge.errors import ConfigError, EdgeError, EnrolmentError, UplinkError
 from tallystick_edge.identity import Identity, load_identity
@@ -98,8 +98,11 @@ class App:
             except (EnrolmentError, ConfigError) as error:
                 log.error("nothing is handed over, metering goes on: %s", error)
             await asyncio.sleep(ENROL_REFUSED_MS / 1000)
-        renewal = Renewal(self._config.data, identity, enrolment, context, SOFTWARE, self._entropy, _post_renewal)
-        uplink = Uplink(core, transport, enrolment.trust, self._backoff, self._entropy, configure)
+        planned = lambda renewed: core.enrolled(known(plans, renewed))  # noqa: E731
+        renewal = Renewal(
+            self._config.data, identity, enrolment, context, SOFTWARE, self._entropy, _post_renewal, planned
+        )
+        uplink = Uplink(core, transport, enrolment.trust, self._backoff, self._entropy, configure, renewal.ask)
         async with asyncio.TaskGroup() as group:
             group.create_task(renewal.run(real_utc), name="renewal")
             group.create_task(agent.hand_over(uplink), name="hand-over")
@@ -141,7 +144,7 @@ def known(plans: Mapping[str, MeterPlan], enrolment: Enrolment) -> Known:
         log.error("set aside, not billed: %s", words)
     for each in unread(plans, planned):
         log.warning("channel %d (%s) is planned, and no meter of the configuration has it", each.channel, each.asset)
-    return Known(named(enrolment.descriptors, wrong), enrolment.trust.log_for)
+    return Known(names(plans, planned, enrolment.descriptors, wrong), enrolment.trust.log_for)
 
 
 def pace_of(config: EdgeConfig) -> Pace:

@@ -9,13 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 
 from tallystick_protocol.ids import H32
+from tallystick_protocol.measure import CYCLES, Measure, fits, unplanned_name
 from tallystick_protocol.records import Descriptor
 
-from tallystick_edge.plan import Measure, MeterPlan
-
-THOUSANDS = {"kWh": "Wh", "kW": "W", "m3": "l", "km": "m"}
-CYCLES = Measure("cycles", "cycle", 0)
-PHYSICAL = frozenset((*THOUSANDS, *THOUSANDS.values()))  # what no count of washes is planned in
+from tallystick_edge.plan import MeterPlan
 
 
 def misfits(plans: Mapping[str, MeterPlan], planned: Iterable[Descriptor]) -> Mapping[int, str]:
@@ -36,10 +33,24 @@ def unread(plans: Mapping[str, MeterPlan], planned: Iterable[Descriptor]) -> lis
     return [each for each in planned if each.channel not in read]
 
 
-def named(descriptors: Mapping[int, H32], wrong: Mapping[int, str]) -> dict[int, H32]:
-    """What parts name as their description. Where it does not fit, the hash of why: the aggregator has none of that
-    name and sets the part aside, with everything in it, instead of billing it."""
-    return {**descriptors, **{channel: H32(sha256(words.encode()).digest()) for channel, words in wrong.items()}}
+def names(
+    plans: Mapping[str, MeterPlan], planned: Iterable[Descriptor], descriptors: Mapping[int, H32], wrong: Iterable[int]
+) -> dict[int, H32]:
+    """What parts name as their description, by channel. Where it does not fit (`wrong`), something that the aggregator
+    has no descriptor of, so that it sets the part aside instead of billing it: of a channel that is not in the plan,
+    what is read there, which a later plan may cover; else the hash of both."""
+    by_channel = {each.channel: each for each in planned}
+    found = dict(descriptors)
+    read = dict(each for plan in plans.values() for each in channels_of(plan))
+    for channel in wrong:
+        found[channel] = _unfit_name(by_channel.get(channel), read[channel])
+    return found
+
+
+def _unfit_name(planned: Descriptor | None, read: Measure | None) -> H32:
+    if planned is None and read is not None:
+        return unplanned_name(read)
+    return H32(sha256(repr((planned, read)).encode()).digest())
 
 
 def channels_of(plan: MeterPlan) -> Iterator[tuple[int, Measure | None]]:
@@ -56,25 +67,13 @@ def channels_of(plan: MeterPlan) -> Iterator[tuple[int, Measure | None]]:
 
 def _misfit(planned: Descriptor | None, read: Measure | None) -> str | None:
     if planned is None:
-        return "it is not in the site's plan. Next: compare its number with the plan"
-    if read is None or _fits(Measure(planned.quantity, planned.unit, planned.exponent), read):
+        return "it is not in the site's plan. Next: compare its number with the plan, or have the plan extended"
+    if read is None or fits(Measure(planned.quantity, planned.unit, planned.exponent), read):
         return None
     there = f"{planned.quantity} in {_unit(planned.unit, planned.exponent)}"
     here = f"{read.quantity} in {_unit(read.unit, read.exponent)}"
     step = "name the right register in edge.toml, or give it a channel of its own in plan and edge.toml"
     return f"the plan says {there}, and read is {here}. Next: {step}"
-
-
-def _fits(planned: Measure, read: Measure) -> bool:
-    if read is CYCLES:
-        return planned.exponent == 0 and planned.unit not in PHYSICAL
-    obis = ":" in planned.quantity and ":" in read.quantity  # other names are each author's own
-    return _plain(planned) == _plain(read) and (not obis or planned.quantity == read.quantity)
-
-
-def _plain(measure: Measure) -> tuple[str, int]:
-    unit = THOUSANDS.get(measure.unit)
-    return (measure.unit, measure.exponent) if unit is None else (unit, measure.exponent + 3)
 
 
 def _unit(unit: str, exponent: int) -> str:

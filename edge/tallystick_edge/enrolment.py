@@ -4,8 +4,8 @@ It never sends a private key, keeps the claim only until it is burned, and is ha
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tallystick_protocol import cbor, cose
@@ -149,6 +149,19 @@ def _checked(info: ServerInfo, body: bytes, identity: Identity) -> Enrolment:
     trust = Trust(answer.gid, answer.keys, answer.log_origin, answer.log_spki)
     trust.state(answer.state)
     return Enrolment(info, answer, trust, _descriptors(answer))
+
+
+def with_new_channels(enrolment: Enrolment, plan: Sequence[bytes]) -> Enrolment:
+    """The same with those rows of a newer plan whose channels it does not have yet. What a channel means stays as it
+    was first signed, whoever answers. EnrolmentError for a row that is not signed by a key that may."""
+    try:
+        fresh = {Descriptor.decode(cose.parse(row).payload).channel: row for row in plan}
+        rows = [row for channel, row in fresh.items() if channel not in enrolment.descriptors]
+        answer = replace(enrolment.answer, descriptors=(*enrolment.answer.descriptors, *rows))
+        return replace(enrolment, answer=answer, descriptors=_descriptors(answer))
+    except ProtocolError as error:
+        step = "tell the host; the plan that was there stays in force"
+        raise EnrolmentError(f"the new plan is not the community's ({error}). Next: {step}") from error
 
 
 def _descriptors(answer: EnrolAnswer) -> dict[int, H32]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from tallystick_protocol.measure import Measure
+
 from tallystick_edge.config import ChannelConfig, EdgeConfig, MeterConfig, UseConfig
 from tallystick_edge.errors import ConfigError
 from tallystick_edge.metering.counter import CounterRule
@@ -35,15 +37,6 @@ class Scale:
 
     def milli(self, value: int) -> int:
         return value * self.times // self.over
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """What a count of a register means: `quantity` (OBIS where one exists) in `unit` times 10^`exponent`."""
-
-    quantity: str
-    unit: str
-    exponent: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
-"""Keeps the TLS certificate alive: another at two thirds of its life, and also after it has run out.
-It takes nothing but the certificate from the answer, and judges dates by real time, never by the demo's."""
+"""Keeps the TLS certificate alive: another at two thirds of its life, after it has run out, and when a command asks.
+It takes the certificate from the answer, and channels that are new in the site's plan; it judges dates by real time,
+never by the demo's."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,15 +18,22 @@ from tallystick_protocol.errors import ProtocolError
 
 from tallystick_edge.certificate_dates import validity_dates
 from tallystick_edge.claim_file import ServerInfo
-from tallystick_edge.enrolment import CERTIFICATE_FILE, Enrolment, renewal_request, store_enrolment
+from tallystick_edge.enrolment import (
+    CERTIFICATE_FILE,
+    Enrolment,
+    renewal_request,
+    store_enrolment,
+    with_new_channels,
+)
 from tallystick_edge.errors import EdgeError, EnrolmentError
 from tallystick_edge.files import PUBLIC, write_whole
 from tallystick_edge.identity import Identity
 from tallystick_edge.ports import Entropy
 
 LOOK_S = 3600  # real time; a certificate of 90 days has 30 of them to be renewed in
-LOOK_EXPIRED_S = 60  # without a valid one nothing can be handed over
+LOOK_URGENT_S = 60  # without a valid one nothing can be handed over; a person waits for a new plan
 NEW_FILE = "tls.crt.new"
+WANTED_FILE = "renewal.wanted"  # a command asked, and it is not done yet: also after a restart
 log = logging.getLogger("tallystick.renewal")
 
 Post = Callable[[ServerInfo, str, bytes], Awaitable[bytes]]
@@ -32,7 +41,8 @@ Post = Callable[[ServerInfo, str, bytes], Awaitable[bytes]]
 
 
 class Renewal:
-    """`context` is the one connections are made with: what is renewed counts from the next connection on."""
+    """`context` is the one connections are made with: what is renewed counts from the next connection on. `planned` is
+    told when the site's plan has channels that it did not have."""
 
     def __init__(
         self,
@@ -43,26 +53,38 @@ class Renewal:
         software: str,
         entropy: Entropy,
         post: Post,
+        planned: Callable[[Enrolment], None] = lambda _: None,
     ) -> None:
+        self._planned, self._asked = planned, asyncio.Event()
         self._data, self._identity, self._enrolment = data, identity, enrolment
         self._context, self._software, self._entropy, self._post = context, software, entropy, post
 
     async def run(self, now: Callable[[], datetime]) -> None:
-        """Look once an hour, for ever."""
+        """Look once an hour and when asked, for ever."""
         while True:
-            expired = await self.look(now())
-            await asyncio.sleep(LOOK_EXPIRED_S if expired else LOOK_S)
+            self._asked.clear()
+            is_urgent = await self.look(now())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_URGENT_S if is_urgent else LOOK_S):
+                    await self._asked.wait()
+
+    def ask(self) -> None:
+        """Renew soon, whatever the dates say; durable, so that a crash in between forgets nothing."""
+        write_whole(self._data / WANTED_FILE, b"")
+        self._asked.set()
 
     async def look(self, now: datetime) -> bool:
-        """Renew when it is time; what fails is told and tried again. True while there is no valid certificate."""
+        """Renew when it is time or asked for; what fails is told and tried again. True while it cannot wait an hour."""
         begin, end = validity(self._enrolment.answer.certificate_pem)
-        if now < begin + (end - begin) * 2 / 3:
+        is_asked = (self._data / WANTED_FILE).exists()
+        if now < begin + (end - begin) * 2 / 3 and not is_asked:
             return False
         try:
             await self._renew()
         except EdgeError as error:
             log.warning("certificate valid until %s was not renewed: %s", end.date(), error)
-            return now >= end
+            return is_asked or now >= end
+        (self._data / WANTED_FILE).unlink(missing_ok=True)
         log.info("certificate renewed until %s", validity(self._enrolment.answer.certificate_pem)[1].date())
         return False
 
@@ -86,10 +108,19 @@ class Renewal:
             raise EnrolmentError(f"the new certificate does not fit our key ({error}). Next: tell the host") from error
         finally:
             tried.unlink(missing_ok=True)
+        before = self._enrolment.descriptors
         kept = replace(self._enrolment.answer, certificate_pem=answer.certificate_pem)
         self._enrolment = replace(self._enrolment, answer=kept)
+        try:
+            self._enrolment = with_new_channels(self._enrolment, answer.descriptors)
+        except EnrolmentError as error:  # no reason to be left without a certificate
+            log.error("%s", error)
         store_enrolment(self._data, self._enrolment)
         write_whole(self._data / CERTIFICATE_FILE, answer.certificate_pem, PUBLIC)
+        fresh = sorted(self._enrolment.descriptors.keys() - before.keys())
+        if fresh:
+            log.info("the site's plan has channels %s now", ", ".join(map(str, fresh)))
+            self._planned(self._enrolment)
 
 
 def validity(certificate_pem: bytes) -> tuple[datetime, datetime]:

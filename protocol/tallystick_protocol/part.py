@@ -112,6 +112,10 @@ class Segment(MapMessage):
     def last_pagination(self) -> int:
         return self.pagination + len(self.dt)
 
+    @property
+    def first_quality(self) -> TimeQuality:
+        return TimeQuality(self.quality[0][1] if isinstance(self.quality, tuple) else self.quality)
+
     def readings(self) -> tuple[SegmentReading, ...]:
         """All readings in order; at least one."""
         count = len(self.dt) + 1

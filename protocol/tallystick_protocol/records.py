@@ -20,6 +20,7 @@ from tallystick_protocol.ids import (
     PartyId,
 )
 from tallystick_protocol.keys import SPKI_BYTES_MAX
+from tallystick_protocol.measure import Measure, names_covered
 from tallystick_protocol.schema import (
     INT,
     POSITIVE,
@@ -119,7 +120,8 @@ class TypeApproval(RowMessage):
 class Descriptor(MapMessage):
     """What a channel counts: register value x 10^exponent of `unit`; `modulus` is where the register wraps.
 
-    `meter_key`: public key (DER SPKI) of a meter that signs its own records, which lifts a use to evidence level 3."""
+    `meter_key`: public key (DER SPKI) of a meter that signs its own records, which lifts a use to evidence level 3.
+    `since_ms`: of a channel that came into the plan of a running site, from when on its counts are billed (UTC)."""
 
     NAME = "descriptor"
     VERSION = 1
@@ -138,6 +140,7 @@ class Descriptor(MapMessage):
         Field(11, "asset", Text()),
         Field(12, "approval", Nullable(Of(TypeApproval))),
         Field(13, "meter_key", Blob(SPKI_BYTES_MAX), optional=True),
+        Field(14, "since_ms", UINT, optional=True),
     )
     nonce: bytes
     prev: H32 | None
@@ -153,6 +156,14 @@ class Descriptor(MapMessage):
     asset: str
     approval: TypeApproval | None = None
     meter_key: bytes | None = None
+    since_ms: int | None = None
+
+    def covered(self) -> frozenset[H32]:
+        """Names of what was signed before the plan had the channel, and is just this. Only a channel that came into a
+        running site's plan has such a past."""
+        if self.since_ms is None:
+            return frozenset()
+        return names_covered(Measure(self.quantity, self.unit, self.exponent))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,13 @@ from typing import Generic, Protocol, TypeVar
 
 from support.edge import CountedEntropy, HandClock, plans, sample, wash_30
 from tallystick_edge.app import known
+from tallystick_edge.clock import real_utc
 from tallystick_edge.core import Core
 from tallystick_edge.enrolment import Enrolment, client_context, enrol, load_enrolment
 from tallystick_edge.identity import load_identity
+from tallystick_edge.renewal import Renewal
 from tallystick_edge.uplink.backoff import Backoff
-from tallystick_edge.uplink.enrol_https import post_enrolment
+from tallystick_edge.uplink.enrol_https import post_enrolment, post_renewal
 from tallystick_edge.uplink.https import HttpsTransport
 from tallystick_edge.uplink.worker import Configures, Uplink
 
@@ -43,6 +45,7 @@ class Gateway(Generic[A]):
         self.entropy = CountedEntropy(seed)
         self.energy_mwh = 1_000_000
         self.configure: Configures | None = None
+        self.renews = False  # whether it obeys a command to fetch certificate and plan again
         self.plans = plans()
         self.core = self.boot(seed)
 
@@ -87,16 +90,22 @@ class Gateway(Generic[A]):
         context = client_context(enrolment, self.data, self.identity)
         last_command = lambda: self.core.chain.last_command  # noqa: E731
         transport = HttpsTransport(enrolment.info.server, self.identity.gid.hex(), context, last_command)
-        uplink = Uplink(self.core, transport, enrolment.trust, FAST, self.entropy, self.configure)
+        planned = lambda renewed: self.core.enrolled(known(self.plans, renewed))  # noqa: E731
+        what = self.data, self.identity, enrolment, context, "test 1", self.entropy, post_renewal, planned
+        renewal = Renewal(*what)
+        ask = renewal.ask if self.renews else None
+        uplink = Uplink(self.core, transport, enrolment.trust, FAST, self.entropy, self.configure, ask)
         self.core.on_sealed = uplink.sealed
-        task = asyncio.create_task(uplink.run())
+        tasks = [asyncio.create_task(uplink.run())]
+        tasks += [asyncio.create_task(renewal.run(real_utc))] if self.renews else []
         try:
             yield uplink
         finally:
-            task.cancel()
-            (ended,) = await asyncio.gather(task, return_exceptions=True)
-            if not isinstance(ended, asyncio.CancelledError):
-                raise AssertionError("the uplink ended by itself") from ended
+            for task in tasks:
+                task.cancel()
+            for ended in await asyncio.gather(*tasks, return_exceptions=True):
+                if not isinstance(ended, asyncio.CancelledError):
+                    raise AssertionError("the uplink or the renewal ended by itself") from ended
 
     async def deliver(self) -> None:
         async with self.online():

@@ -58,10 +58,10 @@ class _OnTheWay(Uplink):
 class RealAggregator:
     """A founded community with one site: energy on channel 1 (serial 4711), washes on channel 11."""
 
-    def __init__(self, folder: Path, clock: HandClock) -> None:
+    def __init__(self, folder: Path, clock: HandClock, town: str = TOWN) -> None:
         self.clock = clock
         self.file = folder / "cloud.db"
-        town = TOWN.replace("number = 2", "number = 11").replace('serial = "S1"', 'serial = "4711"')
+        town = town.replace("number = 2", "number = 11").replace('serial = "S1"', 'serial = "4711"')
         (folder / "town.toml").write_text(town)
         (folder / "washes.toml").write_text(WASHES.replace("2026-10-01", SINCE))
         (folder / "energy.toml").write_text(ENERGY.replace("2026-10-01", SINCE))

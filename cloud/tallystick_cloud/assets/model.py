@@ -5,7 +5,7 @@ It never holds a reading.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 
 from tallystick_cloud.errors import BadInput
@@ -39,6 +39,7 @@ class PlannedChannel:
     accuracy_class: str | None = None
     verified_until_ms: int | None = None
     meter_key: str | None = None  # hex of the public key (DER SPKI) of a meter that signs its own records
+    since_ms: int | None = None  # of one that came to a running site: from when on it is billed
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +89,28 @@ class NewSite:
 def meters_of(plan: Plan) -> Sequence[PlannedChannel]:
     """One row per meter: the first channel that names it."""
     return list({channel.meter: channel for channel in reversed(plan.channels)}.values())[::-1]
+
+
+def extended(plan: Plan, wanted: Sequence[PlannedChannel], since_ms: int) -> tuple[Plan, tuple[PlannedChannel, ...]]:
+    """The plan with those of the wanted channels that it does not have, billed from `since_ms` on, and these alone.
+
+    Raises BadInput for a channel that says something else than the plan's: what was signed under it would change its
+    meaning. Channels of the plan that are not wanted again stay."""
+    known = {channel.number: channel for channel in plan.channels}
+    fresh = []
+    for channel in wanted:
+        before = known.get(channel.number)
+        if before is None:
+            fresh.append(replace(channel, since_ms=since_ms))
+        elif replace(before, since_ms=None) != channel:
+            raise BadInput(f"channel {channel.number}, {_differs(before, channel)}", _NEVER)
+    return Plan((*plan.channels, *fresh)), tuple(fresh)
+
+
+_NEVER = "differs from the plan in force, and what a channel means never changes; give the new meter another number"
+
+
+def _differs(before: PlannedChannel, wanted: PlannedChannel) -> str:
+    """The first field that is not the same."""
+    names = (one.name for one in fields(PlannedChannel) if one.name != "since_ms")
+    return next(name for name in names if getattr(before, name) != getattr(wanted, name))

@@ -3,12 +3,14 @@
 It never moves an asset: what measures it is bound for a period.
 """
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, insert, select, update
 
 from tallystick_cloud.errors import Conflict, NotFound
 from tallystick_cloud.schema import asset, meter, site
 
-from .model import NewAsset, NewSite, Plan, meters_of, plan_from_json
+from .model import NewAsset, NewSite, Plan, PlannedChannel, extended, meters_of, plan_from_json
 
 
 def insert_asset(conn: Connection, community: str, new: NewAsset, now_ms: int) -> None:
@@ -28,11 +30,7 @@ def insert_asset(conn: Connection, community: str, new: NewAsset, now_ms: int) -
 
 def insert_site(conn: Connection, community: str, new: NewSite, now_ms: int) -> None:
     """The site with its meter plan and the meters in it; raises Conflict for a meter that hangs elsewhere."""
-    for planned in meters_of(new.plan):
-        elsewhere = _site_of_meter(conn, community, planned.meter)
-        if elsewhere is not None:
-            reason = f"{planned.meter!r} is a meter of site {elsewhere!r} already; give this one another id"
-            raise Conflict(f"site {new.id!r}, channel {planned.number}, meter", reason)
+    _check_free(conn, community, new.id, new.plan)
     row = {
         "id": new.id,
         "name": new.name,
@@ -42,11 +40,41 @@ def insert_site(conn: Connection, community: str, new: NewSite, now_ms: int) -> 
         "plan": new.plan.to_json(),
     }
     conn.execute(insert(site), {**row, "community": community, "created_ms": now_ms})
-    for planned in meters_of(new.plan):
+    _insert_meters(conn, community, new.id, new.plan, now_ms)
+
+
+def extend_site(
+    conn: Connection, community: str, site_id: str, wanted: Sequence[PlannedChannel], since_ms: int, now_ms: int
+) -> tuple[PlannedChannel, ...]:
+    """Channels and meters that the site's plan does not have yet, put into it; those that are new.
+
+    Raises NotFound for a site that is not there, BadInput or Conflict for a plan that it cannot become."""
+    plan, fresh = extended(plan_of(conn, community, site_id), wanted, since_ms)
+    known = set(
+        conn.execute(select(meter.c.id).where(meter.c.community == community, meter.c.site == site_id)).scalars()
+    )
+    meters = Plan(tuple(one for one in fresh if one.meter not in known))
+    _check_free(conn, community, site_id, meters)
+    where = (site.c.community == community) & (site.c.id == site_id)
+    conn.execute(update(site).where(where).values(plan=plan.to_json()))
+    _insert_meters(conn, community, site_id, meters, now_ms)
+    return fresh
+
+
+def _check_free(conn: Connection, community: str, site_id: str, plan: Plan) -> None:
+    for planned in meters_of(plan):
+        elsewhere = _site_of_meter(conn, community, planned.meter)
+        if elsewhere is not None:
+            reason = f"{planned.meter!r} is a meter of site {elsewhere!r} already; give this one another id"
+            raise Conflict(f"site {site_id!r}, channel {planned.number}, meter", reason)
+
+
+def _insert_meters(conn: Connection, community: str, site_id: str, plan: Plan, now_ms: int) -> None:
+    for planned in meters_of(plan):
         bound = {
             "id": planned.meter,
             "community": community,
-            "site": new.id,
+            "site": site_id,
             "asset": planned.asset,
             "serial": planned.serial,
             "profile": planned.profile,

@@ -3,7 +3,8 @@
 It never reads a clock.
 """
 
-from datetime import date, datetime
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection, select
 
@@ -20,9 +21,18 @@ def place_of(conn: Connection, community: str) -> tuple[str, str]:
 
 def end_of(option: str, text: str, zone: str) -> int:
     """The last ms of a day of the zone, or the moment itself where one is written. Raises BadInput."""
+    return _moment(option, text, lambda day: day_end_ms(day, zone) - 1)
+
+
+def begin_of(option: str, text: str, zone: str) -> int:
+    """The first ms of a day of the zone, or the moment itself where one is written. Raises BadInput."""
+    return _moment(option, text, lambda day: day_end_ms(day - timedelta(days=1), zone))
+
+
+def _moment(option: str, text: str, of_day: Callable[[date], int]) -> int:
     try:
         if len(text) == len("2026-10-31"):
-            return day_end_ms(date.fromisoformat(text), zone) - 1
+            return of_day(date.fromisoformat(text))
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is not None:
             return int(moment.timestamp() * 1000)

@@ -171,13 +171,16 @@ def check_meters(conn: Connection, community: str, contract: Contract, now_ms: i
 
 
 def check_plan(conn: Connection, community: str, site_id: str, plan: Plan, now_ms: int) -> None:
-    """The same from the other side: meters that come to an asset after its price per kWh went live.
+    """The same from the other side: meters that come to an asset after its contract. They count as the contract prices,
+    and are approved where it is live and by the kWh.
 
     Raises BadInput naming site, channel and field.
     """
+    versions = list(_from_now_on(book(conn, community).versions, now_ms))
+    _check_counts(versions, site_id, plan)
     priced = {
         (terms.asset, terms.quantity): version.contract.name
-        for version in _from_now_on(book(conn, community).versions, now_ms)
+        for version in versions
         if version.live and _needs_approval(version.contract)
         for terms in version.contract.assets
     }
@@ -193,6 +196,28 @@ def check_plan(conn: Connection, community: str, site_id: str, plan: Plan, now_m
         if planned.verified_until_ms is not None and planned.verified_until_ms < now_ms:
             step = "have the meter verified and write the new date, or put the contract in shadow first"
             raise BadInput(f"{at}, verified_until_ms", f"is over; {why}: {step}")
+
+
+def _check_counts(versions: Iterable[Version], site_id: str, plan: Plan) -> None:
+    """Every fee of a channel that counts otherwise than its contract says would be wrong."""
+    priced = {
+        (terms.asset, terms.quantity): version.contract
+        for version in versions
+        if version.contract.pool is None  # the points of a pool are the grid's meters
+        for terms in version.contract.assets
+    }
+    for planned in plan.channels:
+        contract = priced.get((planned.asset, planned.quantity))
+        if contract is None:
+            continue
+        at, tariff = f"site {site_id!r}, channel {planned.number}", contract.tariff
+        if planned.form.value != tariff.form.value:
+            raise BadInput(f"{at}, form", f"is {planned.form.value}; {contract.name!r} prices {tariff.form.value} uses")
+        if not _counts_alike(tariff, planned):
+            here = f"10^{tariff.count_exponent} {tariff.count_unit}"
+            counts = f"10^{planned.exponent} {planned.unit}"
+            detail = f"counts in {counts}, and {contract.name!r} prices {here}: every fee would be wrong"
+            raise BadInput(f"{at}, unit", f"{detail}; write what the register gives, in the contract's unit")
 
 
 def _needs_approval(contract: Contract) -> bool:

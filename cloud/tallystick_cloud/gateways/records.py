@@ -127,6 +127,7 @@ def descriptor(root: Signer, entropy: Entropy, gid: Gid, planned: PlannedChannel
         asset=planned.asset,
         approval=approval,
         meter_key=None if planned.meter_key is None else bytes.fromhex(planned.meter_key),
+        since_ms=planned.since_ms,
     )
     return _signed(root, cose.ContentType.DESCRIPTOR, made.encode(), LogType.DESCRIPTOR)
 
@@ -159,6 +160,7 @@ def store_descriptor(
             "channel_hash": channel_hash(gid, planned.number),
             "meter": planned.meter,
             "form": planned.form.value,
+            "since_ms": planned.since_ms,
         },
     )
 

@@ -281,3 +281,9 @@ def descriptor_hashes(conn: Connection, gid: bytes) -> dict[int, set[bytes]]:
     for number, h in conn.execute(_DESCRIPTORS, {"g": gid}):
         found.setdefault(number, set()).add(bytes(h))
     return found
+
+
+def active_at(conn: Connection, community: str, site: str) -> list[bytes]:
+    """Gateways of a site that are not revoked."""
+    rows = select(gateway.c.gid).where(gateway.c.community == community, gateway.c.site == site)
+    return [bytes(gid) for gid in conn.execute(rows.where(gateway.c.state == ACTIVE).order_by(gateway.c.gid)).scalars()]

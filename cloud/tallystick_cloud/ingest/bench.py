@@ -5,13 +5,14 @@ It never lets one part's trouble touch another's; what a bug does to it, `parts`
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any, assert_never
 
 from sqlalchemy import Connection
 from tallystick_protocol import cose
 from tallystick_protocol.batch import BadPart
-from tallystick_protocol.codes import RawKind, Reason
+from tallystick_protocol.codes import RawKind, Reason, TimeQuality
 from tallystick_protocol.ids import ZERO_H32, sha256
 from tallystick_protocol.part import Event, Part
 from tallystick_protocol.records import Descriptor
@@ -158,6 +159,7 @@ class Bench:
                 case Part():
                     at = part.channel, part.descriptor
                     trouble = unfit[at] if at in unfit else unfit.setdefault(at, self._unfit(part))
+                    trouble = trouble or self._too_early(part)
                     if trouble is None:
                         readable.append((position, part))
                     else:
@@ -180,7 +182,7 @@ class Bench:
         if row is None:
             return Trouble(Reason.NO_DESCRIPTOR, f"channel {part.channel} is not in this gateway's meter plan")
         if part.descriptor != ZERO_H32 and not self._is_described(part):
-            return Trouble(Reason.NO_DESCRIPTOR, f"channel {part.channel}: its descriptor is not known here")
+            return Trouble(Reason.NO_DESCRIPTOR, f"channel {part.channel}: the plan does not say what is read there")
         if not self._is_free(part.channel):
             return held(part.channel)
         return None
@@ -189,9 +191,25 @@ class Bench:
         return number == self._only or (self._only is None and self._rows[number].held_ms is None)
 
     def _is_described(self, part: Part) -> bool:
+        """By a descriptor, or as what one says that came into the plan after it was read."""
         if self._descriptors is None:
             self._descriptors = descriptor_hashes(self._conn, self._sheet.head.gid)
-        return part.descriptor in self._descriptors.get(part.channel, ())
+        return part.descriptor in self._descriptors.get(part.channel, ()) or self._is_covered(part)
+
+    def _is_covered(self, part: Part) -> bool:
+        envelope = descriptor_in_force(self._conn, self._sheet.head.gid, part.channel)
+        return envelope is not None and part.descriptor in Descriptor.decode(cose.parse(envelope).payload).covered()
+
+    def _too_early(self, part: Part) -> Trouble | None:
+        """What was read before its channel is billed at all, as far as the gateway knew the time."""
+        row = self._rows.get(part.channel)
+        if row is None or row.since_ms is None:
+            return None
+        first_ms = began_at(part)
+        if first_ms is None or first_ms >= row.since_ms:
+            return None
+        since = datetime.fromtimestamp(row.since_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return Trouble(Reason.NO_DESCRIPTOR, f"channel {part.channel} is billed from {since} on; this was read before")
 
     def _work(self, number: int) -> ChannelWork:
         found = self._works.get(number)
@@ -308,6 +326,13 @@ class Bench:
         self, trouble: Trouble, channel_hash: bytes | None, position: int | None, state: str
     ) -> dict[str, object]:
         return exception_row(self._sheet, trouble, channel_hash, position, state)
+
+
+def began_at(part: Part) -> int | None:
+    """The earliest known time in a part; None when the gateway knew none."""
+    times = [one.t0_ms for one in part.segments if one.first_quality is not TimeQuality.U]
+    times += [one.t_ms for one in part.events if one.quality is not TimeQuality.U]
+    return min(times, default=None)
 
 
 def held(number: int) -> Trouble:

@@ -138,6 +138,7 @@ channel = Table(
     number("base"),
     text("serial", null=True),
     number("last_edge_ms", null=True),  # up to where intervals are cut
+    number("since_ms", null=True),  # of one that came to a running site: what was read before is not billed
     number("held_ms", null=True),  # since when its parts wait behind one that our program failed on
     text("tail"),  # readings after the last edge as JSON [[t_ms, total], ...]
     UniqueConstraint("gid", "channel"),

@@ -44,6 +44,8 @@ INBOX_MAX = 256  # a broker may flood; the reader waits when this many messages 
 
 Configures = Callable[[Sequence[Arg]], Reason | None]
 """Carries a `configure` command out, durably; None when it is done, else the reason for the refusal."""
+Renews = Callable[[], None]
+"""Notes durably that certificate and plan are to be fetched again, and sees to it."""
 
 
 class Uplink:
@@ -57,8 +59,9 @@ class Uplink:
         backoff: Backoff,
         entropy: Entropy,
         configure: Configures | None = None,
+        renew: Renews | None = None,
     ) -> None:
-        self._configure = configure
+        self._configure, self._renew = configure, renew
         self._core, self._transport, self._trust = core, transport, trust
         self._backoff, self._entropy = backoff, entropy
         self._sync = Sync(core.nonce, backoff, entropy)
@@ -209,6 +212,9 @@ class Uplink:
                 return None
             case CommandType.CONFIGURE if self._configure is not None:
                 return self._configure(command.args)
+            case CommandType.RENEW_CERTIFICATE if self._renew is not None:
+                self._renew()
+                return None
             case _:
                 return Reason.UNSUPPORTED
 

@@ -73,21 +73,30 @@ def _events(case: Case) -> Events:
         if part is None or not isinstance(batch, Batch):
             continue
         channel = channel_hash(batch.gid, part.channel)
-        known = {item.h for item in case.descriptors.get(channel, [])}
-        fits = part.descriptor == ZERO_H32 or part.descriptor in known
+        described = _described_by(case, channel, part.descriptor)
         ensure(
-            fits,
+            described is not None,
             f"part {opened.index} of {opened.batch.name}",
             "was measured under a description that is not in the file",
         )
         case.records |= {sha256(raw.data): raw.data for raw in part.raws if raw.kind is RawKind.OCMF}
         for event in part.events:
-            seen = Seen(event, opened.batch, part.descriptor)
+            seen = Seen(event, opened.batch, described or ZERO_H32)
             twice = numbers.setdefault((channel, event.number), seen)
             ensure(twice is seen, opened.batch.name, f"signs event {event.number} of a channel a second time")
             if event.use is not None:
                 events.setdefault((channel, event.use), []).append(seen)
     return events
+
+
+def _described_by(case: Case, channel: H32, named: H32) -> H32 | None:
+    """The description that a part names, or the later one that covers what it says was read; zero for none at all."""
+    if named == ZERO_H32:
+        return named
+    for item in case.descriptors.get(channel, []):
+        if item.h == named or (isinstance(item.body, Descriptor) and named in item.body.covered()):
+            return item.h
+    return None
 
 
 def _check_all_used(case: Case, events: Events, used: set[tuple[H32, int]]) -> None:

@@ -19,7 +19,7 @@ from tallystick_edge.config import AdapterConfig, EdgeConfig
 from tallystick_edge.config_toml import load_config
 from tallystick_edge.drivers.ble_probe import Heard, KeyNeed, is_private, recognise
 from tallystick_edge.profile import Profile, load_profile, profile_names
-from tallystick_edge.radio_probe import as_json, as_text, look_around
+from tallystick_edge.radio_probe import Row, as_json, as_text, look_around
 from tallystick_sim.bluez import (
     Bicycle,
     BluezEmulator,
@@ -241,6 +241,16 @@ def test_a_sensor_that_no_profile_reads_is_named_all_the_same() -> None:
     assert known is not None
     assert (known.what, known.profiles, known.key) == ("BTHome v2", (), KeyNeed.NONE)
     assert "no object 0x4f" in known.detail
+
+
+def test_a_sensor_whose_address_changes_is_named_and_gets_no_lines() -> None:
+    heard = Heard(
+        PLAIN, rotates=True, service_data={"0000fcd2-0000-1000-8000-00805f9b34fb": bytes.fromhex("404f00000000")}
+    )
+    known = recognise(heard, every_profile())
+    assert known is not None
+    assert known.profiles != ()
+    assert json.loads(as_json([Row(heard, known, None)], None, 1))["found"][0]["edge_toml"] is None
 
 
 def test_addresses_that_change_are_told_from_those_that_stay() -> None:

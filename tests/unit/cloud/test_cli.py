@@ -21,6 +21,7 @@ COMMANDS = [
     ["contract", "approve"],
     ["contract", "accept"],
     ["site", "new"],
+    ["site", "extend"],
     ["asset", "show"],
     ["asset", "add"],
     ["party", "add"],

@@ -154,3 +154,45 @@ def test_a_run_with_the_account_of_before_is_not_released() -> None:
 
     assert at.books.database.read_now(spans) == [(IBANS["Repairer"], T0 + 1), (austrian, T0 + 3)]
     at.books.database.close()
+
+
+DRYER = """\
+version = 1
+[site]
+id = "cellar"
+name = "Cellar"
+[[site.channel]]
+number = 3
+meter = "dryer-1"
+asset = "dryer-1"
+quantity = "cycles"
+unit = "cycle"
+form = "event"
+profile = "first-meter"
+"""
+
+
+def test_a_sites_plan_gets_the_channels_of_a_new_meter_and_keeps_those_it_has(desk: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "cellar.toml"
+    file.write_text(DRYER)
+    words = ("site", "extend", str(file), "--by", "Maria")
+    assert "'dryer-1' is no asset of linde; add it with `tallystick asset add`" in desk(*words, "--yes", code=1)
+    desk("asset", "add", "dryer-1", "--name", "Dryer", "--kind", "dryer", "--site", "cellar")
+    before = desk.books()
+    assert "--yes: is missing; nobody is here to answer" in desk(*words, code=1)
+    assert "'Lender' may not do this" in desk("site", "extend", str(file), "--by", "Lender", "--yes", code=1)
+    assert "--from: is '1 Dec'; write a day" in desk(*words, "--from", "1 Dec", "--yes", code=1)
+    assert desk.books() == before
+    said = json.loads(desk(*words, "--from", "2026-12-01", "--yes", "--json"))
+    assert said == {
+        "site": "cellar",
+        "channels": [3],
+        "gateways": [],
+        "since_ms": 1_796_079_600_000,  # midnight in Berlin
+        "waited": {"taken": 0, "left": 0, "uses": 0},
+    }
+    assert "none is new at 'cellar'" in desk(*words, "--yes", code=1)
+    file.write_text(DRYER.replace("number = 3", "number = 4") + 'serial = "D4"\n')
+    assert "the first one gets the whole plan" in desk(*words, "--yes")
+    file.write_text(DRYER.replace("number = 3", "number = 1"))
+    assert "channel 1, meter: differs from the plan in force" in desk(*words, "--yes", code=1)

@@ -10,13 +10,21 @@ from pathlib import Path
 
 import pytest
 from support.aggregator import planned_channel
-from support.edge import WATT_HOURS, HandClock, plans
+from support.books import TOWN
+from support.edge import T0, WATT_HOURS, HandClock, plans
+from support.edge_online import until
 from support.real_aggregator import Gateway, RealAggregator
 from tallystick_cloud import schema
+from tallystick_cloud.gateways.commands import told
+from tallystick_cloud.gateways.extend import extend
+from tallystick_cloud.town.toml import load_site
 from tallystick_edge.described import misfits, unread
-from tallystick_edge.plan import Measure, MeterPlan
+from tallystick_edge.enrolment import load_enrolment, planned_in
+from tallystick_edge.plan import MeterPlan
 from tallystick_edge.usage.session import SessionRule
 from tallystick_protocol.codes import Reason
+from tallystick_protocol.measure import Measure, unplanned_name
+from tallystick_protocol.part import Part
 
 MILLI = Measure("1-0:1.8.0", "Wh", -3)
 
@@ -80,8 +88,8 @@ def test_a_channel_on_one_side_only_is_told_on_both() -> None:
 
 
 @asynccontextmanager
-async def served(folder: Path, clock: HandClock) -> AsyncIterator[RealAggregator]:
-    aggregator = RealAggregator(folder, clock)
+async def served(folder: Path, clock: HandClock, plan: str = TOWN) -> AsyncIterator[RealAggregator]:
+    aggregator = RealAggregator(folder, clock, plan)
     await aggregator.start()
     try:
         yield aggregator
@@ -125,3 +133,55 @@ async def test_a_register_a_thousand_times_finer_than_planned_is_set_aside_and_n
         assert of_energy(aggregator) != []
         assert aggregator.audit() == []
         gateway.core.close()
+
+
+async def test_a_meter_that_the_running_sites_plan_gets_later_is_billed_from_its_start_on(tmp_path: Path) -> None:
+    """The whole path: read, set aside, planned, told by a signed command, named by its description, billed."""
+    clock, begins, ends = HandClock(), TOWN.index("[[site.channel]]"), TOWN.index("[[site.channel]]\nnumber = 2")
+    flat = TOWN[begins:ends].replace("S1", "4711")
+    async with served(tmp_path, clock, TOWN[:begins] + TOWN[ends:]) as aggregator:
+        (tmp_path / "edge").mkdir()
+        gateway = Gateway(tmp_path / "edge", aggregator, clock=clock)
+        gateway.renews = True
+        await gateway.enrol()
+        async with gateway.online():
+            pass
+        gateway.wash_and_seal()
+        await gateway.deliver()
+        assert of_energy(aggregator) == []
+        waiting = [row for row in aggregator.rows(schema.part) if row["standing"] == "quarantined"]
+        assert {(row["channel"], row["reason"]) for row in waiting} == {(1, Reason.NO_DESCRIPTOR.name)}
+
+        (tmp_path / "cellar.toml").write_text(f'version = 1\n[site]\nid = "cellar"\nname = "Cellar"\n{flat}')
+        context, entropy = aggregator.aggregator.of(aggregator.community), aggregator.aggregator.entropy
+        wanted = load_site(tmp_path / "cellar.toml").plan.channels
+        done = aggregator.database.write_now(extend, context, entropy, "cellar", wanted, T0, clock.utc_ms())
+        assert (done.retried.taken, done.retried.left) == (len(waiting), 0)
+        gateway.wash_and_seal()
+        async with gateway.online():
+            await until(lambda: 1 in planned_channels(gateway))
+        gateway.wash_and_seal()
+        await gateway.deliver()
+        assert aggregator.database.read_now(told, gateway.identity.gid, clock.utc_ms())[0].result == "done"
+        assert named_on(aggregator, 1) == {unplanned_name(WATT_HOURS), gateway.core._known.descriptors[1]}
+        assert of_energy(aggregator) != []
+        row = aggregator.channel(1)
+        assert row["last_total"] == gateway.energy_mwh // 1_000
+        assert (len(aggregator.washes()), aggregator.audit()) == (3, [])
+        gateway.restart("it remembers")
+        async with gateway.online():
+            pass
+        assert 1 in planned_channels(gateway)
+        gateway.core.close()
+
+
+def planned_channels(gateway: Gateway) -> set[int]:
+    """Of the plan as it is stored on the card."""
+    enrolment = load_enrolment(gateway.data, gateway.identity)
+    return set() if enrolment is None else {each.channel for each in planned_in(enrolment.answer)}
+
+
+def named_on(aggregator: RealAggregator, channel: int) -> set[bytes]:
+    """What the parts of a channel name as their description."""
+    rows = [row for row in aggregator.rows(schema.part) if row["channel"] == channel and row["data"] is not None]
+    return {Part.decode(bytes(row["data"])).descriptor for row in rows}  # type: ignore[call-overload]

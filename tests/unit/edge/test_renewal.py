@@ -10,16 +10,19 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from support.aggregator import TestAggregator
+from support.aggregator import TestAggregator, planned_channel
 from support.edge import CountedEntropy
 from tallystick_edge.app import App
 from tallystick_edge.clock import SystemEntropy, system_clock
 from tallystick_edge.config_toml import load_config
-from tallystick_edge.enrolment import Enrolment, client_context, enrol, load_enrolment
+from tallystick_edge.enrolment import Enrolment, client_context, enrol, load_enrolment, with_new_channels
+from tallystick_edge.errors import EnrolmentError
 from tallystick_edge.identity import Identity, load_identity
 from tallystick_edge.renewal import Renewal, validity
 from tallystick_edge.uplink.enrol_https import post_enrolment, post_renewal
+from tallystick_protocol import cose
 from tallystick_protocol.enrol import EnrolAnswer
+from tallystick_protocol.keys import P256Signer
 
 LONG = (timedelta(minutes=-5), timedelta(days=90))
 USED_UP = (timedelta(days=-90), timedelta(seconds=-1))
@@ -148,3 +151,38 @@ async def test_an_enrolment_that_cannot_be_used_is_told_and_metering_goes_on(
     assert not running.done()
     app.stop()
     await running
+
+
+async def test_a_command_has_plan_and_certificate_fetched_also_after_a_restart(
+    tmp_path: Path, aggregator: TestAggregator
+) -> None:
+    gateway = await enrolled(tmp_path, aggregator, LONG)
+    gateway.renewal.ask()
+    aggregator.down = True
+    assert await gateway.renewal.look(datetime.now(UTC))  # in a minute again
+    aggregator.down = False
+    again = Gateway(gateway.data, gateway.identity, gateway.stored(), aggregator)
+    before = aggregator.renewals
+    assert not await again.renewal.look(datetime.now(UTC))
+    assert not await again.renewal.look(datetime.now(UTC))
+    assert aggregator.renewals == before + 1
+
+
+async def test_a_plan_that_changes_a_channel_or_is_not_the_communitys_is_not_taken(
+    tmp_path: Path, aggregator: TestAggregator
+) -> None:
+    gateway = await enrolled(tmp_path, aggregator, LONG)
+    stored = gateway.stored()
+    (channel, *_) = stored.descriptors
+    other = replace(planned_channel(channel, "1-0:2.8.0", "kWh"), gid=gateway.identity.gid)
+    changed = cose.sign(P256Signer.generate(), cose.ContentType.DESCRIPTOR, other.encode())
+    assert with_new_channels(stored, [changed]) == stored
+    new = cose.sign(P256Signer.generate(), cose.ContentType.DESCRIPTOR, replace(other, channel=99).encode())
+    with pytest.raises(EnrolmentError, match="not the community's"):
+        with_new_channels(stored, [new])
+    with pytest.raises(EnrolmentError, match="not the community's"):
+        with_new_channels(stored, [b"nonsense"])
+    told: list[Enrolment] = []
+    gateway.renewal._planned = told.append
+    gateway.renewal._take(replace(stored.answer, descriptors=(new,)))
+    assert (told, gateway.stored().descriptors) == ([], stored.descriptors)
