@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sim.meters import Cellar, Register, Seen
+from sim.meters import Cellar, Kept, Register, Seen
 from sim.town import (
     CYCLES,
     HOUSE,
@@ -344,7 +344,20 @@ def _seam_loss(cellar: Cellar, register: Register, seen: Seen) -> int:
         before = [one.wh for one in kept if one.t_ms < begin and (one.reading is not None or not one.may_wait)]
         after = [one.wh for one in seen.kept if one.t_ms >= end]
         lost += (after[0] if after else register.truth_wh) - (before[-1] if before else 0)
+        if seam.kind == "exchange":
+            lost += _alone([one for one in seen.kept if one.t_ms >= end])
     return lost
+
+
+def _alone(after: Sequence[Kept]) -> int:
+    """What an exchanged meter counted without power while one reading alone said where it begins: that one may have
+    been wrong, and a month without power brings any rise (docs/adr/0605)."""
+    at = next((index for index, one in enumerate(after) if one.reading is not None), len(after))
+    if at + 1 >= len(after):
+        return 0
+    first, then = after[at], after[at + 1]
+    goes_on = first.reading is not None and then.reading is not None and first.reading[0] == then.reading[0]
+    return 0 if goes_on else then.wh - first.wh
 
 
 def _washes(conn: Connection, gateway: Gateway, row: Any, sold: Sequence[Sold], wrong: Wrong) -> None:

@@ -31,7 +31,8 @@ class Suspect:
 class ChannelState:
     """What a channel goes on from. `pagination`, `event`: the last numbers given, 0 = none yet.
 
-    `value` and `at` are of the last good reading (None before the first); for a cycles channel `value` is the count."""
+    `value` and `at` are of the last good reading (None before the first); for a cycles channel `value` is the count.
+    `is_lone`: that is the first reading of an exchanged meter, and no other one bears it out yet."""
 
     number: int
     generation: int = 0
@@ -42,6 +43,7 @@ class ChannelState:
     pagination: int = 0
     event: int = 0
     suspect: Suspect | None = None
+    is_lone: bool = False
 
     @property
     def total(self) -> int:
@@ -61,4 +63,5 @@ def after(state: ChannelState, reading: Reading) -> ChannelState:
         state.pagination,
         state.event,
         None,
+        reading.mark is Reason.SERIAL_CHANGED,
     )

@@ -104,6 +104,8 @@ def _decide(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
     elif allowed is not None and risen > allowed:
         return _set_aside(state, rule, seen, Reason.IMPLAUSIBLE_JUMP)
     if _had_break(rule, seen.at, state.at) and not _is_soon(rule, seen, state.at, risen):
+        if state.is_lone:  # it may have been wrong itself, and then this is no rise
+            return _set_aside(state, rule, seen, Reason.IMPLAUSIBLE_JUMP)
         return _wait(state, rule, seen)
     return _good(state, rule, seen)
 

@@ -317,6 +317,23 @@ def test_a_wrong_first_value_is_never_billed_whatever_outage_follows(
         assert seen.billed == truth.used
 
 
+@given(WRONG, st.integers(0, GLITCH_POLLS), st.integers(0, 30 * 86_400_000), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_a_wrong_first_value_of_an_exchanged_meter_is_never_billed_wherever_the_power_goes(
+    wrong: int, polls: int, dark_ms: int, is_clock_set: bool
+) -> None:
+    truth = Meter(register=MODULUS // 2)
+    seen = gateway(truth)
+    truth.serial = "B"
+    seen.poll(truth.register + wrong, truth.serial)
+    for _ in range(polls):
+        seen.truth(truth)
+    truth.use(dark_ms // 3_600_000 * RATED_PER_H)
+    seen.reboot(dark_ms, 0, TimeQuality.S if is_clock_set else TimeQuality.U)
+    seen.truth(truth, 2 * CONFIRM_COUNT)
+    assert seen.billed <= truth.used
+
+
 @given(WRONG, st.integers(0, 20), st.integers(1, GLITCH_POLLS), st.integers(1, 3))
 @settings(max_examples=100, deadline=None)
 def test_a_wrong_first_value_that_comes_again_hides_no_use(wrong: int, polls: int, again: int, times: int) -> None:

@@ -123,6 +123,27 @@ def test_another_serial_is_an_exchange_with_both_serials_and_values() -> None:
     assert feed([12], after, serial="B", start_ms=2 * EVERY)[0].total == 1_005
 
 
+def test_a_wrong_first_value_of_an_exchanged_meter_bills_nothing_when_the_power_goes_before_the_second() -> None:
+    """Seed 3500049 of the simulation: the true value was 50 kWh above it, and a month without power may bring that."""
+    state, _ = feed([100])
+    state, _ = feed([20_100], state, serial="B", start_ms=EVERY)
+    assert decode_channel(encode_channel(state)) == state
+    steps = []
+    for index in range(CONFIRM_COUNT):
+        steps.append(meter(state, COUNTER, Seen(unset_clock(index * EVERY), 70_100 + index, "B")))
+        state = steps[-1].state
+    assert codes(steps) == [EventCode.QUARANTINED, EventCode.RESET]
+    assert state.total == 100 + CONFIRM_COUNT - 1
+
+
+def test_what_an_exchanged_meter_counts_without_power_is_billed_once_two_readings_bear_it_out() -> None:
+    state, _ = feed([100])
+    state, _ = feed([20_100, 20_100], state, serial="B", start_ms=EVERY)
+    for index in range(CONFIRM_COUNT):
+        state = meter(state, COUNTER, Seen(unset_clock(index * EVERY), 70_100 + index, "B")).state
+    assert state.total == 100 + 50_000 + CONFIRM_COUNT - 1
+
+
 def test_a_register_that_wraps_goes_on_without_a_step() -> None:
     rule = replace(COUNTER, modulus=10_000)
     state, steps = feed([9_995, 3], rule=rule)
