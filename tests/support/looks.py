@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 
 if TYPE_CHECKING:
     from support.money_server import MoneyServer
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 AXE = Path(__file__).parents[2] / "cloud" / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 COLOURS = ["color-contrast", "link-in-text-block"]  # what a scheme can change; everything else is asked once a size
-SIZES = {"desk": (1440, 900), "phone": (360, 780)}
+SIZES: dict[str, ViewportSize] = {"desk": {"width": 1440, "height": 900}, "phone": {"width": 360, "height": 780}}
+LOOKS: dict[Literal["dark", "light"], tuple[str, str]] = {"dark": ("desk", "phone"), "light": ("phone", "desk")}
 LONG = [
     ("Coop", "Wohnungsbaugenossenschaft Lindenhof-S\u00fcd eingetragene Genossenschaft"),
     ("Bank", "Donaudampfschifffahrtsgesellschaftsbank"),
@@ -28,20 +29,21 @@ CUT_OFF = """[...document.querySelectorAll("main :is(.amount, .chip, .btn, .fiel
     .filter(one => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth)
     .map(one => one.textContent.trim().slice(0, 60))"""
 """A panel hides what hangs over its edge, so the page does not scroll, and an amount is half there."""
-SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
 
 
 def amiss_in_every_look(page: Page) -> list[str]:
-    """One line per violation, with the look in which it was found; empty when all is well. Loads the page anew."""
+    """One line per violation, with the look in which it was found; empty when all is well. Loads the page anew for each
+    scheme, once in either size, and looks at the other as at a window that somebody resized."""
     told: list[str] = []
-    for size, (width, height) in SIZES.items():
-        page.set_viewport_size({"width": width, "height": height})
-        for scheme in SCHEMES:
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            page.reload()  # a busy browser repaints bit by bit, and axe would see dark words on a light ground
-            page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-            page.add_script_tag(path=str(AXE))
-            only = {"type": "tag", "values": RULES} if scheme == SCHEMES[0] else {"type": "rule", "values": COLOURS}
+    for scheme, sizes in LOOKS.items():
+        page.set_viewport_size(SIZES[sizes[0]])
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.reload()  # a busy browser repaints bit by bit, and axe would see dark words on a light ground
+        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        page.add_script_tag(path=str(AXE))
+        only = {"type": "tag", "values": RULES} if scheme == "dark" else {"type": "rule", "values": COLOURS}
+        for size in sizes:
+            page.set_viewport_size(SIZES[size])
             told += [f"{size} {scheme}: {line}" for line in violations(page, only)]
             if scrolls_sideways(page):
                 told.append(f"{size} {scheme}: scrolls sideways")
@@ -90,9 +92,9 @@ def amiss_as_it_stands(page: Page) -> list[str]:
     a form can be asked too; the scheme stays as it is, because a busy browser repaints bit by bit."""
     told: list[str] = []
     page.evaluate("document.querySelectorAll('main details').forEach(one => one.open = true)")
-    for size, (width, height) in SIZES.items():
-        page.set_viewport_size({"width": width, "height": height})
-        page.add_script_tag(path=str(AXE))
+    page.add_script_tag(path=str(AXE))
+    for size, wide in SIZES.items():
+        page.set_viewport_size(wide)
         told += [f"{size}: {line}" for line in violations(page, {"type": "tag", "values": RULES})]
         if scrolls_sideways(page):
             told.append(f"{size}: scrolls sideways")

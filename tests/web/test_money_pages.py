@@ -305,8 +305,7 @@ def test_an_alarm_says_its_meaning_and_three_steps(browser: Browser, money: Mone
 
 @pytest.mark.parametrize("size", SIZES)
 def test_a_claim_is_shown_once_as_groups_code_and_file(browser: Browser, money: MoneyServer, size: str) -> None:
-    width, height = SIZES[size]
-    more = {"viewport": {"width": width, "height": height}, "java_script_enabled": True}
+    more = {"viewport": SIZES[size], "java_script_enabled": True}
     with opened(browser, money, "installer", "/claims", **more) as page:
         page.get_by_role("button", name="Make a claim").first.click()
         expect(page.locator(".groups li")).to_have_count(9)
