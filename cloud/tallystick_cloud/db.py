@@ -131,7 +131,7 @@ class Database:
     """Runs use cases in threads, a whole transaction in one hop.
 
     Writers on SQLite stand in one line; on PostgreSQL they meet at row locks in the global order
-    gateway_head, counter (by contract chain), balance, log_head.
+    gateway_head, versions in force, counter (by contract chain), balance, log_head.
     """
 
     def __init__(self, url: str) -> None:

@@ -122,7 +122,8 @@ def _counts_alike(tariff: Tariff, planned: PlannedChannel) -> bool:
 
 def check_begins_late_enough(conn: Connection, chain: bytes, contract: Contract) -> None:
     """A version that begins before what earlier ones priced would be in force where it did not price: every proof of
-    these uses would say so. Asked when it is proposed, and again when the last party agrees, for that takes time."""
+    these uses would say so. Asked when it is proposed, and again when the last party agrees, for that takes time. The
+    caller holds `lock_versions`: no use that is being booked is overlooked."""
     from_ms = contract.effective_from_ms
     earlier = select(contract_version.c.h).where(
         contract_version.c.chain == chain, contract_version.c.version < contract.version

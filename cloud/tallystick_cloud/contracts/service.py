@@ -39,6 +39,7 @@ def propose(
 
     `openings` say who stands behind each commitment to a user; without them nobody could be charged.
     """
+    store.lock_versions(conn, [context.community], changes=True)
     signer, opened = _open(conn, context, envelope, cose.ContentType.CONTRACT)
     contract = Contract.decode(opened.payload)
     if contract.community != context.community:
@@ -88,6 +89,7 @@ def propose(
 
 def approve(conn: Connection, context: Context, envelope: bytes, now_ms: int) -> Standing:
     """Take a party's yes or no to a proposed version. Raises ProtocolError or ContractRefused."""
+    store.lock_versions(conn, [context.community], changes=True)
     signer, opened = _open(conn, context, envelope, cose.ContentType.APPROVAL)
     said = Approval.decode(opened.payload)
     if said.party != signer:

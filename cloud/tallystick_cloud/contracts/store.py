@@ -67,6 +67,25 @@ def book(conn: Connection, community: str) -> Book:
     return found
 
 
+def book_to_price(conn: Connection, community: str) -> Book:
+    """The same for whoever books uses by it: until the transaction ends no version comes into force."""
+    lock_versions(conn, [community])
+    return book(conn, community)
+
+
+def lock_versions(conn: Connection, communities: Iterable[str], *, changes: bool = False) -> None:
+    """What is in force stays so until the transaction ends: many may hold that, and who changes it waits for them, and
+    they for who does. After gateway heads, before chains and the log. On SQLite the one writer has it already.
+
+    `pg_advisory_xact_lock` is a statement of its own, so that what is read next is read after it was granted.
+    """
+    if conn.dialect.name != "postgresql":
+        return
+    how = "pg_advisory_xact_lock" if changes else "pg_advisory_xact_lock_shared"
+    keys = [f"versions:{one}" for one in sorted(communities)]
+    conn.exec_driver_sql(f"SELECT {how}(hashtextextended(k, 0)) FROM unnest(%s::text[]) AS k", (keys,))
+
+
 def _rows(conn: Connection, community: str) -> tuple[tuple[tuple[bytes, bytes], ...], tuple[_Opened, ...]]:
     """Versions in force (h, chain), and what opens their users."""
     versions = tuple((bytes(h), bytes(chain)) for h, chain in conn.execute(_IN_FORCE, {"c": community}))

@@ -123,7 +123,7 @@ class Bench:
         self._number_of: dict[int, int] = {}  # channels of parts by position
         stock = store.stocks(conn, {sheet.head.gid: None})[sheet.head.gid] if stock is None else stock
         self._rows, self._open = stock.rows, stock.open_uses
-        self.contracts = contracts.book(conn, sheet.head.community) if book is None else book
+        self.contracts = contracts.book_to_price(conn, sheet.head.community) if book is None else book
         self._works: dict[int, ChannelWork] = {}
         self._missed: dict[int, Missed] = {}
         self._descriptors: dict[int, set[bytes]] | None = None

@@ -61,6 +61,7 @@ def ingest_group(conn: Connection, directory: Directory, group: Sequence[Sent]) 
     by_community: dict[str, list[_Item]] = {}
     for item in items:
         by_community.setdefault(item.arrival.head.community, []).append(item)
+    contracts.lock_versions(conn, by_community)
     books = {name: contracts.book(conn, name) for name in by_community}
     _work(conn, by_community, books, pending)
     pending.write_work(conn)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 from tallystick_protocol.money.usage import UsageForm
 
 from tallystick_cloud import bulk
+from tallystick_cloud.contracts.store import lock_versions
 from tallystick_cloud.ledger.store import lock_chains
 from tallystick_cloud.schema import (
     batch,
@@ -177,6 +178,7 @@ def free(conn: Connection, gid: bytes, numbers: Iterable[int]) -> None:
 
 def lock_all_chains(conn: Connection, community: str) -> None:
     """Every contract chain of a community at once, for the rare batch that is booked piece by piece."""
+    lock_versions(conn, [community])  # before any chain, as everywhere
     lock_chains(conn, {bytes(h) for h in conn.execute(_CHAINS, {"c": community}).scalars()})
 
 

@@ -15,7 +15,7 @@ from tallystick_protocol.money.rating import minimum_usage
 from tallystick_protocol.money.zone import offsets_of
 
 from tallystick_cloud.contracts.model import Version
-from tallystick_cloud.contracts.store import book as contract_book
+from tallystick_cloud.contracts.store import book_to_price
 from tallystick_cloud.errors import Conflict
 from tallystick_cloud.ledger.lot import Booked, Cause
 from tallystick_cloud.ledger.model import FreshUse, Kind, counter_scope
@@ -40,7 +40,7 @@ def close(
     Raises Conflict when one is not over.
     """
     chains: dict[bytes, list[Version]] = {}
-    for version in contract_book(conn, community).versions:
+    for version in book_to_price(conn, community).versions:
         if only is None or version.chain in only:
             chains.setdefault(version.chain, []).append(version)
     lock_chains(conn, chains)  # nobody posts to the posting period while it is being closed

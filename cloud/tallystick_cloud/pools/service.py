@@ -313,7 +313,9 @@ def close(
     the plan that a person agreed to. Raises PoolRefused.
     """
     community, chain = office.context.community, versions[0].chain
+    contracts.lock_versions(conn, [community])
     lock_chains(conn, [chain])
+    versions = pool_versions(conn, community, chain)  # as they are now that none can come into force
     found = planned(conn, community, versions, span, now_ms)
     if shown is not None and shown != found.digest:
         raise PoolRefused("period", "has other data now than were shown: look at it again, then close it")

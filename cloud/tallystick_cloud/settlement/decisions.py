@@ -86,7 +86,7 @@ def _bill(conn: Connection, community: str, decision: Decision, opened: Open, no
     """One use for the whole span, under the first number that stands open; it is priced at the time of the decision."""
     if opened.to_use <= opened.from_use:
         raise SettlementRefused("open span", f"{opened.id} has counts but no use number; waive it instead")
-    versions = [v for v in contracts.book(conn, community).versions if v.chain == decision.chain]
+    versions = [v for v in contracts.book_to_price(conn, community).versions if v.chain == decision.chain]
     contract = version_at([version.contract for version in versions], now_ms)
     version = next((one for one in versions if one.contract is contract), None)
     channel = channel_row(conn, decision.channel_hash)

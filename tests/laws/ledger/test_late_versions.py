@@ -1,46 +1,13 @@
 """Law 12 where a version is agreed late: it may not begin before uses that an earlier version priced, or every proof of
 these uses would say that another version was in force."""
 
-from typing import Any
-
 import pytest
-from support.books import DAY, ENERGY, HOUR, T0, WASHES, follows
-from support.settled import AFTER_NOVEMBER, NOVEMBER, World, open_world
-from support.uploads import Randomness
+from support.books import DAY, ENERGY, HOUR, T0, WASHES
+from support.late_versions import OTHERS, begins, proposed, says_yes, washes
+from support.settled import AFTER_NOVEMBER, NOVEMBER, open_world
 from tallystick_cloud import schema
 from tallystick_cloud.contracts.errors import ContractRefused
-from tallystick_cloud.contracts.service import approve, propose
-from tallystick_protocol import cose
 from tallystick_protocol.codes import Scope
-from tallystick_protocol.ids import H32
-from tallystick_protocol.money.contract import Contract
-from tallystick_protocol.money.contract_toml import Draft
-from tallystick_protocol.records import Approval
-
-OTHERS = ("Repairer", "Bank", "Fund")
-
-
-def washes(world: World) -> tuple[bytes, Contract]:
-    row = next(row for row in world.books.rows(schema.contract_version) if row["name"] == "Washes")
-    return row["h"], Contract.decode(row["payload"])  # type: ignore[arg-type, return-value]
-
-
-def proposed(world: World, draft: Draft, now_ms: int) -> bytes:
-    hosted = world.books.founded.hosted[world.ids["Coop"]]
-    envelope = cose.sign(hosted, cose.ContentType.CONTRACT, draft.contract.encode())
-    standing: Any = world.books.run(propose, world.books.aggregator.of("lindenhof"), envelope, now_ms, draft.openings)
-    return bytes(standing.h)
-
-
-def says_yes(world: World, h: bytes, name: str, now_ms: int) -> str:
-    said = Approval(Randomness(f"{name} {h.hex()}").bytes(16), H32(h), world.ids[name], True)  # type: ignore[arg-type]
-    signed = cose.sign(world.books.founded.hosted[world.ids[name]], cose.ContentType.APPROVAL, said.encode())
-    standing: Any = world.books.run(approve, world.books.aggregator.of("lindenhof"), signed, now_ms)
-    return str(standing.state.value)
-
-
-def begins(world: World, before: bytes, contract: Contract, day: int, version: int = 2, **more: Any) -> Draft:
-    return follows(world.books, before, contract, effective_from_ms=T0 + day * DAY, version=version, **more)
 
 
 def test_a_version_that_is_proposed_late_is_refused_and_nothing_changes() -> None:
