@@ -100,7 +100,7 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(gateway_pages(setup.database, setup.pages, setup.clock))
     table.include(party_pages(setup.database, setup.pages, setup.clock, setup.aggregator, setup.shelf))
     table.include(statement_routes(setup.database, setup.pages, setup.clock))
-    table.include(document_pages(setup.database, setup.pages))
+    table.include(document_pages(setup.database, setup.pages, setup.clock))
     table.include(payout_pages(setup.database, setup.pages, setup.clock))
     table.include(split_pages(setup.database, setup.pages, setup.clock))
     table.include(dispute_pages(setup.database, setup.pages, setup.clock))

@@ -1,5 +1,6 @@
 """Documents on pages: everybody their own, the office all of them, nobody another's."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -94,6 +95,28 @@ async def test_the_office_sees_all_of_them(office: Office, client: Client) -> No
         for one in office.documents():
             assert f"/documents/{one.number}.xml" in page.decode()
         assert (await get(client, f"/documents/{office.documents()[0].number}.pdf", person))[0] == 200
+
+
+async def test_documents_of_a_payout_run_are_written_on_its_page(office: Office, client: Client) -> None:
+    maria, bank = signed_in(office, "Maria", Role.COMMUNITY_MANAGER), signed_in(office, "Bank", Role.FINANCIER)
+
+    async def write(headers: dict[str, str], run: int = 2, **fields: str) -> tuple[int, str]:
+        path, csrf = f"/payouts/{run}/documents", {"csrf": headers[HEADER]}
+        async with client.post(path, headers=headers, data={**fields, **csrf}, allow_redirects=False) as answer:
+            return answer.status, answer.headers.get("Location", "")
+
+    page = (await get(client, "/payouts", maria))[1].decode()
+    assert "/payouts/2/documents" in page
+    assert (await write(bank, sure="yes"))[0] == 403
+    assert (await write(maria))[0] == 422  # without the box
+    assert (await write(maria, 3, sure="yes"))[0] == 404
+    before = len(office.documents())
+    for _ in range(2):
+        assert await write(maria, sure="yes") == (303, "/documents?of=run+2")
+    made = [one.number for one in office.documents()[before:]]
+    page = (await get(client, "/documents?of=run+2", maria))[1].decode()
+    assert made
+    assert sorted(set(re.findall(r"/documents/([A-Z0-9-]+)\.pdf", page))) == sorted(made)
 
 
 async def test_a_program_issues_a_month_and_reads_documents(office: Office, client: Client) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from aiohttp import DummyCookieJar
 from aiohttp.test_utils import TestClient, TestServer
+from support.invoices import SETUP, Office
 from support.people import Person, StillClock, people_of
 from support.splits import ACCOUNTS, CENT, NOW, Splits
 from tallystick_cloud.app import Setup, build_table, web_application
@@ -65,6 +66,28 @@ async def test_from_what_is_due_to_the_closed_books(town: Splits, person: Staff)
     assert town.owed() == {name: nano % CENT for name, nano in before.items()}
     assert "Paid to you by the payment provider" in await person("Bank", Role.FINANCIER).page("/statements/2026-12")
     assert "Charged by the payment provider" in await person("Anna", Role.USER).page("/statements/2026-12")
+
+
+async def test_documents_of_who_was_paid_are_written_by_clicking(town: Splits, person: Staff) -> None:
+    coop, bank = person("Coop", Role.COMMUNITY_MANAGER), person("Bank", Role.FINANCIER)
+    town.to_the_provider()
+    assert "/splits/1/documents" not in await coop.page("/splits")
+    town.tell(Outcome.PAID)
+    assert "/splits/1/documents" in await coop.page("/splits")
+    status, says = await coop.send("/splits/1/documents", sure="yes")
+    assert (status, b"write a setup" in says) == (409, True), says
+    Office(town.world, SETUP)
+    assert (await bank.send("/splits/1/documents", sure="yes"))[0] == 403
+    assert (await coop.send("/splits/1/documents"))[0] == 422  # without the box
+    for _ in range(2):
+        assert (await coop.send("/splits/1/documents", sure="yes"))[0] == 303
+        page = await coop.page("/documents?of=split+run+1")
+        assert "Documents of split run 1" in page
+        assert [page.count(f'href="/documents/LH-S{n}-2026-0001.pdf"') for n in (1, 2, 3)] == [1, 1, 1]
+        assert 'href="/documents/LH-S4-2026-0001.pdf"' not in page, "the collector's own share needs none"
+    assert 'href="/documents"' in page
+    assert "No document yet." in await coop.page("/documents?of=split+run+2")
+    assert (await coop.get("/documents?of=everything"))[0] == 422
 
 
 async def test_a_payer_is_told_that_nothing_has_to_be_done(town: Splits, person: Staff) -> None:

@@ -18,7 +18,7 @@ from tallystick_cloud.http.route import Call, RouteTable
 from tallystick_cloud.parties.store import ids_by_name, names_by_id
 from tallystick_cloud.ports import Clock
 
-from . import payees, report, service, store, ubl
+from . import payees, provided, report, service, store, ubl
 from .desk import Asked
 from .service import Issued
 from .store import Stored
@@ -78,6 +78,14 @@ def document_routes(database: Database, clock: Clock) -> RouteTable:
         party, now_ms = _party(call), clock.utc_ms()
         return await database.write(
             lambda conn: _issued(conn, community, payees.self_bill(conn, community, number, party, now_ms))
+        )
+
+    @table.route("POST", "/v1/communities/{community}/split-runs/{number}/documents", roles=HANDLERS, tag="documents")
+    async def bill_split_run(call: Call, community: str, number: int) -> Answer:
+        """A document in the name of each party to whom a payment provider passed something on."""
+        party, now_ms = _party(call), clock.utc_ms()
+        return await database.write(
+            lambda conn: _issued(conn, community, provided.self_bill(conn, community, number, party, now_ms))
         )
 
     return table

@@ -3,8 +3,6 @@
 It never writes one before the bank has the money's order, and takes one back when the payout came back.
 """
 
-from fractions import Fraction
-
 from sqlalchemy import Connection
 
 from tallystick_cloud.costs.store import supplied_chains
@@ -13,20 +11,20 @@ from tallystick_cloud.payouts.checks import Run
 from tallystick_cloud.payouts.model import Outcome
 from tallystick_cloud.payouts.store import StoredPayout
 from tallystick_cloud.runs.model import RunState
-from tallystick_cloud.uses.model import local_day
 
 from . import store
-from .desk import About, Asked, Desk, Parties, desk_of
+from .desk import Asked, Desk, desk_of
 from .errors import InvoiceRefused
 from .gather import Left
-from .model import SHARE, Cited, Document, Kind, Line, Transfer, taxed
+from .model import Kind, Transfer
+from .self_billed import Paid, keep
 from .service import Issued
 from .store import Stored
 
 
 def self_bill(conn: Connection, community: str, number: int, party: bytes, now_ms: int) -> Issued:
     """A self-billed invoice per payout of a run that the bank has, and a credit note for each that came back since;
-    again it issues nothing twice. What pays a supplier's bill gets none: the supplier wrote it.
+    again it issues nothing twice. What pays a supplier's bill gets none: the supplier wrote it; nor does a refund.
 
     Raises InvoiceRefused for a run that no bank has.
     """
@@ -40,15 +38,16 @@ def self_bill(conn: Connection, community: str, number: int, party: bytes, now_m
     suppliers = supplied_chains(conn, community)
     left, fresh = [], 0
     for one in run.payouts:
-        if one.owed.chain in suppliers:
-            left.append(Left(one.owed.party, one.contract, "a supplier has billed it"))
+        if one.owed.is_credit or one.owed.chain in suppliers:
+            why = "it was paid too much, and went back" if one.owed.is_credit else "a supplier has billed it"
+            left.append(Left(one.owed.party, one.contract, why))
             continue
         made = known.get((one.id, Kind.SELF_BILLED))
         if made is None:
-            made = _keep(conn, desk, run, one, Kind.SELF_BILLED, None)
+            made = _keep(conn, desk, run, one, None)
             fresh += 1
         if one.outcome == Outcome.RETURNED.value and (one.id, Kind.SELF_CREDIT) not in known:
-            _keep(conn, desk, run, one, Kind.SELF_CREDIT, made)
+            _keep(conn, desk, run, one, made)
             fresh += 1
     return Issued(tuple(store.of_period(conn, community, desk.issuer, _period(run))), fresh, tuple(left))
 
@@ -57,36 +56,7 @@ def _period(run: Run) -> str:
     return f"run {run.stored.number}"
 
 
-def _keep(conn: Connection, desk: Desk, run: Run, one: StoredPayout, kind: Kind, cites: Stored | None) -> Stored:
-    payee = one.owed.party
-    treatment = desk.setup.payee_treatment(desk.names[payee])
-    line = Line(one.contract, "", SHARE, None, 1, Fraction(0), "", None, None, one.cents, one.cents, 0)
-    lines, taxes = taxed([line], {one.contract: treatment})
-    if cites is not None:  # what was said is taken back as it was said
-        lines, taxes = cites.document.lines, cites.document.taxes
-    sent_day = local_day(run.stored.sent_ms or desk.now_ms, desk.zone)
-    draft = Document(
-        number="",
-        kind=kind,
-        day=desk.day,
-        due_day=run.stored.execution_day,
-        from_day=sent_day,
-        to_day=sent_day,
-        unit=one.owed.unit,
-        seller=desk.identity(payee) if cites is None else cites.document.seller,
-        buyer=desk.identity(desk.issuer) if cites is None else cites.document.buyer,
-        cites=() if cites is None else (Cited(cites.number, cites.document.day),),
-        note="",
-        shows_gross=desk.setup.shows_gross,
-        lines=lines,
-        taxes=taxes,
-        transfer=Transfer(one.creditor.name, one.creditor.iban, one.end_to_end),
-    )
-    about = About(_period(run), None if cites is None else cites.number, one.id)
-    return desk.keep(conn, draft, series_of(conn, desk, payee), Parties(payee, desk.issuer), about)
-
-
-def series_of(conn: Connection, desk: Desk, payee: bytes) -> str:
-    """A payee's own series, told by the order in which payees got their first document."""
-    known = store.payee_series(conn, desk.community, desk.issuer)
-    return known.get(payee) or f"{desk.setup.prefix}-S{len(known) + 1}"
+def _keep(conn: Connection, desk: Desk, run: Run, one: StoredPayout, cites: Stored | None) -> Stored:
+    transfer = Transfer(one.creditor.name, one.creditor.iban, one.end_to_end)
+    paid = Paid(one.owed.party, {one.contract: one.cents}, transfer, one.id)
+    return keep(conn, desk, run.stored, _period(run), paid, cites)

@@ -4,7 +4,6 @@ It never writes one before every payment of the run has an outcome, and takes ba
 """
 
 from collections.abc import Mapping
-from fractions import Fraction
 
 from sqlalchemy import Connection
 from tallystick_protocol.ids import sha256
@@ -14,13 +13,12 @@ from tallystick_cloud.runs.model import RunState
 from tallystick_cloud.splits import service as splits
 from tallystick_cloud.splits.model import Outcome
 from tallystick_cloud.splits.service import Run
-from tallystick_cloud.uses.model import local_day
 
 from . import store
-from .desk import About, Asked, Desk, Parties, desk_of
+from .desk import Asked, Desk, desk_of
 from .errors import InvoiceRefused
-from .model import SHARE, Cited, Document, Kind, Line, Transfer, taxed
-from .payees import series_of
+from .model import Kind, Transfer
+from .self_billed import Paid, keep
 from .service import Issued
 from .store import Stored
 
@@ -48,7 +46,7 @@ def self_bill(conn: Connection, community: str, number: int, party: bytes, now_m
 
 def _bill(conn: Connection, desk: Desk, run: Run, payee: bytes) -> int:
     """How many documents the payee got."""
-    about = sha256(run.stored.id + payee)
+    about = _ref(run, payee)
     known = [one for one in store.of_period(conn, desk.community, desk.issuer, _period(run)) if one.payout == about]
     made = next((one for one in known if one.kind is Kind.SELF_BILLED), None)
     fresh = 0
@@ -81,34 +79,12 @@ def _period(run: Run) -> str:
 
 
 def _keep(conn: Connection, desk: Desk, run: Run, payee: bytes, amounts: Amounts, cites: Stored | None) -> Stored:
-    treatment = desk.setup.payee_treatment(desk.names[payee])
-    if cites is not None:  # what was said is taken back as it was said
-        treatment = cites.document.taxes[0].treatment
-    drafts = [
-        Line(contract, "", SHARE, None, 1, Fraction(0), "", None, None, cents, cents, 0)
-        for contract, cents in amounts.items()
-    ]
-    lines, taxes = taxed(drafts, dict.fromkeys(amounts, treatment))
-    sent_day = local_day(run.stored.sent_ms or desk.now_ms, desk.zone)
-    draft = Document(
-        number="",
-        kind=Kind.SELF_BILLED if cites is None else Kind.SELF_CREDIT,
-        day=desk.day,
-        due_day=run.stored.execution_day,
-        from_day=sent_day,
-        to_day=sent_day,
-        unit=run.stored.unit,
-        seller=desk.identity(payee) if cites is None else cites.document.seller,
-        buyer=desk.identity(desk.issuer) if cites is None else cites.document.buyer,
-        cites=() if cites is None else (Cited(cites.number, cites.document.day),),
-        note="",
-        shows_gross=desk.setup.shows_gross,
-        lines=lines,
-        taxes=taxes,
-        transfer=_transfer(desk, payee),
-    )
-    about = About(_period(run), None if cites is None else cites.number, sha256(run.stored.id + payee))
-    return desk.keep(conn, draft, series_of(conn, desk, payee), Parties(payee, desk.issuer), about)
+    paid = Paid(payee, amounts, _transfer(desk, payee), _ref(run, payee))
+    return keep(conn, desk, run.stored, _period(run), paid, cites)
+
+
+def _ref(run: Run, payee: bytes) -> bytes:
+    return sha256(run.stored.id + payee)
 
 
 def _transfer(desk: Desk, payee: bytes) -> Transfer:

@@ -124,9 +124,10 @@ def find(conn: Connection, community: str, number: str) -> Stored | None:
     return None if row is None else _stored(row)
 
 
-def documents(conn: Connection, community: str, newest: int | None = None) -> list[Stored]:
-    """All or so many, the newest first."""
-    return _documents(conn, invoice.c.community == community, newest)
+def documents(conn: Connection, community: str, newest: int | None = None, period: str = "") -> list[Stored]:
+    """All or so many, the newest first; with `period` those of a month or run."""
+    mine = invoice.c.community == community
+    return _documents(conn, and_(mine, invoice.c.period == period) if period else mine, newest)
 
 
 def of_party(conn: Connection, community: str, party: bytes, newest: int) -> list[Stored]:

@@ -4,7 +4,7 @@ It never moves money by a link: every step is a form of our own page, and the se
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated
 
 from aiohttp import web
 from pydantic import BaseModel, StringConstraints
@@ -18,7 +18,7 @@ from tallystick_cloud.bank.xml import FILE_BYTES_MAX
 from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.http.authz import Role
-from tallystick_cloud.http.forms import FORM, NoFields
+from tallystick_cloud.http.forms import FORM, NoFields, SureForm
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.http.pages import Pages, file_response, see_other
 from tallystick_cloud.http.place import here, look_of, person
@@ -56,14 +56,13 @@ class ProposeForm(BaseModel):
     execution_day: date
 
 
-class RefundForm(BaseModel):
-    """Whose credit is paid back, all of it; `sure`: somebody said so."""
+class RefundForm(SureForm):
+    """Whose credit is paid back, all of it."""
 
     key: Annotated[str, StringConstraints(min_length=1, max_length=80)]
     collector: Name
     payer: Name
     execution_day: date
-    sure: Literal["yes"]
 
 
 class FileForm(BaseModel):

@@ -16,7 +16,7 @@ from tallystick_cloud.payouts.credit import Credit
 from tallystick_cloud.payouts.model import Held, Plan, Reason
 from tallystick_cloud.payouts.store import StoredPayout
 from tallystick_cloud.runs import view as runs
-from tallystick_cloud.runs.model import Names
+from tallystick_cloud.runs.model import HANDED_IN, Names
 from tallystick_cloud.runs.view import STATES, Content, LineView, NextView, RunView
 
 ENTRIES_SHOWN = 40
@@ -95,7 +95,9 @@ def run_view(run: Run, reader: bytes | None, names: Names, *, may_act: bool, w: 
         for one in run.payouts
     )
     day = date.fromisoformat(run.stored.execution_day)
-    own = Content(day, (mark, w.gettext(state)), lines, _held(run.held, w))
+    has_payees = any(not one.owed.is_credit for one in run.payouts)
+    also = frozenset({"bill"}) if has_payees and run.stored.state in HANDED_IN else frozenset()
+    own = Content(day, (mark, w.gettext(state)), lines, _held(run.held, w), also)
     return runs.run_view(run, reader, names, own, may_act=may_act, w=w)
 
 

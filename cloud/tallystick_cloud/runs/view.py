@@ -50,7 +50,7 @@ class NextView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run with what can be done next: `can` holds approve, file, sent, cancel and what its kind has beside."""
+    """A run with what can be done next: `can` holds approve, file, sent, cancel, bill and what its kind has beside."""
 
     number: int
     mark: str
@@ -66,7 +66,7 @@ class RunView:
     @property
     def is_open(self) -> bool:
         """Whether somebody still has to do something."""
-        return bool(self.can - {"file"})
+        return bool(self.can - {"file", "bill"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,9 @@ OUTCOMES = {
 }
 
 
+ALSO = {RunState.SENT: frozenset({"told"}), RunState.SETTLED: frozenset({"bill"})}
+
+
 def next_view(collector: str, plan: Plan, names: Names, key: str, refusal: str, w: Wording) -> NextView:
     """What a run would instruct if it were proposed now, and what it holds back, each with its reason."""
     lines = tuple(_line(one, None, names, w) for one in plan.payments)
@@ -40,12 +43,12 @@ def next_view(collector: str, plan: Plan, names: Names, key: str, refusal: str, 
 
 
 def run_view(run: Run, reader: bytes | None, names: Names, *, may_act: bool, w: Wording) -> RunView:
-    """`reader` is who looks: the proposer is never offered to release. `can` may also hold told."""
+    """`reader` is who looks: the proposer is never offered to release. `can` may also hold told and bill."""
     stored = run.stored
     mark, usual = STATES[stored.state]
     state = w.gettext(OWN_STATES.get(stored.state, usual))
     lines = tuple(_line(one, one.outcome, names, w) for one in run.payments)
-    also = frozenset({"told"}) if stored.state is RunState.SENT else frozenset()
+    also = ALSO.get(stored.state, frozenset())
     own = Content(date.fromisoformat(stored.execution_day), (mark, state), lines, _held(run.held, w), also)
     return runs.run_view(run, reader, names, own, may_act=may_act, w=w)
 

@@ -9,10 +9,13 @@ import pytest
 from support import pain_xsd, postgres
 from support.bank import BankTown
 from support.books import T0, open_books
+from support.invoices import SETUP
 from support.payouts import CENT, DAY, DRYING, EURO, IBANS, TOWN, Payouts, open_payouts
 from support.splits import PSP
 from tallystick_cloud import schema
 from tallystick_cloud.bank.service import Reported
+from tallystick_cloud.invoices import payees
+from tallystick_cloud.invoices import service as invoices
 from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import Account, Line
 from tallystick_cloud.payouts import service
@@ -256,6 +259,23 @@ def test_a_payer_sees_what_is_on_its_way_from_the_release_to_the_outcome(town: B
     town.bank.execute(file, DAY)
     town.statement()
     assert read(on_its_way, town.payouts.community, anna) == []
+
+
+def test_no_document_is_written_in_a_payers_name_over_what_went_back(town: BankTown) -> None:
+    account(town)
+    refund(town)
+    town.payouts.approve("Maria")
+    town.payouts.file()
+    town.payouts.sent()
+    books, ids = town.payouts.books, town.payouts.ids
+    books.database.write_now(
+        invoices.set_up, books.community, SETUP.replace('"Energy"', '"Drying"'), "setup.toml", ids["Coop"], T0
+    )
+    made = books.database.write_now(payees.self_bill, books.community, 1, ids["Coop"], T0)
+    assert (made.documents, made.fresh) == ((), 0)
+    assert [(one.party, one.contract, one.reason) for one in made.left] == [
+        (ids["Anna"], "Washes", "it was paid too much, and went back")
+    ]
 
 
 def test_on_postgresql_too(postgres_server: str) -> None:
