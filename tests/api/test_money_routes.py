@@ -20,6 +20,7 @@ from tallystick_cloud.clock import real_utc_ms
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.identity import store_session
 from tallystick_cloud.http.sessions import new_session
+from tallystick_cloud.statements import view
 from tallystick_protocol.claim import parse_claim
 
 Client = TestClient[web.Request, web.Application]
@@ -152,3 +153,46 @@ async def test_a_gateway_of_nobody_is_not_there(client: Client, world: World) ->
     gid = world.books.database.read_now(lambda conn: conn.execute(select(schema.gateway.c.gid)).scalar_one())
     async with client.get(f"/gateways/{bytes(gid).hex()}", headers=maria) as answer:
         assert answer.status == 200
+
+
+async def test_a_long_statement_is_read_page_by_page_and_adds_up(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coop, month = signed_in(world, "Coop", Role.OWNER), "/statements/2026-11"
+
+    async def read(path: str) -> str:
+        async with client.get(path, headers=coop) as answer:
+            assert answer.status == 200, path
+            return (await answer.text()).split("<main")[1]
+
+    whole = await read(month)
+    assert "Later lines" not in whole
+    refs = re.findall(r'<td class="ref"[^>]*>([^<]+)</td>', whole)
+    sums = re.findall(r"<dd>.*?</dd>", whole.split("</dl>")[0], re.DOTALL)
+    monkeypatch.setattr(view, "ROWS_SHOWN", 2)
+    first = await read(month)
+    found: list[str] = []
+    for account in sorted(set(re.findall(r"account=([0-9a-f]{64})", first))):
+        path, before, carried = f"{month}?account={account}", "", ""
+        while path:
+            page = await read(path)
+            assert re.findall(r"<dd>.*?</dd>", page.split("</dl>")[0], re.DOTALL) == sums, "the sums are of the month"
+            lines = re.findall(r'<td class="ref"[^>]*>([^<]+)</td>', page)
+            edges = re.findall(r'<tr class="edge">.*?<th scope="row">(.*?)</th>.*?class="amount">(.*?)</span>', page)
+            assert 0 < len(lines) <= 2
+            assert edges[0] == ("Carried over", carried) if before else edges[0][0] == "Opening balance"
+            carried = edges[-1][1]
+            back = re.search(r'rel="prev" href="([^"]*)"', page)
+            assert (back is None) is (before == "")
+            assert back is None or back[1].replace("&amp;", "&") == before
+            found += lines
+            onward = re.search(r'rel="next" href="([^"]*)"', page)
+            before, path = path, "" if onward is None else onward[1].replace("&amp;", "&")
+            assert onward is None or edges[-1][0] == "Carried forward"
+    short = [ref for ref in refs if ref not in found]
+    assert sorted(found + short) == sorted(refs)
+    assert len(found) >= 6, "three pages at least"
+    assert all(ref in first for ref in short), "what fits on one page is not cut"
+    for bad, status in ((f"{month}?account={'0' * 64}", 404), (f"{month}?account=1", 422), (f"{month}?after=x", 422)):
+        async with client.get(bad, headers=coop) as answer:
+            assert answer.status == status, bad

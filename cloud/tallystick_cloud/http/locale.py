@@ -83,16 +83,16 @@ class Wording:
 
     def count(self, number: int) -> str:
         """A whole number, grouped: 184,765."""
-        return self.decimal(number, "#,##0")
+        return _grouped(number, self.numbers)
 
     def decimal(self, number: int | Decimal, pattern: str) -> str:
         """A number in a pattern of Babel's: 1,834.207 for #,##0.###."""
-        return str(format_decimal(number, format=pattern, locale=NUMBERS[self.numbers])).replace(NARROW_SPACE, SPACE)
+        return _in_pattern(number, pattern, self.numbers)
 
     @property
     def point(self) -> str:
         """What stands before decimals."""
-        return str(get_decimal_symbol(NUMBERS[self.numbers]))
+        return _point(self.numbers)
 
     def money(self, nano: int) -> str:
         """Nano of a unit with two decimals, half up: 9,137.35."""
@@ -147,7 +147,7 @@ class Wording:
 
     def day_time(self, ms: int) -> str:
         """A day with the time of day: 22 Nov 07:49."""
-        return str(format_datetime(self.when(ms), "d MMM HH:mm", tzinfo=self.zone, locale=self.locale))
+        return _day_time(ms - ms % _MINUTE, self.zone, self.language)
 
     def zone_name(self, ms: int) -> str:
         """The zone's short name at that time: CET."""
@@ -166,3 +166,28 @@ class Wording:
     def _decimal(self, number: Decimal, places: int) -> str:
         rounded = number.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
         return self.decimal(rounded, f"#,##0.{'0' * places}")
+
+
+FORMATTED = 8_192
+"""Texts that are remembered: a statement writes the same small amounts and minutes thousands of times."""
+
+
+@lru_cache(maxsize=FORMATTED)
+def _in_pattern(number: int | Decimal, pattern: str, numbers: str) -> str:
+    return str(format_decimal(number, format=pattern, locale=NUMBERS[numbers])).replace(NARROW_SPACE, SPACE)
+
+
+def _grouped(number: int, numbers: str) -> str:
+    """Numbers below a thousand are written alike in every language that we know."""
+    return str(number) if 0 <= number < 1_000 else _in_pattern(number, "#,##0", numbers)
+
+
+@lru_cache(maxsize=FORMATTED)
+def _day_time(minute_ms: int, zone: ZoneInfo, language: str) -> str:
+    at = datetime.fromtimestamp(minute_ms // 1000, UTC).astimezone(zone)
+    return str(format_datetime(at, "d MMM HH:mm", tzinfo=zone, locale=Locale.parse(LOCALES[language])))
+
+
+@lru_cache(maxsize=len(NUMBERS))
+def _point(numbers: str) -> str:
+    return str(get_decimal_symbol(NUMBERS[numbers]))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
+from itertools import accumulate
 from pathlib import Path
 from typing import Self
 
@@ -23,6 +24,8 @@ FONTS = Path(str(files("font_source_sans_pro"))) / "files"
 FAMILY = "sans"
 MARGIN_MM, FOOT_MM, LINE_MM = 20, 22, 5
 BODY_PT, SMALL_PT, TITLE_PT = 10, 8, 20
+SMALL_LINE_MM = 4
+BASELINE = 0.3  # of the letters' height, below the middle of a line: where the library puts it
 INK, MUTED, RULE = 20, 95, 190  # greys: 0 is black
 WIDTH_MM = 210 - 2 * MARGIN_MM
 
@@ -55,7 +58,8 @@ class Sheet(FPDF):
         self.set_auto_page_break(True, FOOT_MM)
         self.add_font(FAMILY, "", FONTS / "SourceSansPro-Regular.ttf")
         self.add_font(FAMILY, "B", FONTS / "SourceSansPro-Semibold.ttf")
-        self._known = frozenset(font.cmap) if isinstance(font := self.fonts[FAMILY], TTFFont) else frozenset()
+        self._regular = self.fonts[FAMILY]
+        self._known = frozenset(self._regular.cmap) if isinstance(self._regular, TTFFont) else frozenset()
         self.set_creation_date(created)
         self.set_title(title)
         self.set_lang("en")
@@ -120,13 +124,24 @@ class Sheet(FPDF):
             if self.will_page_break(height + 1):
                 self.add_page()
                 self._grid_head(columns)
-            top, x = self.get_y(), float(MARGIN_MM)
-            for cell, column in zip(row, columns, strict=True):
-                self._cell_of(cell, column, x, top)
-                x += _mm(column)
+            top = self.get_y()
+            self._row(columns, row, top)
             self.set_y(top + height + 1)
             self._rule()
         self.ln(2)
+
+    def _row(self, columns: Sequence[Column], row: Sequence[Cell], top: float) -> None:
+        """Texts of one size after the other: each change of size is told to the page."""
+        edges = list(accumulate((_mm(column) for column in columns), initial=float(MARGIN_MM)))
+        self._style(BODY_PT)
+        below = [
+            self._text_of(cell.text, column, x, top + 0.5, LINE_MM)
+            for cell, column, x in zip(row, columns, edges, strict=False)
+        ]
+        self._style(SMALL_PT, grey=MUTED)
+        for cell, column, x, y in zip(row, columns, edges, below, strict=False):
+            if cell.below:
+                self._text_of(cell.below, column, x, y, SMALL_LINE_MM)
 
     def sums(self, rows: Sequence[tuple[str, str]]) -> None:
         """Names and amounts at the right; the last one strong."""
@@ -193,29 +208,35 @@ class Sheet(FPDF):
         self.ln(LINE_MM)
         self._rule()
 
-    def _cell_of(self, cell: Cell, column: Column, x: float, top: float) -> None:
-        align = "R" if column.right else "L"
-        self.set_xy(x, top + 0.5)
-        self._style(BODY_PT)
-        self._wrap(cell.text, _mm(column), align, x)
-        if cell.below:
-            self._style(SMALL_PT, grey=MUTED)
-            self._wrap(cell.below, _mm(column), align, x, 4)
+    def _text_of(self, text: str, column: Column, x: float, top: float, height: float) -> float:
+        """Where the next text begins. A text of one line is put at its place: laying it out takes ten times as long."""
+        width, room = self._width(text, self.font_size_pt), _mm(column)
+        if width > room or "\n" in text:
+            self.set_xy(x, top)
+            self._wrap(text, room, "R" if column.right else "L", x, height)
+            return float(self.get_y())
+        if text:
+            self._check(text)
+            self.text(x + (room - width if column.right else 0), top + height / 2 + BASELINE * self.font_size, text)
+        return top + height
 
     def _height(self, cell: Cell, column: Column) -> float:
-        self._style(BODY_PT)
-        height = LINE_MM * self._lines(cell.text, column)
-        if cell.below:
-            self._style(SMALL_PT)
-            height += 4 * self._lines(cell.below, column)
-        return float(height)
+        below = SMALL_LINE_MM * self._lines(cell.below, column, SMALL_PT) if cell.below else 0
+        return float(LINE_MM * self._lines(cell.text, column, BODY_PT) + below)
 
-    def _lines(self, text: str, column: Column) -> int:
+    def _lines(self, text: str, column: Column, size: float) -> int:
+        if "\n" not in text and self._width(text, size) <= _mm(column):
+            return 1
         self._check(text)
+        self._style(size)
         lines = self.multi_cell(_mm(column), LINE_MM, text, dry_run=True, output="LINES")
         if not isinstance(lines, list):
             raise InvariantError("the library was asked for lines")
         return len(lines)
+
+    def _width(self, text: str, size: float) -> float:
+        """Of a text in one line of regular letters, in mm."""
+        return float(self._regular.get_text_width(text, size, None)[1]) / float(self.k)
 
     def _wrap(self, text: str, width: float, align: str = "L", x: float | None = None, height: float = LINE_MM) -> None:
         self._check(text)
@@ -239,10 +260,14 @@ class Sheet(FPDF):
         self.line(MARGIN_MM, self.get_y(), MARGIN_MM + WIDTH_MM, self.get_y())
 
     def _style(self, size: float, *, bold: bool = False, grey: int = INK) -> None:
-        self.set_font(FAMILY, "B" if bold else "", size)
+        style = "B" if bold else ""
+        if (self.font_style, self.font_size_pt) != (style, size):
+            self.set_font(FAMILY, style, size)
         self.set_text_color(grey)
 
     def _check(self, text: str) -> None:
+        if self._known.issuperset(map(ord, text)):
+            return
         for char in text:
             if ord(char) not in self._known:
                 detail = f"{text!r} holds {char!r}, which the typeface of sheets lacks; take the other file"

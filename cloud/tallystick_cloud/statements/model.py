@@ -2,6 +2,7 @@
 
 It never nets a row away: opening plus rows is closing, and closing is the next month's opening. Money in nano."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -133,7 +134,7 @@ def account(
 ) -> Account:
     """Rows in order of time with their running balance."""
     found, balance = [], opening
-    for row in sorted(rows, key=lambda one: (one.at_ms, one.ref)):
+    for row in sorted(rows, key=key_of):
         balance += row.nano
         found.append(replace(row, balance=balance))
     return Account(chain, contract, unit, opening, tuple(found), balance, settlement, decision)
@@ -163,3 +164,46 @@ def joined(rows: Sequence[Row], zone: str) -> list[Row]:
         last = max(group, key=lambda one: one.at_ms)
         kept.append(replace(last, uses=sum(one.uses for one in group), nano=sum(one.nano for one in group)))
     return kept
+
+
+DAY = "day"
+"""Form of a row that stands for all uses of a day."""
+
+
+def by_day(one: Account, zone: str) -> Account:
+    """The same account with a row for each day of several uses, by kind; all else stays, opening and closing too."""
+    where = ZoneInfo(zone)
+    kept: list[Row] = []
+    groups: dict[tuple[RowKind, str], list[Row]] = {}
+    for row in one.rows:
+        if row.use_id is None or row.kind not in (RowKind.SHARE, RowKind.CHARGE):
+            kept.append(row)
+        else:
+            groups.setdefault((row.kind, local_day(row.at_ms - 1, where)), []).append(row)
+    for (kind, day), group in groups.items():
+        if len(group) == 1:
+            kept += group
+            continue
+        nano, at_ms = sum(row.nano for row in group), max(row.at_ms for row in group)
+        kept.append(Row(day, at_ms, kind, "", "", DAY, 0, None, len(group), None, nano))
+    return account(one.chain, one.contract, one.unit, one.opening, kept, one.settlement, one.decision)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Rows [begin, end) of an account, `carried` the balance before them."""
+
+    begin: int
+    end: int
+    carried: int
+
+
+def cut(one: Account, after: tuple[int, str] | None, size: int) -> Cut:
+    """So many rows after a key (moment, reference); the key stays good when a row comes in before it."""
+    begin = 0 if after is None else bisect_right(one.rows, after, key=key_of)
+    return Cut(begin, min(begin + size, len(one.rows)), one.rows[begin - 1].balance if begin else one.opening)
+
+
+def key_of(row: Row) -> tuple[int, str]:
+    """Where a row stands in its account."""
+    return row.at_ms, row.ref

@@ -3,12 +3,15 @@
 It never shows a statement to anybody but the party it belongs to."""
 
 import asyncio
+from typing import Annotated
 
 from aiohttp import web
+from pydantic import StringConstraints
 
 from tallystick_cloud.bank.due import charged_by_provider, dues
 from tallystick_cloud.bank.due_view import due_view, provider_view
 from tallystick_cloud.db import Database
+from tallystick_cloud.errors import NotFound
 from tallystick_cloud.http.amounts import exact
 from tallystick_cloud.http.month import MonthText, Span
 from tallystick_cloud.http.pages import Pages, csv_response, file_response
@@ -26,6 +29,9 @@ from tallystick_cloud.statements.model import all_final
 from tallystick_cloud.uses.reader import reader_of
 
 ONE = "/statements/{period:[0-9-]+}"
+ChainHex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+RowKey = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,15}_[A-Za-z0-9-]{1,60}$")]
+"""The moment and the reference of a row."""
 
 
 def statement_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
@@ -88,7 +94,7 @@ def _files(table: RouteTable, database: Database, pages: Pages, clock: Clock) ->
         reader = reader_of(call, "statement sheets", clock.utc_ms())
         span = Span.of(period, clock.utc_ms(), place.zone)
         w = pages.wording(call.request, place.zone)
-        accounts = [view.account_view(one, w) for one in await database.write(service.accounts, reader, span)]
+        accounts = await database.write(service.accounts, reader, span)
         names = await database.read(names_by_id, place.id)
         month = w.month(span.month.year, span.month.number)
         whose = names.get(reader.party or b"", "")
@@ -98,20 +104,27 @@ def _files(table: RouteTable, database: Database, pages: Pages, clock: Clock) ->
 
 def _one(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> None:
     @table.route("GET", ONE, roles=HOLDERS, gives="text/html", tag="money")
-    async def statement_page(call: Call, period: MonthText) -> web.StreamResponse:
-        """My statement of one month: opening, every line, closing."""
+    async def statement_page(
+        call: Call, period: MonthText, account: ChainHex | None = None, after: RowKey | None = None
+    ) -> web.StreamResponse:
+        """My statement of one month: opening, lines, closing; `account` alone from a line on where it has very many."""
         place = await here(database, call)
         reader = reader_of(call, "statement page", clock.utc_ms())
         span = Span.of(period, clock.utc_ms(), place.zone)
         w = pages.wording(call.request, place.zone)
         accounts = await database.write(service.accounts, reader, span)
         month = w.month(span.month.year, span.month.number)
+        shown = [one for one in accounts if account in (None, one.chain.hex())]
+        if account is not None and not shown:
+            raise NotFound("account", "is none of this statement; load the month again")
+        path = f"/statements/{span.month.text}"
         return pages.page(
             call,
             "statement.html",
             look_of(place),
             title=w.gettext("Statement"),
-            accounts=[view.account_view(one, w) for one in accounts],
+            accounts=[view.page_view(one, _key(after), path, w) for one in shown],
+            is_one=account is not None,
             opening=exact(sum(one.opening for one in accounts), w),
             moved=exact(sum(row.nano for one in accounts for row in one.rows), w, signed=True),
             closing=exact(sum(one.closing for one in accounts), w),
@@ -120,3 +133,10 @@ def _one(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> N
             month=month,
             unit=place.unit,
         )
+
+
+def _key(after: str | None) -> tuple[int, str] | None:
+    if after is None:
+        return None
+    at_ms, _, ref = after.partition("_")
+    return int(at_ms), ref

@@ -1,6 +1,7 @@
-"""A month's statement as sheets of paper, from exactly the rows of its page and of its CSV file.
+"""A month's statement as sheets of paper, from the rows of its page and of its CSV file.
 
-It never adds a row that the others lack.
+It never adds a row that the others lack. An account of very many rows has one for each day's uses, and says so: nobody
+reads hundreds of sheets, and the file has every line.
 """
 
 from collections.abc import Sequence
@@ -8,10 +9,14 @@ from datetime import UTC, datetime
 
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.paper.sheet import Cell, Column, Sheet
-from tallystick_cloud.statements.view import AccountView, RowView
+from tallystick_cloud.statements.model import Account, by_day
+from tallystick_cloud.statements.view import AccountView, RowView, account_view
+
+ROWS_MAX = 2_000
+"""Of one account in single lines; some 55 sheets."""
 
 
-def draw(place: str, party: str, month: str, until_ms: int, accounts: Sequence[AccountView], w: Wording) -> bytes:
+def draw(place: str, party: str, month: str, until_ms: int, accounts: Sequence[Account], w: Wording) -> bytes:
     """`until_ms`: the last moment that it is about; the file is dated by it, so that the same rows are the same
     bytes."""
     _ = w.gettext
@@ -21,8 +26,13 @@ def draw(place: str, party: str, month: str, until_ms: int, accounts: Sequence[A
         sheet.title_line(title, place)
         sheet.columns([party], [(_("Month"), month), (_("Until"), w.date(until_ms - 1))])
         for one in accounts:
-            sheet.heading(one.contract, one.state)
-            sheet.grid(_columns(one, w), [_row(row) for row in one.rows])
+            is_long = len(one.rows) > ROWS_MAX
+            shown = account_view(by_day(one, w.zone.key) if is_long else one, w)
+            sheet.heading(shown.contract, shown.state)
+            if is_long:
+                says = _("One line for each day; all {n} lines stand in the CSV file of this statement.")
+                sheet.notes([says.format(n=w.count(len(one.rows)))])
+            sheet.grid(_columns(shown, w), [_row(row) for row in shown.rows])
         if not accounts:
             sheet.notes([_("No use, no payout, no balance in {month}.").format(month=month)])
         return sheet.data()

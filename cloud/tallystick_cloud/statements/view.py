@@ -13,8 +13,10 @@ from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.http.month import Month as Calendar
 from tallystick_cloud.money import money
 from tallystick_cloud.settlement.statements import reference_of
-from tallystick_cloud.statements.model import Account, Bill, Month, Row, RowKind
+from tallystick_cloud.statements.model import DAY, Account, Bill, Cut, Month, Row, RowKind, cut
 
+ROWS_SHOWN = 200
+"""Of an account on one page: what a person reads, and a browser lays out at once. The files have all."""
 COLUMNS = ("contract", "reference", "time", "what", "detail", "amount", "balance", "unit")
 
 
@@ -37,8 +39,17 @@ class RowView:
 
 
 @dataclass(frozen=True, slots=True)
+class Paging:
+    """Which rows of a long account are shown, and the pages before and after; empty where there is none."""
+
+    says: str
+    previous: str
+    following: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccountView:
-    """One contract's account."""
+    """One contract's account; `paging` where it is too long for one page."""
 
     chain: str
     contract: str
@@ -47,6 +58,7 @@ class AccountView:
     state: str
     rows: tuple[RowView, ...]
     is_contract: bool = True
+    paging: Paging | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +76,15 @@ class MonthView:
 
 def account_view(one: Account, w: Wording) -> AccountView:
     """Opening, rows, closing."""
+    return _account(one, Cut(0, len(one.rows), one.opening), "", w)
+
+
+def page_view(one: Account, after: tuple[int, str] | None, path: str, w: Wording) -> AccountView:
+    """The rows of one page of it, from the balance that was carried over; `path` is that of its month."""
+    return _account(one, cut(one, after, ROWS_SHOWN), path, w)
+
+
+def _account(one: Account, shown: Cut, path: str, w: Wording) -> AccountView:
     _ = w.gettext
     if one.decision is not None:
         state = _("decided by {decision}").format(decision=one.decision)
@@ -73,12 +94,31 @@ def account_view(one: Account, w: Wording) -> AccountView:
         number, h, closed_ms = one.settlement
         words = _("settlement {n}, signed {day}, reference {reference}")
         state = words.format(n=number, day=w.date(closed_ms), reference=reference_of(h))
+    is_first, is_last = shown.begin == 0, shown.end == len(one.rows)
+    inside = one.rows[shown.begin : shown.end]
+    carried = inside[-1].balance if inside else shown.carried
     rows = (
-        _edge(one, _("Opening balance"), one.opening, w),
-        *(_row(one, row, w) for row in one.rows),
-        _edge(one, _closing(one, w), one.closing, w),
+        _edge(one, _("Opening balance") if is_first else _("Carried over"), shown.carried, w),
+        *(_row(one, row, w) for row in inside),
+        _edge(one, _closing(one, w), one.closing, w) if is_last else _edge(one, _("Carried forward"), carried, w),
     )
-    return AccountView(one.chain.hex(), one.contract, one.unit, one.is_final, state, rows, one.decision is None)
+    paging = None if is_first and is_last else _paging(one, shown, path, w)
+    return AccountView(one.chain.hex(), one.contract, one.unit, one.is_final, state, rows, one.decision is None, paging)
+
+
+def _paging(one: Account, shown: Cut, path: str, w: Wording) -> Paging:
+    says = w.gettext("{first} to {last} of {all} lines").format(
+        first=w.count(shown.begin + 1), last=w.count(shown.end), all=w.count(len(one.rows))
+    )
+    first = f"{path}?account={one.chain.hex()}"
+    before = shown.begin - ROWS_SHOWN
+    previous = "" if shown.begin == 0 else first if before <= 0 else f"{first}&after={_key(one.rows[before - 1])}"
+    following = "" if shown.end == len(one.rows) else f"{first}&after={_key(one.rows[shown.end - 1])}"
+    return Paging(says, previous, following)
+
+
+def _key(row: Row) -> str:
+    return f"{row.at_ms}_{row.ref}"
 
 
 def _closing(one: Account, w: Wording) -> str:
@@ -94,7 +134,7 @@ def _edge(one: Account, what: str, nano: int, w: Wording) -> RowView:
 
 def _row(one: Account, row: Row, w: Wording) -> RowView:
     link = f"/uses/{row.use_id.hex()}" if row.use_id is not None else ""
-    if row.uses > 1:
+    if row.uses > 1 and row.form != DAY:
         day = w.when(row.at_ms - 1).date().isoformat()
         link = f"/uses?period={day[:7]}&asset={row.asset}&day={day}"
     return RowView(
@@ -105,6 +145,8 @@ def _row(one: Account, row: Row, w: Wording) -> RowView:
 
 def _what(one: Account, row: Row, w: Wording) -> str:
     _ = w.gettext
+    if row.form == DAY:
+        return _("Uses of the day") if row.kind is RowKind.CHARGE else _("Shares of the day's uses")
     if row.bill is not None:
         return row.bill.id if row.kind is RowKind.BILL else _("{bill}, taken back").format(bill=row.bill.id)
     return {
@@ -132,6 +174,8 @@ def _detail(row: Row, w: Wording) -> str:
     if row.shared is not None:
         days = _("{first} to {last}").format(first=w.date(row.shared.from_ms), last=w.date(row.shared.to_ms - 1))
         return days if row.shared.is_final else _("{days}, on account").format(days=days)
+    if row.form == DAY:
+        return (_("{n} line") if row.uses == 1 else _("{n} lines")).format(n=w.count(row.uses))
     if row.use_id is None:
         return ""
     words = {

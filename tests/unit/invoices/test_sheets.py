@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,9 +17,11 @@ from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.http.month import Span
 from tallystick_cloud.invoices import content, pdf
 from tallystick_cloud.invoices.model import Document
+from tallystick_cloud.paper.sheet import Cell, Column, Sheet
 from tallystick_cloud.statements import pdf as statement_pdf
 from tallystick_cloud.statements import service as statements
 from tallystick_cloud.statements import view
+from tallystick_cloud.statements.model import DAY, account, by_day
 from tallystick_cloud.uses.model import Reader
 
 W = Wording("en", ZoneInfo("Europe/Berlin"))
@@ -92,11 +95,61 @@ def test_a_statement_on_paper_has_the_rows_of_its_file(office: Office) -> None:
     span = Span.of("2026-11", NOW, "UTC")
     accounts = office.database.write_now(statements.accounts, reader, span)
     views = [view.account_view(one, W) for one in accounts]
-    data = statement_pdf.draw("Lindenhof eG", "Coop", "November 2026", span.at_ms, views, W)
+    data = statement_pdf.draw("Lindenhof eG", "Coop", "November 2026", span.at_ms, accounts, W)
     text = text_of(data).replace("\n", " ")
     rows = [row for one in views for row in one.rows]
     assert len(rows) > 6
     for row in rows:
         assert str(row.balance) in text
         assert row.ref in text
-    assert statement_pdf.draw("Lindenhof eG", "Coop", "November 2026", span.at_ms, views, W) == data
+    assert statement_pdf.draw("Lindenhof eG", "Coop", "November 2026", span.at_ms, accounts, W) == data
+
+
+def test_a_very_long_statement_has_a_line_for_each_day_that_adds_up(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = Reader(office.community, office.world.ids["Coop"], False, "test", NOW)
+    span = Span.of("2026-11", NOW, "UTC")
+    short = next(
+        one for one in office.database.write_now(statements.accounts, reader, span) if one.contract == "Washes"
+    )
+    uses = [
+        replace(row, ref=f"{row.ref}{n}", at_ms=row.at_ms + n) for row in short.rows if row.use_id for n in range(3)
+    ]
+    others = [row for row in short.rows if not row.use_id]
+    longest = account(short.chain, "Washes", "EUR", short.opening, [*uses[1:], *others], short.settlement)
+    days = by_day(longest, "UTC")
+    lines = [row for row in days.rows if row.form == DAY]
+    assert {row.uses for row in lines} == {2, 3}
+    assert len(days.rows) == len(lines) + len(others)
+    assert sum(row.uses for row in lines) == len(uses) - 1
+    assert sum(row.nano for row in lines) == sum(row.nano for row in uses[1:])
+    assert (days.opening, days.closing) == (longest.opening, longest.closing)
+    assert days.rows[-1].balance == days.closing
+    assert by_day(short, "UTC") == short, "a day with one use is that use"
+    monkeypatch.setattr(statement_pdf, "ROWS_MAX", len(longest.rows) - 1)
+    data = statement_pdf.draw("Lindenhof eG", "Coop", "November 2026", span.at_ms, [longest, short], W)
+    text = " ".join(text_of(data).split())
+    assert text.count("One line for each day;") == 1
+    assert f"all {len(longest.rows)} lines stand in the CSV file" in text
+    assert "3 lines" in text
+    assert all(str(row.balance) in text for row in view.account_view(days, W).rows)
+    assert uses[1].ref not in text
+
+
+def test_a_text_of_one_line_stands_where_the_library_would_put_it() -> None:
+    """Short cells are drawn at once; a wide one is laid out. Both begin on one line."""
+    with Sheet("t", "f", datetime(2026, 11, 30, tzinfo=UTC)) as sheet:
+        wide = "a name that is far too long for its narrow column and goes on below"
+        sheet.grid([Column("A", 20), Column("B", 20, right=True)], [(Cell(wide), Cell("12.50", "below"))])
+        data = sheet.data()
+    places: dict[str, tuple[float, float]] = {}
+
+    def note(text: str, _cm: object, tm: list[float], *_: object) -> None:
+        if text.strip():
+            places[text.strip()] = (tm[4], tm[5])
+
+    PdfReader(io.BytesIO(data)).pages[0].extract_text(visitor_text=note)
+    first = next(text for text in places if text.startswith("a name"))
+    assert places[first][1] == pytest.approx(places["12.50"][1], abs=0.05)
+    assert places["below"][1] < places["12.50"][1]
