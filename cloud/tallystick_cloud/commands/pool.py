@@ -1,4 +1,4 @@
-"""`tallystick pool upload | prices | coefficients | show | close`: an energy community from the grid's files to shares.
+"""`tallystick pool upload | prices | coefficients | show | compare | close`: from the grid's files to shares.
 
 It never closes a period that is not over, and closing again posts only what changed.
 """
@@ -23,7 +23,7 @@ from tallystick_cloud.errors import BadInput
 from tallystick_cloud.keys import write_private
 from tallystick_cloud.money import money
 from tallystick_cloud.parties.store import ids_by_name, names_by_id
-from tallystick_cloud.pools import report, service
+from tallystick_cloud.pools import compare, report, service
 from tallystick_cloud.pools.grid_file import FILE_BYTES_MAX
 from tallystick_cloud.pools.proof import prove as prove_
 from tallystick_cloud.settlement.access import Read, write_down
@@ -68,6 +68,16 @@ def add(commands: Commands) -> None:
         "  tallystick pool show 2026-01-01 --data D\n  tallystick pool show 2026-01 --json --data D\n",
     )
     _period(found)
+    found = command(
+        words,
+        "compare",
+        compare_,
+        "Show where own meters differ from the grid's file, or what was shared from the scheme's statement.",
+        "  tallystick pool compare 2026-01 --data D\n"
+        "  tallystick pool compare 2026-01 --statement gse-2026-01.csv --json --data D\n",
+    )
+    _period(found)
+    found.add_argument("--statement", type=Path, metavar="FILE", help="columns start,shared_wh (or shared_kwh)")
     found = command(
         words,
         "close",
@@ -165,6 +175,29 @@ def show(parsed: argparse.Namespace) -> int:
         print(json.dumps(report.as_json(worked, names), indent=1, ensure_ascii=False))
     else:
         print(report.as_text(worked, ZoneInfo(contract.zone)))
+    return 0
+
+
+def compare_(parsed: argparse.Namespace) -> int:
+    data = None if parsed.statement is None else _read(parsed.statement)
+    options = opened(parsed)
+    try:
+        name = community_of(options, parsed.community)
+        pool = options.database.read_now(_pool, name, parsed)
+        span = service.span_of(pool[-1].contract, parsed.period)
+        if data is None:
+            pairs = options.database.read_now(compare.meters, name, pool, span.period)
+        else:
+            worked = options.database.read_now(service.look, name, pool, span)
+            pairs = compare.statement(worked, compare.rows_of(data, pool[-1]))
+    finally:
+        options.database.close()
+    if parsed.json:
+        print(json.dumps(report.pairs_json(pairs), indent=1, ensure_ascii=False))
+    elif pairs:
+        print(report.pairs_text(pairs, ZoneInfo(pool[-1].contract.zone)))
+    else:
+        print("nothing to compare: no own meter and no statement speaks of that time")
     return 0
 
 

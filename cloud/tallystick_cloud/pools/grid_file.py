@@ -82,6 +82,18 @@ def energy_rows(text: str, offsets: Offsets, span_ms: int) -> list[Energy]:
     return list(found.values())
 
 
+def shared_rows(text: str, offsets: Offsets, span_ms: int) -> dict[int, int]:
+    """Columns start and shared_wh or shared_kwh, as a scheme states what was shared. Raises BadInput."""
+    found: dict[int, int] = {}
+    for line, row, columns in _rows(text, ("start",), [f"shared_{unit}" for unit in _SCALES]):
+        start_ms = _start(line, row["start"], offsets, span_ms)
+        for column in columns:
+            wh = _wh(line, column, row[column], column.removeprefix("shared_"))
+            if found.setdefault(start_ms, wh) != wh:
+                raise BadInput(f"line {line}", f"says {wh} Wh of {row['start']}, a line before says {found[start_ms]}")
+    return found
+
+
 def price_rows(text: str, offsets: Offsets) -> list[Price]:
     """Columns start and price; a price holds for the interval or the hour that starts then. Raises BadInput."""
     found: dict[int, Price] = {}

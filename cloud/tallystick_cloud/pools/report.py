@@ -4,13 +4,15 @@ It never computes an amount.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tallystick_cloud.counts import many
 from tallystick_cloud.money import money
 
+from .compare import Pair, sums
 from .model import Interval, Worked, pool_of
 from .service import Closed
 
@@ -44,6 +46,39 @@ def as_json(worked: Worked, names: Mapping[bytes, str]) -> dict[str, Any]:
         "to_ms": worked.period.to_ms,
         "intervals": [_interval(one, names) for one in worked.intervals],
         "open": [{"start_ms": one.start_ms, "why": one.why} for one in worked.opens],
+    }
+
+
+def pairs_text(pairs: Sequence[Pair], zone: ZoneInfo) -> str:
+    """The intervals that differ, and the sums."""
+    lines = [f"{'interval':<17} {'theirs':>10} {'ours':>10} {'difference':>10}  what"]
+    for one in (each for each in pairs if not each.is_same):
+        when = datetime.fromtimestamp(one.start_ms / 1000, zone).strftime("%Y-%m-%d %H:%M")
+        theirs, ours = ("-" if wh is None else wh for wh in (one.theirs, one.ours))
+        lines.append(f"{when:<17} {theirs:>10} {ours:>10} {one.difference:>+10}  {one.what}")
+    for all_of in sums(pairs):
+        counts = f"{all_of.what}: {many(all_of.count, 'interval')}, {all_of.differing} differ"
+        difference = all_of.ours - all_of.theirs
+        lines.append(f"{'sum':<17} {all_of.theirs:>10} {all_of.ours:>10} {difference:>+10}  {counts}")
+    return "\n".join(lines)
+
+
+def pairs_json(pairs: Sequence[Pair]) -> dict[str, Any]:
+    """Energy in Wh; null where one side says nothing."""
+    return {
+        "intervals": [
+            {"what": one.what, "start_ms": one.start_ms, "theirs_wh": one.theirs, "ours_wh": one.ours} for one in pairs
+        ],
+        "sums": [
+            {
+                "what": one.what,
+                "intervals": one.count,
+                "differing": one.differing,
+                "theirs_wh": one.theirs,
+                "ours_wh": one.ours,
+            }
+            for one in sums(pairs)
+        ],
     }
 
 

@@ -13,7 +13,7 @@ from tallystick_protocol.verify_cli import main as verify
 PAGE = (ROOT / "docs" / "how-to" / "energy-community.md").read_text()
 BLOCK = re.compile(r"(?:`(?P<file>[\w./-]+)`:\n\n)?```(?P<kind>sh|toml|text)\n(?P<body>.*?)```", re.DOTALL)
 PROGRAMS = {"tallystick": main, "tallystick-verify": verify}
-COMMANDS = 25
+COMMANDS = 26
 PARTS = {"flat-1": "0,500000", "flat-2": "0,300000", "flat-3": "0,200000"}
 HOURS = 8760
 
