@@ -1,5 +1,5 @@
 # Thin over run.py, which explains itself: make help
-.PHONY: help demo cheat test check explore bench orders million crash sim powercut install lock
+.PHONY: help demo cheat test check explore bench orders million crash sim powercut fuzz mutants install lock
 .DEFAULT_GOAL := help
 
 help demo cheat test check install lock:
@@ -38,3 +38,7 @@ powercut:
 # make fuzz EXECUTIONS=500000
 fuzz:
 	@python3 run.py fuzz EXECUTIONS=$(or $(EXECUTIONS),500000) $(ARGS)
+
+# make mutants ARGS="--seconds 280 --only chains.py"
+mutants:
+	@python3 run.py mutants $(ARGS)

@@ -58,6 +58,8 @@ python3 run.py COMMAND [...]      (or: make COMMAND)
   powercut  IMAGES=N disks as power cuts may leave them; each must hold every acknowledged reading
   fuzz      EXECUTIONS=N of each border (default 500000), coverage-guided; goes on where it stopped
             --only NAME,NAME  --seconds N  --fresh   some of them, at most so long on each, from the beginning
+  mutants   takes each refusal out of the verifier and turns each of its comparisons: a test must notice; goes on later
+            --seconds N  --only NAME   at most so long; --record [TEST ...]  notes anew which refusal fires in which test
   install   only make .venv (install --tests: with what the tests need)
   lock      renew requirements/*.lock from the five pyproject.toml (needs uv)
   help      this text
@@ -347,6 +349,12 @@ def sim(arguments: list[str]) -> int:
     return become("env", "PYTHONPATH=tests", "PYTHONHASHSEED=0", str(PYTHON), "-m", "sim", *rest)
 
 
+def mutants(arguments: list[str]) -> int:
+    """Thousands of faults, a process each: hours on one core, and it goes on where it stopped."""
+    install(with_tests=True)
+    return become(str(PYTHON), "tests/mutants/run_all.py", *arguments)
+
+
 def value_of(name: str, arguments: list[str], *, default: str) -> str:
     """A whole number given as NAME=VALUE on the command line or in the environment."""
     given = dict(a.split("=", 1) for a in arguments if "=" in a)
@@ -396,6 +404,7 @@ COMMANDS = {
     "million": million,
     "crash": crash,
     "fuzz": fuzz,
+    "mutants": mutants,
     "powercut": powercut,
     "sim": sim,
     "install": install_only,

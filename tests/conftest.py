@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 
 import pytest
 from hypothesis import HealthCheck, settings
-from support import postgres, seeds
+from support import postgres, refusals, seeds
 from support.virtual_time import VirtualTimeLoop
 
 # By default an example that takes 200 ms fails, and so does slow making of data: on a busy machine both are luck.
@@ -35,3 +35,16 @@ def pytest_asyncio_loop_factories(
     if item.get_closest_marker("virtual_time"):
         return {"virtual time": VirtualTimeLoop}
     return {"real time": asyncio.new_event_loop}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Where `laws/verify/refusals.txt` says that the verifier refuses in a test, it does."""
+    expected = refusals.expected(item.nodeid)
+    if not expected:
+        return (yield)
+    with refusals.recording() as fired:
+        result = yield
+    missing = "; ".join(sorted(expected - fired))
+    assert not missing, f"the verifier no longer refuses in this test: {missing} ({refusals.RENEW})"
+    return result

@@ -7,7 +7,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -22,18 +22,20 @@ from tallystick_protocol import cose, merkle
 from tallystick_protocol.batch import part_hash
 from tallystick_protocol.checkpoint import Checkpoint, sign_checkpoint
 from tallystick_protocol.cose import ContentType
-from tallystick_protocol.evidence import PART_KEY, Evidence, LoggedObject, Piece, Proof
+from tallystick_protocol.evidence import PART_KEY, USER_KEY, Evidence, LoggedObject, Piece, Proof
 from tallystick_protocol.evidence_draft import LOG_TYPES
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.keys import PublicKey, Signer
 from tallystick_protocol.records import log_leaf
 from tallystick_protocol.salted_tree import Leaf, SaltedTree
+from tallystick_protocol.settled_use import Use
 from tallystick_protocol.verify import reading
 
 EDITS_MAX = 4
 EDIT_BYTES = 4  # place (two bytes), what is done there, with what
 Change = Callable[[bytes], bytes]
-TREES = {5: "cover_tree", 7: "use_tree", 10: "statement_tree", 12: "counter_tree"}
+USE_KEY = 7
+TREES = {5: "cover_tree", USE_KEY: "use_tree", 10: "statement_tree", 12: "counter_tree"}
 
 
 def bent(data: bytes, edits: bytes) -> bytes:
@@ -151,7 +153,7 @@ _node = lru_cache(maxsize=65_536)(merkle.node_hash)
 
 
 @lru_cache(maxsize=4096)
-def _signed(kind: ContentType, payload: bytes, signer: Signer) -> tuple[bytes, H32]:
+def signed(kind: ContentType, payload: bytes, signer: Signer) -> tuple[bytes, H32]:
     envelope = cose.sign(signer, kind, payload)
     return envelope, cose.parse(envelope).hash
 
@@ -162,6 +164,17 @@ def _renewed(data: bytes, new: Mapping[bytes, bytes]) -> bytes:
         if old in data:
             data = data.replace(old, now)
     return data
+
+
+@dataclass(frozen=True)
+class Lie:
+    """What a host says otherwise: `changes` of targets, `signers` of objects that others sign, `more` objects at the
+    end of the log, and the `order` in which all of them are logged."""
+
+    changes: Mapping[int, Change] = field(default_factory=dict)
+    signers: Mapping[int, Signer] = field(default_factory=dict)
+    more: Sequence[tuple[ContentType, bytes, Signer]] = ()
+    order: Callable[[list[int]], list[int]] = list
 
 
 class Forger:
@@ -175,10 +188,18 @@ class Forger:
         }
         order = sorted(range(len(shown.objects)), key=lambda at: shown.objects[at].leaf)
         leaves = [shown.objects[at].leaf for at in order]
-        self._party, self._scope = shown.party, shown.scope
-        self._pieces = [replace(one, object=order.index(one.object)) for one in shown.pieces]
+        count = len(order)
+        self.party, self._scope = shown.party, shown.scope
+        self._pieces = [
+            replace(one, object=order.index(one.object)) if one.object < count else one for one in shown.pieces
+        ]
         self._said = [self._read(shown.objects[at], by_kid, trees, leaves) for at in order]
-        self.targets = len(self._said) + len(self._pieces)
+        rooted = {one.slices.head.root: one.slices for built in made.built for one in built.uses if one.slices}
+        self._slices = {}  # number of a use's piece -> the tree of its slices
+        for at, piece in enumerate(self._pieces):
+            if piece.key == USE_KEY and piece.object < count and (head := Use.decode(piece.data).slices) is not None:
+                self._slices[at] = rooted[head.root]
+        self.targets = count + len(self._pieces)
         self.make(-1, bytes, keep=True)
 
     @staticmethod
@@ -197,36 +218,64 @@ class Forger:
         return Said(parsed.content_type, payload, by_kid[parsed.kid], parsed.hash, found, echo)
 
     def target(self, number: int) -> tuple[str, bytes]:
-        """What a target is (`settlement`, `leaf 7`) and its bytes."""
+        """What a target is (`settlement`, `leaf 7`, `slice`) and its bytes."""
         if number < len(self._said):
             return self._said[number].kind.kind, self._said[number].payload
         piece = self._pieces[number - len(self._said)]
-        return f"leaf {piece.key}", piece.data
+        return ("slice" if piece.object >= len(self._said) else f"leaf {piece.key}"), piece.data
+
+    def find(self, kind: str, nth: int = 0) -> int:
+        """The number of a target: of its kind the first, or the `nth` after it; of the last ones with -1, -2 ..."""
+        return [number for number in range(self.targets) if self.target(number)[0] == kind][nth]
+
+    def hash_of(self, number: int) -> H32:
+        return self._said[number].h
+
+    def opened(self, number: int, key: int, index: int) -> Piece:
+        """A leaf of an object's tree, whether the file shows it or not."""
+        tree = self._said[number].trees[key]
+        leaf = tree.leaves[index]
+        return Piece(number, key, index, leaf.salt, leaf.data, tuple(tree.path(index)))
 
     def make(self, target: int, change: Change, *, keep: bool = False) -> Evidence:
         """`keep`: what it finds is the honest file from now on."""
+        return self.forge(Lie({target: change}), keep=keep)
+
+    def forge(self, lie: Lie, *, keep: bool = False) -> Evidence:
+        """The file of a host that says so."""
         log, new, pieces, said = Log(w.ORIGIN, w.LOG), {}, list(self._pieces), []
+        done: list[tuple[ContentType, bytes, H32]] = []
         for number, one in enumerate(self._said):
-            trees = self._follow(number, one, target - len(self._said), change, new, pieces, log)
+            trees = self._follow(number, one, lie.changes, new, pieces, log)
             payload = _renewed(one.payload, new)
-            payload = change(payload) if target == number else payload
-            envelope, h = _signed(one.kind, payload, one.signer)
+            payload = lie.changes[number](payload) if number in lie.changes else payload
+            envelope, h = signed(one.kind, payload, lie.signers.get(number, one.signer))
             if h != one.h:
                 new[one.h] = h
             log.add(one.kind, envelope, h)
+            done.append((one.kind, envelope, h))
             echo = None if one.echo is None else (one.echo[0], log.root(one.echo[0]))
             said.append(Said(one.kind, payload, one.signer, h, trees, echo))
         if keep:
             self._said, self._pieces = said, pieces
-        proofs = tuple(log.proof(size) for size in sorted({one.echo[0] for one in said if one.echo is not None}))
-        return Evidence(self._party, log.note(), log.objects(), tuple(pieces), proofs, self._scope)
+        done += [(kind, *signed(kind, payload, signer)) for kind, payload, signer in lie.more]
+        order = lie.order(list(range(len(done))))
+        logged = Log(w.ORIGIN, w.LOG)
+        for number in order:
+            logged.add(*done[number])
+        shown = logged.objects()
+        objects = tuple(shown[order.index(number)] for number in range(len(order)))
+        pieces = [
+            replace(one, object=one.object + len(lie.more)) if one.object >= len(self._said) else one for one in pieces
+        ]
+        proofs = tuple(logged.proof(size) for size in sorted({one.echo[0] for one in said if one.echo is not None}))
+        return Evidence(self.party, logged.note(), objects, tuple(pieces), proofs, self._scope)
 
     def _follow(
         self,
         number: int,
         one: Said,
-        target: int,
-        change: Change,
+        changes: Mapping[int, Change],
         new: dict[bytes, bytes],
         pieces: list[Piece],
         log: Log,
@@ -238,31 +287,45 @@ class Forger:
         for at in mine:
             old = self._pieces[at]
             if old.key == PART_KEY and old.data:
-                data = _renewed(old.data, new)
-                data = change(data) if at == target else data
+                data = self._changed(at, _renewed(old.data, new), changes)
                 pieces[at] = replace(old, data=data)
                 if data != old.data:
                     new[part_hash(old.salt, old.data)] = part_hash(old.salt, data)
+            elif old.key == USER_KEY:
+                pieces[at] = replace(old, data=self._changed(at, old.data, changes))
         found = {}
         for key, tree in one.trees.items():
             opened = {self._pieces[at].index: at for at in mine if self._pieces[at].key == key}
-            found[key] = self._tree(tree, opened, target, change, new)
-            if found[key] != tree:
-                new[tree.head.root] = found[key].head.root
-                for index, at in opened.items():
-                    path = found[key].path(index) if self._pieces[at].path else ()
-                    pieces[at] = replace(self._pieces[at], data=found[key].leaves[index].data, path=path)
+            for at in opened.values() if key == USE_KEY else ():
+                if at in self._slices:
+                    cuts = {p.index: n for n, p in enumerate(self._pieces) if p.object == len(self._said) + at}
+                    self._grown(self._slices[at], cuts, changes, new, pieces)
+            found[key] = self._grown(tree, opened, changes, new, pieces)
         return found
 
-    @staticmethod
-    def _tree(
-        tree: SaltedTree, opened: Mapping[int, int], target: int, change: Change, new: Mapping[bytes, bytes]
+    def _grown(
+        self,
+        tree: SaltedTree,
+        opened: Mapping[int, int],
+        changes: Mapping[int, Change],
+        new: dict[bytes, bytes],
+        pieces: list[Piece],
     ) -> SaltedTree:
+        """A tree whose opened leaves (index -> piece) are changed or follow other changes; their pieces with it."""
         leaves = [Leaf(leaf.salt, _renewed(leaf.data, new)) for leaf in tree.leaves]
         for index, at in opened.items():
-            if at == target:
-                leaves[index] = Leaf(leaves[index].salt, change(leaves[index].data))
-        return SaltedTree(tuple(leaves))
+            leaves[index] = Leaf(leaves[index].salt, self._changed(at, leaves[index].data, changes))
+        grown = SaltedTree(tuple(leaves))
+        if grown != tree:
+            new[tree.head.root] = grown.head.root
+            for index, at in opened.items():
+                path = grown.path(index) if self._pieces[at].path else ()
+                pieces[at] = replace(self._pieces[at], data=grown.leaves[index].data, path=path)
+        return grown
+
+    def _changed(self, at: int, data: bytes, changes: Mapping[int, Change]) -> bytes:
+        change = changes.get(len(self._said) + at)
+        return data if change is None else change(data)
 
 
 @cache

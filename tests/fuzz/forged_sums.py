@@ -12,9 +12,9 @@ from functools import cache
 from typing import Generic, TypeVar
 
 import cbor2
-from fuzz.forged import Change, Log, _node, _renewed, _signed
+from fuzz.forged import Change, Log, _node, _renewed, signed
 from support import shared_house
-from support.pools import ABOVE, GRID, PRICES, open_community, proof_of, toml
+from support.pools import ABOVE, GRID, POOL, PRICES, open_community, proof_of, toml
 from support.vector_case import plain
 from tallystick_cloud.context import Context
 from tallystick_protocol import cose, sum_tree
@@ -49,6 +49,7 @@ from tallystick_protocol.verify.report import Misfit
 
 N = TypeVar("N")
 Span = tuple[int, int]
+More = tuple[ContentType, bytes, Signer]
 Name = tuple[str | int, ...]  # ("record", 1), ("piece", 1, 0), ("beside", 1, low, high) ...
 MISFITS = (Misfit, ProtocolError, InvariantError)
 
@@ -111,16 +112,20 @@ class Host:
     settlement: Signer
     log: Signer
 
-    def logged(self, first: Sequence[LoggedObject], payloads: Sequence[tuple[ContentType, bytes]]) -> Logging:
-        """A log of objects that stay as they are and of what the host signs, in this order."""
+    def logged(
+        self, first: Sequence[LoggedObject], payloads: Sequence[tuple[ContentType, bytes]], more: Sequence[More] = ()
+    ) -> Logging:
+        """A log of objects that stay as they are, of what the host signs and of what others sign, in this order."""
         log, hashes = Log(self.policy.log_origin, self.log), []
         for one in first:
             parsed = cose.parse(one.envelope)
             log.add(parsed.content_type, one.envelope, parsed.hash)
         for kind, payload in payloads:
-            envelope, h = _signed(kind, payload, self.settlement)
+            envelope, h = signed(kind, payload, self.settlement)
             log.add(kind, envelope, h)
             hashes.append(h)
+        for kind, payload, signer in more:
+            log.add(kind, *signed(kind, payload, signer))
         return Logging(log.note(), log.objects(), tuple(hashes))
 
 
@@ -166,9 +171,14 @@ class PoolForger:
 
     def make(self, target: Name, change: Change) -> bytes:
         """The file; ProtocolError where what was changed cannot stand there at all."""
+        return self.forge({target: change})
+
+    def forge(self, changes: Mapping[Name, Change], contracts: Sequence[LoggedObject] = ()) -> bytes:
+        """The same with several values changed. `contracts`: others in the place of those of the file."""
+        contracts = contracts or self._proof.contracts
 
         def said(data: bytes, *name: str | int) -> bytes:
-            return change(data) if name == target else data
+            return changes[name](data) if name in changes else data
 
         close = PoolSettlement.decode(said(self._found.settlement.encode(), "close"))
         intervals = [self._interval(at, one, said) for at, one in enumerate(self._proof.intervals)]
@@ -185,8 +195,8 @@ class PoolForger:
             opened, head = _opened_anew(opened, statement, self._found.settlement)
             payload = replace(PoolSettlement.decode(payload), statements=head).encode()
         closes.append((ContentType.POOL, said(_renewed(payload, new), "close")))
-        log = self._host.logged(self._proof.contracts, closes)
-        count = len(self._proof.contracts)
+        log = self._host.logged(contracts, closes)
+        count = len(contracts)
         *before, last = log.objects[count:]
         return replace(
             self._proof,
@@ -245,7 +255,7 @@ class PoolForger:
             payload = _renewed(replace(one.settlement, statements=head).encode(), new)
             payload = said(payload, "earlier close", at)
             new[honest.hash] = statement.hash
-            new[one.h] = _signed(ContentType.POOL, payload, self._host.settlement)[1]
+            new[one.h] = signed(ContentType.POOL, payload, self._host.settlement)[1]
             opened.append(shown)
             closes.append((ContentType.POOL, payload))
         return opened, closes
@@ -329,9 +339,13 @@ class CostForger:
 
     def make(self, target: Name, change: Change) -> bytes:
         """The file; ProtocolError where what was changed cannot stand there at all."""
+        return self.forge({target: change})
+
+    def forge(self, changes: Mapping[Name, Change], more: Sequence[More] = ()) -> bytes:
+        """The same with several values changed; `more` stands in the log after them: records that it was set back."""
 
         def said(data: bytes, *name: str | int) -> bytes:
-            return change(data) if name == target else data
+            return changes[name](data) if name in changes else data
 
         bill = CostSettlement.decode(said(self._said.encode(), "bill"))
         tree: Known[SumNode] = Known(self._said.stays * PIECES, sum_tree._join)
@@ -354,13 +368,14 @@ class CostForger:
             nonce = CostSettlement.decode(self.targets["reversal",]).nonce
             back = replace(CostSettlement.decode(payload), nonce=nonce, reverses=h)
             closes.append((ContentType.COST, said(back.encode(), "reversal")))
-        log = self._host.logged((), closes)
+        log = self._host.logged((), closes, more)
         return replace(
             self._proof,
             note=log.note,
             settlement=log.objects[0],
             pieces=tuple(replace(one, path=tree.path(one.index)) for one in pieces),
             reversal=log.objects[1] if self._proof.reversal is not None else None,
+            continuations=log.objects[len(closes) :],
         ).encode()
 
 
@@ -403,6 +418,26 @@ def pools() -> Mapping[str, PoolForger]:
     cer.close()
     context = cer.books.aggregator.of("cer")
     files = {name: proof_of(cer, name, "2026-01") for name in ("Farm", "Anna", "GSE")}
+    cer.books.database.close()
+    return {name: PoolForger(proof, _host(context, policy)) for name, (proof, policy) in files.items()}
+
+
+PARTS = {"home-1": 'part = "1/2"', "shop-1": 'part = "1/4"', "home-2": 'part = "1/4"'}
+
+
+@cache
+def paid_by_consumers() -> Mapping[str, PoolForger]:
+    """Two hours of a pool whose consumers pay, each up to a fixed part of what all plants injected alike: as a plant, a
+    home and who manages it see them."""
+    text = POOL.replace('"seniority"', '"pro-rata"').replace(
+        '= "pro-rata"\npayer = "GSE"', '= "coefficients"\npayer = "consumers"'
+    )
+    cer = open_community(text=toml(text, more=PARTS))
+    cer.upload(GRID + GRID.replace("T00:00", "T01:00").replace(",2500", ",900").split("\n", 1)[1])
+    cer.prices(PRICES + "2026-01-01T01:00,110\n")
+    cer.close()
+    context = cer.books.aggregator.of("cer")
+    files = {name: proof_of(cer, name, "2026-01") for name in ("Farm", "Anna", "CER")}
     cer.books.database.close()
     return {name: PoolForger(proof, _host(context, policy)) for name, (proof, policy) in files.items()}
 

@@ -380,7 +380,7 @@ def _period_at(versions: Sequence[Version], period: Period) -> tuple[Contract, P
 
 def _closing(versions: Sequence[Version], span: Span) -> tuple[Period, CloseKind]:
     """The period that is closed, and whether finally."""
-    trued_up = _is_trued_up(versions)
+    trued_up = _is_trued_up([one for one in versions if one.contract.effective_from_ms < span.period.to_ms])
     if trued_up and span.is_year:
         return span.period, CloseKind.FINAL
     contract, period = _period_at(versions, span.period)

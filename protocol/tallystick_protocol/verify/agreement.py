@@ -42,9 +42,7 @@ def check_agreement(case: Case) -> Check:
 
 
 def _account(case: Case, item: Item) -> Account:
-    if not isinstance(item.body, Settlement):
-        raise Misfit(item.name, "is not a settlement")
-    return Account(item, item.body, None, False, case.leaves.get(item.h, Leaves()))
+    return Account(item, item.body_as(Settlement), None, False, case.leaves.get(item.h, Leaves()))
 
 
 def _follow(case: Case) -> None:
@@ -53,6 +51,7 @@ def _follow(case: Case) -> None:
     followed: set[H32] = set()
     replaced = [use.replaces for leaves in case.leaves.values() for use in leaves.uses.values() if use.replaces]
     corrected = {(one.settlement, one.leaf) for one in replaced}
+    ensure(len(corrected) == len(replaced), "the file", "corrects one line twice")
     for account in case.accounts:
         prev = account.settlement.prev
         if prev is None:
@@ -116,9 +115,7 @@ def _first_of(contracts: dict[H32, Item], h: H32, account: Account) -> H32:
 
 
 def _contract(item: Item) -> Contract:
-    if not isinstance(item.body, Contract):
-        raise Misfit(item.name, "is not a contract")
-    return item.body
+    return item.body_as(Contract)
 
 
 def _party_of(case: Case, item: Item) -> PartyId:

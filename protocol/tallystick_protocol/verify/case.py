@@ -4,7 +4,7 @@ It holds only what a step has checked; each step reads what those before it left
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from tallystick_protocol.batch import Batch
 from tallystick_protocol.checkpoint import Checkpoint
@@ -12,6 +12,7 @@ from tallystick_protocol.codes import Scope, StorageClass
 from tallystick_protocol.cose import ContentType, Unverified
 from tallystick_protocol.counter_line import Counter
 from tallystick_protocol.cover import Cover
+from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.evidence import Evidence, LoggedObject
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.keys import PublicKey
@@ -30,6 +31,7 @@ from tallystick_protocol.verify.report import Misfit
 Body: TypeAlias = (
     Batch | Contract | KeyEvent | Descriptor | Settlement | Resolution | Reversal | Approval | Continuation
 )
+B = TypeVar("B")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,12 @@ class Item:
     @property
     def leaf(self) -> int:
         return self.logged.leaf
+
+    def body_as(self, kind: type[B]) -> B:
+        """The body, which was read as its content type says; InvariantError for another kind."""
+        if not isinstance(self.body, kind):
+            raise InvariantError(f"object {self.number} was read as another kind than it says")
+        return self.body
 
     @property
     def name(self) -> str:

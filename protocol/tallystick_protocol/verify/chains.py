@@ -52,9 +52,7 @@ def _batches(case: Case) -> dict[tuple[bytes, int, int], Item]:
 
 
 def _batch(item: Item) -> Batch:
-    if not isinstance(item.body, Batch):
-        raise Misfit(item.name, "is not a batch")
-    return item.body
+    return item.body_as(Batch)
 
 
 def _descriptors(case: Case) -> None:

@@ -72,18 +72,22 @@ def opening_of(account: Account, counters: dict[H32, Counter], key: H32) -> int:
     return found.opening
 
 
-def replaced(case: Case, account: Account, use: Use) -> Use | None:
+def replaced(case: Case, use: Use) -> Use | None:
     """The leaf of an earlier settlement that a correction replaces; raises Misfit when it is not shown."""
     if use.replaces is None:
         return None
     name = case.use_name(use)
-    ensure(use.replaces.settlement != account.item.h, name, "corrects itself")
     leaves = case.leaves.get(use.replaces.settlement)
     old = leaves.uses.get(use.replaces.leaf) if leaves is not None else None
     if old is None:
         raise Misfit(name, "corrects a line of an earlier settlement that is not in the file")
     same = (old.channel_hash, old.number, old.tag) == (use.channel_hash, use.number, use.tag)
     ensure(same, name, "corrects the line of another use")
+    spans = [(one.start_ms, one.end_ms, one.from_total, one.to_total) for one in (old, use)]
+    ensure(spans[0] == spans[1], name, "has another time or count than the line that it corrects")
+    is_same = use.slices is not None or old.programme == use.programme  # a band may have another name in a new version
+    ensure(is_same, name, f"was settled as {old.programme!r}, and is corrected to {use.programme!r}")
+    ensure(use.level <= old.level, name, "claims a better evidence level than the line that it corrects")
     stays = set(old.reversals) <= set(use.reversals)
     ensure(stays, name, "was reversed, and a later settlement brings it back")
     return old
@@ -97,10 +101,16 @@ def check_closings(
         closing = ends.get(key, counter.opening)
         why = f"counter {words.short(key)} closes at {counter.closing}, its uses bring it to {closing}"
         ensure(counter.closing == closing, account.name, why)
-        meaning = meanings.get(key)
-        if meaning is not None:
-            period = None if meaning.period is None else (meaning.period.from_ms, meaning.period.to_ms)
-            ensure(counter.period == period, account.name, f"counter {words.short(key)} counts over another period")
+    check_periods(account, counters, meanings)
+
+
+def check_periods(account: Account, counters: dict[H32, Counter], meanings: dict[H32, Meaning]) -> None:
+    """Each counter that a use moves counts over its period: it may be left out of a settlement after that, not before;
+    raises Misfit."""
+    for key in counters.keys() & meanings.keys():
+        meaning = meanings[key]
+        period = None if meaning.period is None else (meaning.period.from_ms, meaning.period.to_ms)
+        ensure(counters[key].period == period, account.name, f"counter {words.short(key)} counts over another period")
 
 
 def compare_group(case: Case, account: Account, use: Use, rated: Sequence[Rated]) -> None:

@@ -8,7 +8,7 @@ from tallystick_protocol import merkle
 from tallystick_protocol.batch import Batch
 from tallystick_protocol.checkpoint import Checkpoint, epoch_of, log_id
 from tallystick_protocol.cose import ContentType
-from tallystick_protocol.errors import ProtocolError
+from tallystick_protocol.errors import InvariantError, ProtocolError
 from tallystick_protocol.ids import H32
 from tallystick_protocol.records import Continuation
 from tallystick_protocol.verify import words
@@ -24,7 +24,7 @@ def check_consistency(case: Case) -> Check:
     """Every checkpoint that a batch echoes is a beginning of this one, or of what the log was set back from."""
     checkpoint = case.checkpoint
     if checkpoint is None:
-        raise Misfit("checkpoint of the log", "was not read")
+        raise InvariantError("the step before did not read the checkpoint")
     left = _continuations(case)
     beginnings: Beginnings = {one.record.size: (one.record.root, one.name) for one in left}
     kept, gone = _echoes(case, left, beginnings)

@@ -6,7 +6,7 @@ from tallystick_protocol.batch import Batch
 from tallystick_protocol.codes import KeyAction
 from tallystick_protocol.cose import ContentType
 from tallystick_protocol.errors import ProtocolError
-from tallystick_protocol.ids import GID_BYTES, H32, gid_from_spki
+from tallystick_protocol.ids import H32, gid_from_spki
 from tallystick_protocol.keys import PublicKey
 from tallystick_protocol.records import KeyEvent, Since
 from tallystick_protocol.verify import words
@@ -39,9 +39,7 @@ def signer_of(case: Case, item: Item) -> KeySpan:
 
 def gateway_key(case: Case, item: Item) -> KeySpan:
     """The key in force that signed a batch; raises Misfit."""
-    batch = item.body
-    if not isinstance(batch, Batch):
-        raise Misfit(item.name, "is not a batch")
+    batch = item.body_as(Batch)
     at = (batch.epoch, batch.seq)
     for span in case.ring.spans:
         if span.subject == batch.gid and span.key.kid == item.unverified.kid and _in_force(span, at):
@@ -132,9 +130,7 @@ def _check_signature(case: Case, item: Item) -> None:
             if known.key.kid == item.unverified.kid:
                 _verify(item, known.key)
                 return
-        span = signer_of(case, item)
-        ensure(len(span.subject) == GID_BYTES, item.name, "is not signed by a party")
-        _verify(item, span.key)
+        _verify(item, signer_of(case, item).key)
         return
     if item.kind is ContentType.CONTINUATION:
         _check_root_alone(case, item)

@@ -38,6 +38,8 @@ def check_meter(case: Case) -> Check:
             seen = events.get((use.channel_hash, use.number), [])
             billing = sorted((one for one in seen if one.event.code in _BILLING), key=lambda one: one.event.number)
             _check_scale(case, account, use, {one.descriptor for one in billing} - {ZERO_H32})
+            if use.slices is not None:
+                _check_level_of_readings(case, use)
             if is_minimum(use) or use.slices is not None or use.replaces is not None:
                 continue
             used.add((use.channel_hash, use.number))
@@ -154,6 +156,16 @@ def _check_level(case: Case, name: str, use: Use, billing: Seen) -> None:
         return
     best = _LEVELS[gateway_key(case, billing.batch).storage]
     ensure(use.level <= best, name, f"claims evidence level {use.level}, the gateway's key allows {best}")
+
+
+def _check_level_of_readings(case: Case, use: Use) -> None:
+    """No better than the best key of the gateway that reads the channel; no meter signs readings."""
+    gid = _descriptor(case, use.channel_hash).gid
+    best = max(
+        (_LEVELS[span.storage] for span in case.ring.spans if span.subject == gid), default=EvidenceLevel.DECLARED
+    )
+    why = f"claims evidence level {use.level}, the keys of its gateway allow {best}"
+    ensure(use.level <= best, case.use_name(use), why)
 
 
 def _check_meter_signed(case: Case, name: str, use: Use, billing: Seen) -> None:

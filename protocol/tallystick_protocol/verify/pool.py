@@ -105,6 +105,9 @@ class _Case:
             ensure(aligned, where, "does not begin where an interval of its contract does")
             self._own.append(self._pieces(one, contract))
         self._check_order()
+        trued_up = any(_pool(contract).trued_up for contract in self._contracts)
+        why = "is on account, and its contract knows no close that pays the rest"
+        ensure(self._is_final() or trued_up, "close", why)
         meters = sum(len(own) for own in self._own)
         text = f"your meters are in the sums of every interval ({meters} times)"
         if not meters:
@@ -371,7 +374,7 @@ def _check_energy(pool: Pool, record: IntervalRecord, point: int, mine: _Own, wh
 
 def _pool(contract: Contract) -> Pool:
     if contract.pool is None:
-        raise Misfit("contract", "has no pool")
+        raise InvariantError("a contract without a pool came through the step before")
     return contract.pool
 
 

@@ -39,7 +39,9 @@ def check_statement(proof: PoolProof, found: Logged, moved: Moved) -> list[Check
     before = {one.h: one for one in found.earlier}
     ensure(len(before) == len(found.earlier), "earlier close", "is there twice")
     said = {h: _opened(one.opened, one.settlement, proof.party, "an earlier statement") for h, one in before.items()}
-    if settlement.prev is not None and settlement.prev in before:
+    if settlement.prev is None:
+        ensure(settlement.number == 1, "close", f"is number {settlement.number} of its time, and none is before it")
+    elif settlement.prev in before:
         _check_number(before[settlement.prev].settlement, settlement)
     for one in said.values():
         _check_first(one, "an earlier statement")

@@ -13,6 +13,7 @@ from tallystick_protocol.verify import words
 from tallystick_protocol.verify.case import Account, Case, ensure
 from tallystick_protocol.verify.compare import (
     check_closings,
+    check_periods,
     compare_group,
     contract_of,
     counters_by_key,
@@ -22,6 +23,7 @@ from tallystick_protocol.verify.compare import (
     replaced,
     usage_of,
 )
+from tallystick_protocol.verify.reversals import counted
 from tallystick_protocol.verify.slices import check_sums
 
 
@@ -33,6 +35,7 @@ def check_contract_prices(case: Case, account: Account) -> None:
     joined = any(use.slices is not None for use in uses)
     links = _Links(case, account, uses)
     if joined:
+        check_periods(account, counters, links.meanings)
         check_sums(case, account, uses, counters)
         return
     usages = [usage_of(case, use, payer_of(use.tag)) for use in uses]
@@ -55,12 +58,13 @@ class _Links:
         self.meanings: dict[H32, Meaning] = {}
         self.back: dict[H32, H32] = {}
         for use in uses:
-            if use.slices is None:
-                self.add(case, account, use)
+            self.add(case, account, use)
 
     def add(self, case: Case, account: Account, use: Use) -> None:
         """The counters of a use; raises Misfit."""
         usage = usage_of(case, use, payer_of(use.tag))
+        if use.slices is not None:  # the first of its readings may be reversed, and others not
+            usage = usage._replace(aborted=bool(use.reversals) and counted(case, use) == 0)
         expected = counters_of(contract_of(account, use), account.chain, usage)
         name = case.use_name(use)
         why = f"moves {len(use.counters)} counters, by the contract {len(expected)}"
@@ -101,7 +105,7 @@ def _take_back(
     leaves its counters for good, also those that nobody else moves here.
     """
     for use in uses:
-        old = replaced(case, account, use)
+        old = replaced(case, use)
         if old is None:
             continue
         if use.reversals:

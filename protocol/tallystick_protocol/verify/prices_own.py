@@ -83,7 +83,7 @@ def _own_effects(case: Case, account: Account, uses: Sequence[Use]) -> tuple[dic
     effects: dict[H32, int] = {}
     moved: dict[H32, Meaning] = {}
     for use in uses:
-        old = replaced(case, account, use)
+        old = replaced(case, use)
         if old is None or use.replaces is None:
             continue
         home = next(one for one in case.accounts if one.item.h == use.replaces.settlement)

@@ -87,7 +87,7 @@ def _check_lines(case: Case, account: Account, statement: Statement) -> None:
 def _change(case: Case, account: Account, use: Use) -> tuple[int, int]:
     """Fee and the party's share of a use; of a corrected one what they changed by."""
     fee, share = _amounts(case, account, use)
-    old = replaced(case, account, use)
+    old = replaced(case, use)
     if old is not None:
         was = _amounts(case, account, old)
         return fee - was[0], share - was[1]

@@ -17,6 +17,7 @@ from tallystick_protocol.verify.report import Misfit
 LEAVES_MAX = 1 << 24  # 512 MiB of leaf hashes; a larger log needs a proof instead of all its tiles
 STATE_BYTES_MAX = 8192
 BEFORE_MAX = 16
+_RESTORE = "restore it from your backup, never start anew"
 ReadTile = Callable[[str], bytes | None]
 
 
@@ -41,15 +42,14 @@ class Seen:
 
 def load_seen(data: bytes) -> Seen:
     """Read a state file; BadValue says what is wrong with it."""
-    wrong = BadValue("state", "is not a witness's state file; restore it from your backup, never start anew")
     if len(data) > STATE_BYTES_MAX:
-        raise wrong
+        raise BadValue("state", f"is longer than {STATE_BYTES_MAX} bytes, and so no witness's; {_RESTORE}")
     try:
         value = json.loads(data)
         before = tuple(_seen(one) for one in value.get("before", []))
         return replace(_seen(value), before=before)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise wrong from None
+        raise BadValue("state", f"is not a witness's state file; {_RESTORE}") from None
 
 
 def _seen(value: dict[str, Any]) -> Seen:
