@@ -18,7 +18,6 @@ import re
 import shutil
 import signal
 import sys
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +45,7 @@ from fuzz.target import Target  # noqa: E402
 
 SLICE = 50_000  # executions between two saves; an interruption costs at most so many
 SLICE_S_MAX = 60  # the same in time, for slow targets
+REST_S = 0.3  # of the processor: what is left to a target is not worth another slice, which takes a second at least
 HANG_S = 60  # wall time after which libFuzzer ends an input that never returns; a second of processor time is the limit
 MEMORY_MIB_MAX = 2048
 FINDINGS_MAX = 3  # of one target; further ones are mostly the same again
@@ -84,15 +84,16 @@ class State:
 
 
 def fuzz(target: Target, goal: int, folder: Path, seconds_max: float, code: str) -> State:
-    """Bring `target` to `goal` executions on `code`, or to as many as fit `seconds_max` from now."""
+    """Bring `target` to `goal` executions on `code`, or to as many as fit `seconds_max` of the processor from now."""
     (folder / "corpus").mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(target.seeds()):
         (folder / "corpus" / f"seed-{number}").write_bytes(seed)
     state = State.load(folder, code)
-    ends = time.monotonic() + seconds_max
-    while state.executions < goal and time.monotonic() < ends and len(state.findings) < FINDINGS_MAX:
+    left_s = seconds_max
+    while state.executions < goal and left_s > REST_S and len(state.findings) < FINDINGS_MAX:
         runs = min(SLICE, goal - state.executions)
-        found = _slice(target, runs, folder, max(1, min(SLICE_S_MAX, round(ends - time.monotonic()))))
+        found = _slice(target, runs, folder, max(1, min(SLICE_S_MAX, round(left_s))))
+        left_s -= found.seconds
         state.executions += _number(_DONE, found.log)
         state.edges = max(state.edges, _number(_EDGES, found.log))
         state.seconds = round(state.seconds + found.seconds, 1)
@@ -234,7 +235,7 @@ def main() -> int:
     parser.add_argument("--only", help="names with commas between; all without it")
     parser.add_argument("--state", type=Path, default=FOLDER.parents[1] / ".fuzz", help="what is kept between runs")
     parser.add_argument(
-        "--seconds", type=float, default=1e9, help="at most so long on each target now; then fewer will do"
+        "--seconds", type=float, default=1e9, help="of the processor, at most, for each target now; then fewer will do"
     )
     parser.add_argument("--ci", action="store_true", help="the short cut: 20,000 each, fewer where one is slow")
     parser.add_argument("--fresh", action="store_true", help="forget what the state folder holds")
