@@ -53,5 +53,10 @@ def _too_few(pipe: Pipe) -> None:
     pipe.send([])
 
 
-ODD: dict[bytes, Callable[[Pipe], None]] = {b"broken": _broken, b"half": _half, b"too few": _too_few}
+def _silent(pipe: Pipe) -> None:
+    """Stands still."""
+
+
+SILENT = b"silent"
+ODD: dict[bytes, Callable[[Pipe], None]] = {b"broken": _broken, b"half": _half, b"too few": _too_few, SILENT: _silent}
 """What stands for an upload, and what it makes the process do. A real upload is committed, and never told so."""

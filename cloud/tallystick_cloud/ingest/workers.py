@@ -24,6 +24,7 @@ from .worker import Fault, Taken, work
 COUNT_MAX = 8  # a group is written in one line at balances and the log: more of them only wait there
 START_S = 60.0  # for the imports of a loaded Raspberry Pi
 END_S = 30.0  # the group under way; then it is killed, its transaction with it, and its gateways send again
+ANSWER_S = 60.0  # a group takes a second; what takes longer stands still, and its gateways have given up
 AGAIN_S = 10.0  # after one died: whatever kills them does not keep the machine busy with starting
 _log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -114,6 +115,7 @@ class Workers:
 
     async def ask(self, worker: Worker, group: Sequence[Sent]) -> Taken:
         """What a borrowed one made of the group. Without an answer nobody knows: it is ended, and all comes again."""
+        limit = asyncio.get_running_loop().call_later(ANSWER_S, worker.process.kill)
         try:
             done = await self._in_thread(_answer, worker, list(group))
         except Exception as error:  # its pipe ended, or anything at all that unpickling raises
@@ -121,6 +123,8 @@ class Workers:
             await self._in_thread(self._end, worker, 0.0)
             why = f"{type(error).__name__}: {error}".removesuffix(": ")
             return Fault(False, f"no answer of process {worker.process.pid} over {len(group)} uploads: {why}")
+        finally:
+            limit.cancel()
         self._idle.append(worker)
         return done
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -118,14 +119,17 @@ async def test_an_answer_that_cannot_be_read_makes_its_group_come_again_and_ends
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "work", odd_workers.work)
-    commits = town.with_workers(len(odd_workers.ODD) + 1, group_max=1)  # each upload is with a process of its own
+    commits = town.with_workers(HOUSES + 1, group_max=1)  # each upload is with a process of its own
     town.workers.call()
-    await until(lambda: town.workers.there == len(odd_workers.ODD) + 1, START_S)
+    await until(lambda: town.workers.there == HOUSES + 1, START_S)
     house, *others = town.houses
-    upload = house.intervals()
-    odd = [Sent(other.gateway.gid, word, LATER) for other, word in zip(others, odd_workers.ODD, strict=True)]
-    real = Sent(house.gateway.gid, upload, LATER)
-    assert await town.take([*odd, real], commits) == [Busy] * 4
+    real = Sent(house.gateway.gid, house.intervals(), LATER)
+    words = [word for word in odd_workers.ODD if word != odd_workers.SILENT]
+    odd = [Sent(other.gateway.gid, word, LATER) for other, word in zip(others, words, strict=True)]
+    assert await town.take([*odd, real], commits) == [Busy] * HOUSES
+    assert town.workers.there == 1
+    monkeypatch.setattr(workers, "ANSWER_S", 0.1)
+    assert await town.take([replace(real, upload=odd_workers.SILENT)], commits) == [Busy]
     assert (town.workers.there, children()) == (0, [])
     assert await town.take([real], commits) == [ReceiptStatus.DUPLICATE]  # it was committed before the answer
     assert town.books.audit() == []
