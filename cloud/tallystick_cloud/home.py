@@ -58,11 +58,10 @@ class Home:
     def community_keys(self, name: str) -> CommunityKeys:
         return load_keys(self.keys / name)
 
-    def party_keys(self, name: str) -> dict[bytes, P256Signer]:
-        """Keys that this server keeps for parties of a community."""
-        folder = self.keys / name / "parties"
-        found = sorted(folder.glob("*.pem")) if folder.is_dir() else []
-        return {bytes.fromhex(path.stem): P256Signer.from_pem(read_private(path)) for path in found}
+    def party_key(self, name: str, party: bytes) -> P256Signer | None:
+        """The key that this server keeps for one party; None when it keeps none."""
+        path = self.keys / name / "parties" / f"{party.hex()}.pem"
+        return P256Signer.from_pem(read_private(path)) if path.is_file() else None
 
     def store_party_keys(self, name: str, hosted: Mapping[bytes, P256Signer]) -> None:
         for party, signer in hosted.items():

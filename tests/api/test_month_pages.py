@@ -108,6 +108,10 @@ async def test_a_month_from_what_waits_to_its_close(world: World, person: Staff)
 async def test_an_auditor_reads_and_nobody_else_does(person: Staff) -> None:
     ada = person("Ada", Role.AUDITOR)
     page = await ada.page("/month")
+    links = set(re.findall(r'href="(/[^"#]*)', page))
+    assert len(links) > 8
+    for link in links:
+        assert (await ada.get(link))[0] != 403, link
     assert steps(page)["Disputes"] == ("waits", "1")
     assert "<form" not in page
     for path in ("/month/close", "/month/retry", "/month/decide"):

@@ -37,11 +37,11 @@ HOUSES = 64  # 128 contracts, 256 flats
 GOAL_S = 1.0  # ours: nobody waits longer without wondering
 TRIES = 3
 PERSONAS = {
-    "owner": ("/owner", "/statements", "/statements/{month}", "/statements/{month}.csv", "/uses?period={month}",
-              "/contracts"),
+    "owner": ("/owner", "/statements", "/statements/{month}", "/statements/{month}.csv", "/statements/{month}.pdf",
+              "/uses?period={month}", "/contracts"),
     "lender": ("/owner", "/statements", "/statements/{month}"),
     "user": ("/uses?period={month}", "/statements", "/statements/{month}"),
-    "manager": ("/situation", "/contracts"),
+    "manager": ("/situation", "/month", "/parties", "/contracts"),
 }  # fmt: skip
 
 

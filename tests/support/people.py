@@ -41,8 +41,8 @@ class Shelf:
     def store_party_keys(self, name: str, hosted: Mapping[bytes, P256Signer]) -> None:
         self.kept.update(hosted)
 
-    def party_keys(self, name: str) -> dict[bytes, P256Signer]:
-        return self.kept
+    def party_key(self, name: str, party: bytes) -> P256Signer | None:
+        return self.kept.get(party)
 
 
 class Person:

@@ -137,5 +137,6 @@ def _forms(table: RouteTable, database: Database, clock: Clock, aggregator: Aggr
 
 def _look(conn: Connection, community: str, period: str | None, now_ms: int, zone: str) -> _Found:
     span = Span.of(period, now_ms, zone) if period else service.first_span(conn, community, now_ms, zone)
-    facts = service.facts(conn, community, span, now_ms)
-    return _Found(span, facts, listed(conn, community, ASIDE_SHOWN), service.left_open(conn, community))
+    opens = service.left_open(conn, community)
+    facts = service.facts(conn, community, span, len(opens), now_ms)
+    return _Found(span, facts, listed(conn, community, ASIDE_SHOWN), opens)

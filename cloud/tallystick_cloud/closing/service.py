@@ -19,13 +19,14 @@ from tallystick_cloud.contracts.store import book, said_yes
 from tallystick_cloud.costs.store import bills
 from tallystick_cloud.debits import mandates
 from tallystick_cloud.debits import store as debits
-from tallystick_cloud.debits.mandate import NOTICE_DAYS
+from tallystick_cloud.debits.upcoming import DAYS_AHEAD as DEBIT_DAYS_AHEAD
 from tallystick_cloud.debits.upcoming import upcoming as upcoming_debits
 from tallystick_cloud.http.month import Span
 from tallystick_cloud.ingest.quarantine import IS_QUARANTINED
 from tallystick_cloud.ledger.model import DAY_MS
 from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.payouts import store as payouts
+from tallystick_cloud.payouts.upcoming import DAYS_AHEAD as PAYOUT_DAYS_AHEAD
 from tallystick_cloud.payouts.upcoming import upcoming as upcoming_payouts
 from tallystick_cloud.pools.store import closes as pool_closes
 from tallystick_cloud.runs.checks import working_day
@@ -42,13 +43,12 @@ from tallystick_cloud.unclaimed.store import rule
 
 from .model import Banking, Billing, Facts, Proposed, Running, Settling, next_bills
 
-DAYS_AHEAD = 2  # a run is looked at as if it were proposed today: the day on which a bank would execute it
 NOON_MS = DAY_MS // 2
 """Before the end of a month: a moment of its last day in every zone of a country."""
 
 
-def facts(conn: Connection, community: str, span: Span, now_ms: int) -> Facts:
-    """What the month needs, as the books are now."""
+def facts(conn: Connection, community: str, span: Span, opens: int, now_ms: int) -> Facts:
+    """What the month needs, as the books are now; `opens`: spans that the last close left open."""
     chains, names = _chains(conn, community), names_by_id(conn, community)
     last_day = _day_before(span.to_ms, span)
     until = min(last_day, _day_before(now_ms, span))
@@ -56,7 +56,7 @@ def facts(conn: Connection, community: str, span: Span, now_ms: int) -> Facts:
         is_over=not span.is_running,
         last_day=last_day,
         set_aside=_set_aside(conn, community),
-        left_open=len(left_open(conn, community)),
+        left_open=opens,
         disputes=_disputes(conn, community),
         proposed=_proposed(conn, community),
         bills=_bills(conn, community, until),
@@ -204,14 +204,12 @@ def _debits(conn: Connection, community: str, names: Names, now_ms: int) -> Runn
     runs = debits.RUNS.all(conn, community)
     if not runs and not mandates.standing(conn, community):
         return None
-    day = working_day(now_ms, NOTICE_DAYS + 1)  # and a day for the second person
-    nexts = upcoming_debits(conn, community, names, day, now_ms)
+    nexts = upcoming_debits(conn, community, names, working_day(now_ms, DEBIT_DAYS_AHEAD), now_ms)
     return _running(runs, sum(one.draft is not None and bool(one.draft.plan.debits) for one in nexts))
 
 
 def _payouts(conn: Connection, community: str, names: Names, now_ms: int) -> Running:
-    day = working_day(now_ms, DAYS_AHEAD)
-    nexts = upcoming_payouts(conn, community, names, day, now_ms)
+    nexts = upcoming_payouts(conn, community, names, working_day(now_ms, PAYOUT_DAYS_AHEAD), now_ms)
     to_propose = sum(one.draft is not None and bool(one.draft.plan.payouts) for one in nexts)
     return _running(payouts.RUNS.all(conn, community), to_propose)
 

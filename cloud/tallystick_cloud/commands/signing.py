@@ -29,7 +29,7 @@ def signer_of(options: Options, community: str, name: str, party: bytes, key: Pa
     """The key in the file, or the one that this server keeps for the party; raises BadInput."""
     if key is not None:
         return load_signer(read_private(key))
-    hosted = options.home.party_keys(community).get(party)
+    hosted = options.home.party_key(community, party)
     if hosted is None:
         raise BadInput("--key", f"this server holds no key of {name}; give the file of theirs")
     return hosted

@@ -30,18 +30,16 @@ from tallystick_cloud.runs.view import RUNS_SHOWN, NextView
 from tallystick_cloud.settlement.payable import unsettled_fees
 
 from . import mandates, service, store, view
-from .mandate import NOTICE_DAYS, NewMandate
+from .mandate import NewMandate
 from .mandates import Shown
 from .model import Plan
 from .service import Draft, Run
 from .store import StoredDebit
-from .upcoming import upcoming
+from .upcoming import DAYS_AHEAD, upcoming
 
 ACTORS = frozenset({Role.COMMUNITY_MANAGER})
 BASE, OWN = "/debits", "/mandates"
 MANDATES_SHOWN, BACK_SHOWN = 300, 12
-DAYS_AHEAD = NOTICE_DAYS + 1
-"""The usual notice, and a day for the second person."""
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
 MandateId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 

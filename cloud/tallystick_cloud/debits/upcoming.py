@@ -12,7 +12,11 @@ from tallystick_cloud.runs.upcoming import Next, nexts
 from tallystick_cloud.settlement.payable import unsettled_fees
 
 from . import service, store
+from .mandate import NOTICE_DAYS
 from .service import Draft
+
+DAYS_AHEAD = NOTICE_DAYS + 1
+"""The usual notice, and a day for the second person."""
 
 
 def upcoming(conn: Connection, community: str, names: Names, day: date, now_ms: int) -> list[Next[Draft]]:

@@ -56,8 +56,8 @@ class KeyShelf(Protocol):
         """Keep keys of a community's parties, readable by this server alone."""
         ...
 
-    def party_keys(self, name: str) -> dict[bytes, P256Signer]:
-        """Those that are kept of a community, by party."""
+    def party_key(self, name: str, party: bytes) -> P256Signer | None:
+        """The one that is kept for a party of a community; None when none is."""
         ...
 
 

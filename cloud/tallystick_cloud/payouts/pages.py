@@ -30,7 +30,7 @@ from tallystick_cloud.payouts.checks import Run
 from tallystick_cloud.payouts.credit import Credit, all_credits
 from tallystick_cloud.payouts.model import Plan
 from tallystick_cloud.payouts.service import Draft
-from tallystick_cloud.payouts.upcoming import upcoming
+from tallystick_cloud.payouts.upcoming import DAYS_AHEAD, upcoming
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.runs.api import proposal
 from tallystick_cloud.runs.checks import working_day
@@ -42,7 +42,6 @@ from tallystick_cloud.settlement.payable import settled_lines
 from tallystick_cloud.splits.store import psp_chains
 
 ACTORS = frozenset({Role.COMMUNITY_MANAGER})
-DAYS_AHEAD = 2  # what banks ask for before the day of execution
 BASE = "/payouts"
 Name = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 EntryId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12,64}$")]

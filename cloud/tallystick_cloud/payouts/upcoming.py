@@ -14,6 +14,8 @@ from tallystick_cloud.settlement.payable import settled_lines
 from . import service, store
 from .service import Draft
 
+DAYS_AHEAD = 2  # what banks ask for before the day of execution
+
 
 def upcoming(conn: Connection, community: str, names: Names, day: date, now_ms: int) -> list[Next[Draft]]:
     """One for everybody who owes somebody else, by name; `day`: when the bank would execute it."""

@@ -83,7 +83,7 @@ def shadow_pages(
             waits_for=service.waits_for(found.chain),
             coming=[contracts.state_of(one, w)[1] for one in found.chain.coming],
             may_act=bool(call.principal.roles_in(place.id) & ACTORS),
-            signs=is_party and shelf is not None and party in shelf.party_keys(place.id),
+            signs=is_party and party is not None and shelf is not None and shelf.party_key(place.id, party) is not None,
             parties=[one.name for one in contract.parties],
         )
 
@@ -114,10 +114,10 @@ def shadow_pages(
         place, party, now_ms = await here(database, call), person(call), clock.utc_ms()
         if aggregator is None or shelf is None:
             raise NotFound("community", "has its keys on another server; switch the contract there")
-        keys = shelf.party_keys(place.id)
+        signer = shelf.party_key(place.id, party)
 
         def act(conn: Connection) -> None:
-            service.go_live(conn, aggregator, place.id, bytes.fromhex(chain), party, keys, now_ms)
+            service.go_live(conn, aggregator, place.id, bytes.fromhex(chain), signer, now_ms)
 
         await database.write(act)
         return see_other(f"/contracts/{chain}/shadow#live")

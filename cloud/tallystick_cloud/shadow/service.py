@@ -98,16 +98,14 @@ def go_live(
     aggregator: Aggregator,
     community: str,
     chain: bytes,
-    party: bytes,
-    keys: Mapping[bytes, P256Signer],
+    signer: P256Signer | None,
     now_ms: int,
 ) -> Standing:
-    """Propose, signed by `party`, that the contract is live from its next rating period on.
+    """Propose that the contract is live from its next rating period on, signed with the key of a party of it.
 
-    Raises NotFound, Forbidden where this server keeps no key of the party, ContractRefused.
+    Raises NotFound, Forbidden without a key, ContractRefused also for the key of nobody who is named in it.
     """
     view = look.chain_of(conn, community, chain, None, True, now_ms)
-    signer = keys.get(party)
     if signer is None:
         raise Forbidden("party", "signs with a key of its own, which is not here; use `tallystick contract switch`")
     draft = follow(view, ContractState.LIVE, None, now_ms, aggregator.entropy.bytes)

@@ -21,7 +21,7 @@ from tallystick_cloud.paper.sheet import Cell, Column, Sheet
 from tallystick_cloud.statements import pdf as statement_pdf
 from tallystick_cloud.statements import service as statements
 from tallystick_cloud.statements import view
-from tallystick_cloud.statements.model import DAY, account, by_day
+from tallystick_cloud.statements.model import DAY, account, by_day, cut, key_of
 from tallystick_cloud.uses.model import Reader
 
 W = Wording("en", ZoneInfo("Europe/Berlin"))
@@ -135,6 +135,23 @@ def test_a_very_long_statement_has_a_line_for_each_day_that_adds_up(
     assert "3 lines" in text
     assert all(str(row.balance) in text for row in view.account_view(days, W).rows)
     assert uses[1].ref not in text
+
+
+def test_a_page_goes_on_where_it_ended_though_a_line_came_in_before(office: Office) -> None:
+    reader = Reader(office.community, office.world.ids["Coop"], False, "test", NOW)
+    accounts = office.database.write_now(statements.accounts, reader, Span.of("2026-11", NOW, "UTC"))
+    one = next(each for each in accounts if each.contract == "Washes")
+    first = cut(one, None, 2)
+    late = replace(one.rows[0], ref="S-late", at_ms=one.rows[0].at_ms - 1)
+    grown = account(one.chain, one.contract, one.unit, one.opening, [late, *one.rows], one.settlement)
+    after = key_of(one.rows[first.end - 1])
+    was, now = cut(one, after, 2), cut(grown, after, 2)
+    refs = [row.ref for row in one.rows[was.begin : was.end]]
+    assert [row.ref for row in grown.rows[now.begin : now.end]] == refs
+    assert now.carried == was.carried + late.nano
+    gone = (after[0], after[1] + "x")
+    assert cut(one, gone, 2) == was, "a line that is no more is no reason to begin anew"
+    assert cut(one, key_of(one.rows[-1]), 2).begin == len(one.rows)
 
 
 def test_a_text_of_one_line_stands_where_the_library_would_put_it() -> None:
