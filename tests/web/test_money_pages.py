@@ -16,7 +16,6 @@ from support.looks import (
     RULES,
     SIZES,
     amiss_as_it_stands,
-    amiss_in_every_look,
     amiss_in_one_visit,
     scrolls_sideways,
     violations,
@@ -53,7 +52,6 @@ OFFICE = {
     "a use to dispute": ("user", "first form"),
     "direct debits": ("manager", "/debits"),
 }
-"""Pages that are visited once for everything, because every second of a browser counts."""
 FIRST = {
     "first dispute": ("/disputes", ".pile a"),
     "first form": ("/uses?period=2027-01", ".lines-table tr:nth-child(3) a"),  # the newest two are disputed already
@@ -87,26 +85,12 @@ def opened(browser: Browser, money: MoneyServer, persona: str, path: str, **more
     context.close()
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_nothing_and_nothing_scrolls_sideways(browser: Browser, money: MoneyServer, name: str) -> None:
-    with opened(browser, money, *PAGES[name]) as page:
-        assert amiss_in_every_look(page) == []
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_without_script_says_the_same(browser: Browser, money: MoneyServer, name: str) -> None:
-    with opened(browser, money, *PAGES[name]) as page:
-        path, shown = page.url.removeprefix(money.url), page.locator("main").inner_text()
-    with opened(browser, money, PAGES[name][0], path, java_script_enabled=False) as page:
-        same = r"\d+(\.\d+)? (s|min|h|d) ago"
-        assert re.sub(same, "", page.locator("main").inner_text()) == re.sub(same, "", shown)
-
-
-@pytest.mark.parametrize("name", OFFICE)
-def test_an_office_page_is_well_in_one_visit(browser: Browser, money: MoneyServer, name: str) -> None:
-    with opened(browser, money, *OFFICE[name]) as page:
-        path = page.url.removeprefix(money.url)
-    assert amiss_in_one_visit(browser, money, OFFICE[name][0], path) == []
+@pytest.mark.parametrize(("persona", "path"), (PAGES | OFFICE).values(), ids=PAGES | OFFICE)
+def test_a_page_is_well_in_one_visit(browser: Browser, money: MoneyServer, persona: str, path: str) -> None:
+    if path in FIRST:
+        with opened(browser, money, persona, path) as page:
+            path = page.url.removeprefix(money.url)
+    assert amiss_in_one_visit(browser, money, persona, path) == []
 
 
 @pytest.mark.parametrize(
