@@ -59,7 +59,7 @@ python3 run.py COMMAND [...]      (or: make COMMAND)
   fuzz      EXECUTIONS=N of each border (default 500000), coverage-guided; goes on where it stopped
             --only NAME,NAME  --seconds N  --fresh   some of them, at most so long on each, from the beginning
   mutants   takes each refusal out of the verifier and turns each of its comparisons: a test must notice; goes on later
-            --seconds N  --only NAME   at most so long; --record [TEST ...]  notes anew which refusal fires in which test
+            --seconds N  --only NAME   at most so long; --record [TEST ...]  notes anew which refusal fires where
   install   only make .venv (install --tests: with what the tests need)
   lock      renew requirements/*.lock from the five pyproject.toml (needs uv)
   help      this text
