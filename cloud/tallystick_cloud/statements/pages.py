@@ -114,16 +114,18 @@ def _one(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> N
         w = pages.wording(call.request, place.zone)
         accounts = await database.write(service.accounts, reader, span)
         month = w.month(span.month.year, span.month.number)
-        shown = [one for one in accounts if account in (None, one.chain.hex())]
-        if account is not None and not shown:
+        wanted = [one for one in accounts if account in (None, one.chain.hex())]
+        if account is not None and not wanted:
             raise NotFound("account", "is none of this statement; load the month again")
         path = f"/statements/{span.month.text}"
+        shown, rest = view.split(wanted)
         return pages.page(
             call,
             "statement.html",
             look_of(place),
             title=w.gettext("Statement"),
             accounts=[view.page_view(one, _key(after), path, w) for one in shown],
+            rest=[view.rest_view(one, path, w) for one in rest],
             is_one=account is not None,
             opening=exact(sum(one.opening for one in accounts), w),
             moved=exact(sum(row.nano for one in accounts for row in one.rows), w, signed=True),

@@ -17,6 +17,8 @@ from tallystick_cloud.statements.model import DAY, Account, Bill, Cut, Month, Ro
 
 ROWS_SHOWN = 200
 """Of an account on one page: what a person reads, and a browser lays out at once. The files have all."""
+ROWS_ON_PAGE = 600
+"""Of all accounts together; of those that follow the page has a line each."""
 COLUMNS = ("contract", "reference", "time", "what", "detail", "amount", "balance", "unit")
 
 
@@ -62,6 +64,20 @@ class AccountView:
 
 
 @dataclass(frozen=True, slots=True)
+class RestView:
+    """An account that has no room on the page: what it comes to, and where its lines are."""
+
+    link: str
+    contract: str
+    lines: str
+    mark: str
+    opening: Amount
+    moved: Amount
+    closing: Amount
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
 class MonthView:
     """A line of the list."""
 
@@ -77,6 +93,30 @@ class MonthView:
 def account_view(one: Account, w: Wording) -> AccountView:
     """Opening, rows, closing."""
     return _account(one, Cut(0, len(one.rows), one.opening), "", w)
+
+
+def split(accounts: Sequence[Account]) -> tuple[Sequence[Account], Sequence[Account]]:
+    """Those whose rows a page shows, in order as long as there is room, and the rest."""
+    room = ROWS_ON_PAGE
+    for at, one in enumerate(accounts):
+        room -= min(len(one.rows), ROWS_SHOWN)
+        if room < 0 and at:
+            return accounts[:at], accounts[at:]
+    return accounts, ()
+
+
+def rest_view(one: Account, path: str, w: Wording) -> RestView:
+    """One line about it."""
+    return RestView(
+        f"{path}?account={one.chain.hex()}",
+        one.contract,
+        w.count(len(one.rows)),
+        "ok" if one.is_final or one.decision is not None else "off",
+        exact(one.opening, w),
+        exact(one.closing - one.opening, w, signed=True),
+        exact(one.closing, w),
+        one.unit,
+    )
 
 
 def page_view(one: Account, after: tuple[int, str] | None, path: str, w: Wording) -> AccountView:
