@@ -228,6 +228,11 @@ class Forger:
         """The number of a target: of its kind the first, or the `nth` after it; of the last ones with -1, -2 ..."""
         return [number for number in range(self.targets) if self.target(number)[0] == kind][nth]
 
+    def about(self, number: int) -> list[int]:
+        """An object and what the file opens of it."""
+        count = len(self._said)
+        return [number, *(count + at for at, piece in enumerate(self._pieces) if piece.object == number)]
+
     def hash_of(self, number: int) -> H32:
         return self._said[number].h
 

@@ -35,6 +35,40 @@ TO_THE_USER = BOTH | {
     ("leaf 7", (9, 1, 1)): "the split's counter, as committed: the verdict says so",
 }
 
+NEXT_MONTH: dict[Place, str] = {
+    ("settlement", (1,)): "a nonce",
+    ("settlement", (3, 1)): "when it ended: told by the next one",
+    ("settlement", (10, 0)): "how many statements there are: only one is shown",
+    ("leaf 10", (1,)): "a nonce",
+}
+NEXT_MONTH_TO_THE_LENDER = NEXT_MONTH | {
+    ("leaf 7", (2, 0)): "when a use began: the gateway says it in a part that is the user's",
+}
+NEXT_MONTH_TO_THE_USER = NEXT_MONTH | {
+    ("settlement", (5, 0)): "the tree of covers, which is shown to parties to the split",
+    ("settlement", (5, 1)): "the same",
+    ("leaf 7", (9, 1, 1)): "the split's counter, as committed: the verdict says so",
+}
+CORRECTIONS_TO_THE_LENDER: dict[Place, str] = {
+    ("leaf 7", (4,)): "an abort that is said to have been a test: it costs nothing either way",
+    ("leaf 7", (13, 2)): "why a line is corrected: what it is corrected to is computed",
+}
+CORRECTIONS_TO_THE_USER: dict[Place, str] = {
+    ("leaf 7", (9, 1, 1)): "the split's counter, as committed: the verdict says so",
+    ("leaf 7", (13, 2)): "why a line is corrected",
+}
+READINGS: dict[Place, str] = {
+    ("leaf 5", (4,)): "use numbers, of which a channel of readings has none",
+    ("leaf 5", (5, 0, 1)): "the first batch of a gateway's first settlement: totals tell what is covered",
+    ("leaf 10", (1,)): "a nonce",
+}
+READINGS_TO_THE_LENDER = READINGS | {
+    ("leaf 7", (2, 0)): "when the first reading was: a curve is for its payer alone",
+    ("leaf 7", (5,)): "the tag of a payer's only use that moves no price counter",
+    ("leaf 7", (9, 0, 1)): "a counter before it: only where it opens and closes is told",
+    ("leaf 7", (12, 0)): "the tree of slices, which is shown to the payer",
+    ("leaf 7", (12, 1)): "the same",
+}
 
 SOMETIMES: dict[Place, str] = {
     ("leaf 7", (11,)): "a lower evidence level than the gateway's key allows",

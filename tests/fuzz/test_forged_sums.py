@@ -12,7 +12,7 @@ from typing import Any
 import cbor2
 import pytest
 from fuzz.forged import near, remembered
-from fuzz.forged_sums import MISFITS, CostForger, Name, PoolForger, bill, pools
+from fuzz.forged_sums import MISFITS, CostForger, Name, PoolForger, bill, paid_by_consumers, pools
 from fuzz.free import scalars
 from support.vector_case import plain
 from tallystick_protocol.cost_settlement import CostProof
@@ -145,6 +145,13 @@ def test_any_one_value_of_a_pool_is_refused_when_it_is_another() -> None:
 def test_any_one_value_of_a_pool_is_refused_by_who_has_no_meter_in_it() -> None:
     kinds = ("close", "statement", "record")
     assert passing(pools()["GSE"], verify_pool, kinds) == {one for one in TO_A_PARTY if one[0] in kinds}
+
+
+def test_any_one_value_of_a_pool_that_consumers_pay_is_refused_when_it_is_another() -> None:
+    files = paid_by_consumers()
+    home, plant = ("close", "statement", "record", "piece"), ("piece", "beside")
+    found = passing(files["Anna"], verify_pool, home) | passing(files["Farm"], verify_pool, plant)
+    assert found == {one for one in TO_A_MEMBER if not one[0].startswith("earlier")}
 
 
 def test_any_one_value_of_a_shared_bill_is_refused_when_it_is_another() -> None:

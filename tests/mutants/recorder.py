@@ -29,11 +29,10 @@ TESTS = (
 
 
 class Recorder:
-    """A plugin of pytest. `fired`: test -> keys; `seconds`: test -> how long it took."""
+    """A plugin of pytest. `fired`: test -> keys."""
 
     def __init__(self) -> None:
         self.fired: dict[str, frozenset[str]] = {}
-        self.seconds: dict[str, float] = {}
         self.drawn: set[str] = set()
 
     @pytest.hookimpl(wrapper=True)
@@ -44,9 +43,6 @@ class Recorder:
         if item.get_closest_marker("hypothesis"):
             self.drawn.add(item.nodeid)
         return result
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
 
 
 def renewed(recorder: Recorder) -> dict[str, str]:

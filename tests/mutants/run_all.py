@@ -28,18 +28,22 @@ from mutants.mutant import Mutant, mutants  # noqa: E402
 from mutants.recorder import ROOT, TESTS, Recorder, renewed  # noqa: E402
 from support import refusals  # noqa: E402
 
-QUIET = ("-q", "--no-header", "-p", "no:cacheprovider")
+QUIET = ("-q", "--no-header", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+HONEST = (
+    "tests/unit/verify/test_cheats.py::test_a_party_to_the_split_finds_the_honest_file_valid",
+    "tests/unit/verify/test_cheats.py::test_a_payer_finds_the_honest_file_valid_with_the_split_as_committed",
+    "tests/unit/verify/test_meters.py::test_a_payer_finds_the_day_valid_slice_by_slice",
+    "tests/unit/verify/test_meters.py::test_a_party_to_the_split_finds_it_valid_without_a_curve",
+)
 HANG_S = 120  # of processor time: a verifier that no longer ends is noticed
 NOTICED, UNNOTICED = 1, 0  # exit codes of pytest
 
 
 @dataclass(slots=True)
 class State:
-    """`fired` and `seconds` by test; `noticed`: mutant -> the code of its function and the test that failed."""
+    """Mutant -> the code of its function, of what a test noticed and of what none did."""
 
     folder: Path
-    fired: dict[str, list[str]] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
     noticed: dict[str, str] = field(default_factory=dict)
     unnoticed: dict[str, str] = field(default_factory=dict)
 
@@ -51,18 +55,9 @@ class State:
 
     def save(self) -> None:
         self.folder.mkdir(exist_ok=True)
-        kept = {name: getattr(self, name) for name in ("fired", "seconds", "noticed", "unnoticed")}
         new = self.folder / "done.json.new"
-        new.write_text(json.dumps(kept))
+        new.write_text(json.dumps({"noticed": self.noticed, "unnoticed": self.unnoticed}))
         new.replace(self.folder / "done.json")
-
-    def note(self, recorder: Recorder) -> None:
-        files = {test.split("::")[0] for test in recorder.fired}
-        for kept in (self.fired, self.seconds):
-            for test in [test for test in kept if test.split("::")[0] in files]:
-                del kept[test]  # type: ignore[attr-defined]
-        self.fired |= {test: sorted(keys) for test, keys in recorder.fired.items()}
-        self.seconds |= {test: round(recorder.seconds.get(test, 0.0), 3) for test in recorder.fired}
 
 
 def main() -> int:
@@ -71,71 +66,67 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1e9, help="at most so long now")
     parser.add_argument("--only", default="", help="mutants with this in their names")
     parser.add_argument("--state", type=Path, default=ROOT / ".mutants", help="what is kept between runs")
+    parser.add_argument("--quick", action="store_true", help="only the tests that the register names, and honest files")
     options = parser.parse_args()
+    if options.record is not None:
+        return record(options.record or TESTS)
     ends = time.monotonic() + options.seconds
     state = State.load(options.state)
-    if options.record is not None or not state.fired:
-        recorder = run(options.record or TESTS)
-        if recorder is None:
-            return 1
-        state.note(recorder)
-        state.save()
-        if options.record is not None:
-            refusals.write_register(renewed(recorder))
-            return 0
-    else:
-        warm()
     wanted = [one for one in mutants() if options.only in one.name]
-    for one in wanted:
+    left = [one for one in wanted if state.noticed.get(one.name) != one.code]
+    warm()
+    for one in sorted(left, key=lambda one: one.name in state.unnoticed):  # what nobody tried yet comes first
         if time.monotonic() > ends:
             break
-        if state.noticed.get(one.name) != one.code:
-            try_out(one, state)
+        try_out(one, state, TESTS if not options.quick else ())
     return report(wanted, state)
 
 
-def run(tests: Sequence[str]) -> Recorder | None:
-    """None where a test failed."""
+def record(tests: Sequence[str]) -> int:
     recorder = Recorder()
     with refusals.forgotten():
         failed = pytest.main([*QUIET, *(str(ROOT / one) for one in tests)], [recorder])
-    return None if failed else recorder
+    if not failed:
+        refusals.write_register(renewed(recorder))
+    return int(failed)
 
 
 def warm() -> None:
     """What every test needs is read and made before the processes part."""
+    pytest.main([*QUIET, "-qq", "--collect-only", *(str(ROOT / one) for one in TESTS)])
     from fuzz import forged_sums
     from support.cheats import honest
 
-    pytest.main([*QUIET, "-qq", "--collect-only", *(str(ROOT / one) for one in TESTS)])
     honest()
     for made in (forged_sums.pools, forged_sums.paid_by_consumers, forged_sums.bill):
         made()
 
 
-def try_out(one: Mutant, state: State) -> None:
-    """In a process of its own; `state` learns whether a test failed."""
-    tests = candidates(one, state)
-    code = _played(one, tests) if tests else UNNOTICED
+def try_out(one: Mutant, state: State, all_tests: Sequence[str]) -> None:
+    """In a process of its own, first with the few tests that most likely notice it; `state` learns whether one did."""
+    code = _played(one, likely(one))
+    if code == UNNOTICED and all_tests:
+        code = _played(one, all_tests)
     state.noticed.pop(one.name, None)
     state.unnoticed.pop(one.name, None)
     if code == UNNOTICED:
         state.unnoticed[one.name] = one.code
-        print(f"mutants: no test of {len(tests)} notices: {one.name}", file=sys.stderr, flush=True)
+        say(f"no test notices: {one.name}")
     else:
         state.noticed[one.name] = one.code
     state.save()
 
 
-def candidates(one: Mutant, state: State) -> list[str]:
-    """A refusal that is taken out concerns the tests in which it fires; a comparison concerns all, first those in which
-    its function refuses."""
+def likely(one: Mutant) -> Sequence[str]:
+    """The test in which a refusal fires; of a comparison those of all refusals of its function, and honest files."""
     if one.refusal:
-        tests = [test for test, keys in state.fired.items() if one.refusal in keys]
-        return sorted(tests, key=lambda test: state.seconds[test])
-    mine = {f"{one.file} {one.function}"}
-    fires = {test for test, keys in state.fired.items() if mine & {key.split(":")[0] for key in keys}}
-    return sorted(state.fired, key=lambda test: (test not in fires, state.seconds[test]))
+        return [refusals.register()[one.refusal]]
+    mine = f"{one.file} {one.function}: "
+    return [*HONEST, *sorted({test for key, test in refusals.register().items() if key.startswith(mine)})]
+
+
+def say(text: str) -> None:
+    print(f"mutants: {text}", file=sys.stderr, flush=True)
 
 
 def _played(one: Mutant, tests: Sequence[str]) -> int:
