@@ -159,6 +159,7 @@ def encode_wash(state: WashState) -> bytes:
     low_at = None if state.low_at is None else _moment(state.low_at)
     last = state.last and [_moment(state.last.at), state.last.power_mw, state.last.energy_mwh]
     spans = [state.start_mwh, state.heat_mwh, state.heat_off_ms, state.low_ms]
+    spans += [state.maybe_mwh, state.before_mwh] if state.maybe_mwh else []
     counts = [int(state.phase), state.count, state.number]
     return cbor.encode([VERSION, counts, last, spans, low_at, state.samples_hash, state.gap_seen])
 
@@ -170,12 +171,24 @@ def decode_wash(data: bytes) -> WashState:
 
 def _wash(data: bytes) -> WashState:
     match _versioned(data, 6):
-        case [[int(phase), int(count), int(use)], last, [int(start), int(heat), int(off), int(low)], at, *rest]:
+        case [[int(phase), int(count), int(use)], last, [int(start), int(heat), int(off), int(low), *more], at, *rest]:
             low_at = None if at is None else _to_moment(at)
             seen, gap = cast("tuple[bytes, bool]", rest)
-            return WashState(Phase(phase), count, use, _wash_sample(last), start, heat, off, low, low_at, seen, gap)
+            known = start, heat, off, low, low_at, seen, gap
+            return WashState(Phase(phase), count, use, _wash_sample(last), *known, *_maybe(more))
         case _:
             raise JournalError("a usage snapshot has an unknown shape: run `tallystick-edge status` and keep the file")
+
+
+def _maybe(spans: list[object]) -> tuple[int, int]:
+    """The fifth and sixth span, which stand there where they are not 0."""
+    match spans:
+        case []:
+            return 0, 0
+        case [int(maybe), int(before)]:
+            return maybe, before
+        case _:
+            raise InvariantError("the spans of a use have an unknown shape")
 
 
 def _wash_sample(row: object) -> WashSample | None:

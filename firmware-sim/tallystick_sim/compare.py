@@ -34,7 +34,7 @@ class Booked:
 class Line:
     """One channel compared. `truth` and `booked` are in `unit`; `open`: seen by the ledger, not billed yet.
 
-    `programmes`: (really washed, billed) by programme, in text, where they differ."""
+    `programmes`: (really washed, billed) by programme, in text, where they differ by more than what stands open."""
 
     key: ChannelKey
     meter: str
@@ -89,8 +89,15 @@ def compare(truth: Truth, booked: Mapping[ChannelKey, Booked]) -> tuple[Line, ..
 
 def _line(wanted: Expected, booked: Booked) -> Line:
     total = booked.billed + booked.exceptions
-    different = "" if wanted.programmes == booked.programmes else f"{wanted.programmes} as {booked.programmes}"
+    different = "" if _is_told(wanted, booked) else f"{wanted.programmes} as {booked.programmes}"
     return Line(wanted.key, wanted.meter, wanted.unit, wanted.truth, total, booked.open, different)
+
+
+def _is_told(wanted: Expected, booked: Booked) -> bool:
+    """Whether each use is billed as the programme that ran, or stands open because nobody saw which one did."""
+    billed = sum(booked.programmes.values())
+    as_they_ran = all(wanted.programmes.get(name, 0) >= count for name, count in booked.programmes.items())
+    return as_they_ran and billed + booked.exceptions >= sum(wanted.programmes.values())
 
 
 def mismatches(lines: Iterable[Line]) -> list[str]:

@@ -365,10 +365,23 @@ def _washes(conn: Connection, gateway: Gateway, row: Any, sold: Sequence[Sold], 
     where, digest = f"{gateway.name}/{row.channel}", bytes(channel_hash(gateway.gid, row.channel))
     truth = sum(gateway.cellar.washer.appliance.cycles.values())
     booked = _billed(conn, digest) + sum(_open_counts(conn, digest).values())
+    _programmes(gateway.cellar, where, digest, sold, wrong)
     missing = _untold(gateway.cellar, gateway.poll_ms)
     if not truth - missing <= booked <= truth:
         kind = Kind.TWICE if booked > truth else Kind.LOST
         wrong(f"{where}: {truth} washes ran ({missing} may be missing), {booked} booked", kind)
+
+
+def _programmes(cellar: Cellar, where: str, digest: bytes, sold: Sequence[Sold], wrong: Wrong) -> None:
+    """A wash is billed as a programme that ran, or not until a person has looked."""
+    billed = Counter(
+        one.row.programme
+        for one in sold
+        if bytes(one.row.channel_hash) == digest and one.row.to_total > one.row.from_total
+    )
+    for name, count in billed.items():
+        if count > cellar.washer.appliance.cycles.get(name, 0):
+            wrong(f"{where}: {count} washes are billed as {name}, {dict(cellar.washer.appliance.cycles)} ran")
 
 
 def _untold(cellar: Cellar, poll_ms: int) -> int:

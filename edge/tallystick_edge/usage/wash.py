@@ -1,5 +1,6 @@
 """Cuts the samples of one washing machine into uses: start, billable point (rinse), end, or abort (free).
-It never counts a wash twice and, after an outage, trusts the energy counter instead of the samples it missed."""
+It never counts a wash twice and, after an outage, trusts the energy counter instead of the samples it missed; a
+programme that it did not see is named only where the counter admits no other."""
 
 from __future__ import annotations
 
@@ -39,10 +40,11 @@ class WashRule:
     gap_ms: int
     programmes: tuple[tuple[int, str], ...]
 
-    def programme(self, heat_mwh: int) -> str | None:
-        """The name of the last programme whose heating energy was reached."""
-        names = [name for at_least, name in self.programmes if heat_mwh >= at_least]
-        return names[-1] if names else None
+    def programme(self, least_mwh: int, most_mwh: int) -> str | None:
+        """The last programme whose heating energy was reached; None when that depends on how much it was."""
+        names = [name for at_least, name in self.programmes if least_mwh >= at_least]
+        is_certain = all(not least_mwh < at_least <= most_mwh for at_least, _ in self.programmes)
+        return names[-1] if names and is_certain else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,10 @@ class WashSample:
 
 @dataclass(frozen=True, slots=True)
 class WashState:
-    """A snapshot that goes on after a restart. `count`: billable washes so far; `number`: of the last use begun."""
+    """A snapshot that goes on after a restart. `count`: billable washes so far; `number`: of the last use begun.
+
+    `heat_mwh`: heating since the last gap that may hide the end of a use. `maybe_mwh`: what may have been heating of
+    this use beside it, unseen or before such a gap; `before_mwh`: most that surely was between two of them."""
 
     phase: Phase = Phase.IDLE
     count: int = 0
@@ -69,6 +74,8 @@ class WashState:
     low_at: Moment | None = None
     samples_hash: bytes = NO_HASH
     gap_seen: bool = False
+    maybe_mwh: int = 0
+    before_mwh: int = 0
 
     @property
     def open_use(self) -> int | None:
@@ -116,6 +123,8 @@ def _start(state: WashState, rule: WashRule, before: WashSample, at: Moment) -> 
         number=state.number + 1,
         start_mwh=before.energy_mwh,
         heat_mwh=0,
+        maybe_mwh=0,
+        before_mwh=0,
         heat_off_ms=0,
         low_ms=0,
         low_at=None,
@@ -141,9 +150,10 @@ def _accumulate(state: WashState, rule: WashRule, sample: WashSample) -> WashSta
     gap = _is_gap(rule, last.at, sample.at)
     used_mwh = sample.energy_mwh - last.energy_mwh
     heating = max(sample.power_mw, last.power_mw) >= rule.heat_mw
-    heat = used_mwh if heating else 0
     if gap:
-        heat = max(0, used_mwh - MOTOR_MW * (elapsed or 0) // HOUR_MS)
+        state = _heated_in_gap(state, rule, used_mwh, elapsed)
+    elif heating:
+        state = replace(state, heat_mwh=state.heat_mwh + used_mwh)
     rested = gap and _rested(rule, used_mwh, elapsed or 0)
     span = 0 if (gap and not rested) or elapsed is None else elapsed
     low = sample.power_mw < rule.end_mw
@@ -151,13 +161,22 @@ def _accumulate(state: WashState, rule: WashRule, sample: WashSample) -> WashSta
     return replace(
         state,
         last=sample,
-        heat_mwh=state.heat_mwh + heat,
         heat_off_ms=0 if sample.power_mw >= rule.heat_mw else state.heat_off_ms + (0 if low else span),
         low_ms=state.low_ms + span if low_before else 0,
         low_at=(state.low_at if low_before else sample.at) if low else None,
         samples_hash=_chain(state.samples_hash, sample),
         gap_seen=state.gap_seen or gap,
     )
+
+
+def _heated_in_gap(state: WashState, rule: WashRule, used_mwh: int, elapsed_ms: int | None) -> WashState:
+    """A short gap was heating as far as the drum cannot have used it. One that is long enough to hide the end of a use,
+    or of unknown length, may part two uses: each heated what was seen on its side of it, and nobody knows more."""
+    if elapsed_ms is None or elapsed_ms >= rule.end_after_ms:
+        before = max(state.before_mwh, state.heat_mwh)
+        return replace(state, heat_mwh=0, before_mwh=before, maybe_mwh=state.maybe_mwh + state.heat_mwh + used_mwh)
+    heat = max(0, used_mwh - MOTOR_MW * elapsed_ms // HOUR_MS)
+    return replace(state, heat_mwh=state.heat_mwh + heat, maybe_mwh=state.maybe_mwh + used_mwh - heat)
 
 
 def _rested(rule: WashRule, used_mwh: int, elapsed_ms: int) -> bool:
@@ -203,7 +222,9 @@ def _event(
     samples_hash: bytes | None = None,
     personal: bool = False,
 ) -> Happening:
-    programme = rule.programme(state.heat_mwh) if code in (EventCode.USE_BILLABLE, EventCode.USE_ENDED) else None
+    is_named = code in (EventCode.USE_BILLABLE, EventCode.USE_ENDED)
+    least, most = max(state.heat_mwh, state.before_mwh), state.heat_mwh + state.maybe_mwh
+    programme = rule.programme(least, most) if is_named else None
     return Happening(
         rule.channel,
         at,

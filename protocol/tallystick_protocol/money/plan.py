@@ -212,8 +212,9 @@ def problem(contract: Contract, usage: Usage) -> str | None:
     bands = contract.tariff.bands
     listed = {name for band in bands for name in band.programmes}
     if listed and usage.programme not in listed and not any(band.is_rest for band in bands):
-        named = "a use without a programme" if usage.programme is None else f"programme {usage.programme!r}"
-        return f"{named} has no price: add it to a band of the contract"
+        if usage.programme is None:
+            return "nobody saw which programme ran, and no band takes what no other takes: a person decides"
+        return f"programme {usage.programme!r} has no price: add it to a band of the contract"
     return None
 
 

@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import pytest
 from support.arrivals import QUARTER, channel, fees, gateway_at, readings
-from support.books import DAY, HOUR, T0, Books
+from support.books import DAY, ENERGY, HOUR, T0, WASHES, Books, open_books
 from support.uploads import SimGateway, event, money, segment, wash
 from tallystick_cloud import schema
 from tallystick_protocol import cbor, cose
@@ -156,3 +156,34 @@ def test_unsupported_batch_is_logged_and_its_parts_wait(books: Books) -> None:
 
 def books_first_prev(gateway: SimGateway) -> bytes:
     return sha256(gateway.signer.spki).digest()
+
+
+def unnamed(use: int) -> list[Part]:
+    """A wash whose programme nobody saw, as a gateway signs it that was off all the while."""
+    start, end, why = T0 + use * HOUR, T0 + (use + 1) * HOUR, Reason.POWER_RETURN
+    made = [event(3 * use, start, EventCode.USE_STARTED, use=use, total=use - 1)]
+    made += [event(3 * use + 1, end, EventCode.USE_BILLABLE, use=use, total=use, reason=why)]
+    made += [event(3 * use + 2, end, EventCode.USE_ENDED, use=use, total=use, reason=why)]
+    return [money(2, events=made)]
+
+
+def test_a_wash_whose_programme_nobody_saw_waits_for_a_person_and_the_next_goes_on(books: Books) -> None:
+    gateway = gateway_at(books)
+    assert books.seal_and_send(gateway, unnamed(1)).receipt.quarantined == ()
+    (opened,) = books.rows(schema.exception)
+    assert (opened["state"], opened["from_total"], opened["to_total"], opened["from_use"]) == ("open", 0, 1, 1)
+    assert "nobody saw which programme ran" in str(opened["detail"])
+    assert books.rows(schema.use) == []
+    books.seal_and_send(gateway, wash(2, 7, 2, 2, T0 + 2 * HOUR, T0 + 3 * HOUR))
+    assert [(row["number"], row["programme"]) for row in books.rows(schema.use)] == [(2, "60")]
+    assert books.audit() == []
+
+
+def test_a_contract_may_price_a_wash_whose_programme_nobody_saw() -> None:
+    rest = WASHES.replace('programmes = ["60"]\n', "")
+    books = open_books(contracts={"washes.toml": rest, "energy.toml": ENERGY})
+    gateway = gateway_at(books)
+    books.seal_and_send(gateway, unnamed(1))
+    assert [(row["number"], row["programme"]) for row in books.rows(schema.use)] == [(1, None)]
+    assert (fees(books), books.rows(schema.exception)) == (1_850_000_000, [])
+    books.database.close()

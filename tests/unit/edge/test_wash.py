@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.edge import BOOT_2, T0, WASH_RULE, Machine, moment, wash_30, wash_60
 from tallystick_edge.journal_rows import decode_wash, encode_wash
-from tallystick_edge.usage.wash import Phase, close_restored
-from tallystick_protocol.codes import EventCode, Reason
+from tallystick_edge.usage.wash import Phase, WashSample, close_restored, step
+from tallystick_protocol.codes import EventCode, Reason, TimeQuality
 
 STARTED, BILLABLE = EventCode.USE_STARTED, EventCode.USE_BILLABLE
 ENDED, ABORTED = EventCode.USE_ENDED, EventCode.USE_ABORTED
@@ -134,6 +136,90 @@ def test_a_wash_that_nobody_saw_is_billed_once_and_says_why() -> None:
     machine.run(2, 60)
     assert machine.codes == WHOLE
     assert {each.reason for each in machine.events[1:]} == {Reason.POWER_RETURN}
+
+
+def programmes(machine: Machine) -> list[str | None]:
+    return [each.programme for each in machine.events if each.code in (BILLABLE, ENDED)]
+
+
+@pytest.mark.parametrize(
+    ("wash", "minutes", "named"),
+    [
+        (wash_60(), 0, None),  # off for just as long as it ran: or two short ones did
+        (wash_60(), 8 * 60, None),  # off over the night: the heater, or the drum for hours
+        (wash_30(), 8 * 60, "30"),  # so little energy that no other programme can have run
+        ([*wash_30(), (2, 600), *wash_30()], 8 * 60, None),  # as much as one hot wash
+    ],
+)
+def test_a_programme_that_nobody_saw_is_named_only_if_it_can_be_no_other(
+    wash: Sequence[tuple[int, int]], minutes: int, named: str | None
+) -> None:
+    machine = Machine()
+    machine.run(2, 60)
+    machine.boot = BOOT_2
+    for watts, seconds in wash:
+        machine.unseen(watts, seconds)
+    machine.unseen(2, 60 * minutes)
+    machine.run(2, 60)
+    assert machine.codes == WHOLE
+    assert programmes(machine) == [named, named]
+
+
+def test_a_gap_of_unknown_length_over_the_heating_names_no_programme() -> None:
+    machine = Machine()
+    machine.run(35, 60)
+    for watts, seconds in wash_60()[1:3]:
+        machine.unseen(watts, seconds)
+    before = machine.state.last
+    assert before is not None
+    unknown = replace(moment(machine.ms, BOOT_2), quality=TimeQuality.U)
+    machine.state, _ = step(machine.state, WASH_RULE, WashSample(unknown, 160_000, machine.energy_mwh))
+    assert machine.state.maybe_mwh == machine.energy_mwh - before.energy_mwh
+
+
+def test_two_washes_that_nobody_can_tell_apart_are_no_hot_one() -> None:
+    """The gateway is off over the end of one and the start of the next: their heating was added up."""
+    machine = Machine()
+    play(machine, wash_30()[:2], rest_s=0)
+    machine.boot = BOOT_2
+    for watts, seconds in [*wash_30()[2:], (2, 600), (35, 60)]:
+        machine.unseen(watts, seconds)
+    play(machine, wash_30()[1:])
+    assert machine.codes == WHOLE
+    assert programmes(machine) == [None, None]
+
+
+def test_an_outage_after_the_heating_was_seen_still_tells_the_programme() -> None:
+    machine = Machine()
+    play(machine, wash_60()[:2], rest_s=0)
+    machine.boot = BOOT_2
+    for watts, seconds in wash_60()[2:]:
+        machine.unseen(watts, seconds)
+    machine.unseen(2, 3_600)
+    machine.run(2, 180)
+    assert machine.codes == WHOLE
+    assert programmes(machine) == ["60", "60"]
+
+
+def test_a_short_outage_in_the_heating_still_tells_the_programme() -> None:
+    machine = Machine()
+    machine.run(35, 60)
+    machine.run(2_050, 200)
+    machine.boot = BOOT_2
+    machine.unseen(2_050, 100)
+    machine.run(2_050, 120)
+    play(machine, wash_60()[2:])
+    assert programmes(machine) == ["60", "60"]
+
+
+def test_what_may_have_been_heating_survives_a_restart_and_old_snapshots_are_read() -> None:
+    machine = Machine()
+    machine.run(35, 60)
+    old = encode_wash(machine.state)
+    assert decode_wash(old) == machine.state
+    doubtful = replace(machine.state, maybe_mwh=7_000, before_mwh=5_000)
+    assert decode_wash(encode_wash(doubtful)) == doubtful
+    assert encode_wash(replace(doubtful, maybe_mwh=0, before_mwh=0)) == old
 
 
 def test_standby_during_a_long_outage_is_no_wash() -> None:

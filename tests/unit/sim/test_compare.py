@@ -51,6 +51,14 @@ def test_a_wash_billed_as_another_programme_is_named() -> None:
     assert "{'30': 1, '60': 2} as {'30': 2, '60': 1}" in sentence
 
 
+def test_a_wash_whose_programme_nobody_saw_stands_open_and_is_no_mismatch() -> None:
+    ledger = booked()
+    ledger[ChannelKey("cellar", 11)] = Booked(2, 1, 0, {"30": 1, "60": 1})
+    assert mismatches(compare(TRUTH, ledger)) == []
+    ledger[ChannelKey("cellar", 11)] = Booked(2, 1, 0, {"30": 2})
+    assert len(mismatches(compare(TRUTH, ledger))) == 1
+
+
 def test_every_channel_of_the_world_is_expected() -> None:
     laundry = Laundry(tuple(w.name for w in WASHERS), "seed")
     truth = laundry.truth()
