@@ -178,6 +178,7 @@ def _become_fuzzer(target: Target, runs: int, folder: Path, seconds: int, log: P
         f"-max_total_time={seconds}",
         f"-max_len={target.bytes_max}",
         f"-timeout={HANG_S}",
+        f"-report_slow_units={HANG_S}",  # by the wall clock too: on a machine with other work nothing is slow by itself
         f"-rss_limit_mb={MEMORY_MIB_MAX}",
         f"-artifact_prefix={folder / 'findings'}/",
         "-print_final_stats=1",
