@@ -110,7 +110,7 @@ def _item(row: object, moments: list[Moment], serials: list[str]) -> Item:
 def encode_channel(state: ChannelState) -> bytes:
     aside = None if state.suspect is None else _aside(state.suspect)
     at = None if state.at is None else _moment(state.at)
-    level = [state.generation, state.base, state.value, at, state.serial, *([True] if state.is_lone else [])]
+    level = [state.generation, state.base, state.value, at, state.serial]
     return cbor.encode([VERSION, state.number, level, [state.pagination, state.event], aside])
 
 
@@ -127,7 +127,7 @@ def decode_channel(data: bytes) -> ChannelState:
 
 def _channel(data: bytes) -> ChannelState:
     match _versioned(data, 4):
-        case [int(number), [int(generation), int(base), value, at, serial, *lone], [int(page), int(event)], aside]:
+        case [int(number), [int(generation), int(base), value, at, serial], [int(page), int(event)], aside]:
             return ChannelState(
                 number,
                 generation,
@@ -138,7 +138,6 @@ def _channel(data: bytes) -> ChannelState:
                 page,
                 event,
                 _suspect(aside),
-                lone == [True],
             )
         case _:
             raise JournalError("a channel's state has an unknown shape: run `tallystick-edge status` and keep the file")

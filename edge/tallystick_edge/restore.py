@@ -175,8 +175,7 @@ def _join(own: ChannelState, books: BookedChannel | None) -> ChannelState:
         joined = replace(joined, value=None, at=LONG_AGO, suspect=None)
     if books.billed_to is None:
         return joined
-    value = max(joined.value or 0, books.billed_to - joined.base, 0)
-    return replace(joined, value=value, is_lone=joined.is_lone and value == joined.value)
+    return replace(joined, value=max(joined.value or 0, books.billed_to - joined.base, 0))
 
 
 def _with_fallen(

@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sim.meters import Cellar, Kept, Register, Seen
+from sim.meters import Cellar, Kept, Register, Seam, Seen
 from sim.town import (
     CYCLES,
     HOUSE,
@@ -342,22 +342,19 @@ def _seam_loss(cellar: Cellar, register: Register, seen: Seen) -> int:
                 begin, end = min(begin, made_ms), max(end, back_ms)
         kept = [one for one in seen.kept if not any(made < one.kept_ms < back for made, back in cellar.restores)]
         before = [one.wh for one in kept if one.t_ms < begin and (one.reading is not None or not one.may_wait)]
-        after = [one.wh for one in seen.kept if one.t_ms >= end]
-        lost += (after[0] if after else register.truth_wh) - (before[-1] if before else 0)
-        if seam.kind == "exchange":
-            lost += _alone([one for one in seen.kept if one.t_ms >= end])
+        after = _after(seen.kept, end, seam)
+        lost += (after[0].wh if after else register.truth_wh) - (before[-1] if before else 0)
     return lost
 
 
-def _alone(after: Sequence[Kept]) -> int:
-    """What an exchanged meter counted without power while one reading alone said where it begins: that one may have
-    been wrong, and a month without power brings any rise (docs/adr/0605)."""
-    at = next((index for index, one in enumerate(after) if one.reading is not None), len(after))
-    if at + 1 >= len(after):
-        return 0
-    first, then = after[at], after[at + 1]
-    goes_on = first.reading is not None and then.reading is not None and first.reading[0] == then.reading[0]
-    return 0 if goes_on else then.wh - first.wh
+def _after(kept: Sequence[Kept], end_ms: int, seam: Seam) -> Sequence[Kept]:
+    """Samples after a seam. An exchanged meter's first values need company (docs/adr/0605): those that had none when
+    the power went say nothing of what was counted without it, and its level begins in the boot of its first reading."""
+    after = [one for one in kept if one.t_ms >= end_ms]
+    if seam.kind == "reset":
+        return after
+    began = next((one.t_ms - one.reading[1] for one in after if one.reading is not None), end_ms)
+    return [one for one in after if one.t_ms >= began]
 
 
 def _washes(conn: Connection, gateway: Gateway, row: Any, sold: Sequence[Sold], wrong: Wrong) -> None:

@@ -31,8 +31,7 @@ class Suspect:
 class ChannelState:
     """What a channel goes on from. `pagination`, `event`: the last numbers given, 0 = none yet.
 
-    `value` and `at` are of the last good reading (None before the first); for a cycles channel `value` is the count.
-    `is_lone`: that is the first reading of an exchanged meter, and no other one bears it out yet."""
+    `value` and `at` are of the last good reading (None before the first); for a cycles channel `value` is the count."""
 
     number: int
     generation: int = 0
@@ -43,7 +42,6 @@ class ChannelState:
     pagination: int = 0
     event: int = 0
     suspect: Suspect | None = None
-    is_lone: bool = False
 
     @property
     def total(self) -> int:
@@ -63,5 +61,4 @@ def after(state: ChannelState, reading: Reading) -> ChannelState:
         state.pagination,
         state.event,
         None,
-        reading.mark is Reason.SERIAL_CHANGED,
     )

@@ -21,6 +21,7 @@ CLOCKS_APART_MS = 2 * AGREE_MS  # two boots' clocks, each as wrong as one may be
 BREAK_MS, BREAK_POLLS = 900_000, 5  # without a good value for longer, a wrong one may pass for what was used meanwhile
 STILL_MS = 900_000  # a converter that starts or hangs repeats one value for minutes, and a bill can wait for so long
 HOUR_MS = 3_600_000
+BEGUN_ANEW = (Reason.FELL, Reason.SERIAL_CHANGED)
 WAITS = Reason.BOOT  # why a suspect waits that is plausible, and not sure
 
 
@@ -75,12 +76,12 @@ def meter(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
     """Decide one value. Pure; the returned reading carries no use number yet."""
     decided = _decide(state, rule, seen)
     waiting = state.suspect
-    if waiting is None or waiting.reason is not WAITS or state.value is None:
+    if waiting is None or waiting.reason is not WAITS or state.value is None or not waiting.count:  # it is told already
         return decided
     waited = _way(rule, state.value, waiting.last)
     if _way(rule, state.value, seen.value) >= waited and not _is_other_meter(state, seen):
         return decided
-    # it waited for company and was contradicted, or nobody can bear it out any more: the record of it stays
+    # it waited for company and was contradicted, perhaps for good: the record of it stays
     total = state.total + waited
     event = Happening(state.number, seen.at, EventCode.QUARANTINED, total=total, reason=Reason.IMPLAUSIBLE_JUMP)
     return replace(decided, events=(event, *decided.events))
@@ -92,10 +93,12 @@ def _decide(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
     if state.value is None or state.at is None:
         return _accept(state, seen, Reason.BEGIN)
     if state.serial is not None and seen.serial is not None and _is_other_meter(state, seen):
-        return _exchange(state, seen, state.value, state.serial, seen.serial)
+        return _exchange(state, rule, seen, (state.serial, state.value, seen.serial))
     if _is_other_level(state.suspect, rule, seen):
         return _set_aside(state, rule, seen, Reason.IMPLAUSIBLE_JUMP)
     allowed = _allowed(rule, seen.at, state.at, seen.value)
+    if allowed is not None and _way(rule, state.value, seen.value) > allowed and _waits_on(state.suspect, rule, seen):
+        return _wait(state, rule, seen)
     risen = seen.value - state.value
     if risen < 0:
         if rule.modulus is None or not _wrapped(state.value, seen.value, rule.modulus, allowed):
@@ -104,8 +107,6 @@ def _decide(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
     elif allowed is not None and risen > allowed:
         return _set_aside(state, rule, seen, Reason.IMPLAUSIBLE_JUMP)
     if _had_break(rule, seen.at, state.at) and not _is_soon(rule, seen, state.at, risen):
-        if state.is_lone:  # it may have been wrong itself, and then this is no rise
-            return _set_aside(state, rule, seen, Reason.IMPLAUSIBLE_JUMP)
         return _wait(state, rule, seen)
     return _good(state, rule, seen)
 
@@ -115,22 +116,38 @@ def _is_other_meter(state: ChannelState, seen: Seen) -> bool:
 
 
 def _good(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
-    if rule.modulus is not None and seen.value < state.total - state.base:
-        return _wrap(state, seen, rule.modulus)
     is_boot = state.at is not None and seen.at.boot != state.at.boot
-    good = _accept(state, seen, Reason.BOOT if is_boot else None)
-    doubted = _doubted(state.suspect)
+    if rule.modulus is not None and seen.value < state.total - state.base:
+        good = _wrap(state, seen, rule.modulus)
+    else:
+        good = _accept(state, seen, Reason.BOOT if is_boot else None)
+    doubted = _doubted(state.suspect, rule, seen)
     return good if doubted is None else replace(good, state=replace(good.state, suspect=doubted))
 
 
-def _doubted(suspect: Suspect | None) -> Suspect | None:
-    """What stays of a level with company once a value went on from the good one: each takes as much company from it as
-    a wrong value brings. The good level may have begun with a wrong value, and that one may come again."""
+def _doubted(suspect: Suspect | None, rule: CounterRule, seen: Seen) -> Suspect | None:
+    """What stays of another level once a value went on from the good one, for that value may be the wrong one.
+
+    A rise that waits begins anew, for as long as a wrong value lasts. A level with company loses as much of it as a
+    wrong value brings: the good level may have begun with one, and that one may come again."""
     while suspect is not None:
+        if suspect.reason is WAITS and _is_young(suspect, rule, seen):
+            return replace(suspect, count=0, older=None)
         if suspect.reason in (Reason.IMPLAUSIBLE_JUMP, Reason.FELL) and suspect.count > GLITCH_POLLS:
             return replace(suspect, count=min(suspect.count, CONFIRM_COUNT) - GLITCH_POLLS, older=None)
         suspect = suspect.older
     return None
+
+
+def _is_young(waiting: Suspect, rule: CounterRule, seen: Seen) -> bool:
+    """Whether no more polls passed since its last value than a wrong value may last."""
+    young_ms = GLITCH_POLLS * rule.every_ms + SLACK_MS
+    return waiting.at.boot == seen.at.boot and seen.at.uptime_ms - waiting.at.uptime_ms <= young_ms
+
+
+def _waits_on(suspect: Suspect | None, rule: CounterRule, seen: Seen) -> bool:
+    """Whether a value goes on from a rise that waited when another value came between."""
+    return suspect is not None and suspect.reason is WAITS and _fits(suspect, rule, seen)
 
 
 def _way(rule: CounterRule, before: int, now: int) -> int:
@@ -200,11 +217,15 @@ def _wrap(state: ChannelState, seen: Seen, modulus: int) -> Metered:
     return _rebase(state, seen, state.base + modulus, event, Reason.GENERATION)
 
 
-def _exchange(state: ChannelState, seen: Seen, old_final: int, old: str, new: str) -> Metered:
-    """Another meter answers: its first value joins on to the old one's last good total."""
-    exchange = (old, old_final, new, seen.value)
+def _exchange(state: ChannelState, rule: CounterRule, seen: Seen, old: tuple[str, int, str]) -> Metered:
+    """Another meter answers (`old`: serial number and value before, serial number now). Its first value joins on to the
+    last good total once it has company: it may be wrong, and after a break any rise over it would be billed."""
+    suspect = _follow(state.suspect, rule, seen, Reason.SERIAL_CHANGED)
+    if suspect.count <= GLITCH_POLLS:
+        return Metered(replace(state, suspect=suspect), None)
+    exchange = (*old, suspect.begun)
     event = Happening(state.number, seen.at, EventCode.EXCHANGE, total=state.total, exchange=exchange)
-    return _rebase(state, seen, state.total - seen.value, event, Reason.SERIAL_CHANGED)
+    return _rebase(state, seen, state.total - suspect.begun, event, Reason.SERIAL_CHANGED)
 
 
 def _set_aside(state: ChannelState, rule: CounterRule, seen: Seen, reason: Reason) -> Metered:
@@ -244,13 +265,14 @@ def _gone_on(level: Suspect, rule: CounterRule, seen: Seen) -> Suspect:
 
 
 def _with_company(suspect: Suspect | None) -> Suspect | None:
-    """The newest level that lasted longer than a wrong value does, or a younger one that fell: a wrong value may follow
-    a register that began anew. One that waits loses nothing by beginning anew; what contradicts it counts."""
+    """The newest level that lasted longer than a wrong value does, or a younger one that fell or is another meter's: a
+    wrong value may follow a register that began anew. One that waits loses nothing by beginning anew; what contradicts
+    it counts."""
     if suspect is None:
         return None
     if suspect.reason is WAITS:
         return suspect.older
-    is_kept = suspect.count > GLITCH_POLLS or (suspect.older is None and suspect.reason is Reason.FELL)
+    is_kept = suspect.count > GLITCH_POLLS or (suspect.older is None and suspect.reason in BEGUN_ANEW)
     return replace(suspect, older=None) if is_kept else suspect.older
 
 
@@ -280,4 +302,4 @@ def _wait(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
     is_still = suspect.last == suspect.begun and stood_ms < rule.still_ms
     if suspect.count < CONFIRM_COUNT or is_still:
         return Metered(replace(state, suspect=suspect), None)
-    return _good(state, rule, seen)
+    return _good(replace(state, suspect=None), rule, seen)

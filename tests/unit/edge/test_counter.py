@@ -116,11 +116,20 @@ def test_a_level_that_three_good_values_contradict_is_forgotten() -> None:
 
 def test_another_serial_is_an_exchange_with_both_serials_and_values() -> None:
     state, _ = feed([1_000])
-    after, [step] = feed([7], state, serial="B", start_ms=EVERY)
-    assert step.events[0].code is EventCode.EXCHANGE
-    assert step.events[0].exchange == ("A", 1_000, "B", 7)
-    assert (after.total, after.generation, after.serial) == (1_000, 1, "B")
-    assert feed([12], after, serial="B", start_ms=2 * EVERY)[0].total == 1_005
+    after, steps = feed([7, 9, 12], state, serial="B", start_ms=EVERY)
+    assert codes(steps) == [EventCode.EXCHANGE]
+    assert steps[-1].events[0].exchange == ("A", 1_000, "B", 7)
+    assert (after.total, after.generation, after.serial) == (1_005, 1, "B")
+
+
+@pytest.mark.parametrize("wrong_at", range(4))
+def test_a_wrong_value_among_an_exchanged_meters_first_ones_neither_bills_nor_hides_anything(wrong_at: int) -> None:
+    values = [20_100, 20_101, 20_102, 20_103]
+    values.insert(wrong_at, 70_100)
+    state, _ = feed([100])
+    state, steps = feed(values, state, serial="B", start_ms=EVERY)
+    assert codes([step for step in steps if step.reading])[:1] == [EventCode.EXCHANGE]
+    assert state.total == 103
 
 
 def test_a_wrong_first_value_of_an_exchanged_meter_bills_nothing_when_the_power_goes_before_the_second() -> None:
@@ -129,16 +138,16 @@ def test_a_wrong_first_value_of_an_exchanged_meter_bills_nothing_when_the_power_
     state, _ = feed([20_100], state, serial="B", start_ms=EVERY)
     assert decode_channel(encode_channel(state)) == state
     steps = []
-    for index in range(CONFIRM_COUNT):
+    for index in range(3):
         steps.append(meter(state, COUNTER, Seen(unset_clock(index * EVERY), 70_100 + index, "B")))
         state = steps[-1].state
-    assert codes(steps) == [EventCode.QUARANTINED, EventCode.RESET]
-    assert state.total == 100 + CONFIRM_COUNT - 1
+    assert codes(steps) == [EventCode.EXCHANGE]
+    assert (state.total, state.generation) == (102, 1)
 
 
-def test_what_an_exchanged_meter_counts_without_power_is_billed_once_two_readings_bear_it_out() -> None:
+def test_what_an_exchanged_meter_counts_without_power_is_billed_once_it_was_known() -> None:
     state, _ = feed([100])
-    state, _ = feed([20_100, 20_100], state, serial="B", start_ms=EVERY)
+    state, _ = feed([20_100] * 3, state, serial="B", start_ms=EVERY)
     for index in range(CONFIRM_COUNT):
         state = meter(state, COUNTER, Seen(unset_clock(index * EVERY), 70_100 + index, "B")).state
     assert state.total == 100 + 50_000 + CONFIRM_COUNT - 1
@@ -238,13 +247,33 @@ def test_a_wrong_rise_after_an_unknown_outage_is_contradicted_and_told() -> None
     assert state.total == 102
 
 
+@pytest.mark.parametrize("wrong_at", range(1, CONFIRM_COUNT))
+@pytest.mark.parametrize(("before", "modulus"), [(100, None), (90_000, 100_000)])
+def test_a_wrong_value_at_the_old_level_hides_nothing_of_what_was_used_without_power(
+    wrong_at: int, before: int, modulus: int | None
+) -> None:
+    """Seed 3600093 of the simulation: behind a wrap, the second value after an outage was 0; the others were true."""
+    rule = replace(COUNTER, modulus=modulus, still_ms=0)
+    values = [(before + 20_000 + index) % (modulus or 10**9) for index in range(2 * CONFIRM_COUNT)]
+    values.insert(wrong_at, (before + 10) % (modulus or 10**9))
+    state, steps = after_dark(values, rule, before=before)
+    assert state.total == before + 20_000 + 2 * CONFIRM_COUNT - 1
+    assert EventCode.RESET not in codes(steps)
+
+
+def test_a_wrong_rise_that_comes_again_between_good_values_gathers_no_company() -> None:
+    values = [level + index for index in range(3 * CONFIRM_COUNT) for level in (50_100, 101)]
+    state, _ = after_dark(values, replace(COUNTER, still_ms=0))
+    assert state.total == values[-1]
+
+
 def test_what_waited_when_the_meter_was_exchanged_is_told() -> None:
     state, _ = after_dark([50_100])
-    step = meter(state, COUNTER, Seen(unset_clock(EVERY), 90_000, "B"))
-    assert [(each.code, each.total) for each in step.events] == [
-        (EventCode.QUARANTINED, 50_100),
-        (EventCode.EXCHANGE, 100),
-    ]
+    told = []
+    for index in range(3):
+        step = meter(state, COUNTER, Seen(unset_clock(EVERY * (index + 1)), 90_000, "B"))
+        state, told = step.state, told + [(each.code, each.total) for each in step.events]
+    assert told == [(EventCode.QUARANTINED, 50_100), (EventCode.EXCHANGE, 100)]
 
 
 def test_a_register_that_a_use_hangs_on_needs_company_and_no_time() -> None:

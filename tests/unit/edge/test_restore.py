@@ -17,6 +17,7 @@ from tallystick_protocol.hello import State
 from tallystick_protocol.ids import H32, Gid
 
 ZERO, EVERY = H32(bytes(32)), 5_000
+AGAIN = 2  # an exchange is believed with the third value of the new meter
 COPIED = ChannelState(1, 0, 0, 1_000, moment(0), "A", pagination=3)
 
 
@@ -55,7 +56,7 @@ def totals(items: tuple[Item, ...]) -> list[int]:
 
 @pytest.mark.parametrize(
     ("values", "serial", "used"),
-    [([7, 57], "B", 50), ([*range(CONFIRM_COUNT), 57], "A", 57)],
+    [([*[7] * AGAIN, 7, 57], "B", 50), ([*range(CONFIRM_COUNT), 57], "A", 57)],
     ids=["exchange", "reset"],
 )
 def test_what_a_new_register_counted_goes_on_top_of_books_that_do_not_know_it(
@@ -72,14 +73,14 @@ def test_what_a_new_register_counted_goes_on_top_of_books_that_do_not_know_it(
 
 def test_a_register_that_the_books_know_is_read_with_their_base() -> None:
     """The lost card saw meter B begin with 7 at 1,500 and told 20 more; this one read it up to 57."""
-    own, pending = fed(COPIED, [30, 57], "B")
+    own, pending = fed(COPIED, [*[30] * AGAIN, 30, 57], "B")
     found = joined(own, pending, generation=1, base=1_493, billed_to=1_520, serial="B")
     assert (found.channels[1].total, found.channels[1].value) == (1_550, 57)
     assert totals(found.items) == [1_523, 1_550]
 
 
 def test_another_meter_than_the_books_know_is_never_read_with_their_base() -> None:
-    own, pending = fed(COPIED, [90_000, 90_010], "C")
+    own, pending = fed(COPIED, [*[90_000] * AGAIN, 90_000, 90_010], "C")
     found = joined(own, pending, generation=1, base=1_493, billed_to=1_520, serial="B")
     assert (found.channels[1].total, found.channels[1].generation) == (1_530, 2)
     assert totals(found.items) == [1_520, 1_530]
@@ -91,7 +92,7 @@ def test_an_exchange_of_the_meter_that_the_books_know_begins_after_all_their_lev
     generation: int, boot: bytes
 ) -> None:
     """Seed 2100032 of the simulation: the lost card had told a reset, and this one's first exchange had its number."""
-    own, pending = fed(COPIED, [90_000, 90_010], "B")
+    own, pending = fed(COPIED, [*[90_000] * AGAIN, 90_000, 90_010], "B")
     pending = [replace(each, at=replace(each.at, boot=boot)) for each in pending]
     found = joined(own, pending, generation=generation, base=500, billed_to=1_500, serial="A")
     assert (found.channels[1].total, found.channels[1].generation) == (1_510, generation + 1)
@@ -101,7 +102,7 @@ def test_an_exchange_of_the_meter_that_the_books_know_begins_after_all_their_lev
 
 def test_an_exchange_that_the_books_are_past_is_not_billed_again() -> None:
     """An earlier boot saw A become B and told it; since then the books know C."""
-    own, pending = fed(COPIED, [90_000, 90_010], "B")
+    own, pending = fed(COPIED, [*[90_000] * AGAIN, 90_000, 90_010], "B")
     pending = [replace(each, at=replace(each.at, boot=b"before")) for each in pending]
     found = joined(own, pending, generation=2, base=1_400, billed_to=1_500, serial="C")
     assert (found.channels[1].total, found.channels[1].generation) == (1_500, 2)
@@ -126,7 +127,7 @@ def test_a_register_that_only_the_books_know_goes_on_although_their_value_is_old
 
 def test_a_register_below_what_the_books_believe_of_it_is_a_level_that_fell_from_its_first_value_on() -> None:
     """Seed 2100032 of the simulation: the lost card had taken a wrong first value of B for its level, and told it."""
-    own, pending = fed(COPIED, [200, 210], "B")
+    own, pending = fed(COPIED, [*[200] * AGAIN, 200, 210], "B")
     found = joined(own, pending, generation=2, base=-49_200, billed_to=1_500, serial="B").channels[1]
     assert (found.total, found.value, found.generation) == (1_500, 50_700, 2)
     found, items = fed(found, [220], "B", start_ms=60_000)
@@ -138,7 +139,7 @@ def test_a_register_below_what_the_books_believe_of_it_is_a_level_that_fell_from
 
 def test_a_level_that_waited_for_company_waits_on_from_its_first_value() -> None:
     """This card's own first value of B was the wrong one, and four right ones after it fell."""
-    own, pending = fed(COPIED, [9_000, 200, 210, 220, 230], "B")
+    own, pending = fed(COPIED, [*[9_000] * AGAIN, 9_000, 200, 210, 220, 230], "B")
     assert own.suspect is not None
     found = joined(own, pending, generation=2, base=-49_200, billed_to=1_500, serial="B").channels[1]
     found, items = fed(found, [240], "B", start_ms=60_000)
@@ -148,7 +149,7 @@ def test_a_level_that_waited_for_company_waits_on_from_its_first_value() -> None
 
 def test_a_wrong_value_of_this_card_leaves_the_books_level_as_it_was() -> None:
     """Its first value of B was wrong and low, and what it read next is what the books go on from."""
-    own, pending = fed(COPIED, [200], "B")
+    own, pending = fed(COPIED, [*[200] * AGAIN, 200], "B")
     found = joined(own, pending, generation=2, base=-49_200, billed_to=1_500, serial="B").channels[1]
     found, items = fed(found, [50_705], "B", start_ms=60_000)
     assert totals(tuple(items)) == [1_505]
@@ -156,7 +157,7 @@ def test_a_wrong_value_of_this_card_leaves_the_books_level_as_it_was() -> None:
 
 
 def test_a_value_that_no_register_shows_is_no_level_that_fell() -> None:
-    own, pending = fed(COPIED, [200, 210, -7], "B")
+    own, pending = fed(COPIED, [*[200] * AGAIN, 200, 210, -7], "B")
     found = joined(own, pending, generation=2, base=-49_200, billed_to=1_500, serial="B").channels[1]
     assert found.suspect is not None
     assert (found.suspect.first, found.suspect.older) == (200, None)
@@ -165,7 +166,7 @@ def test_a_value_that_no_register_shows_is_no_level_that_fell() -> None:
 @pytest.mark.parametrize(("earlier", "first"), [(1, 210), (2, None)])
 def test_what_an_earlier_boot_read_is_no_level_that_fell(earlier: int, first: int | None) -> None:
     """The copy may hold it since before the books heard of more."""
-    own, pending = fed(COPIED, [200, 210], "B")
+    own, pending = fed(COPIED, [*[200] * AGAIN, 200, 210], "B")
     readings = [each for each in pending if isinstance(each, Reading)]
     readings[:earlier] = [replace(each, at=replace(each.at, boot=b"before")) for each in readings[:earlier]]
     found = joined(own, [*readings], generation=2, base=-49_200, billed_to=1_500, serial="B").channels[1]
@@ -174,7 +175,7 @@ def test_what_an_earlier_boot_read_is_no_level_that_fell(earlier: int, first: in
 
 
 def test_what_an_earlier_boot_set_aside_is_no_level_that_fell() -> None:
-    own, _ = fed(COPIED, [9_000, 200], "B")
+    own, _ = fed(COPIED, [*[9_000] * AGAIN, 9_000, 200], "B")
     assert own.suspect is not None
     own = replace(own, suspect=replace(own.suspect, at=replace(own.suspect.at, boot=b"before")))
     found = joined(own, [], generation=2, base=-49_200, billed_to=1_500, serial="B").channels[1]
