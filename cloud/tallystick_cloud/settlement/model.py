@@ -36,10 +36,11 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """What closing a period did; `again`: it was closed before and nothing changed."""
+    """What closing did; `again`: it was closed before and nothing changed. `zone`: that of the contract."""
 
     settlement: Stored
     contract: str
+    zone: str
     uses: int
     opens: int
     statements: int

@@ -4,7 +4,7 @@ It never names a payer.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 from tallystick_protocol.cover import Cover, Open
@@ -12,6 +12,7 @@ from tallystick_protocol.ids import H32
 
 from tallystick_cloud.counts import many
 from tallystick_cloud.gateways.store import channel_row
+from tallystick_cloud.uses.model import local_day
 
 from . import store
 from .model import Closed, Stored, TreeKey
@@ -66,15 +67,12 @@ def open_json(one: StandsOpen) -> dict[str, object]:
 
 
 def closed_text(one: Closed) -> str:
-    """One line."""
+    """One line; the first and the last day where the contract is."""
     stored = one.settlement
-    span = f"{_day(stored.from_ms)} to {_day(stored.to_ms - 1)}"
+    first, last = (local_day(ms, ZoneInfo(one.zone)) for ms in (stored.from_ms, stored.to_ms - 1))
+    span = f"{first} to {last}"
     head = f"{one.contract}, settlement {stored.number}, {span}: "
     if one.again:
         return head + "was closed before; nothing changed"
     still = "" if not one.opens else f", {many(one.opens, 'span')} stay open"
     return f"{head}{many(one.uses, 'use')}, {many(one.statements, 'statement')}{still}"
-
-
-def _day(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).date().isoformat()

@@ -87,9 +87,9 @@ def _close_chain(
     now_ms: int,
 ) -> Closed:
     chain = H32(versions[0].chain)
-    name = versions[-1].contract.name
+    name, zone = versions[-1].contract.name, versions[-1].contract.zone
     if before is not None and period.to_ms <= before.to_ms:
-        return _again(conn, chain, period, name)
+        return _again(conn, chain, period, name, zone)
     listed = [one for one in versions if one.contract.effective_from_ms < period.to_ms]
     gathered = gather(conn, office.context.community, chain, _by_h(versions), period.to_ms, office.entropy)
     gathered = reversals.signed(conn, office, gathered, now_ms)
@@ -115,7 +115,7 @@ def _close_chain(
     keep.keep(conn, community, stored, books, built, gathered)
     store.carry_out(conn, [bytes(one.h) for one in decided], stored.h)
     opens = sum(len(cover.opens) for cover in built.covers)
-    return Closed(stored, name, len(built.uses), opens, len(built.statements), again=False)
+    return Closed(stored, name, zone, len(built.uses), opens, len(built.statements), again=False)
 
 
 def _counters_kept_ms(conn: Connection, chain: H32, listed: Iterable[Contract], from_ms: int) -> int:
@@ -125,10 +125,10 @@ def _counters_kept_ms(conn: Connection, chain: H32, listed: Iterable[Contract], 
     return max(days * DAY_MS, 0 if oldest is None else from_ms - oldest + 1)
 
 
-def _again(conn: Connection, chain: H32, period: Period, name: str) -> Closed:
+def _again(conn: Connection, chain: H32, period: Period, name: str, zone: str) -> Closed:
     for one in store.of_chain(conn, chain):
         if one.from_ms < period.to_ms <= one.to_ms:
-            return Closed(one, name, 0, 0, 0, again=True)
+            return Closed(one, name, zone, 0, 0, 0, again=True)
     first = store.of_chain(conn, chain)[0]
     reason = f"ends before the first settlement of {name!r} began; what was used then is in settlement {first.number}"
     raise SettlementRefused("period", reason)

@@ -55,7 +55,8 @@ def test_from_an_empty_folder_to_a_statement(tmp_path: Path, capsys: pytest.Capt
     database.close()
     month = LAST_MONTH.strftime("%Y-%m")
     assert main(["settlement", "close", month, "--data", str(data)]) == 0
-    capsys.readouterr()
+    last = (LAST_MONTH + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    assert f"Laundry, settlement 1, {LAST_MONTH} to {last}: " in capsys.readouterr().out
     assert main(["statement", "Anna Weber", month, "--data", str(data)]) == 0
     assert "15.99" in capsys.readouterr().out  # one wash, and the minimum of the month
     assert main(["token", "new", "--party", "Maria Rossi", "--role", "community_manager", "--data", str(data)]) == 0
