@@ -153,7 +153,7 @@ def _place(conn: Connection, ends: ColumnElement[int], edges: Sequence[int]) -> 
 
 def _by_place(rows: Select[Any]) -> Subquery:
     """The sums of each frame and place, of uses that did anything."""
-    uses = rows.subquery()
+    uses = rows.cte("uses").prefix_with("MATERIALIZED", dialect="sqlite")  # else it computes each share three times
     of = uses.c
     has_share, has_charge = case((of.share != 0, 1), else_=0), case((of.charge != 0, 1), else_=0)
     return (
