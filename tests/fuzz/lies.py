@@ -38,6 +38,7 @@ from fuzz.told import (
     misnamed,
     naming,
     of_more,
+    one_object,
     one_piece,
     only_corrected,
     set_back,
@@ -51,12 +52,28 @@ from fuzz.told import (
 )
 from support import evidence_world as w
 from support.protocol_samples import ed25519, fixed, h32, p256
+from tallystick_protocol.checkpoint import add_cosignature
 from tallystick_protocol.codes import KeyAction, LineKind, LogType, UseKind
 from tallystick_protocol.evidence import ERASED, PART_KEY, SLICE_KEY
 from tallystick_protocol.keys import public_key_of
-from tallystick_protocol.policy import OperatorKey
+from tallystick_protocol.policy import OperatorKey, PartyKey
 
 AGREEMENT: dict[str, Told] = {
+    "a contract that is not there": Told(
+        "applies a contract that is not in the file", BANK, {("settlement", 1): put(4, 1, value=h32("contract"))}
+    ),
+    "a contract in another unit": Told(
+        "is in another unit than its contract", BANK, {("contract", 1): put(6, value="CHF")}
+    ),
+    "a contract proposed by somebody else": Told(
+        "was proposed by nobody of its parties",
+        BANK,
+        signers={("contract", 1): ed25519("anna")},
+        policy=lambda policy: replace(policy, party_keys=(PartyKey(w.ANNA, public_key_of(ed25519("anna"))),)),
+    ),
+    "an answer in another's name": Told(
+        "is signed by somebody else than the party it names", BANK, {("approval", 0): put(3, value=w.OWNER)}
+    ),
     "only a settlement without its lines": Told(
         "holds only a settlement whose lines are not shown",
         BANK,
@@ -115,6 +132,13 @@ AGREEMENT: dict[str, Told] = {
 }
 
 CHAINS: dict[str, Told] = {
+    "two batches of one number": Told("the gateway's chain was forked", BANK, {("batch", 2): put(3, value=2)}),
+    "another description": Told(
+        "was settled under a description that is not in the file", BANK, {("leaf 5", 0): put(6, value=h32("other"))}
+    ),
+    "another key record": Told(
+        "was settled under a key record that is not in the file", BANK, {("leaf 5", 0): put(7, value=h32("other"))}
+    ),
     "a batch for another log": Told("was meant for another log", BANK, {("batch", 0): other(12)}),
     "a batch that follows another": Told("one of them was exchanged", ANNA, {("batch", 1): other(4)}),
     "a first batch that follows something": Told("does not begin its gateway's chain", ANNA, {("batch", 0): other(4)}),
@@ -160,6 +184,24 @@ CHAINS: dict[str, Told] = {
 }
 
 KEYS: dict[str, Told] = {
+    "an object elsewhere in the log": Told(
+        "is not in the log at place 0", BANK, then=one_object(0, lambda one: replace(one, path=()))
+    ),
+    "a witness whom nobody named": Told(
+        "whom your policy does not name as a witness",
+        BANK,
+        then=lambda file: replace(file, note=add_cosignature(file.note, "stranger", ed25519("stranger"), 1)),
+    ),
+    "a batch of another gateway's key": Told(
+        "which is not this gateway's key there", BANK, signers={("batch", 0): p256("machine 2 anew")}
+    ),
+    "a signature with another bit": Told(
+        "has a signature that does not fit",
+        BANK,
+        then=one_object(-1, lambda one: replace(one, envelope=near(one.envelope, len(one.envelope) - 1))),
+    ),
+    "a key that is none": Told("hold a key that must not be used", BANK, {("key-event", 1): put(5, value=bytes(44))}),
+    "a description that cannot be read": Told("cannot be read", BANK, {("descriptor", 0): put(7, value=5)}),
     "a key record by one of two community keys": Told(
         "is signed by 1 of 2 community keys",
         BANK,
@@ -183,6 +225,7 @@ KEYS: dict[str, Told] = {
 }
 
 PIECES: dict[str, Told] = {
+    "a part that cannot be read": Told("cannot be read", BANK, {("leaf 11", 0): lambda _: b"\xa0"}),
     "a piece of a key record": Told("has nothing that could be opened", BANK, then=one_piece(7, object=0)),
     "a slice of no use": Told("belongs to no opened use", ANNA, then=one_piece(12, object=9_999)),
     "a leaf of a whole tree left out": Told("is not among them", BANK, then=then(bare(7), dropped(7, 1))),
@@ -216,6 +259,37 @@ PIECES: dict[str, Told] = {
 }
 
 COUNTS: dict[str, Told] = {
+    "a counter under another key": Told("but does not commit to it", BANK, {("leaf 12", 0): other(0)}),
+    "a part under another description": Told(
+        "was measured under a description that is not in the file", BANK, {("leaf 11", 0): put(1, value=h32("other"))}
+    ),
+    "a use up to another count": Told("was settled up to count", ANNA, {("leaf 7", 1): add(3, 1)}),
+    "a use of a channel that nothing describes": Told(
+        "but no description of it is in the file", ANNA, {("leaf 7", 0): put(0, value=h32("channel"))}
+    ),
+    "a version that is not listed": Told(
+        "applies a contract version that the settlement does not list", BANK, {("leaf 7", 0): put(6, value=9)}
+    ),
+    "a unit that the contract cannot price": Told(
+        "does not fit the contract", BANK, {("descriptor", 0): put(7, value="kWh")}
+    ),
+    "clock offsets from later on": Told(
+        "does not record the clock offsets of its first use", BANK, {("settlement", 0): add(11, 0, 0, n=w.DAY * 3)}
+    ),
+    "a share for fewer": Told(
+        "shares its fee among others than the contract names",
+        BANK,
+        {("leaf 7", 0): edit(10, to=lambda old: [[0, old[0][1] + old[2][1]], old[1]])},
+    ),
+    "another counter of the split": Told(
+        "moves another counter of the split than the contract says", BANK, {("leaf 7", 0): other(9, 1, 0)}
+    ),
+    "a use with fewer counters": Told(
+        "this use may be another payer's", ANNA, {("leaf 7", 0): edit(9, to=lambda old: old[:1])}
+    ),
+    "an own counter that begins elsewhere": Told(
+        "counter begins at 1, the settlement before left it at 0", ANNA, {("leaf 12", 0): all_of(add(2), add(3))}
+    ),
     "a span closed that was not open": Told(
         "is closed, but was not open before", BANK, {("leaf 5", 0): put(9, value=[[5, h32("decision")]])}
     ),

@@ -6,23 +6,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fuzz.edits import add, all_of, edit, put
+from fuzz.edits import add, all_of, edit, other, put
 from fuzz.forged import Change, signed
 from fuzz.forged_sums import CostForger, More, Name, PoolForger, bill, paid_by_consumers, pools
 from support import evidence_world as w
+from support.pools import HOUR
 from support.protocol_samples import ed25519, fixed, h32
 from tallystick_protocol import cose
 from tallystick_protocol.checkpoint import log_id
 from tallystick_protocol.codes import LineKind, LogType
 from tallystick_protocol.cose import ContentType
-from tallystick_protocol.evidence import LoggedObject
+from tallystick_protocol.evidence import LoggedObject, Proof
 from tallystick_protocol.keys import public_key_of
 from tallystick_protocol.policy import KnownVersion, Policy
 from tallystick_protocol.pool_settlement import PoolProof
 from tallystick_protocol.records import Continuation
 
 MUCH = 10**12
-CORRECTION = int(LineKind.CORRECTION)
+CORRECTION, PAYMENT = int(LineKind.CORRECTION), int(LineKind.PAYMENT)
 ROOTS = ed25519("a root"), ed25519("another root")
 
 
@@ -35,9 +36,10 @@ class Summed:
     changes: Mapping[Name, Change] = field(default_factory=dict)
     contracts: Callable[[PoolForger], Sequence[LoggedObject]] = lambda _: ()
     policy: Callable[[PoolForger], Policy] = lambda forger: forger.policy
+    then: Callable[[PoolProof], PoolProof] = lambda proof: proof
 
     def file(self) -> bytes:
-        return self.of().forge(self.changes, self.contracts(self.of()))
+        return self.then(PoolProof.decode(self.of().forge(self.changes, self.contracts(self.of())))).encode()
 
 
 def anna() -> PoolForger:
@@ -112,7 +114,52 @@ def naming(contracts: Contracts) -> Change:
     return lambda data: put(6, value=[cose.parse(one.envelope).hash for one in contracts(anna())])(data)
 
 
+def other_salt(proof: PoolProof) -> PoolProof:
+    assert proof.statement is not None
+    return replace(proof, statement=replace(proof.statement, salt=fixed("other", len(proof.statement.salt))))
+
+
 POOLS: dict[str, Summed] = {
+    "an hour outside of the period": Summed("is not in the period", anna, {("record", 0): put(0, value=0)}),
+    "an hour under no contract": Summed(
+        "names a contract that is not in the close", anna, {("record", 0): put(1, value=5)}
+    ),
+    "a piece of another hour": Summed("shows a piece of another interval", anna, {("meter", 0, 2): add(0, n=HOUR)}),
+    "a piece of somebody else": Summed(
+        "shows a piece that is not the meter's in the contract", anna, {("meter", 0, 2): other(2)}
+    ),
+    "a group twice": Summed("has one group twice", anna, {("record", 0): edit(8, to=lambda old: [old[0], *old[:-1]])}),
+    "another contract": Summed(
+        "is not the one that the close names there", anna, {("close",): put(6, value=[h32("contract")])}
+    ),
+    "another unit": Summed("is in another unit than the close", anna, {("close",): put(8, value="CHF")}),
+    "an earlier close of another contract": Summed(
+        "is of another contract", anna, {("earlier close", 0): put(6, value=[h32("contract")])}
+    ),
+    "an earlier close in another unit": Summed(
+        "earlier close: is in another unit", anna, {("earlier close", 0): put(8, value="CHF")}
+    ),
+    "an earlier close of another time": Summed(
+        "corrects a close of another time", anna, {("earlier close", 0): add(3, 1)}
+    ),
+    "a statement under another salt": Summed("your statement: is not in its close", anna, then=other_salt),
+    "a first statement that begins with something": Summed(
+        "is your first, but begins with 1 nano", anna, {("earlier statement", 0): add(4)}
+    ),
+    "a number skipped": Summed(
+        "is number 7 of its time, and the one before it is", anna, {("close",): put(5, value=7)}
+    ),
+    "a payment of nothing": Summed(
+        "has a line of nothing", anna, {("statement",): edit(5, to=lambda old: [*old, [PAYMENT, h32("line"), 0]])}
+    ),
+    "a contract in the place of something else": Summed(
+        "is not what its place says",
+        anna,
+        then=lambda proof: replace(proof, contracts=tuple(replace(one, type=LogType.KEY) for one in proof.contracts)),
+    ),
+    "a proof that nobody asks for": Summed(
+        "proves what nobody asks for", anna, then=lambda proof: replace(proof, proofs=(Proof(1, (h32("proof"),)),))
+    ),
     "an hour under another version": Summed(
         "is under another contract version",
         anna,
@@ -217,6 +264,7 @@ class Billed:
 
 
 BILLS: dict[str, Billed] = {
+    "a measure of no part of the key": Billed("has sums of no part of it", lambda _: {("piece", 0): add(3)}),
     "a bill that ends before it begins": Billed(
         "ends before it begins", lambda _: {("bill",): all_of(put(7, value="2026-01-01"), put(8, value="2025-12-31"))}
     ),

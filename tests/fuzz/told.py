@@ -19,7 +19,7 @@ from tallystick_protocol.batch import Batch
 from tallystick_protocol.checkpoint import add_cosignature, log_id
 from tallystick_protocol.codes import LineKind, LogType, ResolutionAction
 from tallystick_protocol.cose import ContentType
-from tallystick_protocol.evidence import PART_KEY, SLICE_KEY, Evidence, Piece
+from tallystick_protocol.evidence import PART_KEY, SLICE_KEY, Evidence, LoggedObject, Piece
 from tallystick_protocol.ids import channel_hash
 from tallystick_protocol.keys import Signer
 from tallystick_protocol.part import Part
@@ -155,6 +155,17 @@ def one_piece(of: int, nth: int = 0, **changes: Any) -> Callable[[Evidence], Evi
         return pieces
 
     return shown(change)
+
+
+def one_object(number: int, change: Callable[[LoggedObject], LoggedObject]) -> Callable[[Evidence], Evidence]:
+    """One of them, as it is shown, is another."""
+
+    def changed(file: Evidence) -> Evidence:
+        objects = list(file.objects)
+        objects[number] = change(objects[number])
+        return replace(file, objects=tuple(objects))
+
+    return changed
 
 
 def without(*kinds: tuple[LogType, int]) -> Callable[[Evidence], Evidence]:

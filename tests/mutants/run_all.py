@@ -15,7 +15,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))
 
 import pytest  # noqa: E402
+from _pytest.runner import runtestprotocol  # noqa: E402
 from mutants.mutant import Mutant, mutants  # noqa: E402
 from mutants.recorder import ROOT, TESTS, Recorder, renewed  # noqa: E402
 from support import refusals  # noqa: E402
@@ -36,7 +38,7 @@ HONEST = (
     "tests/unit/verify/test_meters.py::test_a_party_to_the_split_finds_it_valid_without_a_curve",
 )
 HANG_S = 120  # of processor time: a verifier that no longer ends is noticed
-NOTICED, UNNOTICED = 1, 0  # exit codes of pytest
+UNNOTICED, NOTICED, BROKEN = 0, 1, 2  # exit codes of the forks
 
 
 @dataclass(slots=True)
@@ -69,83 +71,94 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="only the tests that the register names, and honest files")
     options = parser.parse_args()
     if options.record is not None:
-        return record(options.record or TESTS)
-    ends = time.monotonic() + options.seconds
+        recorder = Recorder()
+        if not played(options.record or TESTS, recorder):
+            return 1
+        refusals.write_register(renewed(recorder))
+        return 0
     state = State.load(options.state)
     wanted = [one for one in mutants() if options.only in one.name]
     left = [one for one in wanted if state.noticed.get(one.name) != one.code]
-    warm()
-    for one in sorted(left, key=lambda one: one.name in state.unnoticed):  # what nobody tried yet comes first
-        if time.monotonic() > ends:
-            break
-        try_out(one, state, TESTS if not options.quick else ())
+    left.sort(key=lambda one: one.name in state.unnoticed)  # what nobody tried yet comes first
+    played(TESTS, Trying(left, state, time.monotonic() + options.seconds, is_quick=options.quick))
     return report(wanted, state)
 
 
-def record(tests: Sequence[str]) -> int:
-    recorder = Recorder()
+def played(tests: Sequence[str], plugin: object) -> bool:
+    """Whether all of them passed."""
     with refusals.forgotten():
-        failed = pytest.main([*QUIET, *(str(ROOT / one) for one in tests)], [recorder])
-    if not failed:
-        refusals.write_register(renewed(recorder))
-    return int(failed)
+        return not pytest.main([*QUIET, *(str(ROOT / one) for one in tests)], [plugin])
 
 
 def warm() -> None:
-    """What every test needs is read and made before the processes part."""
-    pytest.main([*QUIET, "-qq", "--collect-only", *(str(ROOT / one) for one in TESTS)])
-    from fuzz import forged_sums
+    """What most tests need is made before the processes part."""
+    from fuzz import forged_evidence as evidence
+    from fuzz import forged_sums as sums
+    from support import evidence_world as w
     from support.cheats import honest
 
-    honest()
-    for made in (forged_sums.pools, forged_sums.paid_by_consumers, forged_sums.bill):
-        made()
+    for scene in (honest, sums.pools, sums.paid_by_consumers, sums.bill):
+        scene()
+    for of in (evidence.months, evidence.metered, evidence.late):
+        of(w.BANK), of(w.ANNA)
 
 
-def try_out(one: Mutant, state: State, all_tests: Sequence[str]) -> None:
-    """In a process of its own, first with the few tests that most likely notice it; `state` learns whether one did."""
-    code = _played(one, likely(one))
-    if code == UNNOTICED and all_tests:
-        code = _played(one, all_tests)
-    state.noticed.pop(one.name, None)
-    state.unnoticed.pop(one.name, None)
-    if code == UNNOTICED:
-        state.unnoticed[one.name] = one.code
-        say(f"no test notices: {one.name}")
-    else:
-        state.noticed[one.name] = one.code
-    state.save()
+class Trying:
+    """A plugin of pytest: plays the tests that it collected for one mutant after the other, each in a fork."""
+
+    def __init__(self, left: Sequence[Mutant], state: State, ends: float, *, is_quick: bool) -> None:
+        self._left, self._state, self._ends, self._is_quick = left, state, ends, is_quick
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        warm()
+        items = {item.nodeid: item for item in session.items}
+        for one in self._left:
+            if time.monotonic() > self._ends:
+                break
+            chosen = likely(one, items)
+            rest = [] if self._is_quick else [item for item in session.items if item not in chosen]
+            self._note(one, is_noticed=_is_noticed(one, chosen) or (bool(rest) and _is_noticed(one, rest)))
+        return True
+
+    def _note(self, one: Mutant, *, is_noticed: bool) -> None:
+        self._state.noticed.pop(one.name, None)
+        self._state.unnoticed.pop(one.name, None)
+        if is_noticed:
+            self._state.noticed[one.name] = one.code
+        else:
+            self._state.unnoticed[one.name] = one.code
+            print(f"mutants: no test notices: {one.name}", file=sys.stderr, flush=True)
+        self._state.save()
 
 
-def likely(one: Mutant) -> Sequence[str]:
+def likely(one: Mutant, items: Mapping[str, pytest.Item]) -> list[pytest.Item]:
     """The test in which a refusal fires; of a comparison those of all refusals of its function, and honest files."""
+    register = refusals.register()
     if one.refusal:
-        return [refusals.register()[one.refusal]]
+        return [items[register[one.refusal]]]
     mine = f"{one.file} {one.function}: "
-    return [*HONEST, *sorted({test for key, test in refusals.register().items() if key.startswith(mine)})]
+    names = sorted({test for key, test in register.items() if key.startswith(mine)})
+    return [item for name, item in items.items() if name.split("[")[0] in HONEST] + [items[name] for name in names]
 
 
-def say(text: str) -> None:
-    print(f"mutants: {text}", file=sys.stderr, flush=True)
-
-
-def _played(one: Mutant, tests: Sequence[str]) -> int:
+def _is_noticed(one: Mutant, items: Sequence[pytest.Item]) -> bool:
+    """Whether a test fails, or none ends."""
     child = os.fork()
     if child == 0:
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, 1)
-        os.dup2(nothing, 2)
         signal.setitimer(signal.ITIMER_PROF, HANG_S)
         try:
             one.apply()
-            with refusals.forgotten():
-                os._exit(int(pytest.main([*QUIET, "-x", *(str(ROOT / test) for test in tests)])))
-        finally:
-            os._exit(NOTICED)
+            for item, following in zip(items, [*items[1:], None], strict=True):
+                if any(told.failed for told in runtestprotocol(item, log=False, nextitem=following)):
+                    os._exit(NOTICED)
+            os._exit(UNNOTICED)
+        except BaseException:  # whatever it is: the fork ends here
+            os.write(2, traceback.format_exc().encode())
+            os._exit(BROKEN)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if status > NOTICED:
-        raise SystemExit(f"pytest did not run for {one.name}: exit code {status}")
-    return status
+    if status == BROKEN:
+        raise RuntimeError(f"cannot be tried: {one.name}")
+    return status != UNNOTICED
 
 
 def report(wanted: Sequence[Mutant], state: State) -> int:
