@@ -99,6 +99,7 @@ async def test_a_month_from_what_waits_to_its_close(world: World, person: Staff)
     assert (await maria.send("/month/close", period="2026-12", sure="yes"))[0] == 303
     assert (await maria.send("/month/close", period="2027-01", sure="yes"))[0] == 303
     assert world.books.dump() == closed, "what is closed stays, and what is not over is not closed"
+    assert steps(await maria.page("/month?period=2027-06"))["Bank statements to take"] == ("later", "1")
     running = await maria.page("/month")
     assert "January 2027" in running
     assert steps(running)["Contracts to settle"] == ("later", "2")

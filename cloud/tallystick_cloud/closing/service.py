@@ -43,6 +43,7 @@ from tallystick_cloud.unclaimed.store import rule
 
 from .model import Banking, Billing, Facts, Proposed, Running, Settling, next_bills
 
+_FOREVER = 2**62  # ms: decisions whenever they were made
 NOON_MS = DAY_MS // 2
 """Before the end of a month: a moment of its last day in every zone of a country."""
 
@@ -53,7 +54,7 @@ def facts(conn: Connection, community: str, span: Span, opens: int, now_ms: int)
     last_day = _day_before(span.to_ms, span)
     until = min(last_day, _day_before(now_ms, span))
     return Facts(
-        is_over=not span.is_running,
+        is_over=span.to_ms <= now_ms,
         last_day=last_day,
         set_aside=_set_aside(conn, community),
         left_open=opens,
@@ -122,9 +123,6 @@ def left_open(conn: Connection, community: str) -> list[StandsOpen]:
         decided = {(bytes(row.channel_hash), row.open_id) for row in past}
         found += [one for one in opens if (bytes(one.channel_hash), one.span.id) not in decided]
     return found
-
-
-_FOREVER = 2**62
 
 
 def _chains(conn: Connection, community: str) -> dict[bytes, list[Version]]:
