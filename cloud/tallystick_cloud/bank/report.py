@@ -5,6 +5,7 @@ It never rounds; amounts leave as strings.
 
 from collections.abc import Mapping, Sequence
 
+from tallystick_cloud.counts import many
 from tallystick_cloud.money import decimal, money
 
 from .due import Due
@@ -16,15 +17,15 @@ from .store import StoredEntry
 Names = Mapping[bytes, str]
 ID_CHARS = 12  # of an entry's id in words: enough to name one
 IN_WORDS = {
-    Standing.PAYOUT: "payouts",
-    Standing.RETURN: "returns",
-    Standing.BATCH: "whole runs",
-    Standing.DEBIT: "debits",
-    Standing.BLOCK: "blocks of debits",
-    Standing.DEBIT_RETURN: "debits taken back",
-    Standing.PAYMENT: "payments",
-    Standing.SUSPENSE: "in suspense",
-    Standing.ASSIGNED: "assigned",
+    Standing.PAYOUT: ("payout", "payouts"),
+    Standing.RETURN: ("return", "returns"),
+    Standing.BATCH: ("whole run", "whole runs"),
+    Standing.DEBIT: ("debit", "debits"),
+    Standing.BLOCK: ("block of debits", "blocks of debits"),
+    Standing.DEBIT_RETURN: ("debit taken back", "debits taken back"),
+    Standing.PAYMENT: ("payment", "payments"),
+    Standing.SUSPENSE: ("in suspense", "in suspense"),
+    Standing.ASSIGNED: ("assigned", "assigned"),
 }
 
 
@@ -48,7 +49,7 @@ def taken_text(one: Taken, names: Names) -> str:
     head = f"statement {said.id} of {names[one.holder]}, {said.closing_day}"
     if one.again:
         return f"{head}: taken before; nothing is changed"
-    counts = ", ".join(f"{count} {IN_WORDS[standing]}" for standing, count in one.standings) or "no entries"
+    counts = ", ".join(many(count, *IN_WORDS[standing]) for standing, count in one.standings) or "no entries"
     closing = f"{decimal(said.closing_cents)} {said.currency}"
     lines = [f"{head}: {counts}; it closes at {closing}"]
     if any(standing is Standing.SUSPENSE for standing, _ in one.standings):

@@ -33,27 +33,21 @@ Act = Callable[..., Any]
 
 
 class Gate:
-    """Stops whoever comes through a function until it is opened, once."""
+    """Stops the first who has come through a function until it is opened."""
 
-    def __init__(self, honest: Act, *, stops_after: bool) -> None:
-        self._honest, self._stops_after = honest, stops_after
+    def __init__(self, honest: Act) -> None:
+        self._honest = honest
         self.reached, self.opened = threading.Event(), threading.Event()
         self._lock = threading.Lock()
 
     def __call__(self, *about: Any, **more: Any) -> Any:
-        if not self._stops_after:
-            self._stop()
         found = self._honest(*about, **more)
-        if self._stops_after:
-            self._stop()
-        return found
-
-    def _stop(self) -> None:
         with self._lock:
             is_first = not self.reached.is_set()
             self.reached.set()
         if is_first:
             assert self.opened.wait(PATIENCE_S)
+        return found
 
 
 class Race:
@@ -103,18 +97,21 @@ def is_stuck(database: Database, done: Future[str]) -> bool:
     return False
 
 
-@pytest.mark.parametrize("how", ["upload_alone", "upload_in_a_group"])
 @pytest.mark.parametrize(
-    ("module", "function", "stops_after"),
-    [(versions, "book", True), (ledger, "_write", True)],
-    ids=["it has read which version holds", "it has booked the use"],
+    ("how", "module", "function"),
+    [
+        ("upload_alone", versions, "book"),
+        ("upload_in_a_group", versions, "book"),
+        ("upload_in_a_group", ledger, "_write"),
+    ],
+    ids=["it has read which version holds", "its group has", "its group has booked the use"],
 )
 def test_the_last_yes_waits_for_an_upload_that_is_under_way(
-    how: str, module: Any, function: str, stops_after: bool, postgres_server: str, monkeypatch: pytest.MonkeyPatch
+    how: str, module: Any, function: str, postgres_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with postgres.database(postgres_server) as url:
         race = Race(open_world(url))
-        gate = Gate(getattr(module, function), stops_after=stops_after)
+        gate = Gate(getattr(module, function))
         monkeypatch.setattr(module, function, gate)
         with ThreadPoolExecutor(2) as pool:
             uploaded = pool.submit(getattr(race, how))
@@ -128,18 +125,17 @@ def test_the_last_yes_waits_for_an_upload_that_is_under_way(
         race.world.books.database.close()
 
 
-@pytest.mark.parametrize("how", ["upload_alone", "upload_in_a_group"])
 def test_an_upload_waits_for_a_yes_that_is_under_way_and_is_priced_by_it(
-    how: str, postgres_server: str, monkeypatch: pytest.MonkeyPatch
+    postgres_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with postgres.database(postgres_server) as url:
         race = Race(open_world(url))
-        gate = Gate(contracts.check_begins_late_enough, stops_after=True)
+        gate = Gate(contracts.check_begins_late_enough)
         monkeypatch.setattr(contracts, "check_begins_late_enough", gate)
         with ThreadPoolExecutor(2) as pool:
             yes = pool.submit(race.last_yes)
             assert gate.reached.wait(PATIENCE_S)
-            uploaded = pool.submit(getattr(race, how))
+            uploaded = pool.submit(race.upload_alone)
             waited = is_stuck(race.world.books.database, uploaded)
             gate.opened.set()
             assert (yes.result(PATIENCE_S), uploaded.result(PATIENCE_S)) == ("live", "uploaded")

@@ -72,7 +72,7 @@ def test_the_commands_of_the_page_collect_what_is_due(tally: Tally, tmp_path: Pa
         told[" ".join(words[:2])] = tally(*words)
     assert "M-ANNA-1  active  Anna to Coop" in told["mandate list"]
     assert "40.00 EUR from 1 payer on 2026-12-17" in told["debit run"]
-    assert "1 debits" in told["bank in"]
+    assert "1 debit;" in told["bank in"]
     assert "settled" in told["debit show"]
     assert "collected" in told["debit show"]
     assert "revoked" in told["mandate revoke"]

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from support import pain_xsd, postgres
 from support.bank import BankTown
 from support.books import T0, open_books
 from support.invoices import SETUP
-from support.payouts import CENT, DAY, DRYING, EURO, IBANS, TOWN, Payouts, open_payouts
+from support.payouts import CENT, DAY, DRYING, EURO, IBANS, TOWN, WASHING, Payouts, open_payouts
 from support.splits import PSP
 from tallystick_cloud import schema
 from tallystick_cloud.bank.service import Reported
+from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.invoices import payees
 from tallystick_cloud.invoices import service as invoices
 from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import Account, Line
 from tallystick_cloud.payouts import service
 from tallystick_cloud.payouts.checks import Run
-from tallystick_cloud.payouts.credit import Credit, all_credits, on_its_way
+from tallystick_cloud.payouts.credit import Credit, OnItsWay, all_credits, on_its_way
 from tallystick_cloud.payouts.errors import PayoutRefused
 from tallystick_cloud.payouts.model import Outcome, Reason
+from tallystick_cloud.payouts.refunds import own_credits
 from tallystick_cloud.runs.errors import NotSecondPerson
 from tallystick_cloud.runs.model import Proposal, RunState
 from tallystick_sim.bank import SimBank
@@ -244,6 +247,29 @@ def test_what_a_payment_provider_collects_is_set_off_there() -> None:
     made.books.database.close()
 
 
+def test_where_everybody_is_paid_directly_each_pays_back_from_an_account_of_its_own() -> None:
+    direct = WASHING.replace('collector = "Coop"', 'collector = "Coop"\nmode = "direct"')
+    made = Payouts(open_books(town=TOWN, contracts={"washes.toml": direct, "drying.toml": DRYING}))
+    town = BankTown(made, SimBank(IBANS["Repairer"], 1000))
+    account(town)
+    repairer, anna, chain = made.ids["Repairer"], made.ids["Anna"], made.chains["Washes"]
+    lines = {
+        Line(repairer, Account.RECEIVABLE, anna, chain, "EUR"): -4 * EURO,
+        Line(repairer, Account.PAYABLE, repairer, chain, "EUR"): 4 * EURO,
+    }
+    made.books.database.write_now(
+        journals.post, made.community, [journals.Entry("corrected", "test", bytes(32), lines)], T0
+    )
+    run = refund(town, by="Repairer")
+    assert (run.stored.collector, run.stored.debtor.iban, run.cents) == (repairer, IBANS["Repairer"], 400)
+    made.approve("Maria")
+    town.bank.execute(made.file(), DAY)
+    town.statement()
+    assert (town.balance("receivable"), town.balance("refund-in-transit"), town.bank.cents) == (0, 0, 600)
+    town.check_closes()
+    made.books.database.close()
+
+
 def test_a_payer_sees_what_is_on_its_way_from_the_release_to_the_outcome(town: BankTown) -> None:
     account(town)
     read, anna = town.payouts.books.database.read_now, town.payouts.ids["Anna"]
@@ -259,6 +285,23 @@ def test_a_payer_sees_what_is_on_its_way_from_the_release_to_the_outcome(town: B
     town.bank.execute(file, DAY)
     town.statement()
     assert read(on_its_way, town.payouts.community, anna) == []
+
+
+def test_a_payer_reads_what_becomes_of_a_credit() -> None:
+    w = Wording("en", ZoneInfo("UTC"))
+
+    def words(reason: Reason | None, *way: OnItsWay) -> tuple[str, ...]:
+        one = Credit(bytes(16), "Anna", "Coop", "Washes", "EUR", 8 * EURO, 0, None, reason)
+        (found,) = own_credits([one], way, w)
+        assert str(found.amount) == ("8.00" if not way else "None")
+        return found.words
+
+    assert words(None)[1] == "To have it paid back instead, ask Coop."
+    assert words(Reason.NO_ACCOUNT)[1] == "To have it paid back instead, give Coop your IBAN."
+    assert words(Reason.SET_OFF)[1] == "As much or more is due to Coop under another contract or bill."
+    assert words(Reason.OTHER_WAY) == ("It is set off against what you use next.",)
+    released = OnItsWay("Coop", 800, DAY.isoformat(), ANNAS, is_sent=False)
+    assert words(None, released) == ("EUR 8.00 goes back to your account ending in 0189 on Thu 5 Nov.",)
 
 
 def test_no_document_is_written_in_a_payers_name_over_what_went_back(town: BankTown) -> None:
