@@ -16,7 +16,7 @@ from tallystick_edge.items import GATEWAY_CHANNEL, Happening, Item, Moment, Read
 from tallystick_edge.journal import Chain
 from tallystick_edge.metering.channel import ChannelState, Suspect
 from tallystick_edge.parts import uncut
-from tallystick_edge.usage.wash import WashRule, WashState, close_restored
+from tallystick_edge.usage.wash import WashRule, WashState, close_restored, forgetful
 
 BEGINS_LEVEL = frozenset((EventCode.RESET, EventCode.EXCHANGE, EventCode.WRAP))
 LONG_AGO = Moment(bytes(6), 0, 0, TimeQuality.U)  # when the books' last value was read, nobody here knows
@@ -152,7 +152,7 @@ def _machines(
         if rule is not None:
             machine, events = close_restored(machine, rule, now)
             closing.extend(events)
-        machine = replace(machine, last=None)  # energy since the copy was made is the books', not an unseen wash
+        machine = forgetful(machine)
         books = booked.get(channel)
         if books is not None:
             count, number = max(machine.count, books.billed_to or 0), max(machine.number, books.last_use)

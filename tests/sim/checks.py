@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sim.meters import Cellar, Kept, Register, Seam, Seen
@@ -332,13 +333,14 @@ def _seam_loss(cellar: Cellar, register: Register, seen: Seen) -> int:
 
     A reading on a card that an older copy replaced is gone, also when that card had told the books of it; a rise that
     still waited for company (docs/adr/0605) has no reading, and nobody can say any more whether it was right. Only
-    before the first reading of a boot is there anything that waits.
+    before the first reading of a boot is there anything that waits. A copy has forgotten a seam only if it was made
+    before the level after it had company: one that was made later knows it, and loses nothing of it.
     """
     lost = 0
     for seam in register.seams:
         begin, end = seam.at_ms, seam.at_ms
         for made_ms, back_ms in cellar.restores:
-            if made_ms <= end + DAY_MS and back_ms >= begin:  # the copy may have forgotten the seam
+            if made_ms <= _settled_ms(cellar, seen, end) and back_ms >= begin:  # the copy has forgotten the seam
                 begin, end = min(begin, made_ms), max(end, back_ms)
         kept = [one for one in seen.kept if not any(made < one.kept_ms < back for made, back in cellar.restores)]
         before = [one.wh for one in kept if one.t_ms < begin and (one.reading is not None or not one.may_wait)]
@@ -355,6 +357,13 @@ def _after(kept: Sequence[Kept], end_ms: int, seam: Seam) -> Sequence[Kept]:
         return after
     began = next((one.t_ms - one.reading[1] for one in after if one.reading is not None), end_ms)
     return [one for one in after if one.t_ms >= began]
+
+
+def _settled_ms(cellar: Cellar, seen: Seen, end_ms: int) -> float:
+    """Since when so many readings from after a seam as are company are on a disk that stays."""
+    kept = sorted(one.kept_ms for one in seen.kept if one.t_ms >= end_ms and one.reading is not None)
+    stays = [at for at in kept if not any(made < at < back for made, back in cellar.restores)]
+    return stays[CONFIRM_COUNT - 1] if len(stays) >= CONFIRM_COUNT else inf
 
 
 def _washes(conn: Connection, gateway: Gateway, row: Any, sold: Sequence[Sold], wrong: Wrong) -> None:

@@ -15,6 +15,7 @@ from tallystick_edge.items import Happening, Moment
 
 MOTOR_MW = 300_000  # what drum, pump and drain take at most without the heater; a gap's rest was heating
 HOUR_MS = 3_600_000
+EVER_MWH = 10**9  # more than any use takes
 NO_HASH = bytes(32)
 
 
@@ -105,15 +106,21 @@ def close_restored(state: WashState, rule: WashRule, at: Moment) -> Step:
     return _idle_again(state), (_event(state, rule, at, EventCode.USE_ABORTED, reason=Reason.RESTORED),)
 
 
+def forgetful(state: WashState) -> WashState:
+    """What a card that came back knows: energy since its copy was made is the books', not an unseen wash; and what the
+    machine is at, when it is next seen at work, may have been going and heating for long."""
+    return replace(state, last=None, maybe_mwh=EVER_MWH)
+
+
 def _idle(state: WashState, rule: WashRule, sample: WashSample) -> Step:
     before = state.last or sample
     used_mwh = sample.energy_mwh - before.energy_mwh
     if sample.power_mw >= rule.start_mw:
         started, events = _start(state, rule, before, sample.at)
-        return _accumulate(replace(started, last=before), rule, sample), events
+        return _accumulate(replace(started, last=before, maybe_mwh=state.maybe_mwh), rule, sample), events
     if _is_gap(rule, before.at, sample.at) and used_mwh >= rule.billable_mwh:
         return _unseen(state, rule, before, sample)
-    return replace(state, last=sample), ()
+    return replace(state, last=sample, maybe_mwh=0), ()
 
 
 def _start(state: WashState, rule: WashRule, before: WashSample, at: Moment) -> Step:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.edge import BOOT_2, T0, WASH_RULE, Machine, moment, wash_30, wash_60
 from tallystick_edge.journal_rows import decode_wash, encode_wash
-from tallystick_edge.usage.wash import Phase, WashSample, close_restored, step
+from tallystick_edge.usage.wash import Phase, WashSample, WashState, close_restored, forgetful, step
 from tallystick_protocol.codes import EventCode, Reason, TimeQuality
 
 STARTED, BILLABLE = EventCode.USE_STARTED, EventCode.USE_BILLABLE
@@ -199,6 +199,16 @@ def test_an_outage_after_the_heating_was_seen_still_tells_the_programme() -> Non
     machine.run(2, 180)
     assert machine.codes == WHOLE
     assert programmes(machine) == ["60", "60"]
+
+
+def test_a_wash_that_goes_on_when_a_card_comes_back_names_no_lesser_programme() -> None:
+    """What the card remembers is closed; what goes on is a use of its own, of which the start was not seen."""
+    for seen, named in (([(2_050, 120), *wash_60()[2:]], None), (wash_60()[1:], "60")):
+        machine = Machine(forgetful(WashState()))
+        play(machine, seen)
+        assert programmes(machine) == [named, named]  # the highest can have been no other
+        play(machine, wash_30())
+        assert programmes(machine)[2:] == ["30", "30"]
 
 
 def test_a_short_outage_in_the_heating_still_tells_the_programme() -> None:

@@ -1,0 +1,40 @@
+"""What the checks of the simulation allow to be missing at a seam of a register, and no more than that."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sim.checks import _seam_loss
+from sim.meters import Kept, Register, Seam, Seen
+
+SEAM_MS, SECOND_MS = 100_000, 1_000
+
+
+def missing(*restores: tuple[int, int], settled_s: int = 140) -> int:
+    """A sample every 10 s, 1 Wh each, a reset at 100 s, the level after it in company from `settled_s` on. Copies: when
+    they were made and put back, in seconds."""
+    register = Register("A", 0, None, truth_wh=100, seams=[Seam(SEAM_MS, "reset")])
+    kept = []
+    for t_s in range(0, 1_000, 10):
+        has_reading = t_s < 100 or t_s >= settled_s
+        kept.append(Kept(t_s * SECOND_MS, t_s // 10, (b"boot", t_s) if has_reading else None, False, t_s * SECOND_MS))
+    cellar: Any = SimpleNamespace(restores=[(made * SECOND_MS, back * SECOND_MS) for made, back in restores])
+    return _seam_loss(cellar, register, Seen(kept, kept))
+
+
+def test_what_ran_between_the_values_on_both_sides_of_a_seam_is_missing() -> None:
+    assert missing() == 1
+
+
+@pytest.mark.parametrize(("made", "back", "lost"), [(50, 300, 26), (120, 300, 21), (200, 300, 1), (20, 95, 8)])
+def test_a_copy_that_was_made_before_the_level_had_company_has_forgotten_the_seam_and_no_later_one_has(
+    made: int, back: int, lost: int
+) -> None:
+    assert missing((made, back)) == lost
+
+
+def test_a_second_copy_that_knows_the_level_as_it_was_found_again_loses_nothing_more() -> None:
+    assert missing((50, 300), (250, 400)) == 36  # made before the first one was put back
+    assert missing((50, 300), (350, 400)) == 26
