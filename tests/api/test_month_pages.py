@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from datetime import date
 
 import pytest
-from support.books import ENERGY, WASHES, open_books
+from support.books import DAY, ENERGY, T0, WASHES, open_books
+from support.invoices import open_office
 from support.money_world import town
 from support.month import NOW, open_month
 from support.people import Person, people_of
@@ -26,6 +27,7 @@ from tallystick_cloud.closing.model import (
     tasks,
 )
 from tallystick_cloud.http.authz import Role
+from tallystick_cloud.invoices.store import waiting_buyers
 from tallystick_cloud.parties.store import ids_by_name
 
 Staff = Callable[[str, Role], Person]
@@ -149,11 +151,28 @@ async def test_a_new_community_is_told_how_to_begin() -> None:
     books.database.close()
 
 
+def test_payers_wait_for_a_document_until_their_month_is_issued() -> None:
+    office = open_office()
+    database, coop = office.database, office.world.ids["Coop"]
+
+    def waiting(to_ms: int, issuer: bytes = coop) -> int:
+        return database.read_now(waiting_buyers, office.community, issuer, to_ms)
+
+    november, december = T0 + 30 * DAY, T0 + 61 * DAY
+    assert (waiting(november), waiting(december)) == (2, 2), "Anna and Ben"
+    office.issue("2026-11")
+    assert (waiting(november), waiting(december)) == (0, 2)
+    office.issue("2026-12")
+    assert waiting(december) == 0
+    assert waiting(december, office.world.ids["Bank"]) == 0, "it collects under no contract"
+
+
 def facts(**other: object) -> Facts:
     """A community in which nothing waits."""
     plain = {
         "is_over": True, "last_day": date(2026, 11, 30), "set_aside": 0, "left_open": 0, "disputes": 0, "proposed": (),
-        "bills": None, "settling": (), "pools": (), "debits": None, "banking": (), "suspense": 0, "payouts": NO_RUN,
+        "bills": None, "settling": (), "pools": (), "documents": None, "debits": None, "banking": (), "suspense": 0,
+        "payouts": NO_RUN,
         "unclaimed": 0, "is_new": False,
     }  # fmt: skip
     return Facts(**{**plain, **other})  # type: ignore[arg-type]
@@ -177,6 +196,8 @@ def state_of(step: Step, found: Facts) -> tuple[State, int] | None:
         (Step.SETTLE, {"settling": (Settling(b"", "A", 0, 9, True, None),)}, (State.WAITS, 1)),
         (Step.SETTLE, {"settling": (Settling(b"", "A", 0, 9, False, None),)}, (State.LATER, 1)),
         (Step.POOLS, {"pools": (Settling(b"", "P", 0, 9, True, None),)}, (State.WAITS, 1)),
+        (Step.DOCUMENTS, {}, None),
+        (Step.DOCUMENTS, {"documents": 0}, (State.DONE, 0)),
         (Step.DEBITS, {"debits": Running(1, 2, 3)}, (State.WAITS, 6)),
         (Step.DEBITS, {"debits": NO_RUN}, (State.DONE, 0)),
         (Step.BANK_FILES, {"banking": (Banking("Coop", date(2026, 11, 30)),)}, (State.DONE, 1)),

@@ -97,7 +97,7 @@ def test_a_page_is_well_in_one_visit(browser: Browser, money: MoneyServer, perso
     ("persona", "path", "says"),
     [
         ("manager", "/disputes", "The drum did not turn"),
-        ("manager", "/month", "of 10 steps done, 3 wait for you"),
+        ("manager", "/month", "of 11 steps done, 4 wait for you"),
         ("manager", "/parties", "none, and money is owed"),
         ("user", "/mandates", "Nothing is collected from your account."),
         ("auditor", "/public/lindenhof", "fewer than 3 people: not shown"),

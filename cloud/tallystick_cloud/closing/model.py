@@ -22,6 +22,7 @@ class Step(StrEnum):
     BILLS = "bills"
     SETTLE = "settle"
     POOLS = "pools"
+    DOCUMENTS = "documents"
     DEBITS = "debits"
     BANK_FILES = "bank-files"
     SUSPENSE = "suspense"
@@ -50,7 +51,7 @@ class Group(StrEnum):
 
 GROUPS = {
     Group.MEASURED: (Step.SET_ASIDE, Step.LEFT_OPEN, Step.DISPUTES, Step.SIGNATURES),
-    Group.CLOSED: (Step.BILLS, Step.SETTLE, Step.POOLS),
+    Group.CLOSED: (Step.BILLS, Step.SETTLE, Step.POOLS, Step.DOCUMENTS),
     Group.COMES_IN: (Step.DEBITS, Step.BANK_FILES, Step.SUSPENSE),
     Group.GOES_OUT: (Step.PAYOUTS, Step.UNCLAIMED),
 }
@@ -129,6 +130,7 @@ class Facts:
     bills: Sequence[Billing] | None
     settling: Sequence[Settling]
     pools: Sequence[Settling]
+    documents: int | None
     debits: Running | None
     banking: Sequence[Banking]
     suspense: int
@@ -162,6 +164,8 @@ def _tasks(facts: Facts) -> Iterator[Task]:
         yield _of(Step.SETTLE, [one.state for one in facts.settling])
     if facts.pools:
         yield _of(Step.POOLS, [one.state for one in facts.pools])
+    if facts.documents is not None:
+        yield _waits(Step.DOCUMENTS, facts.documents)
     if facts.debits is not None:
         yield _waits(Step.DEBITS, facts.debits.waiting)
     if facts.banking:

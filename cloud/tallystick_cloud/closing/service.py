@@ -23,6 +23,7 @@ from tallystick_cloud.debits.upcoming import DAYS_AHEAD as DEBIT_DAYS_AHEAD
 from tallystick_cloud.debits.upcoming import upcoming as upcoming_debits
 from tallystick_cloud.http.month import Span
 from tallystick_cloud.ingest.quarantine import IS_QUARANTINED
+from tallystick_cloud.invoices.store import prefixes, waiting_buyers
 from tallystick_cloud.ledger.model import DAY_MS
 from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.payouts import store as payouts
@@ -63,6 +64,7 @@ def facts(conn: Connection, community: str, span: Span, opens: int, now_ms: int)
         bills=_bills(conn, community, until),
         settling=settling(conn, community, span, now_ms),
         pools=_pools(conn, chains, span, now_ms),
+        documents=_documents(conn, community, span),
         debits=_debits(conn, community, names, now_ms),
         banking=_banking(conn, community, chains, names, now_ms),
         suspense=len(entries(conn, community, Standing.SUSPENSE)),
@@ -195,6 +197,12 @@ def _proposed(conn: Connection, community: str) -> list[Proposed]:
 def _bills(conn: Connection, community: str, until: date) -> list[Billing] | None:
     past = [one for one in bills(conn, community) if one.reversed_ms is None]
     return next_bills([(one.name, one.first_day, one.last_day) for one in past], until) if past else None
+
+
+def _documents(conn: Connection, community: str, span: Span) -> int | None:
+    """Payers whose settled statements stand in no document; None where nobody issues any."""
+    issuers = set(prefixes(conn, community).values())
+    return sum(waiting_buyers(conn, community, one, span.to_ms) for one in issuers) if issuers else None
 
 
 def _debits(conn: Connection, community: str, names: Names, now_ms: int) -> Running | None:

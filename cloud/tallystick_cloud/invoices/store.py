@@ -12,6 +12,7 @@ from tallystick_protocol.ids import sha256
 
 from tallystick_cloud.schema import (
     asset,
+    contract_version,
     invoice,
     invoice_carry,
     invoice_setup,
@@ -25,7 +26,7 @@ from tallystick_cloud.settlement.model import TreeKey
 from tallystick_cloud.settlement.store import leaf_data
 
 from .content import decode
-from .model import Document, Kind, Way
+from .model import UNIT, Document, Kind, Way
 
 IN_MAX = 500
 
@@ -248,6 +249,23 @@ def open_statements(conn: Connection, community: str, issuer: bytes, to_ms: int)
             .where(taken.c.statement.is_(None), _PAYS)
             .order_by(settlement.c.to_ms, statement.c.chain, statement.c.party)
         )
+    )  # fmt: skip
+
+
+def waiting_buyers(conn: Connection, community: str, issuer: bytes, to_ms: int) -> int:
+    """How many payers have a statement, under a contract that the issuer collects, of which no document was made."""
+    leaf, taken, own = settlement_leaf, invoice_statement, contract_version.c
+    chains = select(own.chain).where(own.community == community, own.collector == issuer)
+    return int(
+        conn.execute(
+            select(func.count(statement.c.party.distinct()))
+            .join(settlement, settlement.c.h == statement.c.settlement)
+            .join(leaf, and_(leaf.c.settlement == statement.c.settlement, leaf.c.ref == statement.c.h,
+                             leaf.c.tree == int(TreeKey.STATEMENTS)))
+            .outerjoin(taken, and_(taken.c.statement == statement.c.h, taken.c.issuer == issuer))
+            .where(statement.c.community == community, settlement.c.to_ms <= to_ms, settlement.c.unit == UNIT)
+            .where(taken.c.statement.is_(None), leaf.c.data.is_not(None), statement.c.chain.in_(chains), _PAYS)
+        ).scalar_one()
     )  # fmt: skip
 
 
