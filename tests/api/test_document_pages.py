@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from aiohttp import DummyCookieJar, web
+from aiohttp import DummyCookieJar, FormData, web
 from aiohttp.test_utils import TestClient, TestServer
-from support.invoices import Office, open_office
+from support.invoices import SETUP, Office, open_office
 from support.money_world import NOW
 from tallystick_cloud.app import Setup, build_table, web_application
 from tallystick_cloud.city.live import Hub
@@ -18,7 +18,7 @@ from tallystick_cloud.http.csrf import HEADER
 from tallystick_cloud.http.identity import COOKIE, store_session
 from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.http.sessions import new_session
-from tallystick_cloud.invoices import ubl
+from tallystick_cloud.invoices import store, ubl
 from tallystick_cloud.invoices.api import document_routes
 
 Client = TestClient[web.Request, web.Application]
@@ -117,6 +117,55 @@ async def test_documents_of_a_payout_run_are_written_on_its_page(office: Office,
     page = (await get(client, "/documents?of=run+2", maria))[1].decode()
     assert made
     assert set(re.findall(r"/documents/([A-Z0-9-]+)\.pdf", page)) == made
+
+
+async def test_a_month_is_shown_first_and_then_issued_on_pages(office: Office, client: Client) -> None:
+    maria, ada = signed_in(office, "Maria", Role.COMMUNITY_MANAGER), signed_in(office, "Ada", Role.AUDITOR)
+
+    async def send(path: str, headers: dict[str, str], **fields: str) -> tuple[int, str]:
+        form = {**fields, "csrf": headers[HEADER]}
+        async with client.post(path, headers=headers, data=form, allow_redirects=False) as answer:
+            return answer.status, await answer.text()
+
+    december = {"month": "2026-12", "issuer": "Coop"}
+    assert "/documents/check" not in (await get(client, "/documents", ada))[1].decode()
+    assert "/documents/check" in (await get(client, "/documents", maria))[1].decode()
+    before = {one.number for one in office.documents()}
+    status, trial = await send("/documents/check", maria, **december)
+    assert status == 200
+    assert {one.number for one in office.documents()} == before
+    assert (await send("/documents", ada, **december))[0] == 403
+    for wrong in ({"month": "2026-13"}, {"issuer": "Nobody"}, {"issuer": ""}):
+        assert (await send("/documents/check", maria, **{**december, **wrong}))[0] == 422
+    for _ in range(2):  # the second time nothing
+        assert (await send("/documents", maria, **december))[0] == 303
+    made = {one.number for one in office.documents()} - before
+    assert len(made) == 2
+    assert all(number in trial for number in made)
+    assert "The documents of this month are issued: 2." in (await send("/documents/check", maria, **december))[1]
+
+
+async def test_an_issuers_setup_is_handed_in_on_the_page(office: Office, client: Client) -> None:
+    maria = signed_in(office, "Maria", Role.COMMUNITY_MANAGER)
+
+    async def hand_in(text: bytes) -> tuple[int, str]:
+        form = FormData()
+        form.add_field("csrf", maria[HEADER])
+        form.add_field("file", text, filename="setup.toml")
+        async with client.post("/documents/setup", headers=maria, data=form, allow_redirects=False) as answer:
+            return answer.status, await answer.text()
+
+    def kept() -> str | None:
+        return office.database.read_now(store.setup_text, office.community, office.world.ids["Coop"])
+
+    before = kept()
+    for wrong, said in ((b"", "empty"), (b"\xff", "UTF-8"), (SETUP.replace("19 %", "19").encode(), "rate")):
+        status, page = await hand_in(wrong)
+        assert (status, said in page) == (422, True)
+    assert kept() == before
+    changed = SETUP.replace("due_days = 14", "due_days = 30")
+    assert (await hand_in(changed.encode()))[0] == 303
+    assert kept() == changed
 
 
 async def test_a_program_issues_a_month_and_reads_documents(office: Office, client: Client) -> None:

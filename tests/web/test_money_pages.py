@@ -45,7 +45,7 @@ PAGES = {
     "claims": ("installer", "/claims"),
     "payouts": ("manager", "/payouts"),
     "payouts for an auditor": ("auditor", "/payouts"),
-    "documents": ("auditor", "/documents"),
+    "documents": ("manager", "/documents"),
 }
 OFFICE = {
     "a dispute to decide": ("manager", "first dispute"),

@@ -11,7 +11,6 @@ from pydantic import StringConstraints
 from sqlalchemy import Connection
 
 from tallystick_cloud.db import Database
-from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.forms import FORM, SureForm
 from tallystick_cloud.http.pages import Pages, file_response, see_other
 from tallystick_cloud.http.place import here, look_of, person
@@ -21,11 +20,12 @@ from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.ports import Clock
 
 from . import payees, provided, service, store, ubl
+from .office_pages import ACTORS, issuers, months_before, office_pages
 from .service import Issued
+from .setup import EXAMPLE
 from .store import Stored
 from .view import ALL_SHOWN, document_view
 
-ACTORS = frozenset({Role.COMMUNITY_MANAGER})
 RunName = Annotated[str, StringConstraints(pattern=r"^((split )?run [0-9]{1,9})?$")]
 SelfBill = Callable[[Connection, str, int, bytes, int], Issued]
 Number = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9-]{1,40}$")]
@@ -36,6 +36,7 @@ def document_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable
     """Two files, a list, and what writes documents in the names of who was paid by a run."""
     table = RouteTable()
     _self_bill(table, database, clock)
+    table.include(office_pages(database, pages, clock))
 
     async def found(call: Call, number: str) -> Stored:
         place = await here(database, call)
@@ -64,6 +65,7 @@ def document_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable
         w = pages.wording(call.request, place.zone)
         known = await database.read(store.documents, place.id, ALL_SHOWN + 1, of)
         names = await database.read(names_by_id, place.id)
+        may_act = bool(call.principal.roles_in(place.id) & ACTORS)
         return pages.page(
             call,
             "documents.html",
@@ -72,6 +74,10 @@ def document_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable
             documents=[document_view(one, names, w) for one in known[:ALL_SHOWN]],
             is_cut=len(known) > ALL_SHOWN,
             of=of,
+            may_act=may_act,
+            issuers=await database.read(issuers, place.id) if may_act else [],
+            months=months_before(clock.utc_ms(), place.zone, w),
+            example=EXAMPLE,
         )
 
     return table
