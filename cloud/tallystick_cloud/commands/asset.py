@@ -169,7 +169,7 @@ def _as_text(found: AssetLedger) -> str:
     if found.shadow_uses:
         lines.append(f"in shadow: {many(found.shadow_uses, 'use')}, of which nothing is payable")
     if found.open_spans:
-        lines.append(f"open: {found.open_spans}, see `tallystick settlement open`")
+        lines.append(f"open: {found.open_spans}; `tallystick settlement open` lists them once their period is settled")
     return "\n".join(lines)
 
 

@@ -21,6 +21,7 @@ from tallystick_cloud.contracts import service
 from tallystick_cloud.contracts import store as contracts
 from tallystick_cloud.contracts.errors import ContractRefused
 from tallystick_cloud.contracts.file import contract_text, in_file
+from tallystick_cloud.counts import many
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.parties.store import ids_by_name
 
@@ -88,7 +89,7 @@ def check(parsed: argparse.Namespace) -> int:
         contract = load_contract(contract_text(parsed.file), _AnyParty())
     except (ContractError, ProtocolError) as error:
         raise BadInput(str(parsed.file), str(error)) from error
-    counts = f"{len(contract.parties)} parties, {len(contract.assets)} assets"
+    counts = f"{many(len(contract.parties), 'party', 'parties')}, {many(len(contract.assets), 'asset')}"
     unnamed = sum(asset.is_committed for asset in contract.assets)
     users = f", {unnamed} of them with a user whom the contract does not name" if unnamed else ""
     print(f"{parsed.file}: {contract.name}, {counts}{users}: fits together")

@@ -154,7 +154,7 @@ def show_open(parsed: argparse.Namespace) -> int:
     if parsed.json:
         print(json.dumps([report.open_json(one) for one in found], indent=1))
         return 0
-    print("\n".join(_open_line(one) for one in found) or "nothing is open")
+    print("\n".join(_open_line(one) for one in found) or "nothing is open in what is settled")
     return 0
 
 
