@@ -24,7 +24,7 @@ from tallystick_protocol.checkpoint import Checkpoint, sign_checkpoint
 from tallystick_protocol.cose import ContentType
 from tallystick_protocol.evidence import PART_KEY, USER_KEY, Evidence, LoggedObject, Piece, Proof
 from tallystick_protocol.evidence_draft import LOG_TYPES
-from tallystick_protocol.ids import H32, PartyId
+from tallystick_protocol.ids import H32, PartyId, sha256
 from tallystick_protocol.keys import PublicKey, Signer
 from tallystick_protocol.records import log_leaf
 from tallystick_protocol.salted_tree import Leaf, SaltedTree
@@ -34,8 +34,8 @@ from tallystick_protocol.verify import reading
 EDITS_MAX = 4
 EDIT_BYTES = 4  # place (two bytes), what is done there, with what
 Change = Callable[[bytes], bytes]
-USE_KEY = 7
-TREES = {5: "cover_tree", USE_KEY: "use_tree", 10: "statement_tree", 12: "counter_tree"}
+USE_KEY, STATEMENT_KEY = 7, 10
+TREES = {5: "cover_tree", USE_KEY: "use_tree", STATEMENT_KEY: "statement_tree", 12: "counter_tree"}
 
 
 def bent(data: bytes, edits: bytes) -> bytes:
@@ -306,6 +306,8 @@ class Forger:
                     cuts = {p.index: n for n, p in enumerate(self._pieces) if p.object == len(self._said) + at}
                     self._grown(self._slices[at], cuts, changes, new, pieces)
             found[key] = self._grown(tree, opened, changes, new, pieces)
+            if key == STATEMENT_KEY:  # the next one names it
+                new |= {sha256(tree.leaves[at].data): sha256(found[key].leaves[at].data) for at in opened}
         return found
 
     def _grown(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from fuzz.forged import Forger
+from fuzz.forged import STATEMENT_KEY, Forger
 from support import evidence_builder as b
 from support import evidence_meters as meters
 from support import evidence_world as w
@@ -17,7 +17,6 @@ from tallystick_protocol.evidence_draft import EvidenceDraft
 from tallystick_protocol.ids import PartyId
 
 SIGNERS = (w.ROOT, w.OFFICE, *w.PARTY_KEYS.values(), p256("machine 1"), p256("machine 2"))
-STATEMENT_KEY = 10
 WASHES = (0, 1, 3, 5, 7, 9, 10)  # an abort, one under each version, one over the month's end, one of February
 
 
