@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--record", nargs="*", metavar="TEST", help="only note anew which refusal fires where")
     parser.add_argument("--seconds", type=float, default=1e9, help="at most so long now")
-    parser.add_argument("--only", default="", help="mutants with this in their names")
+    parser.add_argument("--only", default="", help="mutants with all of this, comma between, in their names")
     parser.add_argument("--state", type=Path, default=ROOT / ".mutants", help="what is kept between runs")
     parser.add_argument("--quick", action="store_true", help="only the tests that the register names, and honest files")
     options = parser.parse_args()
@@ -77,10 +77,11 @@ def main() -> int:
         refusals.write_register(renewed(recorder))
         return 0
     state = State.load(options.state)
-    wanted = [one for one in mutants() if options.only in one.name]
+    wanted = [one for one in mutants() if all(part in one.name for part in options.only.split(","))]
     left = [one for one in wanted if state.noticed.get(one.name) != one.code]
     left.sort(key=lambda one: one.name in state.unnoticed)  # what nobody tried yet comes first
-    played(TESTS, Trying(left, state, time.monotonic() + options.seconds, is_quick=options.quick))
+    tests = sorted({name.split("::")[0] for one in left for name in likely(one)}) if options.quick else TESTS
+    played(tests, Trying(left, state, time.monotonic() + options.seconds, is_quick=options.quick))
     return report(wanted, state)
 
 
@@ -115,7 +116,7 @@ class Trying:
         for one in self._left:
             if time.monotonic() > self._ends:
                 break
-            chosen = likely(one, items)
+            chosen = [item for name, item in items.items() if {name, name.split("[")[0]} & likely(one)]
             rest = [] if self._is_quick else [item for item in session.items if item not in chosen]
             self._note(one, is_noticed=_is_noticed(one, chosen) or (bool(rest) and _is_noticed(one, rest)))
         return True
@@ -131,14 +132,13 @@ class Trying:
         self._state.save()
 
 
-def likely(one: Mutant, items: Mapping[str, pytest.Item]) -> list[pytest.Item]:
+def likely(one: Mutant) -> set[str]:
     """The test in which a refusal fires; of a comparison those of all refusals of its function, and honest files."""
     register = refusals.register()
     if one.refusal:
-        return [items[register[one.refusal]]]
+        return {register[one.refusal]}
     mine = f"{one.file} {one.function}: "
-    names = sorted({test for key, test in register.items() if key.startswith(mine)})
-    return [item for name, item in items.items() if name.split("[")[0] in HONEST] + [items[name] for name in names]
+    return {*HONEST, *(test for key, test in register.items() if key.startswith(mine))}
 
 
 def _is_noticed(one: Mutant, items: Sequence[pytest.Item]) -> bool:

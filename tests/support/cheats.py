@@ -391,7 +391,7 @@ CHEATS: tuple[Cheat, ...] = (
     Cheat("another count", "are counted twice", as_host(built=one_use(to_total=2))),
     Cheat("a better evidence level", "claims evidence level",
           as_host(built=one_use(level=EvidenceLevel.GATEWAY_HARDWARE))),
-    Cheat("a meter's signature made up", "claims its meter's signature",
+    Cheat("a meter's signature made up", "and no description of the channel names its key",
           as_host(built=one_use(level=EvidenceLevel.METER_SIGNED))),
     Cheat("an old contract applied", "but version 2 was in force", as_host(rated=under_old_contract)),
     Cheat("a new contract left out", "applies an old contract",

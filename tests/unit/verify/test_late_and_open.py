@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from support import evidence_builder as b
 from support import evidence_world as w
-from support.cheats import honest
+from support.cheats import honest, in_period, only_first_version
 from support.evidence_late import Late, decided, with_minimum
 from support.protocol_samples import fixed
 from tallystick_protocol.codes import ResolutionAction
 from tallystick_protocol.evidence import USER_KEY, Evidence
 from tallystick_protocol.ids import H32
+from tallystick_protocol.policy import KnownVersion
 from tallystick_protocol.verify import VALID, VALID_SPLIT_AS_COMMITTED, verify_evidence
 
 
@@ -85,3 +86,15 @@ def test_a_base_shows_only_what_later_lines_correct() -> None:
 
     assert replaced
     assert verify_evidence(b.evidence(scene, w.BANK, b.View(also=also)), w.policy(w.BANK)).verdict == VALID
+
+
+def test_a_version_from_the_very_end_of_a_period_on_is_none_of_it() -> None:
+    """Also for who knows of it: January lists the first version alone."""
+    found = lambda: w.found(second={"effective_from_ms": w.FEBRUARY})  # noqa: E731
+    host = b.Host(found=found, washes=lambda rows: rows[:2], books=in_period(0, lambda one: only_first_version(0, one)))
+    scene = b.scene(host)
+    (chain, _), (second, _) = scene.world.versions
+    policy = w.policy(w.BANK, contracts=(KnownVersion(chain, second, w.FEBRUARY),))
+    assert verify_evidence(b.evidence(scene, w.BANK), policy).verdict == VALID
+    earlier = w.policy(w.BANK, contracts=(KnownVersion(chain, second, w.FEBRUARY - 1),))
+    assert "that your policy knows to be agreed" in verify_evidence(b.evidence(scene, w.BANK), earlier).verdict
