@@ -62,7 +62,6 @@ class Renewal:
     async def run(self, now: Callable[[], datetime]) -> None:
         """Look once an hour and when asked, for ever."""
         while True:
-            self._asked.clear()
             is_urgent = await self.look(now())
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_URGENT_S if is_urgent else LOOK_S):
@@ -75,6 +74,7 @@ class Renewal:
 
     async def look(self, now: datetime) -> bool:
         """Renew when it is time or asked for; what fails is told and tried again. True while it cannot wait an hour."""
+        self._asked.clear()
         begin, end = validity(self._enrolment.answer.certificate_pem)
         is_asked = (self._data / WANTED_FILE).exists()
         if now < begin + (end - begin) * 2 / 3 and not is_asked:
@@ -84,7 +84,8 @@ class Renewal:
         except EdgeError as error:
             log.warning("certificate valid until %s was not renewed: %s", end.date(), error)
             return is_asked or now >= end
-        (self._data / WANTED_FILE).unlink(missing_ok=True)
+        if not self._asked.is_set():  # whoever asked meanwhile may want what this answer does not have yet
+            (self._data / WANTED_FILE).unlink(missing_ok=True)
         log.info("certificate renewed until %s", validity(self._enrolment.answer.certificate_pem)[1].date())
         return False
 

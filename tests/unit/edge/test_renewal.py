@@ -13,6 +13,7 @@ import pytest
 from support.aggregator import TestAggregator, planned_channel
 from support.edge import CountedEntropy
 from tallystick_edge.app import App
+from tallystick_edge.claim_file import ServerInfo
 from tallystick_edge.clock import SystemEntropy, system_clock
 from tallystick_edge.config_toml import load_config
 from tallystick_edge.enrolment import Enrolment, client_context, enrol, load_enrolment, with_new_channels
@@ -166,6 +167,24 @@ async def test_a_command_has_plan_and_certificate_fetched_also_after_a_restart(
     assert not await again.renewal.look(datetime.now(UTC))
     assert not await again.renewal.look(datetime.now(UTC))
     assert aggregator.renewals == before + 1
+
+
+async def test_who_asks_while_an_answer_is_under_way_is_answered_once_more(
+    tmp_path: Path, aggregator: TestAggregator
+) -> None:
+    gateway = await enrolled(tmp_path, aggregator, LONG)
+    gateway.renewal.ask()
+
+    async def post(info: ServerInfo, gid: str, request: bytes) -> bytes:
+        body = await post_renewal(info, gid, request)
+        if aggregator.renewals == 1:
+            gateway.renewal.ask()
+        return body
+
+    gateway.renewal._post = post
+    for _ in range(3):
+        await gateway.renewal.look(datetime.now(UTC))
+    assert aggregator.renewals == 2
 
 
 async def test_a_plan_that_changes_a_channel_or_is_not_the_communitys_is_not_taken(
