@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import zlib
 from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
 
 import cbor2
 from fuzz import proofs, seeds
@@ -21,6 +23,7 @@ from tallystick_cloud.errors import CloudError
 from tallystick_cloud.founding.answers import read_answers
 from tallystick_cloud.invoices.setup import EXAMPLE
 from tallystick_cloud.invoices.setup import parse as parse_setup
+from tallystick_cloud.pools.compare import rows_of as shared_of
 from tallystick_cloud.pools.grid_file import coefficient_columns, energy_rows, price_rows
 from tallystick_cloud.town.toml import load_site, load_town
 from tallystick_edge.claim_file import load_claim
@@ -134,6 +137,10 @@ def _shared(text: str) -> None:
         assert sum(one.cents for one in charges) == cost.bill.cents
 
 
+_SHARED = "start;shared_kwh\n2026-06-01T10:00;0,250\n2026-06-01T11:00+02:00;1,5\n"
+_POOL: Any = SimpleNamespace(contract=SimpleNamespace(zone="Europe/Rome", terms=SimpleNamespace(interval_ms=3_600_000)))
+
+
 def _energy(text: str) -> None:
     energy_rows(text, _ROME, 3_600_000)
 
@@ -170,6 +177,7 @@ FILES = (
     Target("answers-toml", lambda data: read_answers(as_file(data)), (CloudError,), _answers_seeds, ci=1_000),
     Target("grid-energy", as_text(_energy), (CloudError,), seeds.texts(GRID), ci=1_000),
     Target("grid-prices", as_text(lambda text: price_rows(text, _ROME)), (CloudError,), seeds.texts(PRICES), ci=500),
+    Target("grid-shared", lambda data: shared_of(data, _POOL), (CloudError,), seeds.texts(_SHARED), ci=500),
     Target("grid-weights", as_text(coefficient_columns), (CloudError,), seeds.texts("A;0001;0,25\n"), ci=500),
     Target("verify-pool", _verify_pool, (), lambda: [proofs.pool()[0]], bytes_max=8192, ci=250),
     Target("verify-cost", _verify_cost, (), lambda: [proofs.cost()[0]], bytes_max=8192, ci=250),
