@@ -402,6 +402,7 @@ STATEMENTS: dict[str, Told] = {
 }
 
 METERED: dict[str, Told] = {
+    "a slice that ends later": Told("the gateway counted", PAYER, {("slice", 3): add(1)}),
     "readings at a better level": Told("the keys of its gateway allow 1", LENDER, {("leaf 7", 0): add(11)}),
     "a price counter over another month": Told("counts over another period", LENDER, {("leaf 12", 1): add(1, 1)}),
     "readings of the night priced as those of the day": Told(

@@ -37,7 +37,7 @@ HONEST = (
     "tests/unit/verify/test_meters.py::test_a_payer_finds_the_day_valid_slice_by_slice",
     "tests/unit/verify/test_meters.py::test_a_party_to_the_split_finds_it_valid_without_a_curve",
 )
-HANG_S = 120  # of processor time: a verifier that no longer ends is noticed
+HANG_S = 20  # of processor time: a verifier that no longer ends is noticed
 UNNOTICED, NOTICED, BROKEN = 0, 1, 2  # exit codes of the forks
 
 
