@@ -372,6 +372,18 @@ COUNTS: dict[str, Told] = {
     "a use in shadow under a live contract": Told(
         "is shadow under a contract that is live", BANK, {("leaf 7", 3): put(4, value=int(UseKind.SHADOW))}
     ),
+    "a use that is called a test, so that it costs nothing": Told(
+        "is test under a contract that is live",
+        BANK,
+        {
+            ("leaf 7", 0): all_of(
+                put(4, value=int(UseKind.TEST)),
+                put(8, value=0),
+                put(9, value=[]),
+                put(10, value=[[0, 0], [1, 0], [2, 0]]),
+            )
+        },
+    ),
     "a test that moves money": Told(
         "is not live, but moves money",
         BANK,

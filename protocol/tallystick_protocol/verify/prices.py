@@ -61,10 +61,10 @@ def _check_version(case: Case, account: Account, use: Use) -> None:
         raise Misfit(name, f"began {words.moment(use.start_ms)}, when no version of the contract was in force")
     why = f"was priced by version {applied.version} of the contract, but version {in_force.version} was in force"
     ensure(applied is in_force, name, why)
-    kind = _KINDS.get(applied.state)
-    ensure(
-        use.kind in (kind, UseKind.TEST), name, f"is {use.kind.name.lower()} under a contract that is {applied.state}"
-    )
+    if use.kind is not UseKind.LIVE:
+        ensure(not any(share for _, share in use.shares) and not use.counters, name, "is not live, but moves money")
+    kind = _KINDS.get(applied.state)  # never a test: nothing that anybody signs says that a use was one
+    ensure(use.kind is kind, name, f"is {use.kind.name.lower()} under a contract that is {applied.state}")
     beneficiaries = plan_of(applied, account.chain).waterfall.beneficiaries
     order = {party.id: index for index, party in enumerate(applied.parties)}
     shared = [party for party, _ in use.shares]
@@ -73,8 +73,6 @@ def _check_version(case: Case, account: Account, use: Use) -> None:
     )
     if is_minimum(use):
         _check_minimum(case, account, use, applied)
-    if use.kind is not UseKind.LIVE:
-        ensure(not any(share for _, share in use.shares) and not use.counters, name, "is not live, but moves money")
 
 
 def _check_minimum(case: Case, account: Account, use: Use, contract: Contract) -> None:
