@@ -75,6 +75,8 @@ class Gateway(Generic[A]):
             self.core.desk.sample(sample(self.clock.ms, self.energy_mwh // 1_000, power_w))
 
     def wash(self) -> None:
+        """Seen at rest first: a machine that is going when a card comes back names no programme (docs/adr/0609)."""
+        self.run(0, 5)
         for power_w, seconds in wash_30():
             self.run(power_w, seconds)
         self.run(2, 180)
