@@ -25,7 +25,6 @@ BOTH: dict[Place, str] = {
 TO_THE_LENDER = BOTH | {
     ("leaf 5", (5, 0, 1)): "the first batch of a gateway's first settlement: totals tell what is covered",
     ("leaf 7", (2, 0)): "when a use began: the gateway says it in a part that is the user's",
-    ("leaf 7", (4,)): "a reversed use that is said to have been a test: it costs nothing either way",
 }
 TO_THE_USER = BOTH | {
     ("settlement", (5, 0)): "the tree of covers, which is shown to parties to the split",
@@ -50,7 +49,6 @@ NEXT_MONTH_TO_THE_USER = NEXT_MONTH | {
     ("leaf 7", (9, 1, 1)): "the split's counter, as committed: the verdict says so",
 }
 CORRECTIONS_TO_THE_LENDER: dict[Place, str] = {
-    ("leaf 7", (4,)): "an abort that is said to have been a test: it costs nothing either way",
     ("leaf 7", (13, 2)): "why a line is corrected: what it is corrected to is computed",
 }
 CORRECTIONS_TO_THE_USER: dict[Place, str] = {
