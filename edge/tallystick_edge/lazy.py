@@ -15,6 +15,7 @@ PLAIN = (
     "random",  # cryptography has it for RSA keys in parts
     "serial",  # pymodbus has it for lines on a serial adapter, which use it then
     "tokenize",  # linecache has it for the source lines of a traceback
+    "unicodedata",  # the protocol has it for text outside ASCII
     "urllib.request",  # paho has it for websockets through a proxy
     "uuid",  # paho has it for clients without a name
 )

@@ -279,6 +279,6 @@ def check_text(value: str, field: str, bytes_max: int = TEXT_BYTES_MAX) -> int:
         raise BadValue(field, "holds text that is not Unicode") from None
     if size > bytes_max:
         raise BadValue(field, f"holds text of {size} bytes, the limit is {bytes_max}")
-    if not unicodedata.is_normalized("NFC", value):
+    if not value.isascii() and not unicodedata.is_normalized("NFC", value):
         raise BadValue(field, "holds text that is not in Unicode form NFC")
     return size
