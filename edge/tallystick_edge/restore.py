@@ -192,11 +192,13 @@ def _with_fallen(
     levels = [_read(own.number, generation, items, boot), own.suspect and own.suspect.older, own.suspect]
     fallen: Suspect | None = None
     for level in levels:
-        if level is None or level.reason is Reason.DECODE:
-            continue  # what no register shows is no level
+        if level is None or level.reason in (Reason.DECODE, Reason.SERIAL_CHANGED):
+            continue  # what no register shows is no level; another meter's is none of this one
         if level.at.boot == boot and level.last < joined.value:
             older = fallen and replace(fallen, older=None)
             fallen = replace(level, reason=Reason.FELL, first=level.begun, older=older)
+    if own.suspect is not None and own.suspect.reason is Reason.SERIAL_CHANGED:
+        return replace(joined, suspect=replace(own.suspect, older=fallen and replace(fallen, older=None)))
     return joined if fallen is None else replace(joined, suspect=fallen)
 
 

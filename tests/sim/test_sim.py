@@ -99,6 +99,7 @@ def test_the_first_fresh_seed_is_the_commit_s(monkeypatch: pytest.MonkeyPatch) -
 
 FOUND = [
     342352027, 342352028, 342352035, 1500131, 1600059, 2100032, 3200138, 3300070, 3300196, 3500049, 3600069, 3600093,
+    3800432,
 ]  # fmt: skip
 
 

@@ -174,6 +174,14 @@ def test_what_an_earlier_boot_read_is_no_level_that_fell(earlier: int, first: in
     assert first == (found.suspect and found.suspect.first)
 
 
+def test_an_exchange_that_waits_when_the_books_answer_counts_from_its_first_value() -> None:
+    """Seed 3800432 of the simulation: the new meter's first value was taken for a level of the old one that fell."""
+    own, pending = fed(COPIED, [200], "B")
+    found = joined(own, pending, generation=0, base=0, billed_to=1_500, serial="A").channels[1]
+    found, items = fed(found, [210, 220], "B", start_ms=60_000)
+    assert totals(tuple(items)) == [1_520]
+
+
 def test_what_an_earlier_boot_set_aside_is_no_level_that_fell() -> None:
     own, _ = fed(COPIED, [*[9_000] * AGAIN, 9_000, 200], "B")
     assert own.suspect is not None
