@@ -103,15 +103,15 @@ def _bill(work: ChannelWork, event: Event, begun: OpenUse, total: int, missed: M
     aborted = event.code is EventCode.USE_ABORTED
     start = begun.from_total if begun.from_total is not None else total - (not aborted)
     if aborted and start >= total:
-        work.price(begun, event, total, total, aborted)
+        work.price(begun, event, total, total, True)
         return True
     if not missed.is_settled and work.first_total is not None and start < work.first_total:
         _begin_earlier(work, start, total)
-        work.price(begun, event, start, min(total, work.billed_total or total), aborted)
+        work.price(begun, event, start, min(total, work.billed_total or total), False)
         return True
     span = missed.fill(start, total)
     if span is not None:
-        work.price(begun, event, *span, aborted)
+        work.price(begun, event, *span, False)
         return True
     if work.billed_total is None or total > work.billed_total:
         work.bill(begun, event, total)

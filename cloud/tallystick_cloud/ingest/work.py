@@ -217,7 +217,10 @@ class ChannelWork:
         return None
 
     def bill(self, begun: OpenUse, event: Event, total: int) -> None:
-        """One use from the mark to its total; counts that skipped it stay open with a reason."""
+        """One use from the mark to its total; counts that skipped it stay open with a reason.
+
+        A restored card may close a use as aborted that was counted before, and whose billable event is lost with the
+        other card: it is not free, and as no event names its programme it stays open."""
         aborted = event.code is _ABORTED
         start = begun.from_total if begun.from_total is not None else total - (not aborted)
         billed = self.billed_total if self.billed_total is not None else start
@@ -226,7 +229,7 @@ class ChannelWork:
             self.exceptions.append(Trouble(Reason.USE_UNEXPLAINED, detail, billed, start))
         start = max(billed, start)
         self.billed_total = max(billed, total)
-        self.price(begun, event, start, total, aborted)
+        self.price(begun, event, start, total, aborted and total <= start)
 
     def price(self, begun: OpenUse, event: Event, start: int, total: int, aborted: bool) -> None:
         """The use of counts (start, total]; without a time or a contract they stay open with the reason."""

@@ -121,20 +121,22 @@ def _good(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
         good = _wrap(state, seen, rule.modulus)
     else:
         good = _accept(state, seen, Reason.BOOT if is_boot else None)
-    doubted = _doubted(state.suspect, rule, seen)
+    doubted = _doubted(state.suspect, rule, seen, good.state.total - state.total)
     return good if doubted is None else replace(good, state=replace(good.state, suspect=doubted))
 
 
-def _doubted(suspect: Suspect | None, rule: CounterRule, seen: Seen) -> Suspect | None:
+def _doubted(suspect: Suspect | None, rule: CounterRule, seen: Seen, counted: int) -> Suspect | None:
     """What stays of another level once a value went on from the good one, for that value may be the wrong one.
 
     A rise that waits begins anew, for as long as a wrong value lasts. A level with company loses as much of it as a
-    wrong value brings: the good level may have begun with one, and that one may come again."""
+    wrong value brings: the good level may have begun with one, and that one may come again. What it brings over the one
+    before (`counted`) is on the total now, so the other level joins on that much higher."""
     while suspect is not None:
         if suspect.reason is WAITS and _is_young(suspect, rule, seen):
             return replace(suspect, count=0, older=None)
         if suspect.reason in (Reason.IMPLAUSIBLE_JUMP, Reason.FELL) and suspect.count > GLITCH_POLLS:
-            return replace(suspect, count=min(suspect.count, CONFIRM_COUNT) - GLITCH_POLLS, older=None)
+            company = min(suspect.count, CONFIRM_COUNT) - GLITCH_POLLS
+            return replace(suspect, count=company, first=suspect.first + counted, older=None)
         suspect = suspect.older
     return None
 
@@ -238,7 +240,8 @@ def _set_aside(state: ChannelState, rule: CounterRule, seen: Seen, reason: Reaso
     if suspect.count < CONFIRM_COUNT or suspect.last == suspect.begun or reason is Reason.DECODE:
         return Metered(replace(state, suspect=suspect), None)
     event = Happening(state.number, seen.at, EventCode.RESET, total=state.total, reason=reason)
-    return _rebase(state, seen, state.total - suspect.first, event, Reason.GENERATION)
+    joins = min(suspect.first, seen.value)  # a total never falls
+    return _rebase(state, seen, state.total - joins, event, Reason.GENERATION)
 
 
 def _follow(suspect: Suspect | None, rule: CounterRule, seen: Seen, reason: Reason) -> Suspect:

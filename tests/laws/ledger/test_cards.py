@@ -1,13 +1,17 @@
 """Cards that were lost, copied, forked or put back: nothing is billed twice, and what is missing is told."""
 
+from dataclasses import replace
+
 import pytest
 from support.arrivals import MINUTE, fees, gateway_at, readings
 from support.books import HOUR, T0, Books
 from support.uploads import SimGateway, event, money, personal, wash
 from tallystick_cloud import schema
+from tallystick_protocol.batch import Upload
 from tallystick_protocol.codes import EventCode, Reason, ReceiptStatus
 from tallystick_protocol.hello import LostBatches
 from tallystick_protocol.ids import H32
+from tallystick_protocol.part import Part
 
 
 def test_lost_batch_costs_nobody_money_because_totals_carry_it(books: Books) -> None:
@@ -166,3 +170,34 @@ def test_restored_card_closes_a_use_that_the_books_closed_already(books: Books) 
     closed = event(4, T0 + 2 * HOUR, EventCode.USE_ABORTED, use=1, total=0, reason=Reason.RESTORED)
     assert books.seal_and_send(gateway, [money(2, events=[closed])]).receipt.quarantined == ()
     assert (len(books.rows(schema.use)), fees(books)) == (1, 1_850_000_000)
+
+
+def test_a_use_that_was_counted_and_that_a_restored_card_closes_is_not_free(books: Books) -> None:
+    """Seed 4000125 of the simulation: its billable event was lost with the other card, so that nobody names a price."""
+    gateway = gateway_at(books)
+    books.seal_and_send(gateway, wash(2, 1, 1, 1, T0, T0 + HOUR))
+    books.seal_and_send(gateway, closed_by_a_restored_card())
+    assert [row["number"] for row in books.rows(schema.use)] == [1]
+    assert [(row["from_total"], row["to_total"]) for row in books.rows(schema.exception)] == [(1, 2)]
+    assert books.audit() == []
+
+
+def test_nor_is_it_when_the_part_that_closes_it_was_spoilt_and_comes_again(books: Books) -> None:
+    gateway = gateway_at(books)
+    books.seal_and_send(gateway, wash(2, 1, 1, 1, T0, T0 + HOUR))
+    whole = gateway.seal(closed_by_a_restored_card())
+    opened = Upload.decode(whole)
+    books.send(gateway, replace(opened, parts=(opened.parts[0], None)).encode())
+    books.seal_and_send(gateway, wash(2, 6, 3, 3, T0 + 5 * HOUR, T0 + 6 * HOUR))
+    books.send(gateway, whole)
+    assert [row["number"] for row in books.rows(schema.use)] == [1, 3]
+    still = [row for row in books.rows(schema.exception) if row["state"] == "open"]
+    assert [(row["from_total"], row["to_total"]) for row in still] == [(1, 2)]
+    assert books.audit() == []
+
+
+def closed_by_a_restored_card() -> list[Part]:
+    """The second wash of a machine: begun, counted, and closed when an older card came back."""
+    started = event(4, T0 + 2 * HOUR, EventCode.USE_STARTED, use=2, total=1)
+    closed = event(5, T0 + 3 * HOUR, EventCode.USE_ABORTED, use=2, total=2, reason=Reason.RESTORED)
+    return [personal(2, [started]), money(2, events=[closed])]

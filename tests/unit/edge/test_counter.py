@@ -105,6 +105,23 @@ def test_a_wrong_first_value_that_comes_again_hides_nothing_of_what_the_true_lev
     assert state.total == 50_105
 
 
+@pytest.mark.parametrize("begins_at", [50_000, 200_000])
+@pytest.mark.parametrize("used", [0, 1, 3])
+def test_what_a_wrong_value_that_comes_again_brought_is_not_counted_twice(begins_at: int, used: int) -> None:
+    """Seeds 4000143 and 4000306 of the simulation: the channel's first value was wrong by so much, and so was another
+    one after the meter had moved: the total had its rise already when the true level was believed."""
+    state, steps = feed([begins_at, *[100_000] * 24, begins_at + used, *range(100_000 + used, 100_006)])
+    assert codes(steps)[-1] is EventCode.RESET
+    assert state.total == begins_at + 5
+
+
+def test_a_level_that_is_lower_than_what_was_counted_meanwhile_makes_no_total_fall() -> None:
+    state, steps = feed([50_000, *[100_000] * 24, 50_005, *range(100_000, 100_004), 100_009])
+    totals = [step.reading.total for step in steps if step.reading is not None]
+    assert totals == sorted(totals)
+    assert state.total >= 50_005
+
+
 def test_a_level_that_three_good_values_contradict_is_forgotten() -> None:
     """A converter that hung, and does it once more, does not gather company over good values."""
     state, _ = feed([100, *[50_100] * 30, 101, 102])
