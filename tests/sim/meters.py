@@ -83,6 +83,15 @@ class House:
             self._now_ms = until
         self.register.truth_wh = self._millijoules // MJ_PER_WH
 
+    @property
+    def was_reset(self) -> bool:
+        return any(seam.kind == "reset" for seam in self.register.seams)
+
+    def use(self, now_ms: int, for_ms: int) -> None:
+        """Something is on from now for so long."""
+        self.advance(now_ms)
+        self._watts, self._until_ms, self.open = 2_000, now_ms + for_ms, True
+
     def change_meter(self, now_ms: int) -> None:
         """It is exchanged now, or reset if that is its fate; one that wraps stays."""
         if self.fate == "plain":
