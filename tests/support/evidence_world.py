@@ -12,7 +12,7 @@ from support.protocol_samples import ed25519, fixed, p256
 from tallystick_protocol import cose, merkle
 from tallystick_protocol.batch import Batch, LogView, SealedPart, first_prev, pad_hashes, part_hash
 from tallystick_protocol.checkpoint import Checkpoint, add_cosignature, log_id, sign_checkpoint
-from tallystick_protocol.codes import EventCode, KeyAction, LogType, Sensitivity, StorageClass, TimeQuality
+from tallystick_protocol.codes import EventCode, KeyAction, LogType, Reason, Sensitivity, StorageClass, TimeQuality
 from tallystick_protocol.cose import ContentType
 from tallystick_protocol.evidence_draft import LOG_TYPES
 from tallystick_protocol.ids import H32, Gid, PartyId, channel_hash, gid_from_spki
@@ -44,17 +44,20 @@ CYCLES = 1  # channel number of the cycles of each machine
 
 @dataclass(frozen=True)
 class Wash:
-    """One wash: on which machine, whose, from when to its billable point; None: aborted before."""
+    """One wash: on which machine, whose, from when to its billable point; None: aborted before.
+
+    `by_card`: all that was ever heard of its end is that an older card closed it as aborted; whether it counted."""
 
     machine: int
     payer: PartyId
     start_ms: int
     end_ms: int
     programme: str | None = "60"
+    by_card: bool | None = None
 
     @property
     def aborted(self) -> bool:
-        return self.programme is None
+        return self.programme is None and not self.by_card
 
 
 @dataclass
@@ -295,8 +298,9 @@ def _start(world: World, machine: Machine, wash: Wash) -> tuple[int, Sealed]:
 
 def _end(world: World, machine: Machine, wash: Wash, number: int) -> Sealed:
     machine.total += not wash.aborted
-    code = EventCode.USE_ABORTED if wash.aborted else EventCode.USE_BILLABLE
-    event = machine.event(code, wash.end_ms, use=number, total=machine.total, programme=wash.programme)
+    code = EventCode.USE_ABORTED if wash.programme is None else EventCode.USE_BILLABLE
+    reason = None if wash.by_card is None else Reason.RESTORED
+    event = machine.event(code, wash.end_ms, use=number, total=machine.total, programme=wash.programme, reason=reason)
     sealed = machine.seal(wash.end_ms, None, machine.part(Sensitivity.MONEY, event))
     sealed.leaf = world.log.add(sealed.envelope)
     return sealed

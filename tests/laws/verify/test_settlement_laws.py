@@ -1,14 +1,19 @@
 """Whatever is washed, by whom, in which order: honest files of all parties are valid, and the books hold together."""
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import evidence_builder as b
 from support import evidence_world as w
+from support import money as m
 from tallystick_protocol import cose
 from tallystick_protocol.ids import H32, use_id
+from tallystick_protocol.money.numbers import Ratio
 from tallystick_protocol.money.settle import Built
+from tallystick_protocol.money.tariff import Band, Form, Tariff
+from tallystick_protocol.money.usage import Usage
 from tallystick_protocol.salted_tree import verify_leaf
 from tallystick_protocol.verify import VALID, VALID_SPLIT_AS_COMMITTED, verify_evidence
 
@@ -97,3 +102,33 @@ def test_settling_twice_gives_the_same_bytes() -> None:
     one, two = b.scene(), b.scene()
     assert [cose.parse(e).payload for e, _, _ in one.envelopes] == [cose.parse(e).payload for e, _, _ in two.envelopes]
     assert use_id(one.world.machines[0].channel, 1) != use_id(one.world.machines[1].channel, 1)
+
+
+def test_a_counted_wash_that_an_older_card_closed_as_aborted_is_judged_by_its_count() -> None:
+    """Its price is the same whatever ran, so that nobody has to decide."""
+    scene = one_price()
+    for party in (w.OWNER, w.ANNA):
+        assert verify_evidence(b.evidence(scene, party), w.policy(party)).verdict.startswith(VALID)
+    owed = [statement.closing for statement in scene.built[-1].statements if statement.party == w.ANNA]
+    assert [abs(closing) for closing in owed] == [2_000_000_000]
+
+
+def test_a_wash_that_an_older_card_closed_before_it_counted_is_billed_to_nobody_who_sees_its_start() -> None:
+    def billed(_: int, usages: list[Usage]) -> list[Usage]:
+        return [bill_it(usage) if usage.aborted else usage for usage in usages]
+
+    scene = one_price(by_card=False, usages=billed)
+    report = verify_evidence(b.evidence(scene, w.ANNA), w.policy(w.ANNA))
+    assert "was settled from count 0, the gateway signed 1" in str(report)
+
+
+def bill_it(usage: Usage) -> Usage:
+    return usage._replace(from_total=usage.from_total - 1, aborted=False)
+
+
+def one_price(*, by_card: bool = True, **cheat: Any) -> b.Scene:
+    """Two washes of Anna's where every wash costs the same; an older card closed the second one."""
+    tariff = Tariff(Form.EVENT, "cycle", "cycle", 0, Ratio(1, 1), (Band("all", (m.price("1"),)),))
+    every = replace(w.laundry(), tariff=tariff)
+    rows = [w.wash(0, w.JANUARY + w.DAY, "60"), replace(w.wash(0, w.JANUARY + 2 * w.DAY, None), by_card=by_card)]
+    return b.scene(b.Host(washes=lambda _: rows, found=lambda: w.found(contracts=[every]), **cheat))
