@@ -16,6 +16,7 @@ from tallystick_protocol.money.toml_cost import load_cost
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput, NotFound
+from tallystick_cloud.given_file import text_of
 from tallystick_cloud.http.amounts import of_cents
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.forms import FORM, SureForm
@@ -134,7 +135,7 @@ def _new(table: RouteTable, database: Database, pages: Pages, clock: Clock, aggr
     async def check_bill_on_page(call: Call, form: FileForm) -> web.StreamResponse:
         """Who would pay what of the bill in a file; nothing is posted."""
         place, party = await here(database, call), person(call)
-        text = _text(form.file)
+        text = text_of(form.file, FILE_BYTES_MAX, "the file of the cost pool")
         cost = _cost(text)
         if cost.bill is None:
             raise BadInput("bill", "is missing in the file: add a [bill] with id, amount, first_day and last_day")
@@ -233,14 +234,3 @@ def _refusal(error: ProtocolError) -> BadInput:
     """The same with its line, for people."""
     line = error.line if isinstance(error, ContractError) else 0
     return BadInput(f"line {line}, {error.field}" if line else error.field, error.reason)
-
-
-def _text(data: bytes) -> str:
-    if not data:
-        raise BadInput("file", "is empty or was not chosen; choose the file of the cost pool")
-    if len(data) > FILE_BYTES_MAX:
-        raise BadInput("file", f"is larger than {FILE_BYTES_MAX} bytes")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput("file", f"is not UTF-8 at byte {error.start}; save it as UTF-8") from None

@@ -11,7 +11,7 @@ from pydantic import BaseModel, StringConstraints
 from sqlalchemy import Connection
 
 from tallystick_cloud.db import Database
-from tallystick_cloud.errors import BadInput
+from tallystick_cloud.given_file import text_of
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.forms import FORM
 from tallystick_cloud.http.locale import Wording
@@ -72,7 +72,14 @@ def office_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable:
     async def set_up_issuer_on_page(call: Call, form: SetupForm) -> web.StreamResponse:
         """Keep what an issuer says of itself; documents that are issued from now on say it."""
         place, party = await here(database, call), person(call)
-        await database.write(service.set_up, place.id, _text(form.file), "file", party, clock.utc_ms())
+        await database.write(
+            service.set_up,
+            place.id,
+            text_of(form.file, FILE_BYTES_MAX, "the issuer's setup"),
+            "file",
+            party,
+            clock.utc_ms(),
+        )
         return see_other("/documents")
 
     @table.route("POST", "/documents/check", roles=ACTORS, gives="text/html", takes=FORM, tag="money")
@@ -136,14 +143,3 @@ def _tried(conn: Connection, community: str, form: MonthForm, party: bytes, now_
     asked = _asked(conn, community, form, party)
     issued = service.would_issue(conn, community, form.month, asked, now_ms)
     return Trial(issued, [one for one in issued.documents if store.find(conn, community, one.number) is None])
-
-
-def _text(data: bytes) -> str:
-    if not data:
-        raise BadInput("file", "is empty or was not chosen; choose the issuer's setup")
-    if len(data) > FILE_BYTES_MAX:
-        raise BadInput("file", f"is larger than {FILE_BYTES_MAX} bytes")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput("file", f"is not UTF-8 at byte {error.start}; save it as UTF-8") from None

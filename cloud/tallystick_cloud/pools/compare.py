@@ -16,7 +16,6 @@ from tallystick_cloud.contracts.model import Version
 from . import grid_file, store
 from .metered import metered
 from .model import Worked
-from .service import text_of
 
 SHARED = "shared"
 
@@ -66,7 +65,7 @@ def statement(worked: Worked, rows: Mapping[int, int]) -> list[Pair]:
 def rows_of(data: bytes, version: Version) -> dict[int, int]:
     """A statement's file, columns start and shared_wh or shared_kwh. Raises BadInput by line."""
     contract = version.contract
-    return grid_file.shared_rows(text_of(data), offsets_of(contract.zone), contract.terms.interval_ms)
+    return grid_file.shared_rows(grid_file.text_in(data), offsets_of(contract.zone), contract.terms.interval_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from tallystick_protocol.money.zone import Offsets
 
 from tallystick_cloud import sheet
 from tallystick_cloud.errors import BadInput
+from tallystick_cloud.given_file import text_of
 
 ROWS_MAX = 2_000_000  # a year of quarters of an hour for 57 meters
 FILE_BYTES_MAX = 100 * 2**20
@@ -62,6 +63,11 @@ class Price:
 
 K = TypeVar("K")
 R = TypeVar("R", Energy, Price)
+
+
+def text_in(data: bytes) -> str:
+    """A file of the grid as text. Raises BadInput."""
+    return text_of(data, FILE_BYTES_MAX, "a CSV file")
 
 
 def energy_rows(text: str, offsets: Offsets, span_ms: int) -> list[Energy]:

@@ -94,7 +94,7 @@ def take_energy(
     """
     contract = versions[-1].contract
     span_ms = contract.terms.interval_ms
-    rows = grid_file.energy_rows(text_of(data), offsets_of(contract.zone), span_ms)
+    rows = grid_file.energy_rows(grid_file.text_in(data), offsets_of(contract.zone), span_ms)
     known_meters = {asset.asset for version in versions for asset in version.contract.assets}
     for row in rows:
         if row.meter not in known_meters:
@@ -130,7 +130,7 @@ def take_prices(
     series = contract.pool.series if contract.pool is not None else None
     if series is None:
         raise PoolRefused("series", f"{contract.name} depends on no price series; its classes have fixed prices")
-    rows = grid_file.price_rows(text_of(data), offsets_of(contract.zone))
+    rows = grid_file.price_rows(grid_file.text_in(data), offsets_of(contract.zone))
     if not rows:
         return Taken(0, 0, 0)
     stands = store.prices(conn, community, series, min(r.start_ms for r in rows), max(r.start_ms for r in rows) + 1)
@@ -157,7 +157,7 @@ def take_coefficients(
     if h not in wanted:
         says = ", ".join(bytes(one).hex()[:16] for one in wanted if one) or "none"
         raise PoolRefused("file", f"has the SHA-256 {h.hex()}; the contract names {says}: sign a version with this one")
-    hours, columns = grid_file.coefficient_columns(text_of(data))
+    hours, columns = grid_file.coefficient_columns(grid_file.text_in(data))
     days = (date(year + 1, 1, 1) - date(year, 1, 1)).days
     if hours != days * 24:
         raise BadInput("file", f"has {hours} hours; {year} has {days * 24}")
@@ -200,15 +200,6 @@ def _store_file(conn: Connection, community: str, data: bytes, kind: str, name: 
         row = {"h": h, "community": community, "kind": kind, "name": name, "row_count": rows, "taken_ms": now_ms}
         store.insert_file(conn, row)
     return h
-
-
-def text_of(data: bytes) -> str:
-    if len(data) > grid_file.FILE_BYTES_MAX:
-        raise BadInput("file", f"is larger than {grid_file.FILE_BYTES_MAX} bytes; upload it in parts")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise BadInput("file", "is not UTF-8 text; save it as CSV in UTF-8") from None
 
 
 # ------------------------------------------------------------ periods
