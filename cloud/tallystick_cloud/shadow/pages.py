@@ -4,7 +4,7 @@ It never keeps an old bill: it is read, shown and forgotten. It goes live by the
 """
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import BaseModel, StringConstraints
@@ -19,9 +19,11 @@ from tallystick_cloud.contracts.simulate import old_bills
 from tallystick_cloud.contracts.switch import last_agreed, next_period_ms
 from tallystick_cloud.db import Database
 from tallystick_cloud.errors import BadInput, NotFound
+from tallystick_cloud.given_file import text_of
 from tallystick_cloud.http.amounts import exact
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.forms import FORM, SureForm
+from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.http.month import MonthText
 from tallystick_cloud.http.pages import Pages, see_other
 from tallystick_cloud.http.place import here, look_of, person
@@ -56,35 +58,20 @@ def shadow_pages(
 
     async def shown(call: Call, chain: str, found: Compared, names: dict[bytes, str], bills: Bills) -> web.Response:
         place, party = await here(database, call), call.principal.party
-        w = pages.wording(call.request, found.chain.now.contract.zone)
-        months = view.months(found, names, w)
-        compared = [one for one in found.months if one.old is not None]
-        together = sum(one.difference or 0 for one in compared)
-        contract, now_ms = found.chain.now.contract, clock.utc_ms()
-        is_party = any(one.id == party for one in contract.parties)
+        contract = found.chain.now.contract
+        w = pages.wording(call.request, contract.zone)
+        is_party = party is not None and any(one.id == party for one in contract.parties)
         return pages.page(
             call,
             "shadow.html",
             look_of(place),
             title=w.gettext("Beside the old bill"),
             chain=chain,
-            name=contract.name,
-            unit=contract.unit,
-            state=contracts.state_of(found.chain.now, w),
-            is_shadow=contract.state is ContractState.SHADOW,
-            months=months,
             has_old=bool(bills),
-            ours=exact(sum(one.fee for one in compared or found.months), w),
-            old=exact(sum(one.old or 0 for one in compared), w),
-            difference=exact(abs(together), w),
-            is_more=together > 0,
-            choices=[(one.month.text, w.month(one.month.year, one.month.number)) for one in found.spans.values()],
-            from_day=_from_day(found, now_ms, w.date),
-            waits_for=service.waits_for(found.chain),
-            coming=[contracts.state_of(one, w)[1] for one in found.chain.coming],
             may_act=bool(call.principal.roles_in(place.id) & ACTORS),
             signs=is_party and party is not None and shelf is not None and shelf.party_key(place.id, party) is not None,
-            parties=[one.name for one in contract.parties],
+            **_contract_of(found, clock.utc_ms(), w),
+            **_months_of(found, names, w),
         )
 
     @table.route("GET", ONE, roles=TREASURY, gives="text/html", tag="contracts")
@@ -125,16 +112,38 @@ def shadow_pages(
     return table
 
 
+def _contract_of(found: Compared, now_ms: int, w: Wording) -> dict[str, Any]:
+    """What the page says of the contract: what it is, and what it waits for to be live."""
+    contract = found.chain.now.contract
+    return {
+        "name": contract.name,
+        "unit": contract.unit,
+        "state": contracts.state_of(found.chain.now, w),
+        "is_shadow": contract.state is ContractState.SHADOW,
+        "from_day": _from_day(found, now_ms, w.date),
+        "waits_for": service.waits_for(found.chain),
+        "coming": [contracts.state_of(one, w)[1] for one in found.chain.coming],
+        "parties": [one.name for one in contract.parties],
+    }
+
+
+def _months_of(found: Compared, names: dict[bytes, str], w: Wording) -> dict[str, Any]:
+    """The months and what they add up to; beside an old bill, of those that it has."""
+    compared = [one for one in found.months if one.old is not None]
+    together = sum(one.difference or 0 for one in compared)
+    return {
+        "months": view.months(found, names, w),
+        "ours": exact(sum(one.fee for one in compared or found.months), w),
+        "old": exact(sum(one.old or 0 for one in compared), w),
+        "difference": exact(abs(together), w),
+        "is_more": together > 0,
+        "choices": [(one.month.text, w.month(one.month.year, one.month.number)) for one in found.spans.values()],
+    }
+
+
 def _bills(form: BillForm, names: dict[bytes, str]) -> Bills:
     """month -> payer -> nano; raises BadInput naming the line."""
-    if not form.file:
-        raise BadInput("file", "is empty or was not chosen; choose the table of the old bill")
-    if len(form.file) > FILE_BYTES_MAX:
-        raise BadInput("file", f"is larger than {FILE_BYTES_MAX} bytes; hand in some months of it")
-    try:
-        text = form.file.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput("file", f"is not UTF-8 at byte {error.start}; save it as UTF-8") from None
+    text = text_of(form.file, FILE_BYTES_MAX, "the table of the old bill")
     found: dict[str, dict[bytes, int]] = {}
     for month, bill in old_bills(text, {name: PartyId(party) for party, name in names.items()}).items():
         if month is None and form.period is None:
