@@ -112,6 +112,12 @@ class Event(MapMessage):
         if self.subject is not None and self.code != EventCode.USE_STARTED:
             raise BadValue("event.subject", "stands in USE_STARTED only")
 
+    def is_free(self, start: int) -> bool:
+        """Of an event that settles a use: an abort costs nothing, unless its total is above `start`, the use's first.
+        What was counted is paid (a restored card closes as aborted also what another card had counted). Aggregator and
+        verifier ask here."""
+        return self.code is EventCode.USE_ABORTED and (self.total or 0) <= start
+
 
 _REQUIRED: dict[int, tuple[str, ...]] = {
     EventCode.USE_STARTED: ("use",),

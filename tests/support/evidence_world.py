@@ -46,18 +46,21 @@ CYCLES = 1  # channel number of the cycles of each machine
 class Wash:
     """One wash: on which machine, whose, from when to its billable point; None: aborted before.
 
-    `by_card`: all that was ever heard of its end is that an older card closed it as aborted; whether it counted."""
+    `counted`: it was closed as aborted, for this `reason`, and its total says that it was counted all the same;
+    `is_start_counted`: whether its begin was signed with the total of then."""
 
     machine: int
     payer: PartyId
     start_ms: int
     end_ms: int
     programme: str | None = "60"
-    by_card: bool | None = None
+    counted: bool = False
+    reason: Reason | None = None
+    is_start_counted: bool = True
 
     @property
     def aborted(self) -> bool:
-        return self.programme is None and not self.by_card
+        return self.programme is None and not self.counted
 
 
 @dataclass
@@ -289,8 +292,9 @@ def wash_all(world: World, rows: Sequence[Wash], until_ms: int, order: Callable[
 
 def _start(world: World, machine: Machine, wash: Wash) -> tuple[int, Sealed]:
     machine.uses += 1
+    total = machine.total if wash.is_start_counted else None
     event = machine.event(EventCode.USE_STARTED, wash.start_ms, use=machine.uses, subject=SUBJECTS[wash.payer],
-                          total=machine.total)  # fmt: skip
+                          total=total)  # fmt: skip
     sealed = machine.seal(wash.start_ms, world.log.view(), machine.part(Sensitivity.PERSONAL, event))
     sealed.leaf = world.log.add(sealed.envelope)
     return machine.uses, sealed
@@ -299,8 +303,8 @@ def _start(world: World, machine: Machine, wash: Wash) -> tuple[int, Sealed]:
 def _end(world: World, machine: Machine, wash: Wash, number: int) -> Sealed:
     machine.total += not wash.aborted
     code = EventCode.USE_ABORTED if wash.programme is None else EventCode.USE_BILLABLE
-    reason = None if wash.by_card is None else Reason.RESTORED
-    event = machine.event(code, wash.end_ms, use=number, total=machine.total, programme=wash.programme, reason=reason)
+    event = machine.event(code, wash.end_ms, use=number, total=machine.total, programme=wash.programme,
+                          reason=wash.reason)  # fmt: skip
     sealed = machine.seal(wash.end_ms, None, machine.part(Sensitivity.MONEY, event))
     sealed.leaf = world.log.add(sealed.envelope)
     return sealed

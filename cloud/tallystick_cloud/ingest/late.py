@@ -100,9 +100,8 @@ def _moved(work: ChannelWork, event: Event, use: int, total: int, missed: Missed
 
 def _bill(work: ChannelWork, event: Event, begun: OpenUse, total: int, missed: Missed) -> bool:
     """False: its counts are billed or decided already."""
-    aborted = event.code is EventCode.USE_ABORTED
-    start = begun.from_total if begun.from_total is not None else total - (not aborted)
-    if aborted and start >= total:
+    start = begun.from_total if begun.from_total is not None else total - (event.code is not EventCode.USE_ABORTED)
+    if event.is_free(start):
         work.price(begun, event, total, total, True)
         return True
     if not missed.is_settled and work.first_total is not None and start < work.first_total:

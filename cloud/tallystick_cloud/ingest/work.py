@@ -221,15 +221,14 @@ class ChannelWork:
 
         A restored card may close a use as aborted that was counted before, and whose billable event is lost with the
         other card: it is not free, and as no event names its programme it stays open."""
-        aborted = event.code is _ABORTED
-        start = begun.from_total if begun.from_total is not None else total - (not aborted)
+        start = begun.from_total if begun.from_total is not None else total - (event.code is not _ABORTED)
         billed = self.billed_total if self.billed_total is not None else start
         if start > billed:
             detail = f"counts {billed} to {start} came without their events"
             self.exceptions.append(Trouble(Reason.USE_UNEXPLAINED, detail, billed, start))
         start = max(billed, start)
         self.billed_total = max(billed, total)
-        self.price(begun, event, start, total, aborted and total <= start)
+        self.price(begun, event, start, total, event.is_free(start))
 
     def price(self, begun: OpenUse, event: Event, start: int, total: int, aborted: bool) -> None:
         """The use of counts (start, total]; without a time or a contract they stay open with the reason."""

@@ -9,14 +9,12 @@ from tallystick_protocol.codes import (
     EventCode,
     EvidenceLevel,
     RawKind,
-    Reason,
     ResolutionAction,
     StorageClass,
     TimeQuality,
 )
 from tallystick_protocol.cover import Cover
 from tallystick_protocol.errors import ProtocolError
-from tallystick_protocol.event import Event
 from tallystick_protocol.ids import H32, ZERO_H32, channel_hash, sha256, use_id
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.settle import Version
@@ -132,7 +130,7 @@ def _compare(case: Case, account: Account, use: Use, billing: Seen, seen: list[S
     if event.quality is not TimeQuality.U:
         ended = f"was settled as ended {words.moment(use.end_ms)}, the gateway signed {words.moment(event.t_ms)}"
         ensure(use.end_ms == event.t_ms, name, ended)
-    aborted = event.code is EventCode.USE_ABORTED and not _was_counted(use, event)
+    aborted = event.is_free(use.from_total)
     if aborted:
         ensure(use.fee == 0 and use.from_total == use.to_total, name, "was aborted, and is billed all the same")
     case.aborted[use_id(use.channel_hash, use.number)] = aborted
@@ -143,17 +141,10 @@ def _compare(case: Case, account: Account, use: Use, billing: Seen, seen: list[S
         _check_in_cover(name, cover, billing)
 
 
-def _was_counted(use: Use, event: Event) -> bool:
-    """A restored card closes as aborted what was going on, also a use that was counted: its total says so beside the
-    one at its start, which the payer sees."""
-    return event.reason is Reason.RESTORED and use.to_total > use.from_total
-
-
 def _check_start(case: Case, name: str, use: Use, billing: Seen, seen: list[Seen]) -> None:
     """The begin, where the started event is shown (it is personal: only the payer sees it)."""
     started = next((one.event for one in seen if one.event.code is EventCode.USE_STARTED), None)
-    counts = billing.event.code is not EventCode.USE_ABORTED or _was_counted(use, billing.event)
-    lowest = use.to_total - counts
+    lowest = use.to_total - (billing.event.code is not EventCode.USE_ABORTED)  # where no total was signed at its start
     if started is not None:
         mine = not case.policy.subjects or started.subject is None or started.subject in case.policy.subjects
         ensure(mine, name, "was begun under a pseudonym that is not one of yours")

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import evidence_builder as b
 from support import evidence_world as w
 from support import money as m
 from tallystick_protocol import cose
+from tallystick_protocol.codes import Reason
 from tallystick_protocol.ids import H32, use_id
 from tallystick_protocol.money.numbers import Ratio
 from tallystick_protocol.money.settle import Built
@@ -104,20 +106,26 @@ def test_settling_twice_gives_the_same_bytes() -> None:
     assert use_id(one.world.machines[0].channel, 1) != use_id(one.world.machines[1].channel, 1)
 
 
-def test_a_counted_wash_that_an_older_card_closed_as_aborted_is_judged_by_its_count() -> None:
-    """Its price is the same whatever ran, so that nobody has to decide."""
-    scene = one_price()
+@pytest.mark.parametrize("reason", [Reason.RESTORED, Reason.USE_END, None])
+def test_a_counted_wash_that_was_closed_as_aborted_is_judged_by_its_count(reason: Reason | None) -> None:
+    """Its price is the same whatever ran, so that nobody has to decide; why it was closed does not matter."""
+    scene = one_price(counted=True, reason=reason)
     for party in (w.OWNER, w.ANNA):
         assert verify_evidence(b.evidence(scene, party), w.policy(party)).verdict.startswith(VALID)
     owed = [statement.closing for statement in scene.built[-1].statements if statement.party == w.ANNA]
     assert [abs(closing) for closing in owed] == [2_000_000_000]
 
 
-def test_a_wash_that_an_older_card_closed_before_it_counted_is_billed_to_nobody_who_sees_its_start() -> None:
+@pytest.mark.parametrize("is_start_counted", [True, False])
+def test_a_wash_that_was_closed_before_it_counted_is_billed_to_nobody_who_sees_its_start(
+    is_start_counted: bool,
+) -> None:
+    """Where its begin was signed without a total, the abort is free."""
+
     def billed(_: int, usages: list[Usage]) -> list[Usage]:
         return [bill_it(usage) if usage.aborted else usage for usage in usages]
 
-    scene = one_price(by_card=False, usages=billed)
+    scene = one_price(usages=billed, reason=Reason.RESTORED, is_start_counted=is_start_counted)
     report = verify_evidence(b.evidence(scene, w.ANNA), w.policy(w.ANNA))
     assert "was settled from count 0, the gateway signed 1" in str(report)
 
@@ -126,9 +134,14 @@ def bill_it(usage: Usage) -> Usage:
     return usage._replace(from_total=usage.from_total - 1, aborted=False)
 
 
-def one_price(*, by_card: bool = True, **cheat: Any) -> b.Scene:
-    """Two washes of Anna's where every wash costs the same; an older card closed the second one."""
+def one_price(
+    *, counted: bool = False, reason: Reason | None = None, is_start_counted: bool = True, **cheat: Any
+) -> b.Scene:
+    """Two washes of Anna's where every wash costs the same; the second one was closed as aborted."""
     tariff = Tariff(Form.EVENT, "cycle", "cycle", 0, Ratio(1, 1), (Band("all", (m.price("1"),)),))
     every = replace(w.laundry(), tariff=tariff)
-    rows = [w.wash(0, w.JANUARY + w.DAY, "60"), replace(w.wash(0, w.JANUARY + 2 * w.DAY, None), by_card=by_card)]
+    closed = replace(
+        w.wash(0, w.JANUARY + 2 * w.DAY, None), counted=counted, reason=reason, is_start_counted=is_start_counted
+    )
+    rows = [w.wash(0, w.JANUARY + w.DAY, "60"), closed]
     return b.scene(b.Host(washes=lambda _: rows, found=lambda: w.found(contracts=[every]), **cheat))
