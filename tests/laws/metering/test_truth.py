@@ -356,6 +356,38 @@ def test_a_wrong_first_value_that_comes_again_hides_no_use(wrong: int, polls: in
     assert seen.events.count(EventCode.RESET) == 1
 
 
+@given(
+    WRONG,
+    st.lists(st.tuples(st.integers(0, 3 * USE_MAX), st.integers(0, GLITCH_POLLS)), min_size=1, max_size=4),
+    st.lists(USES, max_size=12),
+    st.booleans(),
+)
+@settings(max_examples=100, deadline=None)
+def test_a_wrong_first_value_that_comes_again_a_little_higher_adds_no_more_than_that_and_hides_no_use(
+    wrong: int, lies: list[tuple[int, int]], uses: list[int], catches_up: bool
+) -> None:
+    """What such a value brings over the first one passes for use; the true level joins on above it, so that what is
+    used next is not billed once more."""
+    truth = Meter(register=MODULUS // 2)
+    first = truth.register + wrong
+    seen = Gateway(CounterRule(None, RATED_PER_H, EVERY_MS))
+    seen.poll(first, truth.serial)
+    for more, times in [(0, 0), *lies]:
+        for _ in range(times):
+            seen.lie(first + more, truth.serial)
+        for _ in range(CONFIRM_COUNT):
+            seen.truth(truth)
+    invented = seen.billed
+    assert invented <= max(more for more, _ in lies)
+    for amount in [invented, *uses] if catches_up else uses:
+        truth.use(amount)
+        seen.truth(truth)
+    seen.truth(truth, 2 * CONFIRM_COUNT)
+    assert truth.used <= seen.billed <= truth.used + (0 if catches_up else invented)
+    totals = [reading.total for reading in seen.readings]
+    assert totals == sorted(totals)
+
+
 def test_a_rise_after_an_unknown_outage_waits_for_company_and_is_billed_whole() -> None:
     truth = Meter(register=MODULUS // 2)
     seen = gateway(truth)
