@@ -67,7 +67,7 @@ R = TypeVar("R", Energy, Price)
 
 def text_in(data: bytes) -> str:
     """A file of the grid as text. Raises BadInput."""
-    return text_of(data, FILE_BYTES_MAX, "a CSV file")
+    return text_of(data, FILE_BYTES_MAX, "a CSV file", has_parts=True)
 
 
 def energy_rows(text: str, offsets: Offsets, span_ms: int) -> list[Energy]:

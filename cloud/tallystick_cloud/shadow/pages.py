@@ -143,7 +143,7 @@ def _months_of(found: Compared, names: dict[bytes, str], w: Wording) -> dict[str
 
 def _bills(form: BillForm, names: dict[bytes, str]) -> Bills:
     """month -> payer -> nano; raises BadInput naming the line."""
-    text = text_of(form.file, FILE_BYTES_MAX, "the table of the old bill")
+    text = text_of(form.file, FILE_BYTES_MAX, "the table of the old bill", has_parts=True)
     found: dict[str, dict[bytes, int]] = {}
     for month, bill in old_bills(text, {name: PartyId(party) for party, name in names.items()}).items():
         if month is None and form.period is None:
