@@ -67,7 +67,7 @@ def simulate(
             unpriced[reason] += 1
     everybody = {usage.payer for usage in priced}.union(payers)
     minimums = _minimums(contract, sorted(everybody), _periods(contract, priced, span))
-    rated = rate(lambda usage: contract, CHAIN, canonical([*priced, *minimums]), {})
+    rated = rate(contract, CHAIN, canonical([*priced, *minimums]), {})
     return Simulation(_payers(rated), _shares(rated), _bands(rated), tuple(sorted(unpriced.items())[:REASONS_MAX]))
 
 

@@ -3,14 +3,14 @@
 It reads what stands, and makes everything that is to be written; it writes nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.contract import Contract
-from tallystick_protocol.money.rating import Rated, Usage, counter_keys_of, rate
+from tallystick_protocol.money.rating import Rated, Usage, Versions, counter_keys_of, rate
 
 from tallystick_cloud.contracts.model import Version
 
@@ -146,12 +146,11 @@ class ChainWork:
     def _contract(self, h: bytes) -> Contract:
         return self._versions[h].contract
 
-    def _priced_by(self, old: Iterable[_Old]) -> Callable[[Usage], Contract]:
-        """The version of each use, new or old."""
+    def _priced_by(self, old: Iterable[_Old]) -> Versions:
+        """The version of each use, new or old; or the one of all."""
         versions = {one.contract for _, one in self._fresh} | {one.contract for one in old}
         if len(versions) == 1:
-            only = self._contract(versions.pop())
-            return lambda _: only
+            return self._contract(versions.pop())
         found = {one.usage.use_id: self._contract(one.contract) for _, one in self._fresh}
         found |= {one.usage.use_id: self._contract(one.contract) for one in old}
         return lambda usage: found[usage.use_id]

@@ -21,6 +21,7 @@ __all__ = [
     "Standing",
     "Usage",
     "UsageForm",
+    "Versions",
     "canonical",
     "counter_keys",
     "counter_keys_of",
@@ -30,8 +31,9 @@ __all__ = [
     "rate_plainly",
 ]
 
-Versions = Callable[[Usage], Contract] | Sequence[Contract]
-_NEVER = -(1 << 64)  # before every metered end
+Versions = Contract | Sequence[Contract] | Callable[[Usage], Contract]
+_NEVER = -(1 << 64)  # before every metered start and end
+_AFTER_ALL = 1 << 64
 
 
 def counter_keys(contract: Contract, chain: H32, usage: Usage) -> tuple[H32, ...]:
@@ -76,11 +78,12 @@ def counters_of(contract: Contract, chain: H32, usage: Usage) -> tuple[Counter, 
 def rate(versions: Versions, chain: H32, usages: Iterable[Usage], counters: Mapping[H32, int]) -> list[Rated]:
     """Rate uses of one contract chain that come in canonical order, from the counters before the first of them.
 
-    `versions` gives the version for a use, or is the list of versions (the one at the use's start applies). A counter
-    that is not in `counters` is 0. Raises UsageError for a use without a price (ask `plan.problem` first) and
-    InvariantError when the uses are not in canonical order. Nothing that is passed in is changed.
+    `versions` is the one version that applies, or the list of them (the one at the use's start applies), or gives the
+    version for a use. A counter that is not in `counters` is 0. Raises UsageError for a use without a price (ask
+    `plan.problem` first) and InvariantError when the uses are not in canonical order. Nothing that is passed in is
+    changed.
     """
-    find = versions if callable(versions) else _by_start(versions)
+    one, one_from_ms, find = _found_by(versions)
     standing = Standing(counters)
     rated: list[Rated] = []
     lines: dict[object, Straight] = {}  # by payer, or payer and programme, while version and stretch stay
@@ -92,7 +95,7 @@ def rate(versions: Versions, chain: H32, usages: Iterable[Usage], counters: Mapp
         if end <= last_end and (end, channel, number) <= (last_end, last_channel, last_number):
             raise InvariantError("uses are rated in canonical order, each once: sort them by position")
         last_end, last_channel, last_number = end, channel, number
-        version = find(usage)
+        version = one if one is not None and start >= one_from_ms else find(usage)
         if version is not contract or plan is None:
             plan, contract = plan_of(version, chain), version
             usual, start_low, start_high = plan.use_form, 0, 0
@@ -121,19 +124,23 @@ class Standing(dict[H32, int]):
         return self._before.get(key, 0)
 
 
-def _by_start(versions: Sequence[Contract]) -> Callable[[Usage], Contract]:
-    only = versions[0] if len(versions) == 1 and versions[0].effective_to_ms is None else None
-    from_ms = 0 if only is None else only.effective_from_ms
+def _found_by(versions: Versions) -> tuple[Contract | None, int, Callable[[Usage], Contract]]:
+    """The version that applies to most uses, as calling for each would cost more than some prices do; from which start
+    on it does; and who gives the version of any other use."""
+    if isinstance(versions, Contract):
+        return versions, _NEVER, lambda _: versions
+    if callable(versions):
+        return None, _AFTER_ALL, versions
 
     def find(usage: Usage) -> Contract:
-        if only is not None and from_ms <= usage.start_ms:
-            return only
         found = version_at(versions, usage.start_ms)
         if found is None:
             raise UsageError("use.start_ms", f"no version of the contract is in force at {usage.start_ms} ms")
         return found
 
-    return find
+    if len(versions) == 1 and versions[0].effective_to_ms is None:
+        return versions[0], versions[0].effective_from_ms, find
+    return None, _AFTER_ALL, find
 
 
 def rate_plainly(plan: Plan, usage: Usage, standing: Standing) -> Rated:

@@ -117,7 +117,7 @@ def _take_back(
         contract = contract_of(account, old)
         keys = [meaning.key for meaning in counters_of(contract, account.chain, usage)]
         values = dict(zip(keys, (value for _, value in old.counters), strict=True))
-        (one,) = rate(lambda _, rules=contract: rules, account.chain, [usage], values)  # type: ignore[misc]
+        (one,) = rate(contract, account.chain, [usage], values)
         for (key, was), (_, after) in zip(one.before, one.after, strict=True):
             if key in starts:
                 starts[key] -= after - was
