@@ -106,7 +106,8 @@ def _decide(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
         risen += rule.modulus
     elif allowed is not None and risen > allowed:
         return _set_aside(state, rule, seen, Reason.IMPLAUSIBLE_JUMP)
-    if _had_break(rule, seen.at, state.at) and not _is_soon(rule, seen, state.at, risen):
+    is_wrap = seen.value < state.value  # or the 0 of a meter that starts, which would end what the break allows
+    if _had_break(rule, seen.at, state.at) and (is_wrap or not _is_soon(rule, seen, state.at, risen)):
         return _wait(state, rule, seen)
     return _good(state, rule, seen)
 

@@ -12,7 +12,15 @@ from support.edge import BOOT_2, COUNTER, moment
 from tallystick_edge.items import Moment
 from tallystick_edge.journal_rows import decode_channel, encode_channel
 from tallystick_edge.metering.channel import ChannelState
-from tallystick_edge.metering.counter import CONFIRM_COUNT, CounterRule, Metered, Seen, meter
+from tallystick_edge.metering.counter import (
+    CONFIRM_COUNT,
+    GLITCH_POLLS,
+    STILL_MS,
+    CounterRule,
+    Metered,
+    Seen,
+    meter,
+)
 from tallystick_edge.metering.silence import gap
 from tallystick_protocol import cbor
 from tallystick_protocol.codes import EventCode, Reason, TimeQuality
@@ -275,6 +283,21 @@ def test_a_wrong_value_at_the_old_level_hides_nothing_of_what_was_used_without_p
     values.insert(wrong_at, (before + 10) % (modulus or 10**9))
     state, steps = after_dark(values, rule, before=before)
     assert state.total == before + 20_000 + 2 * CONFIRM_COUNT - 1
+    assert EventCode.RESET not in codes(steps)
+
+
+@pytest.mark.parametrize("wrong_at", range(CONFIRM_COUNT))
+@pytest.mark.parametrize("times", range(1, GLITCH_POLLS + 1))
+@pytest.mark.parametrize("still_ms", [0, STILL_MS])
+def test_a_meter_that_says_0_while_it_starts_hides_nothing_where_its_register_wrapped_without_power(
+    wrong_at: int, times: int, still_ms: int
+) -> None:
+    """Seed 5001344 of the simulation: 56 Wh below its end before the outage, 0 passed for the wrap that had been."""
+    rule = replace(COUNTER, modulus=100_000, still_ms=still_ms)
+    values = [1_461 + index for index in range(3 * CONFIRM_COUNT)]
+    values[wrong_at:wrong_at] = [0] * times
+    state, steps = after_dark(values, rule, before=99_999)
+    assert state.total == 100_000 + 1_461 + 3 * CONFIRM_COUNT - 1
     assert EventCode.RESET not in codes(steps)
 
 
