@@ -172,7 +172,7 @@ def _join(own: ChannelState, books: BookedChannel | None) -> ChannelState:
     )
     if (own.generation, own.base) < (books.generation, books.base):
         joined = replace(joined, generation=books.generation, base=books.base, serial=books.serial)
-        joined = replace(joined, value=None, at=LONG_AGO, suspect=None)
+        joined = replace(joined, value=None, at=LONG_AGO, suspect=None, after_break=None)
     if books.billed_to is None:
         return joined
     return replace(joined, value=max(joined.value or 0, books.billed_to - joined.base, 0))

@@ -180,6 +180,11 @@ def _dark_is_believed(patches: Patches) -> None:
     patches.put(counter, "_is_other_level", lambda real: lambda suspect, rule, seen: False)
 
 
+def _old_value_is_believed(patches: Patches) -> None:
+    """Where the first value after an outage says that nothing was used, a rise behind it cannot be."""
+    patches.put(counter, "_after_break", lambda real: lambda state, good, doubted: good)
+
+
 def _below_the_books(patches: Patches) -> None:
     """A restored card counts a new register on from its own old total; either rule alone would bill most of it."""
     patches.put(edge_restore, "_lift", lambda real: lambda own, books, items, boot: None)
@@ -434,6 +439,12 @@ _ALL = (
         "dark-is-believed",
         "a rise after an outage needs no company",
         _dark_is_believed,
+        lambda rates: rates.glitch > 0 and _dies_often(rates),
+    ),
+    Bug(
+        "old-value-is-believed",
+        "an old value told again after an outage hides what was used in it",
+        _old_value_is_believed,
         lambda rates: rates.glitch > 0 and _dies_often(rates),
     ),
     Bug("correction-twice", "a late use's corrections are posted twice", _correction_twice),

@@ -334,19 +334,30 @@ def _seam_loss(cellar: Cellar, register: Register, seen: Seen) -> int:
     A reading on a card that an older copy replaced is gone, also when that card had told the books of it; a rise that
     still waited for company (docs/adr/0605) has no reading, and nobody can say any more whether it was right. Only
     before the first reading of a boot is there anything that waits. A copy has forgotten a seam only if it was made
-    before the level after it had company: one that was made later knows it, and loses nothing of it.
+    before the level after it had company: one that was made later knows it, and loses nothing of it. What such a card
+    read of a level in boots before the one in which it went on from the books may be older than they, and says nothing.
     """
     lost = 0
     for seam in register.seams:
         begin, end = seam.at_ms, seam.at_ms
         for made_ms, back_ms in cellar.restores:
-            if made_ms <= _settled_ms(cellar, seen, end) and back_ms >= begin:  # the copy has forgotten the seam
+            if made_ms > _settled_ms(cellar, seen, end):
+                continue
+            if back_ms >= begin:  # the copy has forgotten the seam
                 begin, end = min(begin, made_ms), max(end, back_ms)
+            if seam.kind == "reset":
+                end = max(end, _joined_ms(cellar, back_ms, end))
         kept = [one for one in seen.kept if not any(made < one.kept_ms < back for made, back in cellar.restores)]
         before = [one.wh for one in kept if one.t_ms < begin and (one.reading is not None or not one.may_wait)]
         after = _after(seen.kept, end, seam)
         lost += (after[0].wh if after else register.truth_wh) - (before[-1] if before else 0)
     return lost
+
+
+def _joined_ms(cellar: Cellar, back_ms: int, end_ms: int) -> int:
+    """When the boot began in which a card that was put back went on from the books; 0: it had done so before."""
+    booted_ms, joined_ms = next((one for one in cellar.joins if one[1] >= back_ms), (0, 0))
+    return booted_ms if joined_ms > end_ms else 0
 
 
 def _after(kept: Sequence[Kept], end_ms: int, seam: Seam) -> Sequence[Kept]:

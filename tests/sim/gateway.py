@@ -27,6 +27,7 @@ from tallystick_edge.uplink.backoff import Backoff
 from tallystick_edge.uplink.trust import Trust
 from tallystick_edge.uplink.worker import Uplink
 from tallystick_protocol import cose
+from tallystick_protocol.hello import State
 from tallystick_protocol.ids import H32, gid_from_spki
 from tallystick_protocol.records import Descriptor
 
@@ -38,13 +39,19 @@ LIFE_STEPS = 400  # a death that waits for a step comes within about this many
 
 
 class _Core(Core):
-    """The real one; it only says when it promised that everything it was given is on the disk."""
+    """The real one; it only says when it promised that everything it was given is on the disk, and when it goes on from
+    the books."""
 
     on_kept: Callable[[], None] = staticmethod(lambda: None)
+    on_joined: Callable[[], None] = staticmethod(lambda: None)
 
     def flush(self) -> None:
         super().flush()
         self.on_kept()
+
+    def begin_epoch(self, state: State, forked: bool) -> None:
+        super().begin_epoch(state, forked)
+        self.on_joined()
 
 
 class Gateway:
@@ -124,6 +131,7 @@ class Gateway:
         machine = Machine(self.name)
         self.disk.plug(machine)
         clock = self.clock = self._new_clock()
+        self.cellar.booted_ms = self._true.elapsed_ms()
         self._trace.tell(self.name, "boots", f"life {self.lives}, clock {clock.quality().name}")
         context = Context()
         context.run(OWNER.set, machine)
@@ -148,7 +156,7 @@ class Gateway:
         plans = self.cellar.plans(rates.poll_ms)
         card = self.disk
         core = _Core(card.path, self._member.signer, plans, clock, entropy, SOFTWARE, card.open, card.limits())
-        core.on_kept = self._on_kept
+        core.on_kept, core.on_joined = self._on_kept, self._on_joined
         try:
             core.enrolled(self._known)
             driver = CellarDriver(self.cellar, self._true, clock, core, rates.poll_ms, self.glitch, self._chance)
@@ -214,6 +222,9 @@ class Gateway:
 
     def _on_kept(self) -> None:
         self.cellar.kept(self._true.elapsed_ms())
+
+    def _on_joined(self) -> None:
+        self.cellar.joins.append((self.cellar.booted_ms, self._true.elapsed_ms()))
 
     def _on_final(self, epoch: int, seq: int, digest: bytes) -> None:
         """What the gateway takes for handed over must be in the books."""

@@ -125,8 +125,8 @@ class Washer:
 
 class Kept(NamedTuple):
     """One sample: when, the truth in Wh, (boot, uptime) of the reading that the gateway made of it, if any, whether it
-    may wait for company instead, as no value of its boot is a reading yet (docs/adr/0605), and since when it is on the
-    disk."""
+    may wait for company instead, as no true value of its boot is a reading yet (docs/adr/0605), and since when it is on
+    the disk."""
 
     t_ms: int
     wh: int
@@ -144,14 +144,17 @@ class Seen:
 
 
 class Cellar:
-    """Everything behind one gateway."""
+    """Everything behind one gateway. `mishaps`: whether a converter tells an old value again."""
 
-    def __init__(self, site: str, chance: Random) -> None:
+    def __init__(self, site: str, chance: Random, mishaps: Random) -> None:
         self.site = site
         self.house, self.washer = House(chance, f"H-{site}"), Washer(chance, f"W-{site}")
         self.seen = {f"house-{site}": Seen(), f"washer-{site}": Seen()}
         self.silent_until_ms = 0
+        self.mishaps, self.told = mishaps, dict[str, int]()  # what was shown at the last poll, by meter
         self.restores: list[tuple[int, int]] = []  # (copy made, copy put back)
+        self.booted_ms = 0
+        self.joins: list[tuple[int, int]] = []  # (boot begun, went on from the books in it)
 
     def advance(self, now_ms: int) -> str | None:
         self.house.advance(now_ms)
@@ -203,7 +206,7 @@ class Cellar:
 
 
 class CellarDriver:
-    """The Driver port: polls both meters, and now and then gives a wrong value or none, as lines do."""
+    """The Driver port: polls both meters, and now and then gives a wrong value, an old one or none, as lines do."""
 
     def __init__(
         self, cellar: Cellar, true: TrueTime, clock: GatewayClock, core: Core, every_ms: int, glitch: float,
@@ -212,6 +215,7 @@ class CellarDriver:
         self._cellar, self._true, self._clock, self._core = cellar, true, clock, core
         self._every_ms, self._glitch, self._chance = every_ms, glitch, chance
         self._glitched = False
+        self._read: set[str] = set()  # meters of which this boot has a reading that is true
 
     async def run(self, sink: Sink) -> None:
         while True:
@@ -234,15 +238,21 @@ class CellarDriver:
         glitch = often and not self._glitched and self._chance.random() < often
         self._glitched = bool(glitch)  # a glitch is one poll long: two that follow each other are a new level
         value = register.shown
+        is_old = not self._clock.uptime_ms() and name in self._cellar.told and self._cellar.mishaps.random() < often
         if glitch:
             value = max(0, value + self._chance.choice(GLITCHES_WH))
+        elif is_old:
+            value = self._cellar.told[name]
+        self._cellar.told[name] = register.shown
         values = {"energy": value, "power": watts}
         uptime_ms, utc_ms = self._clock.uptime_ms(), self._clock.utc_ms()
         sink.sample(Sample(name, uptime_ms, utc_ms, values, register.serial, MeterState.OK))
-        if not glitch:
+        if not glitch and not is_old:
             state, now = self._core.desk.channels.get(channel), (self._core.boot, uptime_ms)
             last = None if state is None or state.at is None else (state.at.boot, state.at.uptime_ms)
             reading = now if last == now else None
-            may_wait = last is not None and last[0] != self._core.boot
+            if reading is not None:
+                self._read.add(name)
+            may_wait = last is not None and name not in self._read
             given = Kept(self._true.elapsed_ms(), register.truth_wh, reading, may_wait)
             self._cellar.seen[name].given.append(given)

@@ -12,15 +12,18 @@ from sim.meters import Kept, Register, Seam, Seen
 SEAM_MS, SECOND_MS = 100_000, 1_000
 
 
-def missing(*restores: tuple[int, int], settled_s: int = 140) -> int:
-    """A sample every 10 s, 1 Wh each, a reset at 100 s, the level after it in company from `settled_s` on. Copies: when
-    they were made and put back, in seconds."""
-    register = Register("A", 0, None, truth_wh=100, seams=[Seam(SEAM_MS, "reset")])
+def missing(
+    *restores: tuple[int, int], settled_s: int = 140, joins: tuple[tuple[int, int], ...] = (), kind: str = "reset"
+) -> int:
+    """A sample every 10 s, 1 Wh each, a seam at 100 s, the level after it in company from `settled_s` on. Copies: when
+    they were made and put back; when the boots began that went on from the books, and when they did; in seconds."""
+    register = Register("A", 0, None, truth_wh=100, seams=[Seam(SEAM_MS, kind)])
     kept = []
     for t_s in range(0, 1_000, 10):
         has_reading = t_s < 100 or t_s >= settled_s
         kept.append(Kept(t_s * SECOND_MS, t_s // 10, (b"boot", t_s) if has_reading else None, False, t_s * SECOND_MS))
-    cellar: Any = SimpleNamespace(restores=[(made * SECOND_MS, back * SECOND_MS) for made, back in restores])
+    in_ms = [[(one * SECOND_MS, other * SECOND_MS) for one, other in times] for times in (restores, joins)]
+    cellar: Any = SimpleNamespace(restores=in_ms[0], joins=in_ms[1])
     return _seam_loss(cellar, register, Seen(kept, kept))
 
 
@@ -38,3 +41,12 @@ def test_a_copy_that_was_made_before_the_level_had_company_has_forgotten_the_sea
 def test_a_second_copy_that_knows_the_level_as_it_was_found_again_loses_nothing_more() -> None:
     assert missing((50, 300), (250, 400)) == 36  # made before the first one was put back
     assert missing((50, 300), (350, 400)) == 26
+
+
+def test_what_a_card_read_in_boots_before_it_went_on_from_the_books_is_missing_behind_a_reset() -> None:
+    """Seed 5100836: put back at 80 s, it saw the reset in one boot and heard the books in the next, begun at 150 s."""
+    assert missing((20, 80), joins=((150, 160),)) == 6
+    assert missing((20, 80), joins=((85, 95),)) == 1  # it went on from them before the reset
+    assert missing((20, 80), joins=((90, 160),)) == 1  # in the boot that saw the reset
+    assert missing((200, 300), joins=((310, 320),)) == 1  # the copy knows the level
+    assert missing((20, 80), joins=((150, 160),), kind="exchange") == missing((20, 80), kind="exchange")

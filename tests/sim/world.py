@@ -64,7 +64,7 @@ class World:
         self.server = Server(town(), self.true, self.rates, chance.stream("server"), self.trace)
         self.gateways = []
         for site in SITES:
-            cellar = Cellar(site, chance.stream(f"meters {site}"))
+            cellar = Cellar(site, chance.stream(f"meters {site}"), chance.stream(f"old values {site}"))
             stream, member = chance.stream(f"gateway {site}"), town().members[site]
             mishaps = chance.stream(f"mishaps {site}")
             self.gateways.append(

@@ -85,7 +85,7 @@ def _as_journalled(
     else:
         yield ok("METER-ANSWER", where, seen)
     for state in known:
-        if state.suspect is not None:
+        if state.suspect is not None and state.suspect.count:
             why = state.suspect.reason.name.lower().replace("_", "-")
             yield warn("METER-COUNT", where, f"channel {state.number}: values are set aside ({why})", COUNT_STEP)
 

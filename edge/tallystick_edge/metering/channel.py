@@ -28,10 +28,20 @@ class Suspect:
 
 
 @dataclass(frozen=True, slots=True)
+class Break:
+    """A time without a good value, over which next to nothing seems to have been used: when the last one before it was,
+    and how many after it said so."""
+
+    before: Moment
+    told: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelState:
     """What a channel goes on from. `pagination`, `event`: the last numbers given, 0 = none yet.
 
-    `value` and `at` are of the last good reading (None before the first); for a cycles channel `value` is the count."""
+    `value` and `at` are of the last good reading (None before the first); for a cycles channel `value` is the count.
+    `after_break`: a break whose first values may have been old ones told again."""
 
     number: int
     generation: int = 0
@@ -42,6 +52,7 @@ class ChannelState:
     pagination: int = 0
     event: int = 0
     suspect: Suspect | None = None
+    after_break: Break | None = None
 
     @property
     def total(self) -> int:

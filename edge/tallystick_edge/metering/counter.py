@@ -9,7 +9,7 @@ from tallystick_protocol.codes import EventCode, MeterState, Reason
 
 from tallystick_edge.clock_watch import AGREE_MS
 from tallystick_edge.items import Happening, Item, Moment, Reading
-from tallystick_edge.metering.channel import ChannelState, Suspect, after
+from tallystick_edge.metering.channel import Break, ChannelState, Suspect, after
 
 GLITCH_POLLS = 2  # as long as a wrong value lasts
 CONFIRM_COUNT = 5  # values that must follow each other before a new level is believed
@@ -96,7 +96,10 @@ def _decide(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
         return _exchange(state, rule, seen, (state.serial, state.value, seen.serial))
     if _is_other_level(state.suspect, rule, seen):
         return _set_aside(state, rule, seen, Reason.IMPLAUSIBLE_JUMP)
-    allowed = _allowed(rule, seen.at, state.at, seen.value)
+    before = (
+        state.at if state.after_break is None else state.after_break.before
+    )  # since when its rise may have been used
+    allowed = _allowed(rule, seen.at, before, seen.value)
     if allowed is not None and _way(rule, state.value, seen.value) > allowed and _waits_on(state.suspect, rule, seen):
         return _wait(state, rule, seen)
     risen = seen.value - state.value
@@ -106,10 +109,24 @@ def _decide(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
         risen += rule.modulus
     elif allowed is not None and risen > allowed:
         return _set_aside(state, rule, seen, Reason.IMPLAUSIBLE_JUMP)
-    is_wrap = seen.value < state.value  # or the 0 of a meter that starts, which would end what the break allows
-    if _had_break(rule, seen.at, state.at) and (is_wrap or not _is_soon(rule, seen, state.at, risen)):
+    if not _had_break(rule, seen.at, before):
+        return _good(state, rule, seen)
+    is_wrap = seen.value < state.value  # or the 0 of a meter that starts
+    if is_wrap or not _is_soon(rule, seen, before, risen):
         return _wait(state, rule, seen)
-    return _good(state, rule, seen)
+    is_first = _had_break(rule, seen.at, state.at)
+    told = 1 if is_first or state.after_break is None else state.after_break.told + 1
+    return _after_break(state, _good(state, rule, seen), Break(before, told))
+
+
+def _after_break(state: ChannelState, good: Metered, doubted: Break) -> Metered:
+    """A value that says that next to nothing was used over a break may be an old one told again. Until as many said so
+    as a level needs, a rise may still be what the break brought, and waits as it would have.
+
+    Not where the channel has hardly a reading: its very first one may be wrong, and the same again after the break."""
+    if doubted.told >= CONFIRM_COUNT or state.pagination <= CONFIRM_COUNT:
+        return good
+    return replace(good, state=replace(good.state, after_break=doubted))
 
 
 def _is_other_meter(state: ChannelState, seen: Seen) -> bool:
@@ -260,6 +277,8 @@ def _gone_on(level: Suspect, rule: CounterRule, seen: Seen) -> Suspect:
     kept as it was before: a register that fell to 0 may say 0 once more, wrongly, and that must not end what the break
     allows."""
     gone_on = replace(level, last=seen.value, at=seen.at, count=level.count + 1)
+    if not level.count:  # it begins anew: a wrong value that comes again does not grow old meanwhile
+        gone_on = replace(gone_on, since=seen.at, begun=seen.value)
     if not _had_break(rule, seen.at, level.at):
         return gone_on
     gone_on = replace(gone_on, since=seen.at, older=_with_company(level))

@@ -4,7 +4,7 @@ The meter knows its truth; the laws know nothing of how a value is decided."""
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -81,6 +81,7 @@ class Gateway:
         self.events += [event.code for event in metered.events]
         if metered.reading is not None:
             self.readings.append(metered.reading)
+            self.state = replace(self.state, pagination=len(self.readings))
         return metered.reading is not None
 
     def lie(self, value: int, serial: str) -> None:
@@ -256,6 +257,7 @@ DARK = st.lists(
         st.tuples(st.just("silent"), st.integers(0, 300).map(lambda hours: hours * HOUR_MS + 1)),
         st.tuples(st.just("wrong"), WRONG),
         st.tuples(st.just("wrong again"), st.just(0)),
+        st.tuples(st.just("old"), st.just(0)),
     ),
     max_size=30,
 )
@@ -265,10 +267,11 @@ DARK = st.lists(
 @settings(max_examples=300, deadline=None)
 def test_a_wrong_value_after_an_outage_or_a_silence_is_never_billed(steps: list[tuple[str, int]]) -> None:
     """Wrong for up to two polls in a row, at any place: also as the first thing that a boot hears, whether its clock is
-    not set, right, or says that less or more time passed than did. Until five true ones came, less than five are wrong:
-    five that bear each other out are a level (docs/adr/0605)."""
+    not set, right, or says that less or more time passed than did; or an old one, told again as the first after it.
+    Until five true ones came, less than five are wrong: five that bear each other out are a level (docs/adr/0605)."""
     truth = Meter(register=MODULUS // 2)
     seen = gateway(truth)
+    seen.truth(truth, CONFIRM_COUNT + 1)
     wrong, dark_h, error, lies, trues = 0, 0, 0, 0, 0
     for kind, n in steps:
         if kind == "use":
@@ -285,10 +288,11 @@ def test_a_wrong_value_after_an_outage_or_a_silence_is_never_billed(steps: list[
                 else:
                     seen.reboot(n, ERRORS[kind] - error, TimeQuality.U if kind == "dark" else TimeQuality.S)
                     error = ERRORS[kind]
-        elif kind.startswith("wrong"):
+        else:
             wrong = n if kind == "wrong" else wrong
-            if seen.lies < 2 and lies < CONFIRM_COUNT - 1:
-                seen.lie(truth.register + wrong, truth.serial)
+            told = seen.readings[-1].value if kind == "old" else truth.register + wrong
+            if seen.lies < GLITCH_POLLS and lies < CONFIRM_COUNT - 1:
+                seen.lie(told, truth.serial)
                 lies, trues = lies + 1, 0
         assert seen.readings[-1].total <= truth.register
     seen.truth(truth, 2 * CONFIRM_COUNT)

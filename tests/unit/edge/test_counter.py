@@ -254,8 +254,12 @@ def test_a_small_rise_after_a_boot_without_a_clock_is_believed_at_once() -> None
     assert step.reading.mark is Reason.BOOT
 
 
-def after_dark(values: list[int], rule: CounterRule = COUNTER, before: int = 100) -> tuple[ChannelState, list[Metered]]:
-    state, _ = feed([before], rule=rule)
+def after_dark(
+    values: list[int], rule: CounterRule = COUNTER, before: int = 100, readings: int = CONFIRM_COUNT + 1
+) -> tuple[ChannelState, list[Metered]]:
+    """`readings`: how many the channel had before the outage."""
+    state, _ = feed([before], ChannelState(1, pagination=readings - 1), rule)
+    state = replace(state, pagination=readings)
     steps: list[Metered] = []
     for index, value in enumerate(values):
         steps.append(meter(state, rule, Seen(unset_clock(index * EVERY), value, "A")))
@@ -272,7 +276,7 @@ def test_a_wrong_rise_after_an_unknown_outage_is_contradicted_and_told() -> None
     assert state.total == 102
 
 
-@pytest.mark.parametrize("wrong_at", range(1, CONFIRM_COUNT))
+@pytest.mark.parametrize("wrong_at", range(CONFIRM_COUNT))
 @pytest.mark.parametrize(("before", "modulus"), [(100, None), (90_000, 100_000)])
 def test_a_wrong_value_at_the_old_level_hides_nothing_of_what_was_used_without_power(
     wrong_at: int, before: int, modulus: int | None
@@ -299,6 +303,34 @@ def test_a_meter_that_says_0_while_it_starts_hides_nothing_where_its_register_wr
     state, steps = after_dark(values, rule, before=99_999)
     assert state.total == 100_000 + 1_461 + 3 * CONFIRM_COUNT - 1
     assert EventCode.RESET not in codes(steps)
+
+
+@pytest.mark.parametrize("pattern", ["o", "oo", "oto", "oott", "ooto", "totoo", "otto"])
+@pytest.mark.parametrize("still_ms", [0, STILL_MS])
+@pytest.mark.parametrize(("before", "modulus"), [(100, None), (90_000, 100_000)])
+def test_a_converter_that_tells_the_old_value_again_after_an_outage_hides_nothing(
+    pattern: str, still_ms: int, before: int, modulus: int | None
+) -> None:
+    """`o`: what it said before the outage, `t`: true."""
+    rule = replace(COUNTER, modulus=modulus, still_ms=still_ms)
+    true = [(before + 20_000 + index) % (modulus or 10**9) for index in range(3 * CONFIRM_COUNT)]
+    values = [before if each == "o" else true.pop(0) for each in pattern] + true
+    state, steps = after_dark(values, rule, before=before)
+    assert state.total == before + 20_000 + 3 * CONFIRM_COUNT - 1
+    assert EventCode.RESET not in codes(steps)
+    assert state.after_break is None
+
+
+def test_five_values_that_say_that_nothing_was_used_without_power_are_believed() -> None:
+    _, steps = after_dark([100] * CONFIRM_COUNT + [20_100])
+    assert [(each.code, each.reason) for each in steps[-1].events] == [(EventCode.QUARANTINED, Reason.IMPLAUSIBLE_JUMP)]
+
+
+def test_a_channel_s_very_first_value_that_comes_again_after_an_outage_is_not_one_told_again() -> None:
+    """It may have been wrong: then what follows is no use of the outage, but the true level."""
+    state, steps = after_dark([100, *range(20_100, 20_120)], readings=1)
+    assert EventCode.RESET in codes(steps)
+    assert state.total == 100 + 19
 
 
 def test_a_wrong_rise_that_comes_again_between_good_values_gathers_no_company() -> None:
@@ -373,6 +405,9 @@ def test_a_silent_meter_has_one_gap_after_three_missed_polls() -> None:
 
 def test_a_channel_state_survives_the_journal() -> None:
     state, _ = feed([100, 3])
+    assert decode_channel(encode_channel(state)) == state
+    state, _ = after_dark([100])
+    assert state.after_break is not None
     assert decode_channel(encode_channel(state)) == state
 
 
