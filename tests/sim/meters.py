@@ -151,7 +151,7 @@ class Cellar:
         self.house, self.washer = House(chance, f"H-{site}"), Washer(chance, f"W-{site}")
         self.seen = {f"house-{site}": Seen(), f"washer-{site}": Seen()}
         self.silent_until_ms = 0
-        self.mishaps, self.told = mishaps, dict[str, int]()  # what was shown at the last poll, by meter
+        self.mishaps, self.told = mishaps, dict[str, tuple[int, str]]()  # value and serial at the last poll, by meter
         self.restores: list[tuple[int, int]] = []  # (copy made, copy put back)
         self.booted_ms = 0
         self.joins: list[tuple[int, int]] = []  # (boot begun, went on from the books in it)
@@ -237,16 +237,16 @@ class CellarDriver:
         often = self._glitch * (1 if self._clock.uptime_ms() else FIRST_WRONG)
         glitch = often and not self._glitched and self._chance.random() < often
         self._glitched = bool(glitch)  # a glitch is one poll long: two that follow each other are a new level
-        value = register.shown
+        value, serial = register.shown, register.serial
         is_old = not self._clock.uptime_ms() and name in self._cellar.told and self._cellar.mishaps.random() < often
         if glitch:
             value = max(0, value + self._chance.choice(GLITCHES_WH))
         elif is_old:
-            value = self._cellar.told[name]
-        self._cellar.told[name] = register.shown
+            value, serial = self._cellar.told[name]
+        self._cellar.told[name] = register.shown, register.serial
         values = {"energy": value, "power": watts}
         uptime_ms, utc_ms = self._clock.uptime_ms(), self._clock.utc_ms()
-        sink.sample(Sample(name, uptime_ms, utc_ms, values, register.serial, MeterState.OK))
+        sink.sample(Sample(name, uptime_ms, utc_ms, values, serial, MeterState.OK))
         if not glitch and not is_old:
             state, now = self._core.desk.channels.get(channel), (self._core.boot, uptime_ms)
             last = None if state is None or state.at is None else (state.at.boot, state.at.uptime_ms)
