@@ -15,7 +15,7 @@ from tallystick_protocol.errors import ProtocolError
 
 from tallystick_edge.errors import InvariantError, JournalError
 from tallystick_edge.items import Item, Moment, Reading, from_row, to_row
-from tallystick_edge.metering.channel import Break, ChannelState, Suspect
+from tallystick_edge.metering.channel import CONFIRM_COUNT, Break, ChannelState, Suspect
 from tallystick_edge.usage.wash import Phase, WashSample, WashState
 
 VERSION = 1
@@ -111,7 +111,9 @@ def encode_channel(state: ChannelState) -> bytes:
     aside = None if state.suspect is None else _aside(state.suspect)
     at = None if state.at is None else _moment(state.at)
     level = [state.generation, state.base, state.value, at, state.serial]
-    if state.after_break is not None:
+    if state.is_young:
+        level.append(state.readings)
+    elif state.after_break is not None:
         level += _moment(state.after_break.before), state.after_break.told
     return cbor.encode([VERSION, state.number, level, [state.pagination, state.event], aside])
 
@@ -129,7 +131,7 @@ def decode_channel(data: bytes) -> ChannelState:
 
 def _channel(data: bytes) -> ChannelState:
     match _versioned(data, 4):
-        case [int(number), [int(generation), int(base), value, at, serial, *broke], [int(page), int(event)], aside]:
+        case [int(number), [int(generation), int(base), value, at, serial, *history], [int(page), int(event)], aside]:
             return ChannelState(
                 number,
                 generation,
@@ -140,20 +142,23 @@ def _channel(data: bytes) -> ChannelState:
                 page,
                 event,
                 _suspect(aside),
-                _broke(broke),
+                *_history(history),
             )
         case _:
             raise JournalError("a channel's state has an unknown shape: run `tallystick-edge status` and keep the file")
 
 
-def _broke(row: list[object]) -> Break | None:
+def _history(row: list[object]) -> tuple[int, Break | None]:
+    """How many readings there were, and the break after which the last ones are in doubt; a young channel has none."""
     match row:
+        case [int(readings)]:
+            return readings, None
         case [before, int(told)]:
-            return Break(_to_moment(before), told)
-        case []:
-            return None
+            return CONFIRM_COUNT + 1, Break(_to_moment(before), told)
+        case []:  # also from an agent of before breaks were doubted
+            return CONFIRM_COUNT + 1, None
         case _:
-            raise InvariantError("a channel's break has an unknown shape")
+            raise InvariantError("a channel's history has an unknown shape")
 
 
 def _suspect(row: object) -> Suspect | None:

@@ -143,7 +143,7 @@ def _journal_seeds() -> list[bytes]:
     moment = Moment(bytes(6), 1_000, 1_795_000_000_000, TimeQuality.S)
     reading = Reading(1, moment, 0, 0, 12, MeterState.OK, "7")
     suspect = Suspect(Reason.IMPLAUSIBLE_JUMP, 5, 9, moment, 2, moment, 5)
-    channel = ChannelState(1, 0, 0, 12, moment, "7", 3, 1, suspect, Break(moment, 1))
+    channel = ChannelState(1, 0, 0, 12, moment, "7", 3, 1, suspect, 6, Break(moment, 1))
     event = Happening(1, moment, EventCode.USE_ENDED, 12, 3, "60")
     wash = WashState(Phase.RUNNING, 3, 4, WashSample(moment, 5, 6), 7, 8, 9, 10, moment)
     items = encode_items([reading, event])

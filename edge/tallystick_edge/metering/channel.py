@@ -9,6 +9,8 @@ from tallystick_protocol.codes import Reason
 
 from tallystick_edge.items import Moment, Reading
 
+CONFIRM_COUNT = 5  # values that must follow each other before a new level is believed
+
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
@@ -41,6 +43,7 @@ class ChannelState:
     """What a channel goes on from. `pagination`, `event`: the last numbers given, 0 = none yet.
 
     `value` and `at` are of the last good reading (None before the first); for a cycles channel `value` is the count.
+    `readings`: how many there were, as far as it matters: up to one more than a level needs.
     `after_break`: a break whose first values may have been old ones told again."""
 
     number: int
@@ -52,7 +55,13 @@ class ChannelState:
     pagination: int = 0
     event: int = 0
     suspect: Suspect | None = None
+    readings: int = 0
     after_break: Break | None = None
+
+    @property
+    def is_young(self) -> bool:
+        """Whether the channel has no more readings than a level needs: its very first one may still be a wrong one."""
+        return self.readings <= CONFIRM_COUNT
 
     @property
     def total(self) -> int:
@@ -72,4 +81,5 @@ def after(state: ChannelState, reading: Reading) -> ChannelState:
         state.pagination,
         state.event,
         None,
+        state.readings + (state.readings <= CONFIRM_COUNT),
     )

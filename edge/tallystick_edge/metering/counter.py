@@ -9,10 +9,9 @@ from tallystick_protocol.codes import EventCode, MeterState, Reason
 
 from tallystick_edge.clock_watch import AGREE_MS
 from tallystick_edge.items import Happening, Item, Moment, Reading
-from tallystick_edge.metering.channel import Break, ChannelState, Suspect, after
+from tallystick_edge.metering.channel import CONFIRM_COUNT, Break, ChannelState, Suspect, after
 
 GLITCH_POLLS = 2  # as long as a wrong value lasts
-CONFIRM_COUNT = 5  # values that must follow each other before a new level is believed
 SLACK_MS = 5_000  # an answer is stamped when it arrives: two stamps may be this much closer than the two measurements
 SLACK_STEPS = 2  # each of two readings is rounded to a step of the register
 FLOAT32_BITS = 24  # of a significand: neighbours are 2^-23 of the power of two below them apart
@@ -124,7 +123,7 @@ def _after_break(state: ChannelState, good: Metered, doubted: Break) -> Metered:
     as a level needs, a rise may still be what the break brought, and waits as it would have.
 
     Not where the channel has hardly a reading: its very first one may be wrong, and the same again after the break."""
-    if doubted.told >= CONFIRM_COUNT or state.pagination <= CONFIRM_COUNT:
+    if doubted.told >= CONFIRM_COUNT or state.is_young:
         return good
     return replace(good, state=replace(good.state, after_break=doubted))
 

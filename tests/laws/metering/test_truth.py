@@ -4,7 +4,7 @@ The meter knows its truth; the laws know nothing of how a value is decided."""
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -81,7 +81,6 @@ class Gateway:
         self.events += [event.code for event in metered.events]
         if metered.reading is not None:
             self.readings.append(metered.reading)
-            self.state = replace(self.state, pagination=len(self.readings))
         return metered.reading is not None
 
     def lie(self, value: int, serial: str) -> None:

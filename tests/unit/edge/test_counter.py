@@ -258,8 +258,7 @@ def after_dark(
     values: list[int], rule: CounterRule = COUNTER, before: int = 100, readings: int = CONFIRM_COUNT + 1
 ) -> tuple[ChannelState, list[Metered]]:
     """`readings`: how many the channel had before the outage."""
-    state, _ = feed([before], ChannelState(1, pagination=readings - 1), rule)
-    state = replace(state, pagination=readings)
+    state, _ = feed([before] * readings, rule=rule)
     steps: list[Metered] = []
     for index, value in enumerate(values):
         steps.append(meter(state, rule, Seen(unset_clock(index * EVERY), value, "A")))
@@ -328,9 +327,10 @@ def test_five_values_that_say_that_nothing_was_used_without_power_are_believed()
 
 def test_a_channel_s_very_first_value_that_comes_again_after_an_outage_is_not_one_told_again() -> None:
     """It may have been wrong: then what follows is no use of the outage, but the true level."""
-    state, steps = after_dark([100, *range(20_100, 20_120)], readings=1)
-    assert EventCode.RESET in codes(steps)
-    assert state.total == 100 + 19
+    for readings in range(1, CONFIRM_COUNT + 1):
+        state, steps = after_dark([100, *range(20_100, 20_120)], readings=readings)
+        assert EventCode.RESET in codes(steps)
+        assert state.total == 100 + 19
 
 
 def test_a_wrong_rise_that_comes_again_between_good_values_gathers_no_company() -> None:
@@ -428,6 +428,15 @@ def test_a_suspect_of_an_older_agent_is_read() -> None:
     version, number, level, numbers, aside = cast(list[object], cbor.decode(encode_channel(state)))
     old = cbor.encode([version, number, level, numbers, cast(list[object], aside)[:5]])
     assert decode_channel(old) == state
+
+
+def test_a_channel_of_an_older_agent_has_readings_enough() -> None:
+    state, _ = feed([100, 101])
+    assert state.is_young
+    version, number, level, *rest = cast(list[object], cbor.decode(encode_channel(state)))
+    assert decode_channel(cbor.encode([version, number, cast(list[object], level)[:5], *rest])) == replace(
+        state, readings=CONFIRM_COUNT + 1
+    )
 
 
 @given(st.lists(st.integers(-10, 200_000), max_size=60))
