@@ -214,7 +214,8 @@ class Desk:
         if energy is None or energy.reading is None or power is None:
             return before.open_use
         total = plan.energy_scale.milli(energy.reading.total)
-        after, events = step(before, plan.rule, WashSample(at, max(0, plan.power_scale.milli(power)), total))
+        sample = WashSample(at, max(0, plan.power_scale.milli(power)), total)
+        after, events = step(before, plan.rule, sample, over_break=energy.over_break)
         self.machines[channel] = after
         self._dirty_machines.add(channel)
         if events:

@@ -60,11 +60,13 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Metered:
-    """The state to go on from, the reading when the value is good, and the events to tell."""
+    """The state to go on from, the reading when the value is good, and the events to tell. `over_break`: its rise may
+    be what was used in a break that readings before it seemed to have ended."""
 
     state: ChannelState
     reading: Reading | None
     events: tuple[Happening, ...] = ()
+    over_break: bool = False
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -324,4 +326,5 @@ def _wait(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
     is_still = suspect.last == suspect.begun and stood_ms < rule.still_ms
     if suspect.count < CONFIRM_COUNT or is_still:
         return Metered(replace(state, suspect=suspect), None)
-    return _good(replace(state, suspect=None), rule, seen)
+    good = _good(replace(state, suspect=None), rule, seen)
+    return good if state.after_break is None else replace(good, over_break=True)

@@ -287,6 +287,7 @@ def test_a_wrong_value_at_the_old_level_hides_nothing_of_what_was_used_without_p
     state, steps = after_dark(values, rule, before=before)
     assert state.total == before + 20_000 + 2 * CONFIRM_COUNT - 1
     assert EventCode.RESET not in codes(steps)
+    assert any(each.over_break for each in steps)
 
 
 @pytest.mark.parametrize("wrong_at", range(CONFIRM_COUNT))
@@ -318,6 +319,7 @@ def test_a_converter_that_tells_the_old_value_again_after_an_outage_hides_nothin
     assert state.total == before + 20_000 + 3 * CONFIRM_COUNT - 1
     assert EventCode.RESET not in codes(steps)
     assert state.after_break is None
+    assert [each.reading and each.reading.total - before > 10_000 for each in steps if each.over_break] == [True]
 
 
 def test_five_values_that_say_that_nothing_was_used_without_power_are_believed() -> None:
