@@ -190,7 +190,7 @@ def test_command_numbers_only_rise(path: Path) -> None:
 
 def test_readings_move_their_channel_on_without_a_row_of_its_own(path: Path) -> None:
     journal = Journal.open(path, PREV)
-    first = ChannelState(1, 0, -5, 105, READING.at, "4711")
+    first = ChannelState(1, 0, -5, 105, READING.at, "4711", readings=1)
     journal.flush(Flush([READING], [first]))
     assert journal._db.execute("SELECT count(*) FROM channel").fetchone() == (0,)
     assert Journal.open(path, PREV).load().channels == {1: first}
