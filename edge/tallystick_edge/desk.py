@@ -60,6 +60,7 @@ class Desk:
     ) -> None:
         """Go on from durable states; what was not flushed is forgotten."""
         self.channels, self.machines, self._replay = dict(channels), dict(machines), dict(replay)
+        self.held: dict[int, list[WashSample]] = {}
         self._buffer: list[Item] = []
         self._offered: list[Item] = []
         self._dirty: set[int] = set()
@@ -207,15 +208,24 @@ class Desk:
         return found
 
     def _step_wash(self, plan: WashPlan, s: Sample, at: Moment, metered: Mapping[int, Metered]) -> int | None:
-        """The number of the use this sample lies inside; the machine only steps on an energy that is believed."""
+        """The number of the use this sample lies inside; the machine only steps on an energy that is believed. One that
+        may be an old value told again (docs/adr/0605) is held until later ones are known: where they show more, it says
+        nothing, as it would hide what was used in the outage."""
         channel = plan.rule.channel
         before = self.machines.get(channel) or WashState()
         energy, power = metered.get(plan.energy_channel), s.values.get(plan.power)
         if energy is None or energy.reading is None or power is None:
             return before.open_use
         total = plan.energy_scale.milli(energy.reading.total)
-        sample = WashSample(at, max(0, plan.power_scale.milli(power)), total)
-        after, events = step(before, plan.rule, sample, over_break=energy.over_break)
+        held = self.held.setdefault(channel, [])
+        held.append(WashSample(at, max(0, plan.power_scale.milli(power)), total))
+        if energy.state.after_break is not None:
+            return before.open_use
+        after, events = before, list[Happening]()
+        for sample in [each for each in held if each.energy_mwh != held[0].energy_mwh] or held:
+            after, happened = step(after, plan.rule, sample)
+            events += happened
+        held.clear()
         self.machines[channel] = after
         self._dirty_machines.add(channel)
         if events:

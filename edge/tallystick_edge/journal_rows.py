@@ -6,7 +6,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import cast
 
 from tallystick_protocol import cbor
@@ -120,7 +119,7 @@ def encode_channel(state: ChannelState) -> bytes:
 
 def _aside(suspect: Suspect) -> list[object]:
     level = [int(suspect.reason), suspect.first, suspect.last, _moment(suspect.at), suspect.count]
-    older = None if suspect.older is None else _aside(replace(suspect.older, older=None))
+    older = None if suspect.older is None else _aside(suspect.older)
     return [*level, _moment(suspect.since), suspect.begun, older]
 
 

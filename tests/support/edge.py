@@ -122,11 +122,9 @@ class Machine:
         self.ms += seconds * 1_000
         self.energy_mwh += power_w * seconds * 1_000 // 3_600
 
-    def look(self, power_w: int, energy_mwh: int | None = None, *, over_break: bool = False) -> None:
-        """`energy_mwh`: what the meter says instead of the truth."""
-        energy_mwh = self.energy_mwh if energy_mwh is None else energy_mwh
-        sample = WashSample(moment(self.ms, self.boot), power_w * 1_000, energy_mwh)
-        self.state, events = step(self.state, WASH_RULE, sample, over_break=over_break)
+    def look(self, power_w: int) -> None:
+        at = moment(self.ms, self.boot)
+        self.state, events = step(self.state, WASH_RULE, WashSample(at, power_w * 1_000, self.energy_mwh))
         self.events.extend(events)
 
     @property

@@ -60,13 +60,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Metered:
-    """The state to go on from, the reading when the value is good, and the events to tell. `over_break`: its rise may
-    be what was used in a break that readings before it seemed to have ended."""
+    """The state to go on from, the reading when the value is good, and the events to tell."""
 
     state: ChannelState
     reading: Reading | None
     events: tuple[Happening, ...] = ()
-    over_break: bool = False
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -266,11 +264,26 @@ def _set_aside(state: ChannelState, rule: CounterRule, seen: Seen, reason: Reaso
 def _follow(suspect: Suspect | None, rule: CounterRule, seen: Seen, reason: Reason) -> Suspect:
     """The level that a value set aside goes on from, or a new one. A level with company is not forgotten for one value
     that does not fit it."""
-    levels = [] if suspect is None else [suspect, suspect.older]
-    for level in levels:
-        if level is not None and level.reason is reason and _fits(level, rule, seen):
+    level = suspect
+    while level is not None:
+        if level.reason is reason and _fits(level, rule, seen):
             return _gone_on(level, rule, seen)
-    return Suspect(reason, seen.value, seen.value, seen.at, 1, seen.at, seen.value, _with_company(suspect))
+        level = level.older
+    return Suspect(reason, seen.value, seen.value, seen.at, 1, seen.at, seen.value, _beside(suspect))
+
+
+def _beside(suspect: Suspect | None) -> Suspect | None:
+    """The levels that stay beside a new one, two at most. A young one that fell or is another meter's may be the true
+    one however many wrong values come around it; beside it stays one with company, or one as young."""
+    if suspect is None or suspect.reason not in BEGUN_ANEW or suspect.count > GLITCH_POLLS:
+        return _with_company(suspect)
+    others, level = [], suspect.older
+    while level is not None:
+        others.append(replace(level, older=None))
+        level = level.older
+    known = [level for level in others if level.count > GLITCH_POLLS]
+    young = [level for level in others if level.reason in BEGUN_ANEW]
+    return replace(suspect, older=next(iter(known + young), None))
 
 
 def _gone_on(level: Suspect, rule: CounterRule, seen: Seen) -> Suspect:
@@ -326,5 +339,4 @@ def _wait(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
     is_still = suspect.last == suspect.begun and stood_ms < rule.still_ms
     if suspect.count < CONFIRM_COUNT or is_still:
         return Metered(replace(state, suspect=suspect), None)
-    good = _good(replace(state, suspect=None), rule, seen)
-    return good if state.after_break is None else replace(good, over_break=True)
+    return _good(replace(state, suspect=None), rule, seen)

@@ -84,26 +84,14 @@ class WashState:
         return None if self.phase is Phase.IDLE else self.number
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """From the last sample to this one: how long (None: nobody knows), what was used, and whether it may hide more than
-    the samples show."""
-
-    elapsed_ms: int | None
-    used_mwh: int
-    is_gap: bool
-
-
 Step = tuple[WashState, tuple[Happening, ...]]
 
 
-def step(state: WashState, rule: WashRule, sample: WashSample, *, over_break: bool = False) -> Step:
-    """Take one sample. Pure; the events come in the order in which they happened. `over_break`: its energy may have
-    been used while nobody looked, however soon it comes after the last one (docs/adr/0605)."""
-    span = _span(rule, state.last or sample, sample, over_break)
+def step(state: WashState, rule: WashRule, sample: WashSample) -> Step:
+    """Take one sample. Pure; the events come in the order in which they happened."""
     if state.phase is Phase.IDLE:
-        return _idle(state, rule, sample, span)
-    running = _accumulate(state, rule, sample, span)
+        return _idle(state, rule, sample)
+    running = _accumulate(state, rule, sample)
     running, events = _billable(running, rule, sample.at)
     if running.low_ms >= rule.end_after_ms:
         running, ended = _end(running, rule, sample.at)
@@ -124,19 +112,14 @@ def forgetful(state: WashState) -> WashState:
     return replace(state, last=None, maybe_mwh=EVER_MWH)
 
 
-def _span(rule: WashRule, last: WashSample, sample: WashSample, over_break: bool) -> _Span:
-    elapsed = None if over_break else sample.at.since_ms(last.at)
-    is_gap = elapsed is None or elapsed > rule.gap_ms or sample.at.boot != last.at.boot
-    return _Span(elapsed, sample.energy_mwh - last.energy_mwh, is_gap)
-
-
-def _idle(state: WashState, rule: WashRule, sample: WashSample, span: _Span) -> Step:
+def _idle(state: WashState, rule: WashRule, sample: WashSample) -> Step:
     before = state.last or sample
+    used_mwh = sample.energy_mwh - before.energy_mwh
     if sample.power_mw >= rule.start_mw:
         started, events = _start(state, rule, before, sample.at)
-        return _accumulate(replace(started, last=before, maybe_mwh=state.maybe_mwh), rule, sample, span), events
-    if span.is_gap and span.used_mwh >= rule.billable_mwh:
-        return _unseen(state, rule, before, sample, span)
+        return _accumulate(replace(started, last=before, maybe_mwh=state.maybe_mwh), rule, sample), events
+    if _is_gap(rule, before.at, sample.at) and used_mwh >= rule.billable_mwh:
+        return _unseen(state, rule, before, sample)
     return replace(state, last=sample, maybe_mwh=0), ()
 
 
@@ -158,32 +141,35 @@ def _start(state: WashState, rule: WashRule, before: WashSample, at: Moment) -> 
     return started, (_event(started, rule, at, EventCode.USE_STARTED, personal=True),)
 
 
-def _unseen(state: WashState, rule: WashRule, before: WashSample, sample: WashSample, span: _Span) -> Step:
+def _unseen(state: WashState, rule: WashRule, before: WashSample, sample: WashSample) -> Step:
     """A whole wash ran while nobody looked: the energy counter says so. One is counted, however long the gap."""
     started, events = _start(state, rule, before, before.at)
-    ran = _accumulate(started, rule, sample, span)
+    ran = _accumulate(started, rule, sample)
     ran, billable = _to_billable(ran, rule, sample.at, Reason.POWER_RETURN)
     ended = _event(ran, rule, sample.at, EventCode.USE_ENDED, Reason.POWER_RETURN, ran.samples_hash)
     return _idle_again(ran), (*events, *billable, ended)
 
 
-def _accumulate(state: WashState, rule: WashRule, sample: WashSample, span: _Span) -> WashState:
+def _accumulate(state: WashState, rule: WashRule, sample: WashSample) -> WashState:
     """Add the span since the last sample to the energies and times of the open use."""
-    last, gap = state.last or sample, span.is_gap
+    last = state.last or sample
+    elapsed = sample.at.since_ms(last.at)
+    gap = _is_gap(rule, last.at, sample.at)
+    used_mwh = sample.energy_mwh - last.energy_mwh
     heating = max(sample.power_mw, last.power_mw) >= rule.heat_mw
     if gap:
-        state = _heated_in_gap(state, rule, span.used_mwh, span.elapsed_ms)
+        state = _heated_in_gap(state, rule, used_mwh, elapsed)
     elif heating:
-        state = replace(state, heat_mwh=state.heat_mwh + span.used_mwh)
-    rested = gap and _rested(rule, span.used_mwh, span.elapsed_ms or 0)
-    passed_ms = 0 if (gap and not rested) or span.elapsed_ms is None else span.elapsed_ms
+        state = replace(state, heat_mwh=state.heat_mwh + used_mwh)
+    rested = gap and _rested(rule, used_mwh, elapsed or 0)
+    span = 0 if (gap and not rested) or elapsed is None else elapsed
     low = sample.power_mw < rule.end_mw
     low_before = low and state.low_at is not None and (rested or not gap)
     return replace(
         state,
         last=sample,
-        heat_off_ms=0 if sample.power_mw >= rule.heat_mw else state.heat_off_ms + (0 if low else passed_ms),
-        low_ms=state.low_ms + passed_ms if low_before else 0,
+        heat_off_ms=0 if sample.power_mw >= rule.heat_mw else state.heat_off_ms + (0 if low else span),
+        low_ms=state.low_ms + span if low_before else 0,
         low_at=(state.low_at if low_before else sample.at) if low else None,
         samples_hash=_chain(state.samples_hash, sample),
         gap_seen=state.gap_seen or gap,
@@ -257,6 +243,11 @@ def _event(
         reason=reason,
         personal=personal,
     )
+
+
+def _is_gap(rule: WashRule, before: Moment, now: Moment) -> bool:
+    elapsed = now.since_ms(before)
+    return now.boot != before.boot or elapsed is None or elapsed > rule.gap_ms
 
 
 def _chain(previous: bytes, sample: WashSample) -> bytes:

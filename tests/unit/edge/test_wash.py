@@ -189,38 +189,6 @@ def test_two_washes_that_nobody_can_tell_apart_are_no_hot_one() -> None:
     assert programmes(machine) == [None, None]
 
 
-def old_value_told(machine: Machine, power_w: int, before_mwh: int) -> None:
-    """The gateway is on again, and the meter's converter says first what it said before; then a rise was believed."""
-    machine.boot = BOOT_2
-    machine.look(power_w, before_mwh)
-    machine.unseen(power_w, 5)
-    machine.look(power_w, over_break=True)
-
-
-def test_a_wash_behind_an_old_value_told_again_is_counted() -> None:
-    machine = Machine()
-    machine.run(2, 60)
-    before_mwh = machine.energy_mwh
-    for watts, seconds in wash_60():
-        machine.unseen(watts, seconds)
-    machine.unseen(2, 3_600)
-    old_value_told(machine, 2, before_mwh)
-    assert machine.codes == WHOLE
-    assert programmes(machine) == [None, None]  # the hour of rest may have been heating: nobody knows how long it was
-
-
-def test_heating_behind_an_old_value_told_again_is_no_use_of_the_drum() -> None:
-    """Seed 5600024 of the simulation: a hot wash was booked as the cheapest."""
-    machine = Machine()
-    machine.run(35, 60)
-    before_mwh = machine.energy_mwh
-    machine.unseen(2_050, 420)
-    old_value_told(machine, 160, before_mwh)
-    play(machine, wash_60()[2:])
-    assert machine.codes == WHOLE
-    assert programmes(machine) == [None, None]
-
-
 def test_an_outage_after_the_heating_was_seen_still_tells_the_programme() -> None:
     machine = Machine()
     play(machine, wash_60()[:2], rest_s=0)
