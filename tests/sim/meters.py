@@ -238,7 +238,9 @@ class CellarDriver:
         glitch = often and not self._glitched and self._chance.random() < often
         self._glitched = bool(glitch)  # a glitch is one poll long: two that follow each other are a new level
         value, serial = register.shown, register.serial
-        is_old = not self._clock.uptime_ms() and name in self._cellar.told and self._cellar.mishaps.random() < often
+        known = self._core.desk.channels.get(channel)
+        is_first = known is not None and not known.is_young and not self._clock.uptime_ms()
+        is_old = is_first and name in self._cellar.told and self._cellar.mishaps.random() < often
         if glitch:
             value = max(0, value + self._chance.choice(GLITCHES_WH))
         elif is_old:

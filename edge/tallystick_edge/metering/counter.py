@@ -244,7 +244,7 @@ def _exchange(state: ChannelState, rule: CounterRule, seen: Seen, old: tuple[str
         return Metered(replace(state, suspect=suspect), None)
     exchange = (*old, suspect.begun)
     event = Happening(state.number, seen.at, EventCode.EXCHANGE, total=state.total, exchange=exchange)
-    return _rebase(state, seen, state.total - suspect.begun, event, Reason.SERIAL_CHANGED)
+    return _borne_out(_rebase(state, seen, state.total - suspect.begun, event, Reason.SERIAL_CHANGED))
 
 
 def _set_aside(state: ChannelState, rule: CounterRule, seen: Seen, reason: Reason) -> Metered:
@@ -258,7 +258,12 @@ def _set_aside(state: ChannelState, rule: CounterRule, seen: Seen, reason: Reaso
         return Metered(replace(state, suspect=suspect), None)
     event = Happening(state.number, seen.at, EventCode.RESET, total=state.total, reason=reason)
     joins = min(suspect.first, seen.value)  # a total never falls
-    return _rebase(state, seen, state.total - joins, event, Reason.GENERATION)
+    return _borne_out(_rebase(state, seen, state.total - joins, event, Reason.GENERATION))
+
+
+def _borne_out(metered: Metered) -> Metered:
+    """A level that had company is as good as one that has been read for long."""
+    return replace(metered, state=replace(metered.state, readings=CONFIRM_COUNT + 1))
 
 
 def _follow(suspect: Suspect | None, rule: CounterRule, seen: Seen, reason: Reason) -> Suspect:

@@ -333,6 +333,16 @@ def test_a_channel_s_very_first_value_that_comes_again_after_an_outage_is_not_on
         assert state.total == 100 + 19
 
 
+def test_a_level_that_had_company_is_not_young() -> None:
+    """Seed 6000171 of the simulation: a reset, four values, an outage and an old value; 192 Wh were free."""
+    reset, _ = feed([100, *range(50_100, 50_106)])
+    exchanged, _ = feed([500, 501, 502], feed([100])[0], serial="B")
+    for state in (reset, exchanged):
+        assert decode_channel(encode_channel(state)) == state
+        assert state.generation == 1
+        assert not state.is_young
+
+
 def test_a_wrong_rise_that_comes_again_between_good_values_gathers_no_company() -> None:
     values = [level + index for index in range(3 * CONFIRM_COUNT) for level in (50_100, 101)]
     state, _ = after_dark(values, replace(COUNTER, still_ms=0))
