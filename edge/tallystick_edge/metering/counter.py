@@ -95,9 +95,7 @@ def _decide(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
         return _exchange(state, rule, seen, (state.serial, state.value, seen.serial))
     if _is_other_level(state.suspect, rule, seen):
         return _set_aside(state, rule, seen, Reason.IMPLAUSIBLE_JUMP)
-    before = (
-        state.at if state.after_break is None else state.after_break.before
-    )  # since when its rise may have been used
+    before = state.after_break.before if state.after_break else state.at  # since when its rise may have been used
     allowed = _allowed(rule, seen.at, before, seen.value)
     if allowed is not None and _way(rule, state.value, seen.value) > allowed and _waits_on(state.suspect, rule, seen):
         return _wait(state, rule, seen)
