@@ -22,7 +22,7 @@ from tallystick_edge.metering.silence import gap
 from tallystick_edge.plan import MeterPlan, WashPlan
 from tallystick_edge.ports import Clock
 from tallystick_edge.sample import Fault, Sample
-from tallystick_edge.usage.wash import WashSample, WashState, step
+from tallystick_edge.usage.wash import WashSample, WashState, believable, step
 
 if TYPE_CHECKING:
     from tallystick_edge.usage.session import SessionRule
@@ -209,8 +209,7 @@ class Desk:
 
     def _step_wash(self, plan: WashPlan, s: Sample, at: Moment, metered: Mapping[int, Metered]) -> int | None:
         """The number of the use this sample lies inside; the machine only steps on an energy that is believed. One that
-        may be an old value told again (docs/adr/0605) is held until later ones are known: where they show more, it says
-        nothing, as it would hide what was used in the outage."""
+        may be an old value told again (docs/adr/0605) is held until that is known."""
         channel = plan.rule.channel
         before = self.machines.get(channel) or WashState()
         energy, power = metered.get(plan.energy_channel), s.values.get(plan.power)
@@ -222,7 +221,7 @@ class Desk:
         if energy.state.after_break is not None:
             return before.open_use
         after, events = before, list[Happening]()
-        for sample in [each for each in held if each.energy_mwh != held[0].energy_mwh] or held:
+        for sample in believable(held):
             after, happened = step(after, plan.rule, sample)
             events += happened
         held.clear()

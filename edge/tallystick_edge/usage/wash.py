@@ -4,6 +4,7 @@ programme that it did not see is named only where the counter admits no other.""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from hashlib import sha256
@@ -15,6 +16,7 @@ from tallystick_edge.items import Happening, Moment
 
 MOTOR_MW = 300_000  # what drum, pump and drain take at most without the heater; a gap's rest was heating
 HOUR_MS = 3_600_000
+ROUNDED_MWH = 2_000  # a counter of whole Wh, read twice
 EVER_MWH = 10**9  # more than any use takes
 NO_HASH = bytes(32)
 
@@ -97,6 +99,17 @@ def step(state: WashState, rule: WashRule, sample: WashSample) -> Step:
         running, ended = _end(running, rule, sample.at)
         events = (*events, *ended)
     return running, events
+
+
+def believable(held: Sequence[WashSample]) -> Sequence[WashSample]:
+    """Those of the first samples after an outage that may step the machine: what stands before a rise that its power
+    does not explain was an old energy told again, and hides what was used while nobody looked."""
+    for index in range(len(held) - 1, 0, -1):
+        before, now = held[index - 1], held[index]
+        most = max(before.power_mw, now.power_mw) * (now.at.since_ms(before.at) or 0) // HOUR_MS + ROUNDED_MWH
+        if now.energy_mwh - before.energy_mwh > most:
+            return held[index:]
+    return held
 
 
 def close_restored(state: WashState, rule: WashRule, at: Moment) -> Step:

@@ -11,6 +11,7 @@ from support.edge import BOOT, BOOT_2, COUNTER, EVERY_MS, HandClock, plans, samp
 from tallystick_edge.desk import Desk
 from tallystick_edge.items import Happening
 from tallystick_edge.metering.counter import CONFIRM_COUNT, CounterRule
+from tallystick_edge.usage.wash import forgetful
 from tallystick_protocol.codes import EventCode
 
 STARTED, BILLABLE, ENDED = EventCode.USE_STARTED, EventCode.USE_BILLABLE, EventCode.USE_ENDED
@@ -29,15 +30,16 @@ def readings(programme: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def over_a_restart(
-    programme: Sequence[tuple[int, int]], off: range, told_again: int = 0, lost: int = 0
+    programme: Sequence[tuple[int, int]], off: range, told_again: int = 0, lost: int = 0, restored: bool = False
 ) -> list[Happening]:
     """Events of the machine; the gateway is off during the polls of `off`, and the first values after it are what it
-    heard last. So many polls before it were `lost` with the power."""
+    heard last. So many polls before it were `lost` with the power, or its card was `restored`."""
     first, second = Desk(plans(RULE), HandClock(), BOOT), Desk(plans(RULE), HandClock(), BOOT_2)
     values = readings(programme)
     for index, (watts, energy) in enumerate(values[: off.start - lost]):
         first.sample(sample(index * EVERY_MS, energy, watts))
-    second.load(first.channels, first.machines, {})
+    machines = {number: forgetful(state) if restored else state for number, state in first.machines.items()}
+    second.load(first.channels, machines, {})
     old = values[off.start - 1][1]
     for index, (watts, energy) in enumerate(values[off.stop :]):
         shown = old if index < told_again else energy
@@ -63,11 +65,13 @@ def test_heating_that_nobody_saw_names_no_cheaper_programme_and_hides_no_wash(
     assert [each.total for each in events if each.code is ENDED] == [1]
 
 
-@pytest.mark.parametrize("start_at", range(CONFIRM_COUNT + 1))
-def test_a_wash_that_begins_just_after_a_restart_has_its_own_times(start_at: int) -> None:
+@pytest.mark.parametrize("start_at", range(1, CONFIRM_COUNT + 1))
+@pytest.mark.parametrize("restored", [False, True])
+def test_a_wash_that_begins_just_after_a_restart_has_its_own_times_and_name(start_at: int, restored: bool) -> None:
+    """A card that was put back names it too where the machine was seen at rest before (docs/adr/0609)."""
     off = range(24, 60)
     programme = [(2, (off.stop + start_at) * EVERY_MS // 1_000), *wash_30(), REST]
-    events = over_a_restart(programme, off)
+    events = over_a_restart(programme, off, restored=restored)
     assert [each.code for each in events] == [STARTED, BILLABLE, ENDED]
     assert events[0].at.uptime_ms == start_at * EVERY_MS
     assert events[1].programme == "30"
