@@ -70,7 +70,7 @@ def test_heating_that_nobody_saw_names_no_cheaper_programme_and_hides_no_wash(
 def test_a_wash_that_begins_just_after_a_restart_has_its_own_times_and_name(start_at: int, restored: bool) -> None:
     """A card that was put back names it too where the machine was seen at rest before (docs/adr/0609)."""
     off = range(24, 60)
-    programme = [(2, (off.stop + start_at) * EVERY_MS // 1_000), *wash_30(), REST]
+    programme = [(2, (off.stop + start_at) * EVERY_MS // 1_000), (900, 60), *wash_30()[1:], REST]
     events = over_a_restart(programme, off, restored=restored)
     assert [each.code for each in events] == [STARTED, BILLABLE, ENDED]
     assert events[0].at.uptime_ms == start_at * EVERY_MS
