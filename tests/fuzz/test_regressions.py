@@ -34,7 +34,7 @@ def read_well(data):
 
 for name, reader in (("planted", read), ("sound", read_well)):
     run_all.TARGETS[name] = Target(name, reader, (ValueError,), lambda: [b"mouse"])
-sys.argv = ["run_all", "--only", "planted,sound", "--executions", "4000", "--state", {state!r}]
+sys.argv = ["run_all", "--only", "planted,sound", "--executions", "20000", "--state", {state!r}]
 sys.exit(run_all.main())
 """
 
@@ -84,4 +84,4 @@ def test_a_planted_error_is_found_kept_and_told_and_the_next_target_still_runs(t
     kept = [path for path in (tmp_path / "planted" / "findings").iterdir() if path.read_bytes()[:1] == b"o"]
     assert kept, done.stderr
     assert "again.py planted FILE" in done.stderr
-    assert '"name": "fuzz.sound", "value": 4000' in done.stdout
+    assert '"name": "fuzz.sound", "value": 20000' in done.stdout
