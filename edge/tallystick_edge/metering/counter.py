@@ -266,13 +266,17 @@ def _borne_out(metered: Metered) -> Metered:
 
 def _follow(suspect: Suspect | None, rule: CounterRule, seen: Seen, reason: Reason) -> Suspect:
     """The level that a value set aside goes on from, or a new one. A level with company is not forgotten for one value
-    that does not fit it."""
-    level = suspect
+    that does not fit it, nor for a young one that it fits as well: over a break it fits any that is lower."""
+    fitting, level = [], suspect
     while level is not None:
         if level.reason is reason and _fits(level, rule, seen):
-            return _gone_on(level, rule, seen)
+            fitting.append(level)
         level = level.older
-    return Suspect(reason, seen.value, seen.value, seen.at, 1, seen.at, seen.value, _beside(suspect))
+    if not fitting:
+        return Suspect(reason, seen.value, seen.value, seen.at, 1, seen.at, seen.value, _beside(suspect))
+    newest = fitting[0]
+    known = [each for each in fitting if each.count > GLITCH_POLLS and each.first != newest.first]
+    return _gone_on(known[0] if known and newest.count <= GLITCH_POLLS else newest, rule, seen)
 
 
 def _beside(suspect: Suspect | None) -> Suspect | None:

@@ -333,6 +333,19 @@ def test_a_channel_s_very_first_value_that_comes_again_after_an_outage_is_not_on
         assert state.total == 100 + 19
 
 
+@pytest.mark.parametrize("is_first_wrong", [False, True])
+def test_a_wrong_value_below_a_level_with_company_is_not_where_it_begins_after_an_outage(is_first_wrong: bool) -> None:
+    """Seed 5500265 of the simulation: a first value 50 kWh too high, true ones at rest, one 50 kWh too low as the last
+    before an outage or the first after it; the way from there was billed, 50 kWh that nobody had used."""
+    before = [100_000, *[50_000] * 5] + [1] * (not is_first_wrong)
+    state, _ = feed(before)
+    values = [1] * is_first_wrong + [50_000, *range(50_000, 50_020)]
+    for index, value in enumerate(values):
+        step = meter(state, COUNTER, Seen(unset_clock(index * EVERY), value, "A"))
+        state = decode_channel(encode_channel(step.state))
+    assert state.total == 100_000 + 19
+
+
 def test_a_level_that_had_company_is_not_young() -> None:
     """Seed 6000171 of the simulation: a reset, four values, an outage and an old value; 192 Wh were free."""
     reset, _ = feed([100, *range(50_100, 50_106)])
