@@ -41,6 +41,7 @@ sys.exit(run_all.main())
 
 @pytest.mark.parametrize(("name", "data"), FOUND, ids=[f"{name}-{index}" for index, (name, _) in enumerate(FOUND)])
 def test_what_was_found_once_is_refused_by_name(name: str, data: str) -> None:
+    """`Target.run` raises whatever is a finding: any error that is not the border's own, or takes too long."""
     TARGETS[name].run(b"" if data == "-" else bytes.fromhex(data))
 
 

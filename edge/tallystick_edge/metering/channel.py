@@ -28,6 +28,11 @@ class Suspect:
     begun: int
     older: Suspect | None = None
 
+    @property
+    def levels(self) -> tuple[Suspect, ...]:
+        """This one and those beside it, the newest first."""
+        return (self,) if self.older is None else (self, *self.older.levels)
+
 
 @dataclass(frozen=True, slots=True)
 class Break:

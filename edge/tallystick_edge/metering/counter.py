@@ -267,11 +267,8 @@ def _borne_out(metered: Metered) -> Metered:
 def _follow(suspect: Suspect | None, rule: CounterRule, seen: Seen, reason: Reason) -> Suspect:
     """The level that a value set aside goes on from, or a new one. A level with company is not forgotten for one value
     that does not fit it, nor for a young one that it fits as well: over a break it fits any that is lower."""
-    fitting, level = [], suspect
-    while level is not None:
-        if level.reason is reason and _fits(level, rule, seen):
-            fitting.append(level)
-        level = level.older
+    levels = () if suspect is None else suspect.levels
+    fitting = [level for level in levels if level.reason is reason and _fits(level, rule, seen)]
     if not fitting:
         return Suspect(reason, seen.value, seen.value, seen.at, 1, seen.at, seen.value, _beside(suspect))
     newest = fitting[0]
@@ -284,10 +281,7 @@ def _beside(suspect: Suspect | None) -> Suspect | None:
     one however many wrong values come around it; beside it stays one with company, or one as young."""
     if suspect is None or suspect.reason not in BEGUN_ANEW or suspect.count > GLITCH_POLLS:
         return _with_company(suspect)
-    others, level = [], suspect.older
-    while level is not None:
-        others.append(replace(level, older=None))
-        level = level.older
+    others = [replace(level, older=None) for level in suspect.levels[1:]]
     known = [level for level in others if level.count > GLITCH_POLLS]
     young = [level for level in others if level.reason in BEGUN_ANEW]
     return replace(suspect, older=next(iter(known + young), None))

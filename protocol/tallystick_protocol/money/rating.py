@@ -33,7 +33,7 @@ __all__ = [
 
 Versions = Contract | Sequence[Contract] | Callable[[Usage], Contract]
 _NEVER = -(1 << 64)  # before every metered start and end
-_AFTER_ALL = 1 << 64
+_AFTER_ALL = 1 << 64  # later than any metered start
 
 
 def counter_keys(contract: Contract, chain: H32, usage: Usage) -> tuple[H32, ...]:
