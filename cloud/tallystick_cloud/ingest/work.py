@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from tallystick_protocol.codes import EventCode, EvidenceLevel, MeterState, Reason, TimeQuality
 from tallystick_protocol.ids import H32, use_id, use_ids
-from tallystick_protocol.money.intervals import Cut, IntervalSlice, cut
+from tallystick_protocol.money.intervals import Cut, IntervalSlice, cut, holes
 from tallystick_protocol.money.plan import plan_of, problem
 from tallystick_protocol.money.rating import Usage, UsageForm
 from tallystick_protocol.part import Event, Segment, SegmentReading
@@ -293,12 +293,22 @@ class ChannelWork:
         if self.is_event or self.last_edge_ms is None or self.billed_total is None or len(self.tail) < 2:
             return
         last = Cut(self.last_edge_ms, self.billed_total)
-        marks = self.contracts.edges(last.t_ms, self.tail[-1][0])
-        slices, after = cut(self.tail, last, marks, self.contracts.max_gap_ms(last.t_ms))
+        max_gap_ms = self.contracts.max_gap_ms(last.t_ms)
+        slices, after = cut(self.tail, last, self._edges(last.t_ms, max_gap_ms), max_gap_ms)
         self._slices(slices)
         if after is not None:
             self.last_edge_ms, self.billed_total = after
         self._trim()
+
+    def _edges(self, from_ms: int, max_gap_ms: int) -> list[int]:
+        """Where to cut up to the last reading. Those in a hole are left out: after ten years, as a wrong clock may
+        tell, they would be millions, for nothing."""
+        marks: list[int] = []
+        for hole_ms, again_ms in holes(self.tail, max_gap_ms):
+            if hole_ms > from_ms:
+                marks += self.contracts.edges(from_ms, hole_ms)
+            from_ms = max(from_ms, again_ms)
+        return marks + self.contracts.edges(from_ms, self.tail[-1][0])
 
     def _slices(self, slices: Sequence[IntervalSlice]) -> None:
         """Uses of slices in their order; none of them is empty."""

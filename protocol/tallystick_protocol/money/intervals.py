@@ -2,6 +2,7 @@
 It never prices a slice and never invents consumption: between readings it interpolates, over a hole it does not."""
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from tallystick_protocol.errors import BadValue
@@ -72,6 +73,11 @@ def cut(
                 t_ms, total = mark, here
         a_ms, a_total = b_ms, b_total
     return slices, Cut(t_ms, total)
+
+
+def holes(points: Iterable[tuple[int, int]], max_gap_ms: int) -> list[tuple[int, int]]:
+    """Stretches (from ms, to ms) between readings more than `max_gap_ms` apart: no edge inside one is ever cut at."""
+    return [(a_ms, b_ms) for (a_ms, _), (b_ms, _) in pairwise(points) if b_ms - a_ms > max_gap_ms]
 
 
 def _rising(points: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:

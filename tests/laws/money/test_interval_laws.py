@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tallystick_protocol.money.intervals import Cut, IntervalSlice, Point, cut
+from tallystick_protocol.money.intervals import Cut, IntervalSlice, Point, cut, holes
 
 GAP = 3_000
 
@@ -76,3 +76,12 @@ def test_slices_end_at_edges_or_beside_a_hole(points: list[Point], edges: list[i
         if piece.gap:
             assert {piece.start_ms, piece.end_ms} <= known
             assert piece.end_ms - piece.start_ms > GAP
+
+
+@given(readings(), marks, st.none() | st.integers(0, 60_000))
+def test_edges_inside_a_hole_change_nothing(points: list[Point], edges: list[int], from_ms: int | None) -> None:
+    rising = [point for n, point in enumerate(points) if all(point.t_ms > one.t_ms for one in points[:n])]
+    last = None if from_ms is None else Cut(max(from_ms, rising[0].t_ms), rising[0].total)
+    gone = [mark for a_ms, b_ms in holes(rising, GAP) for mark in edges if a_ms < mark < b_ms]
+    left = [mark for mark in edges if mark not in gone]
+    assert cut(rising, last, left, GAP) == cut(rising, last, edges, GAP)

@@ -55,6 +55,29 @@ def test_contracts_that_cut_otherwise_share_no_edges() -> None:
         assert priced(contract).edges(T0, T0 + DAY) == edges([contract], T0, T0 + DAY)
 
 
+def test_a_hole_of_ten_years_asks_for_no_edge_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a wrong clock, or by a gateway that means harm: 5,256,000 edges were 8 s and 700 MB, for each channel."""
+    years = 3650 * DAY
+    contracts = priced(contract_of(TIMED, rest(), terms=Terms(interval_ms=MINUTE), effective_from_ms=T0 - years))
+    asked: list[int] = []
+
+    def edges_of(self: ChannelContracts, from_ms: int, to_ms: int) -> list[int]:
+        asked.append(to_ms - from_ms)
+        return edges(self._contracts, from_ms, to_ms)
+
+    monkeypatch.setattr(ChannelContracts, "edges", edges_of)
+    channel = work(Random(1), T0 + DAY, is_event=False, first_total=None, billed_total=None, last_total=None,
+                   last_reading_ms=None, last_edge_ms=None, tail=[], timeless=[], last_pagination=0,
+                   contracts=contracts)  # fmt: skip
+    before, after = (T0 - years + n * MINUTE for n in (5, 6)), (T0 + n * MINUTE for n in (0, 1))
+    assert channel.take_segment(segment(1, [*((t, 10) for t in before), *((t, 30) for t in after)]), False) is None
+    channel.cut_intervals()
+    assert sum(asked) == 2 * MINUTE
+    assert [(use.usage.start_ms, use.usage.end_ms, use.usage.gap) for use in channel.uses] == [
+        (T0 - years + 6 * MINUTE, T0, True)
+    ]
+
+
 def work(random: Random, now_ms: int, **changes: Any) -> ChannelWork:
     known = random.randrange(3)
     tail = [(T0 - 3 * MINUTE, 90), (T0 - MINUTE, 95)][:known]
