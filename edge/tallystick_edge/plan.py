@@ -172,10 +172,11 @@ def _rule(meter: MeterConfig, channel: ChannelConfig, register: Register) -> Cou
 def _wash(use: UseConfig, meter: MeterConfig, profile: Profile, counters: list[CounterPlan]) -> WashPlan:
     power = _register(profile, use.power, "use.power")
     energy = _register(profile, use.energy, "use.energy")
-    channel = next((each.channel for each in counters if each.register == use.energy), None)
-    if channel is None:
+    counter = next((each for each in counters if each.register == use.energy), None)
+    if counter is None:
         step = f'add [[meter.channel]] with register = "{use.energy}" to meter {meter.id}'
         raise _error("use.energy", f"{use.energy!r} is not a counter channel of meter {meter.id}", step)
+    scale, rated = _scale(energy, "use.energy"), counter.rule.rated_max_per_h
     rule = WashRule(
         channel=use.channel,
         start_mw=use.start_w * 1_000,
@@ -186,8 +187,9 @@ def _wash(use: UseConfig, meter: MeterConfig, profile: Profile, counters: list[C
         billable_mwh=use.billable_wh * 1_000,
         gap_ms=max(GAP_POLLS * meter.every_ms, GAP_MS_MIN),
         programmes=tuple((each.heat_wh * 1_000, each.name) for each in use.programmes),
+        rated_mw=None if rated is None else scale.milli(rated),
     )
-    return WashPlan(rule, use.power, _scale(power, "use.power"), channel, _scale(energy, "use.energy"))
+    return WashPlan(rule, use.power, _scale(power, "use.power"), counter.channel, scale)
 
 
 def _register(profile: Profile, name: str, key: str) -> Register:

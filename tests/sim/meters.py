@@ -189,7 +189,7 @@ class Cellar:
         """What an installer's configuration says of these meters."""
         house, washer = self.seen
         rule = WashRule(CYCLES, 15_000, 8_000, 1_000_000, 60_000, 120_000, 60_000, max(3 * every_ms, 60_000),
-                        ((0, "30"), (160_000, "60")))  # fmt: skip
+                        ((0, "30"), (160_000, "60")), RATED_WH_PER_H * 1_000)  # fmt: skip
         scale = Scale(1_000, 1)
         flat = CounterRule(self.house.register.modulus, RATED_WH_PER_H, every_ms)
         machine = CounterRule(None, RATED_WH_PER_H, every_ms, still_ms=0)

@@ -27,6 +27,7 @@ WASH_RULE = WashRule(
     billable_mwh=60_000,
     gap_ms=60_000,
     programmes=((0, "30"), (160_000, "60")),
+    rated_mw=11_000_000,
 )
 WATT_HOURS = Measure("1-0:1.8.0", "Wh", 0)
 COUNTER = CounterRule(modulus=None, rated_max_per_h=11_000, every_ms=EVERY_MS)

@@ -238,7 +238,7 @@ def _exchange(state: ChannelState, rule: CounterRule, seen: Seen, old: tuple[str
     """Another meter answers (`old`: serial number and value before, serial number now). Its first value joins on to the
     last good total once it has company: it may be wrong, and after a break any rise over it would be billed."""
     suspect = _follow(state.suspect, rule, seen, Reason.SERIAL_CHANGED)
-    if suspect.count <= GLITCH_POLLS:
+    if not _has_company(suspect, GLITCH_POLLS + 1):
         return Metered(replace(state, suspect=suspect), None)
     exchange = (*old, suspect.begun)
     event = Happening(state.number, seen.at, EventCode.EXCHANGE, total=state.total, exchange=exchange)
@@ -252,7 +252,7 @@ def _set_aside(state: ChannelState, rule: CounterRule, seen: Seen, reason: Reaso
     if suspect.count == 1:
         event = Happening(state.number, seen.at, EventCode.QUARANTINED, total=state.base + seen.value, reason=reason)
         return Metered(replace(state, suspect=suspect), None, (event,))
-    if suspect.count < CONFIRM_COUNT or suspect.last == suspect.begun or reason is Reason.DECODE:
+    if not _has_company(suspect, CONFIRM_COUNT) or suspect.last == suspect.begun or reason is Reason.DECODE:
         return Metered(replace(state, suspect=suspect), None)
     event = Happening(state.number, seen.at, EventCode.RESET, total=state.total, reason=reason)
     joins = min(suspect.first, seen.value)  # a total never falls
@@ -264,16 +264,28 @@ def _borne_out(metered: Metered) -> Metered:
     return replace(metered, state=replace(metered.state, readings=CONFIRM_COUNT + 1))
 
 
+def _has_company(suspect: Suspect, count: int) -> bool:
+    """Whether so many values have followed each other, the last of them not the first after a break: that may be an old
+    one told again, from which the true one behind it could not be reached."""
+    return suspect.count >= count and suspect.at != suspect.since
+
+
 def _follow(suspect: Suspect | None, rule: CounterRule, seen: Seen, reason: Reason) -> Suspect:
     """The level that a value set aside goes on from, or a new one. A level with company is not forgotten for one value
-    that does not fit it, nor for a young one that it fits as well: over a break it fits any that is lower."""
+    that does not fit it, nor for a young one that it fits as well: over a break it fits any that is lower. Nor for an
+    older one: the same wrong value may come before it and once more after it."""
     levels = () if suspect is None else suspect.levels
     fitting = [level for level in levels if level.reason is reason and _fits(level, rule, seen)]
     if not fitting:
         return Suspect(reason, seen.value, seen.value, seen.at, 1, seen.at, seen.value, _beside(suspect))
     newest = fitting[0]
-    known = [each for each in fitting if each.count > GLITCH_POLLS and each.first != newest.first]
-    return _gone_on(known[0] if known and newest.count <= GLITCH_POLLS else newest, rule, seen)
+    itself = (newest.first, newest.first + (rule.modulus or 0))  # as it was before a break, and before it wrapped
+    known = [each for each in fitting if each.count > GLITCH_POLLS and each.first not in itself]
+    level = known[0] if known and newest.count <= GLITCH_POLLS else newest
+    newer = levels[: levels.index(level)]
+    passed = [each for each in newer if each.count > GLITCH_POLLS or each.reason in BEGUN_ANEW]
+    gone_on = _gone_on(level, rule, seen)
+    return replace(gone_on, older=replace(passed[0], older=gone_on.older)) if passed else gone_on
 
 
 def _beside(suspect: Suspect | None) -> Suspect | None:
@@ -291,13 +303,15 @@ def _gone_on(level: Suspect, rule: CounterRule, seen: Seen) -> Suspect:
     """After another break it may be the same level; its values need company anew, unless little was used since. It is
     kept as it was before: a register that fell to 0 may say 0 once more, wrongly, and that must not end what the break
     allows."""
+    round_ = rule.modulus if rule.modulus is not None and seen.value < level.last else 0  # its register wrapped
     gone_on = replace(level, last=seen.value, at=seen.at, count=level.count + 1)
+    gone_on = replace(gone_on, first=level.first - round_, begun=level.begun - round_)
     if not level.count:  # it begins anew: a wrong value that comes again does not grow old meanwhile
         gone_on = replace(gone_on, since=seen.at, begun=seen.value)
     if not _had_break(rule, seen.at, level.at):
         return gone_on
     gone_on = replace(gone_on, since=seen.at, older=_with_company(level))
-    if _is_soon(rule, seen, level.at, seen.value - level.last):
+    if _is_soon(rule, seen, level.at, _above(level, rule, seen)):
         return gone_on
     return replace(gone_on, count=1, begun=seen.value)
 
@@ -316,7 +330,15 @@ def _with_company(suspect: Suspect | None) -> Suspect | None:
 
 def _fits(level: Suspect, rule: CounterRule, seen: Seen) -> bool:
     allowed = _allowed(rule, seen.at, level.at, seen.value)
-    return seen.value >= level.last and (allowed is None or seen.value - level.last <= allowed)
+    risen = _above(level, rule, seen)
+    return risen >= 0 and (allowed is None or risen <= allowed)
+
+
+def _above(level: Suspect, rule: CounterRule, seen: Seen) -> int:
+    """How far a value is above a level; the register of one that fell or jumped may wrap as well."""
+    if level.reason in (Reason.IMPLAUSIBLE_JUMP, Reason.FELL):
+        return _way(rule, level.last, seen.value)
+    return seen.value - level.last
 
 
 def _is_other_level(suspect: Suspect | None, rule: CounterRule, seen: Seen) -> bool:
@@ -338,6 +360,6 @@ def _wait(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
     suspect = _follow(state.suspect, rule, seen, WAITS)
     stood_ms = seen.at.uptime_ms - suspect.since.uptime_ms
     is_still = suspect.last == suspect.begun and stood_ms < rule.still_ms
-    if suspect.count < CONFIRM_COUNT or is_still:
+    if is_still or not _has_company(suspect, CONFIRM_COUNT):
         return Metered(replace(state, suspect=suspect), None)
     return _good(replace(state, suspect=None), rule, seen)

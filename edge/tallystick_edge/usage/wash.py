@@ -17,6 +17,7 @@ from tallystick_edge.items import Happening, Moment
 MOTOR_MW = 300_000  # what drum, pump and drain take at most without the heater; a gap's rest was heating
 HOUR_MS = 3_600_000
 ROUNDED_MWH = 2_000  # a counter of whole Wh, read twice
+SLACK_MS = 5_000  # as in metering/counter.py: an answer is stamped when it arrives
 EVER_MWH = 10**9  # more than any use takes
 NO_HASH = bytes(32)
 
@@ -31,7 +32,8 @@ class Phase(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class WashRule:
-    """Thresholds in mW, mWh and ms of domain time; `programmes`: (at least this much heating, name), rising."""
+    """Thresholds in mW, mWh and ms of domain time; `programmes`: (at least this much heating, name), rising.
+    `rated_mw`: more than that the machine cannot take, so that a counter may show a clock to be wrong."""
 
     channel: int
     start_mw: int
@@ -42,6 +44,7 @@ class WashRule:
     billable_mwh: int
     gap_ms: int
     programmes: tuple[tuple[int, str], ...]
+    rated_mw: int | None = None
 
     def programme(self, least_mwh: int, most_mwh: int) -> str | None:
         """The last programme whose heating energy was reached; None when that depends on how much it was."""
@@ -166,9 +169,9 @@ def _unseen(state: WashState, rule: WashRule, before: WashSample, sample: WashSa
 def _accumulate(state: WashState, rule: WashRule, sample: WashSample) -> WashState:
     """Add the span since the last sample to the energies and times of the open use."""
     last = state.last or sample
-    elapsed = sample.at.since_ms(last.at)
-    gap = _is_gap(rule, last.at, sample.at)
     used_mwh = sample.energy_mwh - last.energy_mwh
+    elapsed = _elapsed(rule, last.at, sample.at, used_mwh)
+    gap = _is_gap(rule, last.at, sample.at)
     heating = max(sample.power_mw, last.power_mw) >= rule.heat_mw
     if gap:
         state = _heated_in_gap(state, rule, used_mwh, elapsed)
@@ -187,6 +190,16 @@ def _accumulate(state: WashState, rule: WashRule, sample: WashSample) -> WashSta
         samples_hash=_chain(state.samples_hash, sample),
         gap_seen=state.gap_seen or gap,
     )
+
+
+def _elapsed(rule: WashRule, before: Moment, now: Moment, used_mwh: int) -> int | None:
+    """Milliseconds between two samples; None when nobody knows, or when the counter says that it was longer: a clock
+    may be set back an hour over a restart, and two washes would look like a short gap of one."""
+    elapsed = now.since_ms(before)
+    if elapsed is None or rule.rated_mw is None:
+        return elapsed
+    most = rule.rated_mw * (elapsed + SLACK_MS) // HOUR_MS + ROUNDED_MWH
+    return elapsed if used_mwh <= most else None
 
 
 def _heated_in_gap(state: WashState, rule: WashRule, used_mwh: int, elapsed_ms: int | None) -> WashState:

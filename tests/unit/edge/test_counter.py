@@ -488,6 +488,54 @@ def test_a_channel_of_an_older_agent_has_readings_enough() -> None:
     )
 
 
+@pytest.mark.parametrize("rest", [GLITCH_POLLS + 1, 39])
+def test_a_wrong_value_that_came_before_a_level_and_comes_again_does_not_end_it(rest: int) -> None:
+    """Seed 6400987: reset, a wrong value, 39 true ones of a meter at rest, the wrong one again: 1 Wh was free."""
+    state, _ = feed([183_129, 50_000, *[0] * rest, 50_000, 8, 16, 24, 32, 40])
+    assert state.total == 183_129 + 40
+
+
+@pytest.mark.parametrize("wrongs", [(0, 2), (1, 3), (2, 4), (0, 3)])
+def test_the_same_error_twice_among_an_exchanged_meter_s_first_values_hides_nothing(wrongs: tuple[int, ...]) -> None:
+    """It goes on from itself, and the true level between the two stays beside it: 4 Wh were free."""
+    values = [60_000 + 8 * index for index in range(CONFIRM_COUNT)]
+    for place in wrongs:
+        values.insert(place, values[min(place, len(values) - 1)] - 50_000)
+    state, _ = feed([100])
+    state, steps = feed(values, state, serial="B", start_ms=EVERY)
+    assert state.total == 100 + 8 * (CONFIRM_COUNT - 1)
+    assert codes(steps).count(EventCode.EXCHANGE) == 1
+
+
+@pytest.mark.parametrize("values", range(1, CONFIRM_COUNT))
+@pytest.mark.parametrize(("begins", "gone"), [(92_000, 0), (20, 90_005 - 20)])
+def test_an_old_value_told_again_is_no_company_for_what_waits(values: int, begins: int, gone: int) -> None:
+    """A rise, or a register that fell, waits, the power goes, and the converter first tells what it told before: that
+    was believed, the true value behind it could not be reached from it, and what was used in the dark was free."""
+    state, _ = feed([*range(90_000, 90_006)])
+    begun = [begins + 8 * index for index in range(values)]
+    again = [begun[-1], *(begun[-1] + 1_000 + 8 * index for index in range(7))]
+    for boot, each in enumerate((begun, again)):
+        for index, value in enumerate(each):
+            at = replace(unset_clock(index * EVERY), boot=bytes([boot]) * 8)
+            state = decode_channel(encode_channel(meter(state, COUNTER, Seen(at, value, "A")).state))
+    assert state.total == again[-1] + gone
+
+
+@pytest.mark.parametrize("after", [5 * EVERY, 5 * 3_600_000])
+@pytest.mark.parametrize("first", [99_949_773, 50_000_000])
+def test_a_level_whose_register_wraps_goes_on_over_it(after: int, first: int) -> None:
+    """A channel's first value was wrong, the true ones at rest, and the register wrapped in the dark: the way from the
+    wrong value was billed, 50 kWh of it, or what was counted before the wrap was free."""
+    rule = replace(COUNTER, modulus=100_000_000)
+    state, _ = feed([first, *[99_999_998] * 9], rule=rule)
+    for index, value in enumerate([4, 8, 12, 16, 20, 24]):
+        step = meter(state, rule, Seen(moment(9 * EVERY + after + index * EVERY), value, "A"))
+        state = decode_channel(encode_channel(step.state))
+    assert state.total == first + 26
+    assert state.base + 24 == state.total
+
+
 @given(st.lists(st.integers(-10, 200_000), max_size=60))
 def test_totals_never_fall_whatever_a_meter_says(values: list[int]) -> None:
     _, steps = feed(values, rule=replace(COUNTER, modulus=100_000))

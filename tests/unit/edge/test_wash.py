@@ -222,6 +222,18 @@ def test_a_short_outage_in_the_heating_still_tells_the_programme() -> None:
     assert programmes(machine) == ["60", "60"]
 
 
+def test_a_clock_that_was_set_back_makes_no_hot_wash_of_two_short_ones() -> None:
+    """Two washes and the heating of a third in the dark, and the clock says 40 s: more than the machine can take."""
+    machine = Machine()
+    machine.run(2, 60)
+    seen_ms, machine.boot = machine.ms, BOOT_2
+    for watts, seconds in [*wash_30(), *wash_30(), *wash_30()[:2]]:
+        machine.unseen(watts, seconds)
+    machine.ms = seen_ms + 40_000
+    play(machine, wash_30()[2:])
+    assert programmes(machine) == [None, None]
+
+
 def test_what_may_have_been_heating_survives_a_restart_and_old_snapshots_are_read() -> None:
     machine = Machine()
     machine.run(35, 60)
