@@ -37,6 +37,7 @@ _ENDS = {
     "replay-refused": Ends.QUIET,
     "wrong-meter": Ends.QUIET,
     "command-refused": Ends.QUIET,
+    "upload-ends-process": Ends.QUIET,
     "quarantine-internal": Ends.TAKEN_IN,
     "quarantine-unsupported": Ends.TAKEN_IN,
     "quarantine-malformed": Ends.TAKEN_IN,

@@ -25,6 +25,22 @@ def work(pipe: Pipe, url: str, directory: Directory) -> None:
         pipe.recv()
 
 
+def mortal(pipe: Pipe, url: str, directory: Directory) -> None:
+    """Works as a real one does, and dies over a group with a deadly upload."""
+    from tallystick_cloud.db import Database
+    from tallystick_cloud.ingest.worker import taken
+
+    database = Database(url)
+    pipe.send(None)
+    with suppress(EOFError):
+        while True:
+            group: Sequence[Sent] = pipe.recv()
+            if any(one.upload.startswith(DEADLY) for one in group):
+                os._exit(1)
+            pipe.send(taken(database, directory, group))
+    database.close()
+
+
 def _commit(url: str, directory: Directory, group: Sequence[Sent]) -> None:
     from tallystick_cloud.db import Database
     from tallystick_cloud.ingest.worker import taken
@@ -58,5 +74,6 @@ def _silent(pipe: Pipe) -> None:
 
 
 SILENT = b"silent"
+DEADLY = b"deadly"
 ODD: dict[bytes, Callable[[Pipe], None]] = {b"broken": _broken, b"half": _half, b"too few": _too_few, SILENT: _silent}
 """What stands for an upload, and what it makes the process do. A real upload is committed, and never told so."""

@@ -1,7 +1,8 @@
 """Group commit: uploads that come while others are being written wait for each other and share a transaction.
 
 Nobody waits when nobody writes; a group is what came meanwhile, one upload of a gateway, in the order in which they
-came. An upload that ends its group costs the others nothing: each is then taken by itself.
+came. An upload that ends its group costs the others nothing: each is then taken by itself. One that ends a process
+costs its group a second try, by themselves as well, and from then on its own gateway alone.
 """
 
 import asyncio
@@ -10,13 +11,17 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.db import Database
 from tallystick_cloud.errors import Busy
 
+from . import notices
 from .group import Sent, ingest_group
 from .outcome import Outcome
 from .service import ingest
+from .suspects import TOLD_AFTER, Suspects
 from .worker import Fault, Taken, fault_of
 from .workers import Worker, Workers
 
@@ -46,6 +51,7 @@ class Commits:
         self._queue: deque[_Waiting] = deque()
         self._busy: set[bytes] = set()  # gateways of the groups that are under way
         self._tasks: set[asyncio.Task[None]] = set()
+        self._suspects = Suspects()
         self._latest_ms = 0  # what was recorded last: a group that is written later is not recorded earlier
 
     async def take(self, sent: Sent) -> Outcome:
@@ -77,16 +83,22 @@ class Commits:
         self._start()
 
     def _next_group(self) -> list[_Waiting]:
-        """The oldest that wait, at most one of a gateway: its next one is checked against what this one leaves."""
+        """The oldest that wait, at most one of a gateway: its next one is checked against what this one leaves.
+
+        A suspect is a group by itself.
+        """
         group: list[_Waiting] = []
         left: deque[_Waiting] = deque()
         while self._queue and len(group) < self._group_max:
             waiting = self._queue.popleft()
-            if waiting.sent.gid in self._busy:
+            is_suspect = waiting.sent.upload in self._suspects
+            if waiting.sent.gid in self._busy or (group and is_suspect):
                 left.append(waiting)
-            else:
-                self._busy.add(waiting.sent.gid)
-                group.append(waiting)
+                continue
+            self._busy.add(waiting.sent.gid)
+            group.append(waiting)
+            if is_suspect:
+                break
         self._queue.extendleft(reversed(left))
         return group
 
@@ -106,6 +118,8 @@ class Commits:
         try:
             outcomes = await self._together(group, worker)
             for waiting, outcome in zip(group, outcomes, strict=True):
+                if not isinstance(outcome, Busy):
+                    self._suspects.clear(waiting.sent.upload)
                 if isinstance(outcome, Exception) or outcome is not None:
                     _settle(waiting.done, outcome)
                 else:
@@ -122,6 +136,9 @@ class Commits:
             case Fault(of_content=True, text=text):  # of one of them
                 _log.warning("%d uploads are taken one by one: %s", len(group), text)
                 return [None] * len(group)
+            case Fault(no_answer=True, text=text):
+                await self._blame(group)
+                return [Busy("database", text)] * len(group)
             case Fault(text=text):  # the machine's, which would end each of them the same way
                 return [Busy("database", text)] * len(group)
             case outcomes:
@@ -130,10 +147,24 @@ class Commits:
     async def _taken(self, group: Sequence[Sent], worker: Worker | None) -> Taken:
         if self._workers is not None and worker is not None:
             return await self._workers.ask(worker, group)
+        if self._workers is not None and group[0].upload in self._suspects and not self._workers.refused:
+            self._workers.call()
+            return Fault(False, "a process ended over it: it waits for another, so that this one goes on")
         try:
             return await self._db.write(ingest_group, self._aggregator, group)
         except Exception as error:  # said to whoever sent what is in the group
             return fault_of(error)
+
+    async def _blame(self, group: Sequence[_Waiting]) -> None:
+        """One of them ended a process. Whoever did so alone, and again, is what somebody should look at."""
+        ended = self._suspects.blame(waiting.sent.upload for waiting in group)
+        if ended < TOLD_AFTER or len(group) > 1:
+            return
+        sent = group[0].sent
+        try:
+            await self._db.write(notices.tell_deadly, sent.gid, ended, sent.now_ms)
+        except SQLAlchemyError as error:  # the alarm is raised the next time
+            _log.error("gateway %s ended %d processes: %s", sent.gid.hex(), ended, type(error).__name__)
 
     async def _alone(self, waiting: _Waiting) -> None:
         sent = waiting.sent

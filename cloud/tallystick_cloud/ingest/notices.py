@@ -12,6 +12,7 @@ from tallystick_protocol.codes import EventCode, Reason
 from tallystick_protocol.part import Event
 
 from tallystick_cloud.alarms import Alarm, Severity, clear_alarm, is_open, raise_alarm
+from tallystick_cloud.gateways import store as gateways
 from tallystick_cloud.gateways.model import Head
 
 from .copies import Copies
@@ -78,6 +79,20 @@ def tell_copies(conn: Connection, head: Head, epoch: int, found: Copies, now_ms:
     raised = Alarm("clone", Severity.CRITICAL, text, clone_key(head.gid), head.gid)
     raise_alarm(conn, head.community, raised, now_ms)
     clear_alarm(conn, head.community, f"card-restored:{head.gid.hex()}:0", now_ms)
+
+
+def tell_deadly(conn: Connection, gid: bytes, ended: int, now_ms: int) -> None:
+    """An upload of the gateway ended so many processes by itself; nothing of it was ever read to its end."""
+    head = gateways.read_head(conn, gid)
+    if head is None:
+        return
+    text = (
+        f"An upload of gateway {gid.hex()} ended {ended} processes of the server, each time alone. It is tried again "
+    )
+    text += "by itself, the gateway keeps everything, and no other gateway waits. Update the server; if it goes on, "
+    text += "send the makers the server's log."
+    alarm = Alarm("upload-ends-process", Severity.CRITICAL, text, f"upload-ends-process:{gid.hex()}", gid)
+    raise_alarm(conn, head.community, alarm, now_ms)
 
 
 def clone_key(gid: bytes) -> str:

@@ -20,10 +20,14 @@ from .outcome import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why nothing of a group was written. `of_content`: one of its uploads is why, and none of the others."""
+    """Why nothing of a group was written. `of_content`: one of its uploads is why, and none of the others.
+
+    `no_answer`: its process ended over it, and nobody knows whether anything was written.
+    """
 
     of_content: bool
     text: str
+    no_answer: bool = False
 
 
 Taken = list[Outcome | None] | Fault

@@ -59,6 +59,7 @@ class Workers:
         self._threads = ThreadPoolExecutor(max(1, self._count), thread_name_prefix="ingest-worker")
         self._starting: set[asyncio.Task[None]] = set()
         self._next_start_s = 0.0
+        self.refused = False  # the machine would not start another one when last asked
 
     @property
     def there(self) -> int:
@@ -88,7 +89,9 @@ class Workers:
             worker = await self._in_thread(self._started)
         except (EOFError, OSError) as error:  # no memory, too many processes: this one goes on alone
             _log.warning("no further process for uploads: %s: %s", type(error).__name__, error)
+            self.refused = True
             return
+        self.refused = False
         self._ready.append(worker)
         self._idle.append(worker)
 
@@ -122,7 +125,8 @@ class Workers:
             self._ready.remove(worker)
             await self._in_thread(self._end, worker, 0.0)
             why = f"{type(error).__name__}: {error}".removesuffix(": ")
-            return Fault(False, f"no answer of process {worker.process.pid} over {len(group)} uploads: {why}")
+            text = f"no answer of process {worker.process.pid} over {len(group)} uploads: {why}"
+            return Fault(False, text, no_answer=True)
         finally:
             limit.cancel()
         self._idle.append(worker)

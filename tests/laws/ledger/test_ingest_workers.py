@@ -57,6 +57,13 @@ class Town:
         assert await self.take(self.sealed()) == [ReceiptStatus.ACCEPTED] * HOUSES
         await until(lambda: self.workers.there == 2, START_S)
 
+    async def again(self, count: int) -> None:
+        """All processes have ended, and as many as there may be are there anew."""
+        await until(lambda: not self.workers.there, START_S)
+        self.workers._next_start_s = 0.0
+        self.workers.call()
+        await until(lambda: self.workers.there == count, START_S)
+
     def is_stuck(self, count: int) -> bool:
         """Whether so many transactions wait for a lock."""
         query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -111,7 +118,9 @@ async def test_a_process_that_dies_over_its_group_makes_it_come_again(town: Town
         await until(lambda: town.workers.there == 0, START_S)
     accepted = ReceiptStatus.ACCEPTED
     assert await waiting == [Busy, Busy, accepted, accepted]  # the first two were with a process each, the rest waited
-    assert await town.take(uploads[:2]) == [accepted, accepted]  # this process does what none is there for
+    assert await town.take(uploads[:2]) == [Busy, Busy]  # this process does what none is there for, but not these
+    await town.again(2)
+    assert await town.take(uploads[:2]) == [accepted, accepted]
     assert town.books.audit() == []
 
 
@@ -131,7 +140,35 @@ async def test_an_answer_that_cannot_be_read_makes_its_group_come_again_and_ends
     monkeypatch.setattr(workers, "ANSWER_S", 0.1)
     assert await town.take([replace(real, upload=odd_workers.SILENT)], commits) == [Busy]
     assert (town.workers.there, children()) == (0, [])
+    monkeypatch.setattr(town.workers, "refused", True)  # no other process can be had: this one takes it
     assert await town.take([real], commits) == [ReceiptStatus.DUPLICATE]  # it was committed before the answer
+    assert town.books.audit() == []
+
+
+async def test_an_upload_that_ends_a_process_costs_the_others_one_more_try_and_its_gateway_is_named(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "work", odd_workers.mortal)
+    commits = town.with_workers(1, group_max=HOUSES)
+    accepted = ReceiptStatus.ACCEPTED
+
+    def uploads() -> list[Sent]:
+        return [Sent(house.gateway.gid, house.intervals(), LATER) for house in others]
+
+    bad, *others = town.houses
+    deadly = Sent(bad.gateway.gid, odd_workers.DEADLY, LATER)
+    first, *good = uploads()
+    await town.again(1)
+    assert await town.take([first, deadly, *good], commits) == [accepted, Busy, Busy, Busy]  # the first was alone
+    assert await town.take([deadly], commits) == [Busy]  # no process is there, and the server never tries it itself
+    await town.again(1)
+    assert await town.take([*good, deadly], commits) == [accepted, accepted, Busy]
+    assert town.books.rows(schema.alarm) == []  # once alone may have been the machine
+    await town.again(1)
+    assert await town.take([deadly, *uploads()], commits) == [Busy, accepted, accepted, accepted]
+    (alarm,) = town.books.rows(schema.alarm)
+    assert (alarm["code"], bytes(alarm["gid"])) == ("upload-ends-process", bad.gateway.gid)
+    assert await town.take([Sent(bad.gateway.gid, bad.intervals(), LATER)], commits) == [accepted]
     assert town.books.audit() == []
 
 
