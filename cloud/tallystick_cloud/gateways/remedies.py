@@ -184,6 +184,15 @@ REMEDIES: Mapping[str, Remedy] = {
             _TELL,
         ),
     ),
+    "upload-ends-process": Remedy(
+        N_("The server's program ends, or stands still, over something that the gateway sent. Nothing of it is taken."),
+        N_("A fault in the server's program, or a gateway that means harm. The others go on."),
+        (
+            N_("Update the server; the gateway keeps everything and sends it again by itself."),
+            N_("If it comes again, send the makers the server's log of the time shown here."),
+            N_("If the gateway is strange to you: revoke it."),
+        ),
+    ),
     "tamper": Remedy(
         N_("The meter reports that somebody tampered with it."),
         N_("A cover was opened, or a strong magnet is near."),
