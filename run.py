@@ -54,7 +54,7 @@ python3 run.py COMMAND [...]      (or: make COMMAND)
             --kill postgres,aggregator  these victims; with postgres the books are on a server of this run
   sim       SEEDS=N worlds of two virtual hours each: real gateways and aggregator, every fault drawn from the seed
             FRESH=1 plays those that are this commit's own, as CI does; --data DIR goes on where it stopped
-            BUGS=1 finds bugs planted on purpose; --replay SEED shows one run
+            BUGS=1 finds bugs planted on purpose; --replay SEED shows one run; --cellars N plays metering alone
   powercut  IMAGES=N disks as power cuts may leave them; each must hold every acknowledged reading
   fuzz      EXECUTIONS=N of each border (default 500000), coverage-guided; goes on where it stopped
             --only NAME,NAME  --seconds N  --fresh   some of them, at most so long on each, from the beginning
@@ -346,7 +346,7 @@ def sim(arguments: list[str]) -> int:
         rest = ["--bugs", *rest]
     elif (given.get("FRESH") or os.environ.get("FRESH")) and "--fresh" not in rest:
         rest = ["--fresh", *rest]
-    elif not {"--seeds", "--fresh", "--replay", "--bugs", "--help", "-h"} & set(rest):
+    elif not {"--seeds", "--fresh", "--replay", "--bugs", "--cellars", "--help", "-h"} & set(rest):
         rest = ["--seeds", value_of("SEEDS", arguments, default="100"), *rest]
     return become("env", "PYTHONPATH=tests", "PYTHONHASHSEED=0", str(PYTHON), "-m", "sim", *rest)
 

@@ -6,6 +6,7 @@ sim --fresh [--cpu S]                         worlds that this commit is the fir
                                               as many as fit so many seconds of processor time, as CI may
 sim --bugs [NAME ...] [--data DIR]            each planted bug until it is found, at most 200 seeds; goes on too
 sim --replay SEED [--bug NAME]                one seed, every event on a line
+sim --cellars N [--start SEED] [--jobs N]     meters and metering alone, 25 a second of processor time
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from sim.bugs import BUGS, planted
+from sim.cellars import LoneCellar
 from sim.town import town
 from sim.trace import Kind
 from sim.world import HEAL_S, Verdict, play
@@ -41,6 +43,7 @@ COMMIT_DIGITS = 8  # hexadecimal; 4 billion first seeds, so that two commits har
 BUG_SEEDS_MAX = 200  # a bug that hides longer says that the simulation is too weak
 SPEED_GOAL = 5.0  # seeds in a second of processor time
 TELL_EVERY_S = 10.0
+CELLARS_AT_ONCE = 16  # half a second of one process
 
 
 @dataclass(slots=True)
@@ -231,6 +234,28 @@ def _fresh_worlds(given: argparse.Namespace) -> int:
     return _tell_all(tally, FRESH_SEEDS)
 
 
+def _cellars(given: argparse.Namespace) -> int:
+    """So many, from `--start` or anywhere; each that is amiss is told at once."""
+    start = _fresh() if given.start is None else given.start
+    print(f"cellars from {start}", flush=True)
+    told, amiss = time.monotonic(), 0
+    with ProcessPoolExecutor(given.jobs, get_context("fork")) as pool:
+        seeds = range(start, start + given.cellars)
+        for seed, found in zip(seeds, pool.map(_cellar, seeds, chunksize=CELLARS_AT_ONCE), strict=True):
+            amiss += bool(found)
+            for sentence in found:
+                print(f"cellar {seed}: {sentence}", flush=True)
+            if time.monotonic() - told > TELL_EVERY_S:
+                told = time.monotonic()
+                print(f"{seed - start + 1} of {given.cellars} cellars, {amiss} failed", flush=True)
+    played = _figure("sim-cellars", given.cellars, "cellars", given.cellars, True)
+    return _show([played, _figure("sim-cellars-amiss", amiss, "cellars", 0, not amiss)])
+
+
+def _cellar(seed: int) -> tuple[str, ...]:
+    return LoneCellar(seed).play()
+
+
 def _seeds(given: argparse.Namespace) -> int:
     if given.data is None:
         tally = Tally(STATE_VERSION, _fresh() if given.start is None else given.start)
@@ -320,6 +345,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--budget", type=float, metavar="S", help="stop after this many seconds of real time")
     parser.add_argument("--fresh", action="store_true", help="worlds of this commit: 100, and as many as fit 120 s")
     parser.add_argument("--cpu", type=float, metavar="S", help="stop after so much processor time (--fresh)")
+    parser.add_argument("--cellars", type=int, metavar="N", help="so many cellars alone, without network and books")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (one per core)")
     parser.add_argument("--bugs", nargs="*", choices=list(BUGS), metavar="NAME", help=", ".join(BUGS))
     parser.add_argument("--replay", type=int, metavar="SEED", help="run one seed and print every event")
@@ -329,6 +355,8 @@ def main(words: list[str] | None = None) -> int:
         return _replay(given)
     if given.bugs is not None:
         return _bugs(given)
+    if given.cellars is not None:
+        return _cellars(given)
     if given.fresh:
         return _fresh_worlds(given)
     return _seeds(given)

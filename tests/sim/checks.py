@@ -296,7 +296,7 @@ def _energy(conn: Connection, gateway: Gateway, row: Any, register: Register, me
         return
     opened = _open_counts(conn, digest)
     booked = _billed(conn, digest) + sum(opened.values())
-    missing = _seam_loss(gateway.cellar, register, gateway.cellar.seen[meter])
+    missing = seam_loss(gateway.cellar, register, gateway.cellar.seen[meter])
     if not register.truth_wh - missing <= booked <= register.truth_wh:
         allowed = f" (up to {missing} may be missing)" if missing else ""
         waits = row.last_total - row.billed_total
@@ -331,7 +331,7 @@ def _arrived(conn: Connection, gateway: Gateway, sealed_ms: int, wrong: Wrong) -
                 break
 
 
-def _seam_loss(cellar: Cellar, register: Register, seen: Seen) -> int:
+def seam_loss(cellar: Cellar, register: Register, seen: Seen) -> int:
     """What was used between the last reading that is still on a disk before a seam and the first sample after it.
 
     A reading on a card that an older copy replaced is gone, also when that card had told the books of it; a rise that
@@ -386,8 +386,8 @@ def _washes(conn: Connection, gateway: Gateway, row: Any, sold: Sequence[Sold], 
     truth = sum(gateway.cellar.washer.appliance.cycles.values())
     booked = _billed(conn, digest) + sum(_open_counts(conn, digest).values())
     _programmes(gateway.cellar, where, digest, sold, wrong)
-    missing = _untold(gateway.cellar, gateway.poll_ms)
-    if not truth - missing <= booked <= truth + _aborts_like_a_wash(gateway.cellar):
+    missing = untold(gateway.cellar, gateway.poll_ms)
+    if not truth - missing <= booked <= truth + aborts_like_a_wash(gateway.cellar):
         kind = Kind.TWICE if booked > truth else Kind.LOST
         wrong(f"{where}: {truth} washes ran ({missing} may be missing), {booked} booked", kind)
 
@@ -399,18 +399,18 @@ def _programmes(cellar: Cellar, where: str, digest: bytes, sold: Sequence[Sold],
         for one in sold
         if bytes(one.row.channel_hash) == digest and one.row.to_total > one.row.from_total
     )
-    most = cellar.washer.appliance.cycles + Counter({CHEAPEST_WASH: _aborts_like_a_wash(cellar)})
+    most = cellar.washer.appliance.cycles + Counter({CHEAPEST_WASH: aborts_like_a_wash(cellar)})
     for name, count in billed.items():
         if count > most[name]:
             wrong(f"{where}: {count} washes are billed as {name}, {dict(cellar.washer.appliance.cycles)} ran")
 
 
-def _aborts_like_a_wash(cellar: Cellar) -> int:
+def aborts_like_a_wash(cellar: Cellar) -> int:
     """Aborted starts that nobody saw, of which the counter shows as much as of a whole wash; each takes 23 Wh."""
     return cellar.washer.appliance.aborted // ABORTS_LIKE_A_WASH
 
 
-def _untold(cellar: Cellar, poll_ms: int) -> int:
+def untold(cellar: Cellar, poll_ms: int) -> int:
     """Washes that may be missing: one for each rest that nobody saw, and what ran while a copy was the future."""
     kept = [one.t_ms for one in next(seen for name, seen in cellar.seen.items() if name.startswith("washer")).kept]
     kept = _stepped(kept, poll_ms)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sim.checks import _seam_loss
+from sim.checks import seam_loss
 from sim.meters import Kept, Register, Seam, Seen
 
 SEAM_MS, SECOND_MS = 100_000, 1_000
@@ -24,7 +24,7 @@ def missing(
         kept.append(Kept(t_s * SECOND_MS, t_s // 10, (b"boot", t_s) if has_reading else None, False, t_s * SECOND_MS))
     in_ms = [[(one * SECOND_MS, other * SECOND_MS) for one, other in times] for times in (restores, joins)]
     cellar: Any = SimpleNamespace(restores=in_ms[0], joins=in_ms[1])
-    return _seam_loss(cellar, register, Seen(kept, kept))
+    return seam_loss(cellar, register, Seen(kept, kept))
 
 
 def test_what_ran_between_the_values_on_both_sides_of_a_seam_is_missing() -> None:
