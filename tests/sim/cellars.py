@@ -1,5 +1,5 @@
-"""Cellars alone: meters, metering and usage machines behind a desk, without network, card or books. Many more are played
-in the same time than worlds, all with wrong values and power cuts: what metering loses is found here first.
+"""Cellars alone: meters, metering and usage machines behind a desk, without network, card or books. Many more are
+played in the same time than worlds, all with wrong values and power cuts: what metering loses is found here first.
 
 What a cellar bills is what its readings say; that they arrive and are booked is the worlds' to show.
 """
