@@ -23,13 +23,17 @@ from .store import StoredPayout, StoredRun
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as it stands; `missing` says in words what keeps it from being released."""
+    """A run as it stands; `missing` says in words what keeps it from being released.
+
+    `elsewhere`: who is paid to another account than the last time, while that can still be stopped.
+    """
 
     stored: StoredRun
     payouts: tuple[StoredPayout, ...]
     held: tuple[Held, ...]
     approvers: tuple[bytes, ...]
     missing: tuple[str, ...]
+    elsewhere: frozenset[bytes] = frozenset()
 
     @property
     def cents(self) -> int:

@@ -30,6 +30,7 @@ def as_json(run: Run, names: Names) -> dict[str, object]:
                 "contract": one.contract,
                 "is_refund": one.owed.is_credit,
                 "iban": one.creditor.iban,
+                "is_other_account": one.owed.party in run.elsewhere,
                 "entitlement_nano": str(one.owed.nano),
                 "cents": str(one.cents),
                 "remainder_nano": str(one.owed.nano - one.cents * CENT_NANO),
@@ -56,6 +57,8 @@ def as_text(run: Run, names: Names) -> str:
     stored, rows = run.stored, []
     for one in run.payouts:
         outcome = "" if one.outcome is None else f"  {one.outcome}"
+        if one.owed.party in run.elsewhere:
+            outcome = f"\n      another account than last time: {one.creditor.iban}; ask whether it is right"
         amount = decimal(one.cents)
         about = f"{one.contract}, paid back" if one.owed.is_credit else one.contract
         rows.append(f"  {amount:>12}  {names[one.owed.party]}  ({about})  {one.end_to_end}{outcome}")

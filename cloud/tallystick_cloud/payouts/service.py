@@ -16,7 +16,7 @@ from tallystick_cloud.ledger import journals
 from tallystick_cloud.ledger.model import Line
 from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.runs.checks import check_day, check_handler, check_none_open, check_second
-from tallystick_cloud.runs.model import HANDED_IN, Proposal, RunState, held_in_words
+from tallystick_cloud.runs.model import HANDED_IN, OPEN_STATES, Proposal, RunState, held_in_words
 from tallystick_cloud.runs.release import Signed, approval_row, check_released, check_same_bytes, opened
 from tallystick_cloud.runs.store import lock
 
@@ -285,7 +285,11 @@ def _view(conn: Connection, community: str, run: StoredRun) -> Run:
     if run.state is RunState.PROPOSED:
         terms, chains = store.terms(conn, community), {one.owed.chain for one in payouts}
         missing = checks.missing(chains, terms, run.collector, run.proposer, said)
-    return Run(run, payouts, model.held_of(run.held), tuple(sorted(said)), missing)
+    before = store.last_accounts(conn, community, run) if run.state in OPEN_STATES else {}
+    elsewhere = {
+        party for one in payouts if before.get(party := one.owed.party, one.creditor.iban) != one.creditor.iban
+    }
+    return Run(run, payouts, model.held_of(run.held), tuple(sorted(said)), missing, frozenset(elsewhere))
 
 
 def _run_row(community: str, asked: Proposal, draft: Draft, now_ms: int) -> dict[str, object]:

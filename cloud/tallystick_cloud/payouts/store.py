@@ -13,7 +13,7 @@ from tallystick_protocol.money.contract import ContractState, Mode, PayoutApprov
 from tallystick_cloud.contracts.store import book
 from tallystick_cloud.ledger.model import Account
 from tallystick_cloud.runs.ends import named_by
-from tallystick_cloud.runs.model import RunState, end_to_end
+from tallystick_cloud.runs.model import HANDED_IN, RunState, end_to_end
 from tallystick_cloud.runs.store import RunTables
 from tallystick_cloud.schema import balance, cost_bill, party_account, payout, payout_approval, payout_run
 
@@ -162,6 +162,23 @@ def accounts(conn: Connection, community: str, now_ms: int) -> dict[bytes, BankP
         .order_by(party_account.c.valid_from_ms, party_account.c.id)
     )
     return {bytes(row.party): BankParty(row.holder, row.iban) for row in rows}
+
+
+def last_accounts(conn: Connection, community: str, run: StoredRun) -> dict[bytes, str]:
+    """party -> the IBAN to which it was paid last before a run, whoever paid; what came back does not count."""
+    rows = conn.execute(
+        select(payout.c.party, payout.c.creditor_iban)
+        .join(payout_run, payout_run.c.id == payout.c.run)
+        .where(
+            payout.c.community == community,
+            payout.c.party.in_(select(payout.c.party).where(payout.c.run == run.id)),
+            payout_run.c.state.in_(HANDED_IN),
+            payout_run.c.number < run.number,
+            payout.c.outcome.is_(None) | (payout.c.outcome != "returned"),
+        )
+        .order_by(payout_run.c.number)
+    )
+    return {bytes(row.party): row.creditor_iban for row in rows}
 
 
 def insert_run(conn: Connection, row: Mapping[str, object], payouts: Sequence[Mapping[str, object]]) -> None:

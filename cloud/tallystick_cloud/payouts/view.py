@@ -2,8 +2,8 @@
 
 It never decides what may be done; it says what the next step is, and the service refuses what may not be."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 from tallystick_cloud.bank.model import Standing
@@ -91,26 +91,37 @@ def run_view(run: Run, reader: bytes | None, names: Names, *, may_act: bool, w: 
     """`reader` is who looks: the proposer is never offered to release."""
     mark, state = STATES[run.stored.state]
     lines = tuple(
-        LineView(one.creditor.name, _about(one, w), of_cents(one.cents, w), *_outcome(one.outcome, w))
+        LineView(one.creditor.name, _about(one, w), of_cents(one.cents, w), *_outcome(one, run.elsewhere, w))
         for one in run.payouts
     )
     day = date.fromisoformat(run.stored.execution_day)
     has_payees = any(not one.owed.is_credit for one in run.payouts)
     also = frozenset({"bill"}) if has_payees and run.stored.state in HANDED_IN else frozenset()
     own = Content(day, (mark, w.gettext(state)), lines, _held(run.held, w), also)
-    return runs.run_view(run, reader, names, own, may_act=may_act, w=w)
+    return replace(runs.run_view(run, reader, names, own, may_act=may_act, w=w), warning=_warning(run, names, w))
+
+
+def _warning(run: Run, names: Names, w: Wording) -> str:
+    """What whoever releases a run does about accounts that are others than last time."""
+    if not run.elsewhere:
+        return ""
+    who = ", ".join(sorted(names[party] for party in run.elsewhere))
+    says = N_("Ask {name} whether the new account is right, and not by the way on which the change came.")
+    return w.gettext(says).format(name=who)
 
 
 def _about(one: StoredPayout, w: Wording) -> str:
     return w.gettext("{contract}, paid back").format(contract=one.contract) if one.owed.is_credit else one.contract
 
 
-def _outcome(outcome: str | None, w: Wording) -> tuple[str, str]:
-    match outcome:
+def _outcome(one: StoredPayout, elsewhere: Collection[bytes], w: Wording) -> tuple[str, str]:
+    match one.outcome:
         case "paid":
             return "ok", w.gettext("paid")
         case "returned":
             return "warn", w.gettext("came back")
+        case _ if one.owed.party in elsewhere:
+            return "warn", w.gettext("another account than last time")
         case _:
             return "off", ""
 

@@ -50,7 +50,8 @@ class NextView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run with what can be done next: `can` holds approve, file, sent, cancel, bill and what its kind has beside."""
+    """A run with what can be done next: `can` holds approve, file, sent, cancel, bill and what its kind has beside.
+    `warning`: what to do before it is released."""
 
     number: int
     mark: str
@@ -62,6 +63,7 @@ class RunView:
     held: tuple[LineView, ...]
     proposed: str
     can: frozenset[str]
+    warning: str = ""
 
     @property
     def is_open(self) -> bool:

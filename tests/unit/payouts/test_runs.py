@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date
 
 import pytest
 from sqlalchemy import insert, update
@@ -11,11 +11,15 @@ from support.books import T0
 from support.payouts import CENT, DAY, EURO, IBANS, TOWN, Payouts, open_payouts
 from tallystick_cloud import schema
 from tallystick_cloud.errors import BadInput, CloudError, NotFound
+from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.ledger.model import Account
+from tallystick_cloud.parties.service import set_account
 from tallystick_cloud.payouts import service
 from tallystick_cloud.payouts.errors import PayoutRefused
 from tallystick_cloud.payouts.model import Outcome, Reason
+from tallystick_cloud.payouts.report import as_json, as_text
 from tallystick_cloud.payouts.service import approve_signed
+from tallystick_cloud.payouts.view import run_view
 from tallystick_cloud.runs.errors import NotSecondPerson
 from tallystick_cloud.runs.model import Proposal, RunState
 from tallystick_protocol import cose
@@ -257,6 +261,39 @@ def test_an_account_that_changed_since_the_proposal_stops_the_run(town: Payouts,
         )
     act = town.file if step == "file" else lambda: town.approve("Maria")
     Unchanged(town).when(PayoutRefused, "the account of Bank has changed since run 1", act)
+
+
+def changed(town: Payouts, name: str, iban: str) -> None:
+    town.books.database.write_now(set_account, town.community, town.ids[name], iban, name, T0 + 1)
+
+
+@pytest.mark.parametrize("outcome", [None, Outcome.PAID, Outcome.RETURNED])
+def test_whoever_is_paid_to_another_account_than_last_time_is_named_until_the_bank_has_it(
+    town: Payouts, outcome: Outcome | None
+) -> None:
+    """A changed account is how payouts are stolen: the second person sees it. What came back was no payment."""
+    assert town.propose().elsewhere == frozenset()  # nobody was ever paid
+    town.approve("Maria")
+    town.file()
+    town.sent()
+    if outcome is not None:
+        town.books.database.write_now(service.confirm, town.community, 1, outcome, T0)
+    changed(town, "Bank", IBANS["Fund"])
+    changed(town, "Repairer", IBANS["Repairer"])  # the same again
+    town.earn({"Repairer": 5 * EURO, "Bank": 5 * EURO})
+    run = town.propose(key="two", now_ms=T0 + 2)
+    expected = set() if outcome is Outcome.RETURNED else {town.ids["Bank"]}
+    assert run.elsewhere == expected
+    names = {party: name for name, party in town.ids.items()}
+    said = as_json(run, names)["payouts"]
+    assert {one["party"] for one in said if one["is_other_account"]} == ({"Bank"} if expected else set())
+    assert ("another account than last time" in as_text(run, names)) is bool(expected)
+    view = run_view(run, town.ids["Maria"], names, may_act=True, w=Wording("en", UTC))
+    assert ("Ask Bank whether the new account is right" in view.warning) is bool(expected)
+    assert [one.name for one in view.lines if one.mark == "warn"] == (["Bank"] if expected else [])
+    town.approve("Maria", 2, T0 + 3)
+    town.file(2, T0 + 3)
+    assert town.sent(number=2, now_ms=T0 + 3).elsewhere == frozenset()
 
 
 def test_a_clawback_after_sending_is_a_debt_that_the_next_earnings_settle(town: Payouts) -> None:
