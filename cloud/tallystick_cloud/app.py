@@ -95,7 +95,7 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(city_routes(setup.database, setup.pages, setup.clock, setup.hub))
     table.include(month_pages(setup.database, setup.pages, setup.clock, setup.aggregator))
     table.include(owner_routes(setup.database, setup.pages, setup.clock))
-    table.include(contract_pages(setup.database, setup.pages, setup.clock))
+    table.include(contract_pages(setup.database, setup.pages, setup.clock, setup.aggregator, setup.shelf))
     table.include(shadow_pages(setup.database, setup.pages, setup.clock, setup.aggregator, setup.shelf))
     table.include(gateway_pages(setup.database, setup.pages, setup.clock))
     table.include(party_pages(setup.database, setup.pages, setup.clock, setup.aggregator, setup.shelf))

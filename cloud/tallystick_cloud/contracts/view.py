@@ -2,11 +2,14 @@
 
 It never computes an amount; look.py ran the split."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tallystick_protocol.money.contract import Contract
 
 from tallystick_cloud.contracts import words
+from tallystick_cloud.contracts.answers import Asked, Terms
+from tallystick_cloud.contracts.diff import Change, differences
 from tallystick_cloud.contracts.look import ChainView, Fall, VersionView
 from tallystick_cloud.http.amounts import Amount, exact
 from tallystick_cloud.http.locale import N_, Wording
@@ -124,6 +127,54 @@ def versions(chain: ChainView, w: Wording) -> tuple[Version, ...]:
             Version(one.contract.version, state, mark, since, one.h.hex(), one.leaf, answers, one is chain.now)
         )
     return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedView:
+    """A proposed version that waits for the reader's answer; `changes` none: it is the first one, and stands above."""
+
+    number: int
+    h: str
+    since: str
+    proposed: str
+    changes: tuple[Change, ...]
+    is_first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptView:
+    """Terms that the reader accepts as a user; `accepted`: when that was done, or nothing."""
+
+    number: int
+    h: str
+    says: str
+    accepted: str
+
+
+def asked(found: Sequence[Asked], names: Mapping[bytes, str], w: Wording) -> tuple[AskedView, ...]:
+    return tuple(
+        AskedView(
+            one.version.contract.version,
+            one.version.h.hex(),
+            w.gettext("for uses from {day} on").format(day=w.date(one.version.contract.effective_from_ms)),
+            w.gettext("proposed by {name}").format(name=names.get(one.version.proposer, "")),
+            () if one.before is None else differences(one.before.contract, one.version.contract, w),
+            one.before is None,
+        )
+        for one in found
+    )
+
+
+def accepts(found: Sequence[Terms], w: Wording) -> tuple[AcceptView, ...]:
+    return tuple(
+        AcceptView(
+            one.version.contract.version,
+            one.version.h.hex(),
+            one.says,
+            "" if one.accepted_ms is None else w.date(one.accepted_ms),
+        )
+        for one in found
+    )
 
 
 def _answers(one: VersionView, w: Wording) -> tuple[str, ...]:
