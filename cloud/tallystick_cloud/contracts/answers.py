@@ -36,7 +36,6 @@ class Terms:
     """What a user whom the contract does not name accepts, or has accepted."""
 
     version: VersionView
-    says: str
     accepted_ms: int | None
 
 
@@ -60,9 +59,7 @@ def terms_for(conn: Connection, chain: ChainView, party: bytes | None) -> tuple[
     """The version that holds now and those agreed or proposed after it, as far as the party is a user there."""
     mine = [one for one in reversed(chain.versions) if one.contract.version >= chain.now.contract.version]
     return tuple(
-        Terms(one, service.terms_text(one.contract, one.h), store.accepted_ms(conn, one.h, party))
-        for one in mine
-        if party is not None and one.assets_of(party)
+        Terms(one, store.accepted_ms(conn, one.h, party)) for one in mine if party is not None and one.assets_of(party)
     )
 
 

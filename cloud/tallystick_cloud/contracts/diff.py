@@ -87,7 +87,7 @@ def statements(contract: Contract, w: Wording, payers: Payers) -> Mapping[str, s
 
 
 def _moment(t_ms: int, w: Wording) -> str:
-    return f"{w.day_time(t_ms)} {w.when(t_ms).year}"
+    return f"{w.date(t_ms)}, {w.time(t_ms)}"
 
 
 def _metering(contract: Contract) -> dict[str, str]:

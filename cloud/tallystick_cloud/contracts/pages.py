@@ -99,7 +99,7 @@ def _shown(table: RouteTable, database: Database, pages: Pages, clock: Clock, sh
             asset_ids=[one.asset for one in contract.assets],
             may_compare=_sees_all(call) and contract.pool is None,
             asked=view.asked(answers.asked_of(found, party), names, w),
-            accepts=view.accepts(terms, w),
+            accepts=view.accepts(terms, found.now, w),
             signs=party is not None and shelf is not None and shelf.party_key(place.id, party) is not None,
         )
 

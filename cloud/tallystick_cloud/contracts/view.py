@@ -143,12 +143,13 @@ class AskedView:
 
 @dataclass(frozen=True, slots=True)
 class AcceptView:
-    """Terms that the reader accepts as a user; `accepted`: when that was done, or nothing."""
+    """Terms that the reader accepts as a user; `accepted`: when that was done, or nothing; `changes` against what holds
+    now."""
 
     number: int
     h: str
-    says: str
     accepted: str
+    changes: tuple[Change, ...]
 
 
 def asked(found: Sequence[Asked], names: Mapping[bytes, str], w: Wording) -> tuple[AskedView, ...]:
@@ -165,13 +166,13 @@ def asked(found: Sequence[Asked], names: Mapping[bytes, str], w: Wording) -> tup
     )
 
 
-def accepts(found: Sequence[Terms], w: Wording) -> tuple[AcceptView, ...]:
+def accepts(found: Sequence[Terms], now: VersionView, w: Wording) -> tuple[AcceptView, ...]:
     return tuple(
         AcceptView(
             one.version.contract.version,
             one.version.h.hex(),
-            one.says,
             "" if one.accepted_ms is None else w.date(one.accepted_ms),
+            () if one.version is now else differences(now.contract, one.version.contract, w),
         )
         for one in found
     )
