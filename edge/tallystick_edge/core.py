@@ -320,7 +320,7 @@ class Core:
         self._pending = list(restored.items)
         self.desk.channels.update(restored.channels)
         self.desk.machines.update(restored.machines)
-        self.desk.held.clear()
+        self.desk.forget_held()
         self.seal()
 
     def _common(self, state: State) -> bytes:

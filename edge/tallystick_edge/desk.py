@@ -60,7 +60,7 @@ class Desk:
     ) -> None:
         """Go on from durable states; what was not flushed is forgotten."""
         self.channels, self.machines, self._replay = dict(channels), dict(machines), dict(replay)
-        self.held: dict[int, list[WashSample]] = {}
+        self._held: dict[int, list[WashSample]] = {}
         self._buffer: list[Item] = []
         self._offered: list[Item] = []
         self._dirty: set[int] = set()
@@ -133,6 +133,10 @@ class Desk:
             self.on_urgent()
 
     # --- what Core does with it --------------------------------------------------------------------------------
+
+    def forget_held(self) -> None:
+        """Samples that machines have not stepped on: where a card goes on from the books, they are of another state."""
+        self._held.clear()
 
     @property
     def held_count(self) -> int:
@@ -216,7 +220,7 @@ class Desk:
         if energy is None or energy.reading is None or power is None:
             return before.open_use
         total = plan.energy_scale.milli(energy.reading.total)
-        held = self.held.setdefault(channel, [])
+        held = self._held.setdefault(channel, [])
         held.append(WashSample(at, max(0, plan.power_scale.milli(power)), total))
         if energy.state.after_break is not None:
             return before.open_use

@@ -3,6 +3,7 @@ A value that does not follow plausibly is never billed: it is set aside with a r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tallystick_protocol.codes import EventCode, MeterState, Reason
@@ -271,21 +272,28 @@ def _has_company(suspect: Suspect, count: int) -> bool:
 
 
 def _follow(suspect: Suspect | None, rule: CounterRule, seen: Seen, reason: Reason) -> Suspect:
-    """The level that a value set aside goes on from, or a new one. A level with company is not forgotten for one value
-    that does not fit it, nor for a young one that it fits as well: over a break it fits any that is lower. Nor for an
-    older one: the same wrong value may come before it and once more after it."""
+    """The level that a value set aside goes on from, or a new one. A newer level that it passes over stays beside an
+    older one, if it has company or may be the true one: the same wrong value may come before it and once more after."""
     levels = () if suspect is None else suspect.levels
+    level = _level_of(levels, rule, seen, reason)
+    if level is None:
+        return Suspect(reason, seen.value, seen.value, seen.at, 1, seen.at, seen.value, _beside(suspect))
+    newer = levels[: levels.index(level)]
+    passed = next((each for each in newer if each.count > GLITCH_POLLS or each.reason in BEGUN_ANEW), None)
+    gone_on = _gone_on(level, rule, seen)
+    return gone_on if passed is None else replace(gone_on, older=replace(passed, older=gone_on.older))
+
+
+def _level_of(levels: Sequence[Suspect], rule: CounterRule, seen: Seen, reason: Reason) -> Suspect | None:
+    """Which of the levels a value goes on from: the newest that it fits, but one with company before a young one, for
+    over a break it fits any that is lower."""
     fitting = [level for level in levels if level.reason is reason and _fits(level, rule, seen)]
     if not fitting:
-        return Suspect(reason, seen.value, seen.value, seen.at, 1, seen.at, seen.value, _beside(suspect))
+        return None
     newest = fitting[0]
     itself = (newest.first, newest.first + (rule.modulus or 0))  # as it was before a break, and before it wrapped
-    known = [each for each in fitting if each.count > GLITCH_POLLS and each.first not in itself]
-    level = known[0] if known and newest.count <= GLITCH_POLLS else newest
-    newer = levels[: levels.index(level)]
-    passed = [each for each in newer if each.count > GLITCH_POLLS or each.reason in BEGUN_ANEW]
-    gone_on = _gone_on(level, rule, seen)
-    return replace(gone_on, older=replace(passed[0], older=gone_on.older)) if passed else gone_on
+    known = [level for level in fitting if level.count > GLITCH_POLLS and level.first not in itself]
+    return known[0] if known and newest.count <= GLITCH_POLLS else newest
 
 
 def _beside(suspect: Suspect | None) -> Suspect | None:
