@@ -52,6 +52,7 @@ async def test_every_party_agrees_on_the_page_and_it_is_in_force(world: World, p
     for name, role in PARTIES.items():
         somebody = person(name, role)
         assert "waits for your answer" in await somebody.page("/contracts")
+        assert f'href="{page}">A new version of Washes waits for your answer' in await somebody.page("/owner")
         shown = await somebody.page(page)
         assert "Version 2 waits for your answer" in shown
         assert "proposed by Coop, for uses from 1 Jan 2027 on" in shown
@@ -66,6 +67,7 @@ async def test_every_party_agrees_on_the_page_and_it_is_in_force(world: World, p
         assert (await somebody.send(f"{page}/answer", version=version, answer="yes", sure="yes"))[0] == 303
         assert "waits for your answer" not in await somebody.page(page)
         assert "waits for your answer" not in await somebody.page("/contracts")
+        assert "waits for your answer" not in await somebody.page("/owner")
     assert "waits for your answer" not in await person("Coop", Role.COMMUNITY_MANAGER).page(page), "it proposed it"
     newest = washes(world).versions[0]
     named = {one.id: one.name for one in newest.contract.parties}

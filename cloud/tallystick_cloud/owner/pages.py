@@ -4,6 +4,7 @@ It never shows another party's account: whoever is signed in looks at their own.
 
 from aiohttp import web
 
+from tallystick_cloud.contracts.answers import waiting_for
 from tallystick_cloud.db import Database
 from tallystick_cloud.disputes.seen import held_of
 from tallystick_cloud.disputes.service import held as disputed
@@ -31,6 +32,7 @@ def owner_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
         reader = reader_of(call, "owner home", clock.utc_ms())
         home = await database.write(service.home, reader, span)
         held = held_of(await database.read(disputed, place.id), reader.party or b"")
+        asked = await database.read(waiting_for, place.id, reader.party)
         w = pages.wording(call.request, place.zone)
         return pages.page(
             call,
@@ -47,6 +49,7 @@ def owner_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
             earned=exact(home.account.earned, w),
             paid=exact(home.account.paid, w),
             to_come=exact(home.account.to_come, w),
+            asked=[(chain.hex(), name) for chain, name in asked],
             held="" if held == 0 else exact(held, w),
             threshold="" if home.threshold is None else exact(home.threshold.nano, w),
             bars=view.bars(home.assets, w),
