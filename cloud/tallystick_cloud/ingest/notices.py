@@ -86,11 +86,9 @@ def tell_deadly(conn: Connection, gid: bytes, ended: int, now_ms: int) -> None:
     head = gateways.read_head(conn, gid)
     if head is None:
         return
-    text = (
-        f"An upload of gateway {gid.hex()} ended {ended} processes of the server, each time alone. It is tried again "
-    )
-    text += "by itself, the gateway keeps everything, and no other gateway waits. Update the server; if it goes on, "
-    text += "send the makers the server's log."
+    text = f"An upload of gateway {gid.hex()} ended {ended} processes of the server, each time alone. It is tried "
+    text += "again by itself, the gateway keeps everything, and no other gateway waits. Update the server; if it goes "
+    text += "on, send the makers the server's log."
     alarm = Alarm("upload-ends-process", Severity.CRITICAL, text, f"upload-ends-process:{gid.hex()}", gid)
     raise_alarm(conn, head.community, alarm, now_ms)
 
