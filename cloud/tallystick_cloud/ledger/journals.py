@@ -36,7 +36,8 @@ def post(conn: Connection, community: str, entries: Sequence[Entry], now_ms: int
     if not entries:
         return []
     period = store.open_period(conn, community, now_ms)
-    ids = store.insert_journals(conn, [_row(community, entry, period, now_ms) for entry in entries])
+    now_ms = period.recorded(now_ms)
+    ids = store.insert_journals(conn, [_row(community, entry, period.id, now_ms) for entry in entries])
     rows: list[tuple[object, ...]] = []
     for number, entry in zip(ids, entries, strict=True):
         rows += store.posting_rows(community, number, entry.lines, now_ms)

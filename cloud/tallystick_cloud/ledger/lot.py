@@ -4,7 +4,7 @@ It holds no rule.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from tallystick_protocol.money.rating import Rated, Usage
@@ -28,6 +28,10 @@ class Lot:
 
     uses: Sequence[FreshUse]
     cause: Cause
+
+    def recorded(self, now_ms: int) -> "Lot":
+        """The same, known at another moment."""
+        return self if now_ms == self.cause.now_ms else Lot(self.uses, replace(self.cause, now_ms=now_ms))
 
 
 class Booked(NamedTuple):

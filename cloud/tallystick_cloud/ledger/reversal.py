@@ -42,6 +42,7 @@ def reverse(conn: Connection, community: str, use_id: bytes, why: str, now_ms: i
         raise Conflict("use", f"is of kind {row.kind}, which moves no money; there is nothing to be reversed")
     if not row.fee and not row.counters:
         raise Conflict("use", "costs nothing and counts for nothing; there is nothing to be reversed")
+    now_ms = store.open_period(conn, community, now_ms).recorded(now_ms)
     said = {"use_id": use_id, "community": community, "chain": chain, "why": why, "at_ms": now_ms}
     conn.execute(insert(reversal), said)
     work = _Reversal(conn, community, chain, row, now_ms)

@@ -49,12 +49,14 @@ def book_lots(
     if not groups:
         return booked
     store.lock_chains(conn, {chain for chain, _ in groups})
+    period = store.open_period(conn, community, lots[0].cause.now_ms)
+    lots = [lot.recorded(period.recorded(lot.cause.now_ms)) for lot in lots]
     works = [ChainWork(conn, community, at, groups[at], versions, lots) for at in sorted(groups)]
     now = store.counters(conn, {key for work in works for key in work.keys})
     for work in works:
         work.rate(now)
     jobs = [job for work in works for job in work.jobs]
-    ids = _post(conn, community, jobs)
+    ids = _post(conn, community, period.id, jobs)
     _write(conn, works, ids)
     for work in works:
         for number, found in work.booked():
@@ -62,13 +64,12 @@ def book_lots(
     return booked
 
 
-def _post(conn: Connection, community: str, jobs: Sequence[Job]) -> dict[str, int]:
+def _post(conn: Connection, community: str, period: int, jobs: Sequence[Job]) -> dict[str, int]:
     """Journals with their postings, by key: checked to sum to zero before anything is written."""
     if not jobs:
         return {}
     for job in jobs:
         check_zero(job.lines)
-    period = store.open_period(conn, community, jobs[0].now_ms)
     ids = store.insert_journals(conn, [_journal_row(community, job, period) for job in jobs])
     rows: list[tuple[object, ...]] = []
     for journal, job in zip(ids, jobs, strict=True):

@@ -61,7 +61,16 @@ _NEWEST = select(
 """When the last use of a chain ended: one look into the index for each frame."""
 _JOURNAL = insert(journal).returning(journal.c.id, sort_by_parameter_order=True)
 _PERIOD = (
-    select(posting_period.c.id)
+    select(
+        posting_period.c.id,
+        posting_period.c.opened_ms,
+        select(journal.c.recorded_ms)
+        .where(journal.c.community == bindparam("c"))
+        .order_by(journal.c.recorded_ms.desc())
+        .limit(1)
+        .scalar_subquery()
+        .label("newest_ms"),
+    )
     .where(posting_period.c.community == bindparam("c"), posting_period.c.closed_ms.is_(None))
     .order_by(posting_period.c.id.desc())
     .limit(1)
@@ -141,13 +150,29 @@ def upsert_counters(conn: Connection, rows: Rows) -> None:
     bulk.upsert_rows(conn, counter, rows, ("position", "value"))
 
 
-def open_period(conn: Connection, community: str, now_ms: int) -> int:
-    """The open posting period; the first is opened with the community."""
-    found = conn.execute(_PERIOD, {"c": community}).scalar_one_or_none()
+BEHIND_MS_MAX = 60_000  # as long as an upload waits to be written (ingest/commit.py)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPeriod:
+    """The open posting period; `known_ms`: the newest moment as of which the books may have been told."""
+
+    id: int
+    known_ms: int
+
+    def recorded(self, now_ms: int) -> int:
+        """When what came at `now_ms` is recorded: not before what is recorded already, or what was told as of a moment
+        would change. A clock that goes back further than anything waits to be written was wrong, and is followed."""
+        return self.known_ms if 0 < self.known_ms - now_ms <= BEHIND_MS_MAX else now_ms
+
+
+def open_period(conn: Connection, community: str, now_ms: int) -> OpenPeriod:
+    """The first is opened with the community. To be asked for under the lock of what is written."""
+    found = conn.execute(_PERIOD, {"c": community}).one_or_none()
     if found is not None:
-        return int(found)
+        return OpenPeriod(int(found.id), max(found.opened_ms, found.newest_ms or 0))
     opened = insert(posting_period).returning(posting_period.c.id)
-    return int(conn.execute(opened, {"community": community, "opened_ms": now_ms}).scalar_one())
+    return OpenPeriod(int(conn.execute(opened, {"community": community, "opened_ms": now_ms}).scalar_one()), now_ms)
 
 
 def insert_journals(conn: Connection, rows: list[dict[str, object]]) -> list[int]:

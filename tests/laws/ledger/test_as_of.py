@@ -71,6 +71,33 @@ def test_any_moment_is_the_sum_of_what_was_recorded_by_then(month: Books) -> Non
     assert month.audit() == []
 
 
+def test_nothing_is_recorded_before_what_was_told_already(either: Books) -> None:
+    """Seed 6506817: an upload that waited while a period was closed was recorded 21 ms before it. A clock that was much
+    too far ahead is not waited for."""
+    gateway, closed_ms = SimGateway("cellar"), MONTH_END + HOUR
+    either.enrol(gateway, "cellar")
+
+    def washed(number: int, now_ms: int) -> int:
+        start = T0 + number * HOUR
+        events = wash(2, 1 + 3 * number, 1 + number, 1 + number, start, start + HOUR)
+        either.seal_and_send(gateway, events, now_ms)
+        (at_ms,) = {row["recorded_ms"] for row in either.rows(schema.use) if row["number"] == 1 + number}
+        assert max(either.rows(schema.journal), key=lambda row: row["id"])["recorded_ms"] == at_ms  # type: ignore[arg-type, return-value]
+        return int(at_ms)  # type: ignore[call-overload]
+
+    assert washed(0, closed_ms - DAY) == closed_ms - DAY
+    either.run(close, "lindenhof", T0, closed_ms)
+    assert washed(1, closed_ms - 21) == closed_ms
+    assert washed(2, closed_ms + 5) == closed_ms + 5
+    ids = parties(either)
+    line, other = (Line(ids["Coop"], account, ids["Bank"], b"", "EUR") for account in (Account.PAYABLE, Account.BANK))
+    entry = journals.Entry("late", "test", b"", {line: -7, other: 7})
+    (late,) = either.run(journals.post, "lindenhof", [entry], closed_ms + 1)
+    assert [row["recorded_ms"] for row in either.rows(schema.journal) if row["id"] == late] == [closed_ms + 5]
+    assert washed(3, closed_ms - 61_000) == closed_ms - 61_000
+    assert either.audit() == []
+
+
 def test_an_earlier_balance_reads_days_and_not_every_posting(month: Books) -> None:
     """Its postings are those of half a day at most: what is older may be anything, the day's sum stands for it."""
     before = month.database.glance_now(as_of, "lindenhof", T0 + 40 * DAY)
