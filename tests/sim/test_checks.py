@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sim.checks import seam_loss
+from sim.checks import aborts_like_a_wash, seam_loss, untold
 from sim.meters import Kept, Register, Seam, Seen
 
 SEAM_MS, SECOND_MS = 100_000, 1_000
@@ -50,3 +50,23 @@ def test_what_a_card_read_in_boots_before_it_went_on_from_the_books_is_missing_b
     assert missing((20, 80), joins=((90, 160),)) == 1  # in the boot that saw the reset
     assert missing((200, 300), joins=((310, 320),)) == 1  # the copy knows the level
     assert missing((20, 80), joins=((150, 160),), kind="exchange") == missing((20, 80), kind="exchange")
+
+
+def washer(boots: list[int]) -> Any:
+    """A machine that is polled every 20 s: so many samples in each boot, with 27 s between two boots."""
+    kept, t_ms = [], 0
+    for samples in boots:
+        kept += [Kept(t_ms + at * 20_000, 0, None, False) for at in range(samples)]
+        t_ms = kept[-1].t_ms + 27_000
+    return SimpleNamespace(restores=[], seen={"house-lone": Seen(), "washer-lone": Seen(kept, kept)})
+
+
+@pytest.mark.parametrize(("samples", "unseen"), [(4, 1), (5, 0)])
+def test_boots_that_end_before_a_machine_steps_see_no_rest(samples: int, unseen: int) -> None:
+    """It holds the first five samples of a boot; between two long boots lie twelve minutes of short ones."""
+    assert untold(washer([40, *[samples] * (720 // (20 * samples + 7)), 40]), 20_000) == unseen
+
+
+def test_three_starts_that_were_aborted_may_look_like_a_wash() -> None:
+    machines = [SimpleNamespace(washer=SimpleNamespace(appliance=SimpleNamespace(aborted=n))) for n in (2, 3, 6)]
+    assert [aborts_like_a_wash(one) for one in machines] == [0, 1, 2]  # type: ignore[arg-type]
