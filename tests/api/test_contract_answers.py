@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
-from support.people import Person, Shelf, people_of
 from support.settled import World
-from support.shadow import NOW, open_shadow
+from support.shadow import NOW, Staff, chain_named, open_shadow, staff_of
 from tallystick_cloud import schema
-from tallystick_cloud.contracts.look import ChainView, chains_of
+from tallystick_cloud.contracts.look import ChainView
 from tallystick_cloud.contracts.service import approve
 from tallystick_cloud.http.authz import Role
 from tallystick_protocol import cose
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.records import Approval
 
-Staff = Callable[[str, Role], Person]
 PARTIES = {"Repairer": Role.SERVICER, "Bank": Role.FINANCIER}
 """Who has to agree beside the Coop, which proposes, and the Fund, for which nobody signs in. The Bank keeps its key."""
 
@@ -28,16 +26,12 @@ def world() -> World:
 
 @pytest.fixture
 async def person(world: World) -> AsyncIterator[Staff]:
-    shelf, books = Shelf(), world.books
-    shelf.kept.update({party: key for party, key in books.founded.hosted.items() if party != world.ids["Bank"]})
-    async with people_of(books.database, world.community, world.ids, NOW, books.aggregator, shelf) as people:
-        yield people.sign_in
-    books.database.close()
+    async with staff_of(world, without_key="Bank") as sign_in:
+        yield sign_in
 
 
 def washes(world: World) -> ChainView:
-    found = world.books.database.read_now(chains_of, world.community, None, True, NOW)
-    return next(one for one in found if one.now.contract.name == "Washes")
+    return chain_named(world, "Washes")
 
 
 async def proposed(world: World, person: Staff) -> tuple[str, str]:

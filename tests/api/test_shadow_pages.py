@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
-from support.people import Person, Shelf, people_of
 from support.settled import World
-from support.shadow import NOW, OLD_BILL, open_shadow
+from support.shadow import OLD_BILL, Staff, open_shadow, staff_of
+from support.shadow import chain_named as chain
 from tallystick_cloud import schema
-from tallystick_cloud.contracts.look import ChainView, chains_of
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.shadow.model import Piece, beside
-
-Staff = Callable[[str, Role], Person]
 
 
 @pytest.fixture
@@ -24,16 +21,8 @@ def world() -> World:
 
 @pytest.fixture
 async def person(world: World) -> AsyncIterator[Staff]:
-    shelf, books = Shelf(), world.books
-    shelf.kept.update({party: key for party, key in books.founded.hosted.items() if party != world.ids["Maria"]})
-    async with people_of(books.database, world.community, world.ids, NOW, books.aggregator, shelf) as people:
-        yield people.sign_in
-    books.database.close()
-
-
-def chain(world: World, name: str) -> ChainView:
-    found = world.books.database.read_now(chains_of, world.community, None, True, NOW)
-    return next(one for one in found if one.now.contract.name == name)
+    async with staff_of(world, without_key="Maria") as sign_in:
+        yield sign_in
 
 
 def cells(page: str) -> dict[str, list[list[str]]]:

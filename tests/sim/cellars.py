@@ -20,6 +20,7 @@ from tallystick_edge.items import Happening, Item, Reading
 from tallystick_edge.metering.channel import ChannelState
 from tallystick_edge.usage.wash import WashState
 from tallystick_protocol.codes import EventCode
+from tallystick_protocol.ids import BOOT_BYTES
 
 if TYPE_CHECKING:
     import asyncio
@@ -134,10 +135,11 @@ class LoneCellar:
         self.lives += 1
         now = self._now
         clock, set_ms = self._new_clock()
-        desk = Desk(self._plans, clock, self._chance.randbytes(8))
+        boot = self._chance.randbytes(BOOT_BYTES)
+        desk = Desk(self._plans, clock, boot)
         desk.load(self._card.channels, self._card.machines, {})
         self.cellar.booted_ms = now.ms
-        core = cast("Core", _Machine(desk, desk._boot))
+        core = cast("Core", _Machine(desk, boot))
         glitch = 0.0 if self._calm else self.rough.glitch
         driver = CellarDriver(self.cellar, self._true, clock, core, self.rough.poll_ms, glitch, self._driver_chance)
         end_ms = FAULTS_MS + HEAL_MS if self._calm else FAULTS_MS
@@ -150,7 +152,7 @@ class LoneCellar:
             self._trouble(clock)
             self._use()
             if now.ms >= poll_ms:
-                driver._poll(desk)
+                driver.poll(desk)
                 poll_ms += self.rough.poll_ms
             if now.ms >= flush_ms or desk.urgent_flush:
                 self._flush(desk)

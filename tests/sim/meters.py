@@ -219,10 +219,10 @@ class CellarDriver:
 
     async def run(self, sink: Sink) -> None:
         while True:
-            self._poll(sink)
+            self.poll(sink)
             await self._clock.sleep_ms(self._every_ms)
 
-    def _poll(self, sink: Sink) -> None:
+    def poll(self, sink: Sink) -> None:
         now_ms = self._true.elapsed_ms()
         self._cellar.advance(now_ms)
         house, washer = self._cellar.seen

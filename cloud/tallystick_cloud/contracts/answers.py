@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 from tallystick_protocol import cose
-from tallystick_protocol.ids import H32, PartyId
+from tallystick_protocol.ids import H32, NONCE_BYTES, PartyId
 from tallystick_protocol.keys import Signer
 from tallystick_protocol.money.contract import ContractState, read_contract
 from tallystick_protocol.records import Approval
@@ -21,8 +21,6 @@ from tallystick_cloud.schema import contract_version
 from . import look, service, store
 from .look import ChainView, VersionView
 from .service import Standing
-
-NONCE_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
