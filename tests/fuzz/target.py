@@ -3,6 +3,7 @@ It runs nothing by itself; `run_all.py` does, with atheris, and `test_regression
 
 from __future__ import annotations
 
+import gc
 import io
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-INPUT_S_MAX = 1.0  # processor time of one input; nobody may keep a gateway or an aggregator busy for longer
+INPUT_S_MAX = 1.0  # processor time of one input, the better of two; nobody may keep a gateway or server busy for longer
 
 
 class TooSlow(AssertionError):
@@ -33,15 +34,27 @@ class Target:
 
     def run(self, data: bytes) -> None:
         """One input. Lets out whatever is a finding."""
-        began = time.process_time()
+        if self._spent(data) <= INPUT_S_MAX:
+            return
+        # again, with what the process holds from before out of the collector's sight: one look through the heap of a
+        # test process, or another thread of it, can take longer than the second, and is no fault of the input
+        gc.freeze()
+        try:
+            spent = self._spent(data)
+        finally:
+            gc.unfreeze()
+        if spent > INPUT_S_MAX:
+            raise TooSlow(f"{self.name}: {spent:.2f} s for one input of {len(data)} bytes, twice")
+
+    def _spent(self, data: bytes) -> float:
+        """Processor seconds of this thread."""
+        began = time.thread_time()
         try:
             self.read(data)
         except self.errors as error:
             if not str(error):
                 raise AssertionError(f"{type(error).__name__} says nothing") from error
-        spent = time.process_time() - began
-        if spent > INPUT_S_MAX:
-            raise TooSlow(f"{self.name}: {spent:.2f} s for one input of {len(data)} bytes")
+        return time.thread_time() - began
 
 
 class FileOf:

@@ -69,12 +69,28 @@ def test_an_error_without_words_is_a_finding() -> None:
 
 def test_an_input_that_takes_longer_than_a_second_is_a_finding() -> None:
     def read(data: bytes) -> None:
-        ends = time.process_time() + 1.05
-        while time.process_time() < ends:
-            pass
+        _busy()
 
     with pytest.raises(TooSlow):
         Target("planted", read, (), list).run(b"x")
+
+
+def test_a_second_that_only_the_first_try_took_is_none_of_the_input() -> None:
+    tries: list[bytes] = []
+
+    def read(data: bytes) -> None:
+        tries.append(data)
+        if len(tries) == 1:
+            _busy()
+
+    Target("planted", read, (), list).run(b"x")
+    assert tries == [b"x", b"x"]
+
+
+def _busy() -> None:
+    ends = time.thread_time() + 1.05
+    while time.thread_time() < ends:
+        pass
 
 
 def test_a_planted_error_is_found_kept_and_told_and_the_next_target_still_runs(tmp_path: Path) -> None:
