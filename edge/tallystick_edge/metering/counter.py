@@ -318,7 +318,7 @@ def _gone_on(level: Suspect, rule: CounterRule, seen: Seen) -> Suspect:
         gone_on = replace(gone_on, since=seen.at, begun=seen.value)
     if not _had_break(rule, seen.at, level.at):
         return gone_on
-    gone_on = replace(gone_on, since=seen.at, older=_with_company(level))
+    gone_on = replace(gone_on, since=seen.at, older=_beside(level))
     if _is_soon(rule, seen, level.at, _above(level, rule, seen)):
         return gone_on
     return replace(gone_on, count=1, begun=seen.value)

@@ -479,6 +479,18 @@ def test_an_exchanged_meter_counts_from_its_first_value_after_an_outage_beside_a
     assert state.total == 100 + 61_340 - 61_300
 
 
+@pytest.mark.parametrize("wrong", [809_895, 50_000])
+def test_a_register_that_began_anew_counts_from_there_between_two_wrong_values_and_an_outage(wrong: int) -> None:
+    """Cellar 7102397: a wrong first value, 0 of a register that was reset, the power gone, and a wrong first value
+    again, which over an outage can be reached from the 0: 54 Wh until the next value were free."""
+    state, _ = feed([*range(859_870, 859_875)])
+    for boot, values in enumerate(([wrong, 0], [50_046, *range(54, 110, 9)])):
+        for index, value in enumerate(values):
+            at = replace(unset_clock(index * EVERY), boot=bytes([boot]) * 8)
+            state = decode_channel(encode_channel(meter(state, COUNTER, Seen(at, value, "A")).state))
+    assert state.total == 859_874 + 108
+
+
 def test_a_channel_of_an_older_agent_has_readings_enough() -> None:
     state, _ = feed([100, 101])
     assert state.is_young
