@@ -29,6 +29,7 @@ from tallystick_protocol.money.pool import Pool
 from tallystick_protocol.money.tariff import Tariff
 from tallystick_protocol.money.toml_lines import lines_of
 from tallystick_protocol.money.toml_pool import pool_of
+from tallystick_protocol.money.toml_sense import check_gap
 from tallystick_protocol.money.toml_table import Table, hint
 from tallystick_protocol.money.toml_tariff import steps_of, tariff_of
 from tallystick_protocol.money.user import USER_SALT_BYTES, UserOpening, commit_user
@@ -250,6 +251,7 @@ def _terms(table: Table, unit: str) -> Terms:
     rating_period = table.word("rating_period", RatingPeriod, ruled.rating_period)
     interval_ms = table.duration_ms("interval", "15 min", "1 min", "1 d")
     max_gap_ms = table.duration_ms("max_gap", "2 h", "1 min", "366 d")
+    check_gap(table, interval_ms, max_gap_ms)
     gap_rule = table.word("gap_rule", GapRule, ruled.gap_rule)
     late_days = table.count("late_days", ruled.late_days)
     unknown_time = table.word("unknown_time", TimeRule, ruled.unknown_time)

@@ -10,6 +10,7 @@ from tallystick_protocol.money.toml_table import Table
 from tallystick_protocol.money.waterfall import REACHED
 
 PRICE_MAX = 10**9  # per unit of use or as one amount: ten of them would leave the 64 bits that an amount has
+GAP_INTERVALS_MAX = 9_000  # 94 days of quarter-hours: one reading after such a gap makes as many uses, all of one size
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -42,6 +43,14 @@ def check_tariff(table: Table, tariff: Tariff) -> None:
     priced = any(tier.price.mantissa for band in tariff.bands for tier in band.tiers)
     if not priced and not any(amount is not None and amount.mantissa for amount in amounts):
         raise table.fail("band", "has only prices of 0 and no minimum or fee: nothing would ever be charged")
+
+
+def check_gap(table: Table, interval_ms: int, max_gap_ms: int) -> None:
+    """Refuse a gap that would be cut into very many uses, of whose times nobody knows anything."""
+    count = max_gap_ms // interval_ms
+    if count > GAP_INTERVALS_MAX:
+        reason = f"holds {count:,} intervals, at most {GAP_INTERVALS_MAX:,}: shorten it, or lengthen interval"
+        raise table.fail("max_gap", reason)
 
 
 def check_steps(tables: Sequence[Table], steps: Sequence[Step]) -> None:
