@@ -47,6 +47,8 @@ from tallystick_cloud.public.pages import public_routes
 from tallystick_cloud.shadow.pages import shadow_pages
 from tallystick_cloud.splits.pages import split_pages
 from tallystick_cloud.statements.pages import statement_routes
+from tallystick_cloud.trials.pages import trial_pages
+from tallystick_cloud.trials.watch import TrialWatch
 from tallystick_cloud.unclaimed.pages import unclaimed_pages
 from tallystick_cloud.uses.pages import use_routes
 
@@ -107,6 +109,7 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(debit_pages(setup.database, setup.pages, setup.clock))
     table.include(pool_desk(setup.database, setup.pages, setup.clock, setup.aggregator))
     table.include(pool_pages(setup.database, setup.pages, setup.clock))
+    table.include(trial_pages(setup.database, setup.pages, setup.clock))
     table.include(unclaimed_pages(setup.database, setup.pages, setup.clock))
     table.include(bill_pages(setup.database, setup.pages, setup.clock, setup.aggregator))
     table.include(public_routes(setup.database, setup.pages, setup.clock))
@@ -179,7 +182,8 @@ async def serve_until(setup: Setup, stop: asyncio.Event) -> None:
                 setup.claims.server = gateway_url
         setup.on_ready(Addresses(f"http://localhost:{port_of(opened)}", gateway_url))
         watch = ContactWatch(setup.database, setup.clock, setup.hub)
-        await _beside(stop, (setup.hub.run, watch.run, *setup.tasks))
+        trials = TrialWatch(setup.database, setup.clock)
+        await _beside(stop, (setup.hub.run, watch.run, trials.run, *setup.tasks))
     finally:
         await asyncio.gather(*(runner.cleanup() for runner in runners))
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "unclaimed": "unclaimed",
     "cost": "cost",
     "dispute": "dispute",
+    "trial": "trial",
     "mandate": "mandate",
     "debit": "debit",
     "bank": "bank",

@@ -75,7 +75,7 @@ async def test_a_dispute_from_the_use_to_the_decision(built: World, people: Peop
     page = await anna.page(f"/disputes/{use}")
     assert "Maria: the dispute is right" in page
     told = await anna.page(f"/uses/{use}")
-    assert "taken back after a dispute: it counts as if it had never been" in told
+    assert "taken back: it counts as if it had never been" in told
     assert "Fee and shares, computed again just now, are the booked ones" in told
     assert "What was taken back" in page
     assert "given back" in page

@@ -81,6 +81,7 @@ from .settlements import (
     witness,
 )
 from .splits import split_account, split_approval, split_due, split_part, split_payment, split_run
+from .trials import trial
 from .unclaimed import unclaimed, unclaimed_rule
 from .uses import in_order, standing, standing_at, use, use_rating
 
@@ -174,6 +175,7 @@ __all__ = [
     "standing",
     "standing_at",
     "statement",
+    "trial",
     "unclaimed",
     "unclaimed_rule",
     "use",

@@ -25,6 +25,7 @@ from tallystick_cloud.ledger import period as ledger_period
 from tallystick_cloud.ledger.store import lock_chains
 from tallystick_cloud.log import service as log
 from tallystick_cloud.splits import store as splits
+from tallystick_cloud.trials.service import take_back
 
 from . import facts, keep, reversals, sources, store
 from .errors import SettlementRefused
@@ -44,7 +45,11 @@ def close(
     period is not over, NotFound for an unknown chain, SettlementRefused for a gap.
     """
     community = office.context.community
-    only = _over(_by_chain(conn, community), at_ms, now_ms) if only is None else only
+    known = _by_chain(conn, community)
+    only = _over(known, at_ms, now_ms) if only is None else only
+    contracts.lock_versions(conn, [community])
+    lock_chains(conn, known if only is None else only)
+    take_back(conn, community, now_ms, only=only)
     ledger_period.close(conn, community, at_ms, now_ms, only)  # from here on nobody else changes these contracts
     books = _by_chain(conn, community)
     chains = {chain: versions for chain, versions in books.items() if versions[-1].contract.pool is None}

@@ -29,7 +29,7 @@ class RowKind(StrEnum):
     PAYMENT = "payment"
     PASSED_ON = "passed-on"  # by a payment provider, to the party
     CHARGED = "charged"  # by a payment provider, to the payer
-    GIVEN_BACK = "given-back"  # after a dispute
+    GIVEN_BACK = "given-back"  # after a dispute, or of a test run
     BILL = "bill"  # a share of a bill
     BILL_BACK = "bill-back"  # one that was taken back
     ENERGY = "energy"  # a close of a pool: what it gives, or (negative) takes

@@ -195,7 +195,7 @@ def _what(one: Account, row: Row, w: Wording) -> str:
         RowKind.PAYOUT: _("Payout to your bank account"),
         RowKind.REFUND: _("Paid back to your bank account"),
         RowKind.RETURN: _("Payout that came back"),
-        RowKind.GIVEN_BACK: _("Given back after a dispute") if row.nano >= 0 else _("Taken back after a dispute"),
+        RowKind.GIVEN_BACK: _("Given back") if row.nano >= 0 else _("Taken back"),
         RowKind.PASSED_ON: _("Paid to you by the payment provider")
         if row.nano < 0
         else _("Taken back by the payment provider"),

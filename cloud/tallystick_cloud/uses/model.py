@@ -125,7 +125,7 @@ class UnsettledUse:
     """What a use will do to the reader's next statement: `share` and `charge` (negative) in nano.
 
     `is_correction`: it stands in a statement already and was priced again since; the amounts are the difference.
-    `is_reversed`: it counts no more, after a dispute. Of uses that are told together it is the last; `share_uses` and
+    `is_reversed`: it counts no more. Of uses that are told together it is the last; `share_uses` and
     `charge_uses` say how many have a share and a charge."""
 
     use_id: bytes
@@ -147,7 +147,7 @@ class UnsettledUse:
 
 @dataclass(frozen=True, slots=True)
 class SettledUse:
-    """What a line of a statement is about; `is_reversed`: it counts no more, after a dispute."""
+    """What a line of a statement is about; `is_reversed`: it counts no more."""
 
     use_id: bytes
     asset: str

@@ -27,6 +27,8 @@ from tallystick_cloud.http.route import Call, RouteTable
 from tallystick_cloud.ledger.model import Kind, counter_scope
 from tallystick_cloud.ledger.rows import usage_of
 from tallystick_cloud.ports import Clock
+from tallystick_cloud.trials import store as trials
+from tallystick_cloud.trials.model import Trial
 from tallystick_cloud.uses import access, proof_store, store, view
 from tallystick_cloud.uses.lines_view import lines_csv, single
 from tallystick_cloud.uses.model import Line, Reader, UseView
@@ -61,7 +63,7 @@ def use_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
         now_ms = clock.utc_ms()
         reader = reader_of(call, "use page", now_ms)
         use = await database.write(access.read_use, reader, bytes.fromhex(use_id))
-        proof, contract, usage, dispute = await database.read(_beside, reader, use)
+        proof, contract, usage, dispute, trial = await database.read(_beside, reader, use)
         w = pages.wording(call.request, place.zone)
         scope = H32(counter_scope(use.chain, Kind(use.kind)))
         return pages.page(
@@ -85,6 +87,7 @@ def use_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
             community=place.id,
             dispute=dispute.seen and dispute.seen.state,
             may_dispute=dispute.may_open,
+            trial=trial,
         )
 
     return table
@@ -149,7 +152,12 @@ def _chosen(conn: Connection, reader: Reader, span: Span, asked: Wanted) -> list
     return access.read_lines(conn, reader, span.from_ms, span.until_ms, wanted)[::-1]
 
 
-def _beside(conn: Connection, reader: Reader, use: UseView) -> tuple[Proof, Contract, Usage, Opened]:
+_Beside = tuple[Proof, Contract, Usage, Opened, Trial | None]
+"""The proof, the contract and the use as it prices it, its dispute, and the test run that it was taken back for."""
+
+
+def _beside(conn: Connection, reader: Reader, use: UseView) -> _Beside:
     contract = versions_of(conn, use.chain)[use.contract].contract
     usage = usage_of(proof_store.use_of(conn, use.use_id))
-    return prove(conn, reader.community, use), contract, usage, beside(conn, reader, use, contract)
+    trial = trials.of_use(conn, reader.community, use.asset, use.start_ms) if use.is_reversed else None
+    return prove(conn, reader.community, use), contract, usage, beside(conn, reader, use, contract), trial

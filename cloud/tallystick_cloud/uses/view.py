@@ -101,7 +101,7 @@ def price_facts(use: UseView, usage: Usage, contract: Contract, chain: H32, w: W
     plan = plan_of(contract, chain)
     index = -1 if use.aborted else plan.band(usage)
     if use.is_reversed:
-        found.append(Fact(_("Price"), _("taken back after a dispute: it counts as if it had never been")))
+        found.append(Fact(_("Price"), _("taken back: it counts as if it had never been")))
     elif use.aborted:
         found.append(Fact(_("Price"), _("ended before it was billable: free")))
     elif index < 0:
@@ -176,7 +176,7 @@ def _why(one: Rating, use_id: bytes, w: Wording) -> str:
     if one.revision == 1:
         return _("first price")
     if one.cause == use_id:
-        return _("taken back after a dispute")
+        return _("taken back")
     return _("a use before it came late or was taken back: priced again")
 
 

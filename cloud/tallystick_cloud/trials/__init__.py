@@ -1,0 +1,1 @@
+"""Test runs: an installer tries a machine, and nobody pays for it."""
