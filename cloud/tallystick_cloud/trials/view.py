@@ -29,10 +29,10 @@ def run(one: Trial, names: Mapping[bytes, str], w: Wording, now_ms: int) -> RunV
     _ = w.gettext
     minutes = -(-(one.to_ms - now_ms) // MINUTE_MS)
     if one.is_on(now_ms):
-        when = _("since {time}, until {until}").format(time=w.clock(one.from_ms), until=w.clock(one.to_ms))
+        when = _("since {time}, until {until}").format(time=w.time(one.from_ms), until=w.time(one.to_ms))
     else:
         when = _("{day}, {time} to {until}").format(
-            day=w.date(one.from_ms), time=w.clock(one.from_ms), until=w.clock(one.to_ms)
+            day=w.date(one.from_ms), time=w.time(one.from_ms), until=w.time(one.to_ms)
         )
     if not one.uses:
         uses = _("no use taken back yet") if one.is_on(now_ms) else _("no use taken back")
