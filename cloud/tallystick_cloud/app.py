@@ -45,6 +45,7 @@ from tallystick_cloud.pools.pages import pool_pages
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.public.pages import public_routes
 from tallystick_cloud.shadow.pages import shadow_pages
+from tallystick_cloud.sites.pages import site_pages
 from tallystick_cloud.splits.pages import split_pages
 from tallystick_cloud.statements.pages import statement_routes
 from tallystick_cloud.trials.pages import trial_pages
@@ -109,6 +110,7 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(debit_pages(setup.database, setup.pages, setup.clock))
     table.include(pool_desk(setup.database, setup.pages, setup.clock, setup.aggregator))
     table.include(pool_pages(setup.database, setup.pages, setup.clock))
+    table.include(site_pages(setup.database, setup.pages, setup.clock, setup.aggregator))
     table.include(trial_pages(setup.database, setup.pages, setup.clock))
     table.include(unclaimed_pages(setup.database, setup.pages, setup.clock))
     table.include(bill_pages(setup.database, setup.pages, setup.clock, setup.aggregator))

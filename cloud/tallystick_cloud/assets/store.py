@@ -104,6 +104,12 @@ def asset_ids(conn: Connection, community: str) -> set[str]:
     return set(conn.execute(select(asset.c.id).where(asset.c.community == community)).scalars())
 
 
+def names(conn: Connection, community: str) -> list[tuple[str, str]]:
+    """(id, name) of all assets, by name."""
+    query = select(asset.c.id, asset.c.name).where(asset.c.community == community).order_by(asset.c.name, asset.c.id)
+    return [(row.id, row.name) for row in conn.execute(query)]
+
+
 def has_site(conn: Connection, community: str, site_id: str) -> bool:
     found = conn.execute(select(site.c.id).where(site.c.community == community, site.c.id == site_id))
     return found.first() is not None

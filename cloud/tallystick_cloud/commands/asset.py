@@ -14,12 +14,11 @@ from sqlalchemy import Connection, select
 
 from tallystick_cloud.assets.ledger import AssetLedger, ledger_of
 from tallystick_cloud.assets.model import NewAsset
-from tallystick_cloud.assets.store import asset_ids, has_site, insert_asset
+from tallystick_cloud.assets.service import add_asset
 from tallystick_cloud.commands.common import Commands, add_community, command, community_of, group, opened
 from tallystick_cloud.commands.moment import end_of, place_of
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.counts import many
-from tallystick_cloud.errors import BadInput, Conflict
 from tallystick_cloud.money import money
 from tallystick_cloud.parties.store import ids_by_name
 from tallystick_cloud.schema import asset
@@ -111,7 +110,7 @@ def new(parsed: argparse.Namespace) -> int:
             latitude_e7=None,
             longitude_e7=None,
         )
-        options.database.write_now(_add, community, one, options.clock.utc_ms())
+        options.database.write_now(add_asset, community, one, options.clock.utc_ms())
     finally:
         options.database.close()
     if parsed.json:
@@ -119,16 +118,6 @@ def new(parsed: argparse.Namespace) -> int:
         return 0
     print(f"{one.id} is in {community}: {one.name} ({one.kind})")
     return 0
-
-
-def _add(conn: Connection, community: str, one: NewAsset, now_ms: int) -> None:
-    if one.id in asset_ids(conn, community):
-        raise Conflict("ID", f"{one.id!r} is an asset of {community} already; give the new one another id")
-    if one.site is not None and not has_site(conn, community, one.site):
-        raise BadInput(
-            "--site", f"{one.site!r} is no site of {community}; leave it away, or `tallystick site new` first"
-        )
-    insert_asset(conn, community, one, now_ms)
 
 
 def _all(conn: Connection, community: str) -> Sequence[Any]:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from tallystick_cloud.assets import store as assets
 from tallystick_cloud.assets.model import NewSite
+from tallystick_cloud.assets.service import add_site
 from tallystick_cloud.commands.common import (
     Commands,
     add_community,
@@ -24,14 +25,11 @@ from tallystick_cloud.commands.common import (
 )
 from tallystick_cloud.commands.gateway import KEEPERS
 from tallystick_cloud.commands.moment import begin_of, place_of
-from tallystick_cloud.contracts.fitting import check_plan
 from tallystick_cloud.counts import many
-from tallystick_cloud.errors import BadInput
 from tallystick_cloud.gateways import claims
 from tallystick_cloud.gateways import extend as extension
 from tallystick_cloud.gateways.claim_files import claim_files
 from tallystick_cloud.ports import Entropy
-from tallystick_cloud.town.model import TownSite
 from tallystick_cloud.town.toml import load_site
 
 
@@ -81,15 +79,9 @@ def new(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _add(conn: Connection, community: str, site: TownSite, entropy: Entropy, now_ms: int) -> str:
-    known = assets.asset_ids(conn, community)
-    for channel in site.plan.channels:
-        if channel.asset not in known:
-            raise BadInput(f"channel {channel.number}, asset", f"{channel.asset!r} is not an asset of {community}")
-    row = NewSite(site.id, site.name, site.address, site.latitude_e7, site.longitude_e7, site.plan)
+def _add(conn: Connection, community: str, site: NewSite, entropy: Entropy, now_ms: int) -> str:
     if not assets.has_site(conn, community, site.id):
-        check_plan(conn, community, site.id, site.plan, now_ms)
-        assets.insert_site(conn, community, row, now_ms)
+        add_site(conn, community, site, now_ms)
     return claims.issue(conn, community, site.id, entropy, now_ms)
 
 

@@ -6,7 +6,7 @@ It never touches a database or a key.
 from dataclasses import dataclass
 from pathlib import Path
 
-from tallystick_cloud.assets.model import Plan
+from tallystick_cloud.assets.model import NewSite
 from tallystick_cloud.parties.model import NewParty
 
 HOSTED = "hosted"  # the server keeps this party's signing key; its members know that they trust it with that
@@ -33,16 +33,6 @@ class TownAsset:
 
 
 @dataclass(frozen=True, slots=True)
-class TownSite:
-    id: str
-    name: str
-    address: str | None
-    latitude_e7: int | None
-    longitude_e7: int | None
-    plan: Plan
-
-
-@dataclass(frozen=True, slots=True)
 class TownContract:
     file: Path
     live: bool
@@ -60,5 +50,5 @@ class Town:
     longitude_e7: int | None
     parties: tuple[TownParty, ...]
     assets: tuple[TownAsset, ...]
-    sites: tuple[TownSite, ...]
+    sites: tuple[NewSite, ...]
     contracts: tuple[TownContract, ...]

@@ -21,7 +21,7 @@ from tallystick_protocol.money.errors import ContractError
 from tallystick_protocol.records import Approval, Grant
 
 from tallystick_cloud.assets import store as assets
-from tallystick_cloud.assets.model import NewAsset, NewSite
+from tallystick_cloud.assets.model import NewAsset
 from tallystick_cloud.context import Context
 from tallystick_cloud.contracts import service as contracts
 from tallystick_cloud.contracts.file import contract_text
@@ -65,8 +65,7 @@ def found(conn: Connection, context: Context, town: Town, entropy: Entropy, now_
         assets.insert_asset(conn, town.id, _asset(asset, ids), now_ms)
     made = {}
     for site in town.sites:
-        new = NewSite(site.id, site.name, site.address, site.latitude_e7, site.longitude_e7, site.plan)
-        assets.insert_site(conn, town.id, new, now_ms)
+        assets.insert_site(conn, town.id, site, now_ms)
         made[site.id] = claims.issue(conn, town.id, site.id, entropy, now_ms)
     _contracts(conn, context, town, ids, hosted, entropy, now_ms)
     return Founded(made, hosted)

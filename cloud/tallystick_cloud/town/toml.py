@@ -9,12 +9,12 @@ from tallystick_protocol.checkpoint import check_origin
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.ocmf import check_meter_key
 
-from tallystick_cloud.assets.model import Form, Plan, PlannedChannel
+from tallystick_cloud.assets.model import Form, NewSite, Plan, PlannedChannel
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.parties import model as parties
 
-from .model import HOSTED, Town, TownAsset, TownContract, TownParty, TownSite
-from .table import Table, read_file
+from .model import HOSTED, Town, TownAsset, TownContract, TownParty
+from .table import Table, read_file, read_text
 
 VERSION = 1
 NUMBER_MAX = 65_535
@@ -56,9 +56,17 @@ def _origin(head: Table) -> str:
         raise BadInput(where, f"{error.reason}; write a name that the community owns, as in tally.example/us") from None
 
 
-def load_site(path: Path) -> TownSite:
+def load_site(path: Path) -> NewSite:
     """A file with one [site]; raises BadInput naming file or field."""
-    root = read_file(path)
+    return _one_site(read_file(path))
+
+
+def site_of(text: str) -> NewSite:
+    """The same of a text that somebody handed in."""
+    return _one_site(read_text(text, "file"))
+
+
+def _one_site(root: Table) -> NewSite:
     root.integer("version", VERSION, VERSION)
     site = _site(root.one("site"))
     root.done()
@@ -101,8 +109,8 @@ def _asset(table: Table) -> TownAsset:
     return asset
 
 
-def _site(table: Table) -> TownSite:
-    site = TownSite(
+def _site(table: Table) -> NewSite:
+    site = NewSite(
         id=table.slug("id"),
         name=table.text("name"),
         address=table.text_or("address", None),

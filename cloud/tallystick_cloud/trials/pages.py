@@ -8,6 +8,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import BaseModel, Field, StringConstraints
 
+from tallystick_cloud.assets.store import names as asset_names
 from tallystick_cloud.db import Database
 from tallystick_cloud.http.forms import FORM, NoFields
 from tallystick_cloud.http.pages import Pages, see_other
@@ -52,7 +53,7 @@ def trial_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable:
             running=[one for one in shown if one.is_on],
             ended=[one for one in shown if not one.is_on],
             is_cut=len(shown) == store.SHOWN_MAX,
-            choices=await database.read(store.assets, place.id),
+            choices=await database.read(asset_names, place.id),
             minutes_min=MINUTES_MIN,
             minutes_max=MINUTES_MAX,
             minutes_usual=MINUTES_USUAL,

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from sqlalchemy import Connection
 from tallystick_protocol.money.tariff import Form
 
+from tallystick_cloud.assets.store import asset_ids
 from tallystick_cloud.contracts.store import book
 from tallystick_cloud.errors import BadInput, Conflict, NotFound
 from tallystick_cloud.ledger.reversal import reverse
@@ -34,7 +35,7 @@ def start(conn: Connection, community: str, asset: str, minutes: int, why: str, 
         raise BadInput("minutes", f"must be from {MINUTES_MIN} to {MINUTES_MAX}; one run after the other is possible")
     if not why.strip() or len(why) > WHY_CHARS_MAX:
         raise BadInput("why", f"must have 1 to {WHY_CHARS_MAX} characters; whoever gets a share reads it")
-    if asset not in {known for known, _ in store.assets(conn, community)}:
+    if asset not in asset_ids(conn, community):
         raise NotFound("asset", f"{asset!r} is none of {community}; see `tallystick asset list`")
     _check_billed(conn, community, asset, now_ms)
     running = store.on(conn, community, asset, now_ms)

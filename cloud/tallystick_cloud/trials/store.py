@@ -93,12 +93,6 @@ def to_take_back(conn: Connection, community: str, since_ms: int) -> Sequence[An
     return conn.execute(query).all()
 
 
-def assets(conn: Connection, community: str) -> list[tuple[str, str]]:
-    """(id, name) of all assets, by name."""
-    query = select(asset.c.id, asset.c.name).where(asset.c.community == community).order_by(asset.c.name, asset.c.id)
-    return [(row.id, row.name) for row in conn.execute(query)]
-
-
 def forget(conn: Connection, community: str, party: bytes) -> int:
     """What a person said about test runs; how many rows lost their words."""
     mine = (trial.c.community == community, trial.c.by == party, trial.c.why != ERASED)
