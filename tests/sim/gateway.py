@@ -23,6 +23,7 @@ from sim.town import Member
 from sim.trace import Kind, Trace
 from tallystick_edge.agent import Agent, Pace
 from tallystick_edge.core import Core, Known
+from tallystick_edge.metering.counter import WAITS
 from tallystick_edge.uplink.backoff import Backoff
 from tallystick_edge.uplink.trust import Trust
 from tallystick_edge.uplink.worker import Uplink
@@ -87,6 +88,12 @@ class Gateway:
         answer = member.answer
         self._trust = Trust(answer.gid, answer.keys, answer.log_origin, answer.log_spki)
         self._known = Known(_descriptors(answer.descriptors), self._trust.log_for)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no wash runs, and no rise waits for values that bear it out."""
+        levels = [] if self.core is None else [one.suspect for one in self.core.desk.channels.values()]
+        return self.cellar.still and not any(level is not None and level.reason is WAITS for level in levels)
 
     async def live(self) -> None:
         """Boot after boot, until cancelled."""

@@ -143,11 +143,14 @@ class World:
             self.healed_s = max(self.healed_s, await self._settle())
 
     async def _settle(self) -> float:
-        """Until nothing moves and nothing waits; returns how many virtual seconds that took."""
+        """Until nothing moves and nothing waits; returns how many virtual seconds that took. A rise that waits for its
+        quarter of an hour is believed first, and the interval that it lies in ends after that (seed 6802254)."""
         began, quiet_since = self.loop.time(), None
         while self.loop.time() - began < HEAL_S:
             await asyncio.sleep(LOOK_S)
-            if quiet_since is None and all(gateway.cellar.still for gateway in self.gateways):
+            if not all(gateway.is_quiet for gateway in self.gateways):
+                quiet_since = None
+            elif quiet_since is None:
                 quiet_since = self.loop.time()
             if quiet_since is not None and self.loop.time() - quiet_since >= SETTLE_S and not self._backlog():
                 break
