@@ -50,6 +50,7 @@ from tallystick_cloud.splits.pages import split_pages
 from tallystick_cloud.statements.pages import statement_routes
 from tallystick_cloud.trials.pages import trial_pages
 from tallystick_cloud.trials.watch import TrialWatch
+from tallystick_cloud.turns.pages import turn_pages
 from tallystick_cloud.unclaimed.pages import unclaimed_pages
 from tallystick_cloud.uses.pages import use_routes
 
@@ -111,6 +112,7 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(pool_desk(setup.database, setup.pages, setup.clock, setup.aggregator))
     table.include(pool_pages(setup.database, setup.pages, setup.clock))
     table.include(site_pages(setup.database, setup.pages, setup.clock, setup.aggregator))
+    table.include(turn_pages(setup.database, setup.pages, setup.clock))
     table.include(trial_pages(setup.database, setup.pages, setup.clock))
     table.include(unclaimed_pages(setup.database, setup.pages, setup.clock))
     table.include(bill_pages(setup.database, setup.pages, setup.clock, setup.aggregator))

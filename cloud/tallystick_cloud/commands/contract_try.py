@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from tallystick_protocol.ids import PARTY_BYTES, PartyId, sha256
+from tallystick_protocol.ids import H32, PARTY_BYTES, PartyId, sha256
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.contract_toml import Draft, draft_contract
 from tallystick_protocol.money.errors import ContractError
@@ -111,10 +111,10 @@ def compare(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _named_payers(draft: Draft, people: "People") -> dict[tuple[str, str], str]:
-    """(asset, quantity) -> the user whom the file names and the contract does not."""
+def _named_payers(draft: Draft, people: "People") -> dict[bytes, str]:
+    """Commitment -> the user whom the file names and the contract does not."""
     names = {party: name for name, party in people.items()}
-    return {(one.asset, one.quantity): names[one.party] for one in draft.openings}
+    return {one.commitment: names[one.party] for one in draft.openings}
 
 
 def try_on_uses(parsed: argparse.Namespace) -> int:
@@ -127,7 +127,7 @@ def try_on_uses(parsed: argparse.Namespace) -> int:
     if draft.contract.pool is not None:
         reason = "has a [pool], which shares the energy of its meters: try it in shadow with tallystick pool show"
         raise BadInput(str(parsed.file), reason)
-    found = simulate.simulate(draft.contract, usages, _payers(draft).values(), span)
+    found = simulate.simulate(draft.contract, usages, _everybody(draft), span)
     bill = {} if parsed.bill is None else simulate.old_bill(_text(parsed.bill), people)
     names = {party: name for name, party in people.items()}
     if parsed.json:
@@ -145,10 +145,17 @@ def _of_file(parsed: argparse.Namespace, draft: Draft, people: "People") -> list
     return uses_file.usages_of(_text(parsed.uses), draft.contract, people, _payers(draft))
 
 
+def _everybody(draft: Draft) -> set[PartyId]:
+    """Who pays for an asset by the contract, alone or shared."""
+    named = (one.named_user for one in draft.contract.assets)
+    return {user for user in named if user is not None} | {opening.party for opening in draft.openings}
+
+
 def _payers(draft: Draft) -> dict[str, PartyId]:
-    """asset -> who the contract says pays for it."""
-    opened_to = {opening.asset: opening.party for opening in draft.openings}
-    return {one.asset: one.named_user or opened_to[one.asset] for one in draft.contract.assets}
+    """asset -> who the contract says pays for it, where it is shared for what nobody claims."""
+    opened_to = {opening.commitment: opening.party for opening in draft.openings}
+    terms = reversed(draft.contract.assets)  # the first user of each asset stays
+    return {one.asset: one.named_user or opened_to[H32(one.user)] for one in terms}
 
 
 def _of_books(parsed: argparse.Namespace, people: "People") -> tuple[Draft, list[Usage], tuple[int, int]]:
@@ -164,7 +171,7 @@ def _of_books(parsed: argparse.Namespace, people: "People") -> tuple[Draft, list
         people.update({key: PartyId(value) for key, value in options.database.read_now(ids_by_name, name).items()})
         draft = _read(parsed.file, people)
         span = _midnight(draft.contract, begin), _midnight(draft.contract, end + timedelta(days=1))
-        wanted = [(one.asset, one.quantity) for one in draft.contract.assets]
+        wanted = list(dict.fromkeys((one.asset, one.quantity) for one in draft.contract.assets))
         after = (span[0] + 1, span[1] + 1)  # a use that ends at midnight is of the day before
         return draft, options.database.read_now(uses_of_assets, name, wanted, *after), span
     finally:

@@ -23,8 +23,8 @@ class Change:
     after: str | None
 
 
-Payers = Mapping[tuple[str, str], str]
-"""(asset, quantity) -> who pays for it, where that is known and the contract does not say."""
+Payers = Mapping[bytes, str]
+"""Commitment -> who is behind it, where that is known and the contract does not say."""
 
 
 def differences(
@@ -119,11 +119,12 @@ def _minutes(ms: int) -> str:
 
 def _assets(contract: Contract, w: Wording, payers: Payers) -> dict[str, str]:
     """Of a pool every direction of a meter is said by itself, with what it is in the pool."""
-    found = {}
+    found: dict[str, str] = {}
     for index, one in enumerate(contract.assets):
-        says = _asset(one.quantity, contract, one.named_user, payers.get((one.asset, one.quantity)))
+        says = _asset(one.quantity, contract, one.named_user, payers.get(one.user))
         if contract.pool is None:
-            found[f"asset {one.asset}"] = says
+            before = found.get(f"asset {one.asset}")
+            found[f"asset {one.asset}"] = says if before is None else f"{before}; if claimed, {says.split(', ', 1)[1]}"
         else:
             point = contract.pool.points[index]
             found[f"asset {one.asset}, {point.direction.value}"] = f"{says}; {_point(point, contract.pool, w)}"

@@ -41,8 +41,12 @@ class Version:
         """Who pays for an asset: the named party, or the opened user; None when that was erased."""
         if not terms.is_committed:
             return terms.named_user
-        place = (terms.asset, terms.quantity)
-        return next((one.party for one in self.openings if (one.asset, one.quantity) == place), None)
+        return next((one.party for one in self.openings if one.commitment == terms.user), None)
+
+    def users_of(self, asset: str, quantity: str) -> list[PartyId | None]:
+        """Who may pay for uses of a channel, first who pays for what nobody claims; None: erased."""
+        assets = self.contract.assets
+        return [self.payer(assets[index]) for index in self.contract.asset_indexes(asset, quantity)]
 
     @property
     def payers(self) -> frozenset[PartyId]:
@@ -62,13 +66,20 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The version for a use and what it says of the asset; `payer` None: who it was is erased."""
+    """The version for a use and what it says of the asset; `payer` None: who it was is erased.
+
+    `sharers`: everybody who pays for a use of it when it is his turn; empty where one pays for all."""
 
     version: Version
     terms: AssetTerms
     payer: PartyId | None
     is_live: bool
     late_ms: int  # a use that ended so long ago is a person's decision
+    sharers: frozenset[PartyId] = frozenset()
+
+    def payer_of(self, turn: PartyId | None) -> PartyId | None:
+        """Who pays for a use that began in somebody's turn, or in nobody's."""
+        return turn if turn is not None and turn in self.sharers else self.payer
 
 
 class Book:
@@ -112,6 +123,7 @@ class ChannelContracts:
         self._bounds = sorted(bound for bound in bounds if bound is not None)
         self._stretches: dict[int, Found | None] = {}
         self._cutting = _cutting_of(self._contracts)
+        self.is_shared = any(len(one.asset_indexes(asset, quantity)) > 1 for one in contracts)
 
     def at(self, t_ms: int) -> Found | None:
         """The version for a use that starts then: live before shadow, then the younger contract."""
@@ -148,7 +160,9 @@ class ChannelContracts:
         if terms is None or not version.prices:
             return None
         late_ms = (contract.terms.late_days + 1) * DAY_MS
-        return Found(version, terms, version.payer(terms), version.live, late_ms)
+        first, *others = version.users_of(self.asset, self.quantity)
+        sharers = {user for user in (first, *others) if user is not None} if others else ()
+        return Found(version, terms, first, version.live, late_ms, frozenset(sharers))
 
 
 DAYS_MAX = 32  # a gateway that was away longer has its edges computed at once

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 from tallystick_protocol import cose
 from tallystick_protocol.codes import LogType
-from tallystick_protocol.ids import Kid, PartyId
+from tallystick_protocol.ids import H32, Kid, PartyId
 from tallystick_protocol.keys import PublicKey
 from tallystick_protocol.money.contract import Contract, ContractState
 from tallystick_protocol.money.user import UserOpening
@@ -143,17 +143,18 @@ def terms_text(contract: Contract, h: bytes) -> str:
 
 def _check_openings(contract: Contract, openings: Sequence[UserOpening]) -> None:
     """One opening for each commitment, and no other."""
-    left = {(one.asset, one.quantity): one for one in openings}
+    left = {(one.asset, one.quantity, one.commitment) for one in openings}
+    if len(left) != len(openings):
+        raise ContractRefused("openings", "hold one twice")
     for index, asset in enumerate(contract.assets):
-        opening = left.pop((asset.asset, asset.quantity), None)
-        if asset.is_committed and (opening is None or opening.commitment != asset.user):
+        place = asset.asset, asset.quantity, H32(asset.user)
+        if asset.is_committed and place not in left:
             detail = "is a commitment that nothing opens: send the openings that were made with the contract"
             raise ContractRefused(f"contract.assets[{index}].user", detail)
-        if not asset.is_committed and opening is not None:
-            raise ContractRefused(f"contract.assets[{index}].user", "is named, so there is nothing to open")
-    if left:
-        asset_id, quantity = next(iter(left))
-        raise ContractRefused("openings", f"name {asset_id}, {quantity}, which the contract does not price")
+        left.discard(place)
+    for asset_id, quantity, _ in sorted(left):
+        detail = f"name {asset_id}, {quantity}, which the contract does not price, or whose user it names itself"
+        raise ContractRefused("openings", detail)
 
 
 def _check_fresh(contract: Contract, before: Contract | None) -> None:

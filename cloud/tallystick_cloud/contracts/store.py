@@ -32,7 +32,7 @@ _OPENED = (
         user_opening.c.party,
     )
     .where(user_opening.c.community == bindparam("c"))
-    .order_by(user_opening.c.contract, user_opening.c.asset, user_opening.c.quantity)
+    .order_by(user_opening.c.contract, user_opening.c.asset, user_opening.c.quantity, user_opening.c.party)
 )
 _TRACE = """
     SELECT (SELECT string_agg(h || chain, '' ORDER BY chain, version) FROM contract_version

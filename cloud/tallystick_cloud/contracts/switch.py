@@ -34,10 +34,10 @@ def switched(
         raise ContractRefused("state", f"of {before.name} is {state.value} already; nothing is left to do")
     if before.effective_to_ms is not None and from_ms >= before.effective_to_ms:
         raise ContractRefused("--from", f"is after {before.name} ends by itself; propose a new version instead")
-    fresh = {(one.asset, one.quantity): replace(one, salt=random(USER_SALT_BYTES)) for one in openings}
+    fresh = {one.commitment: replace(one, salt=random(USER_SALT_BYTES)) for one in openings}
     assets = []
     for terms in before.assets:
-        opening = fresh.get((terms.asset, terms.quantity))
+        opening = fresh.get(H32(terms.user))
         if terms.is_committed and opening is None:
             reason = f"of {terms.asset} is erased; propose a new version that names who uses it now"
             raise ContractRefused("user", reason)

@@ -119,9 +119,10 @@ class Gathering:
             return
         for opening in version.openings:
             if opening.party == self._party:
-                index = version.contract.asset_index(opening.asset, opening.quantity)
-                if index is None:
+                users = [asset.user for asset in version.contract.assets]
+                if opening.commitment not in users:
                     raise InvariantError(f"{opening.asset} has an opening, but its contract does not price it")
+                index = users.index(opening.commitment)
                 self.draft.open_user(number, index, opening.salt, self._party)
 
     def _is_before_a_listed(self, chain: Chain, row: Any) -> bool:
@@ -285,8 +286,11 @@ class Gathering:
 
     def _is_given(self, versions: Iterable[Version], channel_hash: bytes) -> bool:
         row = channel_row(self._conn, channel_hash)
-        terms = [(version, version.contract.asset_terms(row.asset, row.quantity)) for version in versions]
-        return all(one is None or version.payer(one) == self._party for version, one in terms)
+        for version in versions:
+            users = version.users_of(row.asset, row.quantity)
+            if users and users != [self._party]:
+                return False
+        return True
 
 
 class _Paths:

@@ -38,7 +38,7 @@ LINKS = (
     RailLink("/month", N_("Month close"), "i-month", "m", TREASURY),
     RailLink("/gateways", N_("Gateways"), "i-gateways", "g", SIGHT, ("/claims", "/sites", "/trials")),
     RailLink("/owner", N_("My earnings"), "i-money", "e", EARNERS),
-    RailLink("/uses", N_("My uses"), "i-uses", "u", frozenset({Role.USER})),
+    RailLink("/uses", N_("My uses"), "i-uses", "u", frozenset({Role.USER}), ("/turns",)),
     RailLink("/statements", N_("Statements"), "i-statement", "t", HOLDERS, ("/mandates",)),
     RailLink("/contracts", N_("Contracts"), "i-contract", "c", READERS, ("/pools",)),
     RailLink("/disputes", N_("Disputes"), "i-dispute", "d", READERS),

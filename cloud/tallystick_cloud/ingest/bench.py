@@ -6,6 +6,7 @@ It never lets one part's trouble touch another's; what a bug does to it, `parts`
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from operator import itemgetter
 from typing import Any, assert_never
 
@@ -25,6 +26,7 @@ from tallystick_cloud.gateways.store import descriptor_hashes, descriptor_in_for
 from tallystick_cloud.ledger.lot import Booked, Cause
 from tallystick_cloud.ledger.model import FreshUse
 from tallystick_cloud.ledger.service import book
+from tallystick_cloud.turns import store as turns
 
 from . import notices, reuse, store
 from .channel_row import values_of, work_of
@@ -220,6 +222,8 @@ class Bench:
             origin = Origin(self._sheet.h, self._sheet.head.level, self._sheet.came_ms)
             found = self._works[number] = work_of(row, terms, begun, origin)
             found.signed = self._signed_by_meter(number, row)
+            if terms.is_shared:
+                found.turn_at = partial(turns.at, self._conn, self._sheet.head.community, row.asset)
             found.know_time(self._offsets)
         return found
 

@@ -4,12 +4,12 @@ It never reads a database; whatever it cannot bill it sets aside with a reason, 
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
 from tallystick_protocol.codes import EventCode, EvidenceLevel, MeterState, Reason, TimeQuality
-from tallystick_protocol.ids import H32, use_id, use_ids
+from tallystick_protocol.ids import H32, PartyId, use_id, use_ids
 from tallystick_protocol.money.intervals import Cut, IntervalSlice, cut, holes
 from tallystick_protocol.money.plan import plan_of, problem
 from tallystick_protocol.money.rating import Usage, UsageForm
@@ -28,6 +28,10 @@ DAY_MS = 86_400_000
 FUTURE_MS = 7 * DAY_MS  # a wrong day or time zone heals by itself in a week; a time further ahead of ours is no time
 TAIL_MAX = 4096  # readings kept after the last edge: days without any contract; older ones are evidence only
 EXPLAINS_GENERATION = frozenset({EventCode.WRAP, EventCode.RESET, EventCode.EXCHANGE})
+
+
+def _nobody(start_ms: int) -> None:
+    """Whose turn it was where nobody shares."""
 
 
 @dataclass(slots=True)
@@ -63,6 +67,7 @@ class ChannelWork:
     changed: bool = False
     signed: MeterSigned | None = None  # records of this batch, where the meter's key is registered
     offsets: Mapping[bytes, int] = field(default_factory=dict)  # boot -> UTC minus uptime in ms
+    turn_at: Callable[[int], PartyId | None] = _nobody  # whose turn it was, of an asset that several share
 
     def know_time(self, offsets: Mapping[bytes, int]) -> None:
         """Clocks were corrected: what waits for the time of these boots gets it."""
@@ -250,7 +255,8 @@ class ChannelWork:
         self, begun: OpenUse, event: Event, found: Found, span: tuple[int, int, int, int], aborted: bool
     ) -> None:
         """`span`: from and to in ms, from and to in counts."""
-        payer = found.payer
+        turn = self.turn_at(begun.start_ms) if found.sharers else None
+        payer = found.payer_of(turn)
         if payer is None:
             self._no_payer(*span[2:], begun.number)
             return

@@ -82,6 +82,7 @@ from .settlements import (
 )
 from .splits import split_account, split_approval, split_due, split_part, split_payment, split_run
 from .trials import trial
+from .turns import turn
 from .unclaimed import unclaimed, unclaimed_rule
 from .uses import in_order, standing, standing_at, use, use_rating
 
@@ -176,6 +177,7 @@ __all__ = [
     "standing_at",
     "statement",
     "trial",
+    "turn",
     "unclaimed",
     "unclaimed_rule",
     "use",

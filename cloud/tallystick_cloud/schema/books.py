@@ -55,9 +55,9 @@ user_opening = Table(  # who pays for an asset whose user the contract only comm
     octets("contract", key=True),  # the version's h
     text("asset", key=True),
     text("quantity", key=True),
+    octets("party", key=True),  # several, where they share it
     community(),
     octets("salt"),
-    octets("party"),
     index("community", "party"),
 )
 

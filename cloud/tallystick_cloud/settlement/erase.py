@@ -1,6 +1,6 @@
 """Erases what is about one payer: personal parts, curves, subjects, slices, statements, tags, contract openings,
 numbers in pools, mandates, accounts at a payment provider, what was said in disputes, about unclaimed money
-and about test runs.
+and about test runs, turns at shared machines.
 
 It never touches a hash, a settled use or a posting: every other proof stays as it was.
 """
@@ -24,6 +24,7 @@ from tallystick_cloud.pools.erase import forget_member
 from tallystick_cloud.schema import batch, channel, part, settlement_leaf, settlement_slice, use, use_frame
 from tallystick_cloud.splits import store as splits
 from tallystick_cloud.trials import store as trials
+from tallystick_cloud.turns import store as turns
 from tallystick_cloud.unclaimed import store as unclaimed
 
 from . import store
@@ -79,6 +80,7 @@ def erase_payer(conn: Connection, community: str, payer: bytes, now_ms: int) -> 
     said = forget_words(conn, community, payer)
     told = unclaimed.forget(conn, community, payer)
     trials.forget(conn, community, payer)
+    turns.forget(conn, community, payer)
     openings = contracts.erase_user(conn, community, payer)
     return Erased(
         parts=len(places),

@@ -106,7 +106,7 @@ class AssetTerms(RowMessage):
     """One asset under the contract: the channel of it that is priced (its descriptor's quantity) and who pays.
 
     `user` is one of the parties, or the commitment to a user who does not sign and whom only the aggregator and the
-    user can name (money/user.py).
+    user can name (money/user.py). An asset of single uses may be listed once for each of several users who share it.
     """
 
     NAME = "asset"
@@ -274,8 +274,11 @@ class Contract(MapMessage):
 
     def _check_assets(self) -> None:
         keys = [(asset.asset, asset.quantity) for asset in self.assets]
-        if len(set(keys)) != len(keys):
-            raise BadValue("contract.assets", "lists one channel twice")
+        if len(set(keys)) != len(keys) and (self.tariff.form is Form.INTERVAL or self.pool is not None):
+            raise BadValue("contract.assets", "lists one channel twice; only an asset of single uses can be shared")
+        users = [(asset.asset, asset.quantity, asset.user) for asset in self.assets]
+        if len(set(users)) != len(users):
+            raise BadValue("contract.assets", "lists one user of a channel twice")
         committed = [asset.user for asset in self.assets if asset.is_committed]
         if len(set(committed)) != len(committed):
             raise BadValue("contract.assets", "commits to one user twice under one salt, which links the two assets")
@@ -306,12 +309,13 @@ class Contract(MapMessage):
             raise BadValue("contract.terms.rating_period", "must end with the year that is trued up: a week does not")
 
     def asset_terms(self, asset: str, quantity: str) -> AssetTerms | None:
-        """The terms of one channel of one asset, None when this contract does not price it."""
+        """The terms of one channel of one asset, None when this contract does not price it. Of a shared asset those of
+        the first user, who pays for what nobody says is his."""
         return next((a for a in self.assets if a.asset == asset and a.quantity == quantity), None)
 
-    def asset_index(self, asset: str, quantity: str) -> int | None:
-        """The place of one channel among the assets, None when this contract does not price it."""
-        return next((i for i, a in enumerate(self.assets) if a.asset == asset and a.quantity == quantity), None)
+    def asset_indexes(self, asset: str, quantity: str) -> tuple[int, ...]:
+        """The places of one channel among the assets, one for each of its users; none where it has no price here."""
+        return tuple(i for i, a in enumerate(self.assets) if a.asset == asset and a.quantity == quantity)
 
     def party_name(self, party: PartyId) -> str:
         """The name that this contract gives a party; raises BadValue for a stranger."""

@@ -221,21 +221,30 @@ def _users(
 def _assets(
     tables: list[Table], known: Mapping[str, PartyId], users: Mapping[str, tuple[PartyId, Table]], random: Random
 ) -> tuple[tuple[AssetTerms, ...], tuple[UserOpening, ...]]:
-    """Assets in file order; one opening with a salt of its own for each whose user is not named."""
+    """Assets in file order, once for each user; an opening with a salt of its own for each user who is not named."""
     assets, openings, paying = [], [], set()
     for table in tables:
-        asset, quantity, user = table.text("asset"), table.text("quantity"), table.text("user")
+        asset, quantity, first = table.text("asset"), table.text("quantity"), table.text("user")
+        shared = table.texts("shared_by")
         table.done()
-        paying.add(user)
-        if user in known:
-            assets.append(_asset(table, asset, quantity, known[user]))
-        elif user in users:
-            opening = UserOpening(asset, quantity, random(USER_SALT_BYTES), users[user][0])
-            openings.append(opening)
-            assets.append(_asset(table, asset, quantity, commit_user(opening.salt, opening.party)))
-        else:
-            step = hint(user, [*known, *users], "add a [[user]] with this name, or a [[party]] if it signs")
-            raise table.fail("user", f"{user!r} is neither a user nor a party of this contract: {step}")
+        if any((one.asset, one.quantity) == (asset, quantity) for one in assets):
+            raise table.fail(
+                "asset", f"{asset!r} is there twice with {quantity!r}: name all its users in one shared_by"
+            )
+        if len({first, *shared}) != len(shared) + 1:
+            raise table.fail("shared_by", "names somebody twice; user, who pays for what nobody claims, is one already")
+        for user in (first, *shared):
+            paying.add(user)
+            if user in known:
+                assets.append(_asset(table, asset, quantity, known[user]))
+            elif user in users:
+                opening = UserOpening(asset, quantity, random(USER_SALT_BYTES), users[user][0])
+                openings.append(opening)
+                assets.append(_asset(table, asset, quantity, commit_user(opening.salt, opening.party)))
+            else:
+                step = hint(user, [*known, *users], "add a [[user]] with this name, or a [[party]] if it signs")
+                why = f"{user!r} is neither a user nor a party of this contract: {step}"
+                raise table.fail("user" if user == first else "shared_by", why)
     for name, (_, table) in users.items():
         if name not in paying:
             raise table.fail("name", f"{name!r} pays for no asset: make it the user of an [[asset]], or leave it away")

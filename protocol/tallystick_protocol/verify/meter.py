@@ -237,13 +237,12 @@ def _check_scale(case: Case, account: Account, use: Use, measured: set[H32]) -> 
         _check_is_user(case, name, account.versions[use.version], range(len(contract.assets)))
         return
     _descriptor(case, use.channel_hash)
-    places = []
+    places: list[int] = []
     for item in case.descriptors[use.channel_hash]:
         if isinstance(item.body, Descriptor):
             _check_description(item.body, contract)
-            place = contract.asset_index(item.body.asset, item.body.quantity)
-            if place is not None and (not measured or item.h in measured):
-                places.append(place)
+            if not measured or item.h in measured:
+                places += contract.asset_indexes(item.body.asset, item.body.quantity)
     ensure(bool(places), name, f"is of an asset that {contract.name!r} does not price")
     _check_is_user(case, name, account.versions[use.version], places)
 

@@ -1,0 +1,1 @@
+"""Turns at machines that several share: whose use it is."""
