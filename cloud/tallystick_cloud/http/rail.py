@@ -37,7 +37,7 @@ LINKS = (
     RailLink("/situation", N_("Situation room"), "i-map", "s", SIGHT),
     RailLink("/month", N_("Month close"), "i-month", "m", TREASURY),
     RailLink("/gateways", N_("Gateways"), "i-gateways", "g", SIGHT, ("/claims", "/sites", "/trials")),
-    RailLink("/owner", N_("My earnings"), "i-money", "e", EARNERS),
+    RailLink("/owner", N_("My earnings"), "i-money", "e", EARNERS, ("/turns",)),
     RailLink("/uses", N_("My uses"), "i-uses", "u", frozenset({Role.USER}), ("/turns",)),
     RailLink("/statements", N_("Statements"), "i-statement", "t", HOLDERS, ("/mandates",)),
     RailLink("/contracts", N_("Contracts"), "i-contract", "c", READERS, ("/pools",)),

@@ -74,7 +74,7 @@ def _going(one: Machine, now_ms: int) -> Running | None:
 def _rate(one: Machine, w: Wording) -> str:
     if not one.uses:
         return w.gettext("no use in the last 30 days")
-    part = w.percent(Fraction(one.unclaimed, one.uses))
+    part = f"{w.percent(Fraction(one.unclaimed, one.uses))} %"
     return w.gettext("{n} of {all} uses of 30 days unclaimed ({part})").format(
         n=w.count(one.unclaimed), all=w.count(one.uses), part=part
     )

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 from support import postgres
-from support.books import DAY, ENERGY, HOUR, NOTICE, T0, WASHES
+from support.books import DAY, ENERGY, HOUR, NOTICE, T0
 from support.money_world import LOW, town
 from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER, NOVEMBER, World, open_world
+from support.shared import SHARED
 from support.uploads import wash
 from tallystick_cloud import schema
 from tallystick_cloud.errors import Conflict, Forbidden, NotFound
@@ -17,11 +18,6 @@ from tallystick_cloud.settlement.erase import erase_payer
 from tallystick_cloud.turns import service, store
 from tallystick_cloud.turns.model import BEGINS_MS, Turn
 
-SHARED = WASHES.replace(
-    '[[user]]\nname = "Anna"\n[[asset]]\nasset = "washer"\nquantity = "cycles"\nuser = "Anna"',
-    '[[user]]\nname = "Anna"\n[[user]]\nname = "Ben"\n[[asset]]\nasset = "washer"\nquantity = "cycles"\n'
-    'user = "Coop"\nshared_by = ["Anna", "Ben"]',
-)
 MINUTE = 60_000
 BEGAN = T0 + 2 * DAY
 
