@@ -16,6 +16,7 @@ from tallystick_cloud.http.rail import EARNERS
 from tallystick_cloud.http.route import Call, RouteTable
 from tallystick_cloud.owner import service, view
 from tallystick_cloud.ports import Clock
+from tallystick_cloud.turns import service as turns
 from tallystick_cloud.uses.lines_view import line_view
 from tallystick_cloud.uses.reader import reader_of
 
@@ -40,6 +41,7 @@ def owner_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
             look_of(place),
             title=w.gettext("My earnings"),
             home=home,
+            shares=await database.read(turns.is_any, place.id, clock.utc_ms()),
             unit=place.unit,
             span=span,
             month=w.month(span.month.year, span.month.number),

@@ -86,6 +86,12 @@ def end(conn: Connection, community: str, number: int, party: bytes, now_ms: int
     store.end(conn, number, now_ms)
 
 
+def is_any(conn: Connection, community: str, now_ms: int, party: bytes | None = None) -> bool:
+    """Whether there is a shared asset, or one that a party shares."""
+    found = shared(book(conn, community), now_ms).values()
+    return any(party is None or party in one.sharers for one in found)
+
+
 def machines(conn: Connection, community: str, now_ms: int, party: bytes | None = None) -> list[Machine]:
     """Shared assets, or those that a party shares."""
     found = {

@@ -29,6 +29,7 @@ from tallystick_cloud.ledger.rows import usage_of
 from tallystick_cloud.ports import Clock
 from tallystick_cloud.trials import store as trials
 from tallystick_cloud.trials.model import Trial
+from tallystick_cloud.turns import service as turns
 from tallystick_cloud.uses import access, proof_store, store, view
 from tallystick_cloud.uses.lines_view import lines_csv, single
 from tallystick_cloud.uses.model import Line, Reader, UseView
@@ -116,6 +117,7 @@ def _list_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
             look_of(place),
             title=w.gettext("My uses"),
             lines=[single(one, w, clock.utc_ms()) for one in lines],
+            shares=await database.read(turns.is_any, place.id, clock.utc_ms(), call.principal.party),
             total=exact(abs(sum(one.nano for one in lines)), w),
             is_paying=sum(one.nano for one in lines) < 0,
             count=len({one.use_id for one in lines}),
