@@ -222,7 +222,9 @@ def _assets(
     tables: list[Table], known: Mapping[str, PartyId], users: Mapping[str, tuple[PartyId, Table]], random: Random
 ) -> tuple[tuple[AssetTerms, ...], tuple[UserOpening, ...]]:
     """Assets in file order, once for each user; an opening with a salt of its own for each user who is not named."""
-    assets, openings, paying = [], [], set()
+    assets: list[AssetTerms] = []
+    openings: list[UserOpening] = []
+    paying: set[str] = set()
     for table in tables:
         asset, quantity, first = table.text("asset"), table.text("quantity"), table.text("user")
         shared = table.texts("shared_by")
