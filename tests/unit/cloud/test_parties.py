@@ -116,7 +116,7 @@ def test_who_comes_can_sign_with_a_key_of_its_own(desk: Desk, tmp_path: Path) ->
         (("party", "role", "Maria", "king"), "ROLE: 'king' is not a role"),
         (("asset", "add", "washer-1", "--name", "x", "--kind", "washer"), "'washer-1' is an asset of linde already"),
         (("asset", "add", "Was her", "--name", "x", "--kind", "washer"), "ID: is 'Was her'; use a-z"),
-        (("asset", "add", "w3", "--name", "x", "--kind", "washer", "--site", "no"), "--site: 'no' is no site of"),
+        (("asset", "add", "w3", "--name", "x", "--kind", "washer", "--site", "no"), "site: 'no' is no site of"),
         (("asset", "add", "w3", "--name", "x", "--kind", "washer", "--owner", "Nobody"), "--owner: 'Nobody' is not in"),
     ],
 )  # fmt: skip
