@@ -20,6 +20,7 @@ from tallystick_protocol.money.zone import offsets_of
 from tallystick_cloud.commands.common import Commands, add_community, community_of, opened
 from tallystick_cloud.contracts import diff, library, simulate, uses_file
 from tallystick_cloud.contracts.file import contract_text
+from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.counts import many
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.http.locale import Wording
@@ -127,7 +128,9 @@ def try_on_uses(parsed: argparse.Namespace) -> int:
     if draft.contract.pool is not None:
         reason = "has a [pool], which shares the energy of its meters: try it in shadow with tallystick pool show"
         raise BadInput(str(parsed.file), reason)
-    found = simulate.simulate(draft.contract, usages, _everybody(draft), span)
+    known = Version(b"", b"", draft.contract, draft.openings)
+    exempt = known.payers - known.minimum_payers
+    found = simulate.simulate(draft.contract, usages, known.payers, span, exempt)
     bill = {} if parsed.bill is None else simulate.old_bill(_text(parsed.bill), people)
     names = {party: name for name, party in people.items()}
     if parsed.json:
@@ -143,12 +146,6 @@ def _of_file(parsed: argparse.Namespace, draft: Draft, people: "People") -> list
     if parsed.uses.stat().st_size > uses_file.FILE_BYTES_MAX:
         raise BadInput("--uses", f"is larger than {uses_file.FILE_BYTES_MAX} bytes; try a part of it")
     return uses_file.usages_of(_text(parsed.uses), draft.contract, people, _payers(draft))
-
-
-def _everybody(draft: Draft) -> set[PartyId]:
-    """Who pays for an asset by the contract, alone or shared."""
-    named = (one.named_user for one in draft.contract.assets)
-    return {user for user in named if user is not None} | {opening.party for opening in draft.openings}
 
 
 def _payers(draft: Draft) -> dict[str, PartyId]:

@@ -4,6 +4,7 @@ It never asks who signed: a version that is not in force is not handed in.
 """
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -52,6 +53,15 @@ class Version:
     def payers(self) -> frozenset[PartyId]:
         """Everybody who pays for an asset."""
         found = (self.payer(terms) for terms in self.contract.assets)
+        return frozenset(payer for payer in found if payer is not None)
+
+    @property
+    def minimum_payers(self) -> frozenset[PartyId]:
+        """Everybody who owes a period's minimum: not who only pays for what nobody claims of a shared asset."""
+        users = Counter((terms.asset, terms.quantity) for terms in self.contract.assets)
+        firsts = {(terms.asset, terms.quantity): terms for terms in reversed(self.contract.assets)}
+        fallbacks = [terms for place, terms in firsts.items() if users[place] > 1]
+        found = (self.payer(terms) for terms in self.contract.assets if terms not in fallbacks)
         return frozenset(payer for payer in found if payer is not None)
 
     def splits_with(self, party: bytes) -> bool:

@@ -50,13 +50,18 @@ class Simulation:
 
 
 def simulate(
-    contract: Contract, usages: Iterable[Usage], payers: Iterable[PartyId] = (), span: tuple[int, int] | None = None
+    contract: Contract,
+    usages: Iterable[Usage],
+    payers: Iterable[PartyId] = (),
+    span: tuple[int, int] | None = None,
+    exempt: Iterable[PartyId] = (),
 ) -> Simulation:
     """Price all of them by this one contract, whatever is in force at their time, with the minimum of each period.
     Raises BadInput for uses over more periods than anybody means.
 
-    `payers` owe the minimum also of a period without a use, as in the books. `span`: from and to in ms, whose periods
-    count; None: from the first use to the last.
+    `payers` owe the minimum also of a period without a use, as in the books; `exempt` never, for they pay only for what
+    nobody claims of a shared asset. `span`: from and to in ms, whose periods count; None: from the first use to the
+    last.
     """
     priced, unpriced = [], defaultdict[str, int](int)
     for usage in usages:
@@ -65,7 +70,7 @@ def simulate(
             priced.append(usage)
         else:
             unpriced[reason] += 1
-    everybody = {usage.payer for usage in priced}.union(payers)
+    everybody = {usage.payer for usage in priced}.union(payers).difference(exempt)
     minimums = _minimums(contract, sorted(everybody), _periods(contract, priced, span))
     rated = rate(contract, CHAIN, canonical([*priced, *minimums]), {})
     return Simulation(_payers(rated), _shares(rated), _bands(rated), tuple(sorted(unpriced.items())[:REASONS_MAX]))

@@ -102,7 +102,7 @@ def _book_minimums(
             level=0,
             batch=None,
         )
-        for payer in sorted(version.payers)
+        for payer in sorted(version.minimum_payers)
     ]
     cause = Cause(f"period:{version.chain.hex()}:{period.from_ms}", "period-close", version.h, now_ms)
     return book(conn, community, fresh, {one.h: one for one in versions}, cause)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,7 @@ from support.uploads import wash
 from tallystick_cloud import schema
 from tallystick_cloud.errors import Conflict, Forbidden, NotFound
 from tallystick_cloud.ledger.audit import audit
+from tallystick_cloud.schema.uses import standing
 from tallystick_cloud.settlement.erase import erase_payer
 from tallystick_cloud.turns import service, store
 from tallystick_cloud.turns.model import BEGINS_MS, Turn
@@ -170,3 +172,19 @@ def test_an_erased_person_s_turns_are_gone_and_the_house_pays() -> None:
         begin(world, "Anna", BEGAN + DAY)
     world.close(NOVEMBER, AFTER_NOVEMBER)
     assert world.books.database.read_now(audit) == []
+
+
+def test_the_house_owes_no_minimum_for_what_nobody_claims() -> None:
+    shared = SHARED.replace('per = "cycle"', 'per = "cycle"\nminimum = 4.00').replace(NOTICE, LOW)
+    world = open_world(town=town(), contracts={"washes.toml": shared, "energy.toml": ENERGY.replace(NOTICE, LOW)})
+    begin(world, "Anna", BEGAN)
+    world.wash(BEGAN)
+    world.wash(BEGAN + DAY)
+    world.close(NOVEMBER, AFTER_NOVEMBER)
+    names = {party: name for name, party in world.ids.items()}
+    chain = next(row["chain"] for row in world.books.rows(schema.use) if row["form"] == "event")
+    fees: Counter[str] = Counter()
+    for row in world.books.rows(standing):
+        if row["chain"] == chain:
+            fees[names[bytes(row["payer"])]] += int(row["fee"])  # type: ignore[call-overload]
+    assert fees == {"Anna": 4_000_000_000, "Ben": 4_000_000_000, "Coop": 1_850_000_000}
