@@ -351,12 +351,14 @@ def _above(level: Suspect, rule: CounterRule, seen: Seen) -> int:
 
 def _is_other_level(suspect: Suspect | None, rule: CounterRule, seen: Seen) -> bool:
     """Whether a value goes on from one that cannot have been reached from the last good one: then it cannot either, and
-    no time that passes makes it so. One alone may be a glitch; across a boot it counts when little was used since."""
+    no time that passes makes it so. One alone may be a glitch; across a boot it counts when little was used since, and
+    so do the values after that one."""
     if suspect is None:
         return False
     if suspect.reason is Reason.IMPLAUSIBLE_JUMP and _fits(suspect, rule, seen):
         is_near = seen.at.boot != suspect.at.boot and _is_soon(rule, seen, suspect.at, seen.value - suspect.last)
-        if suspect.count > GLITCH_POLLS or is_near:
+        was_near = suspect.count > 1 and suspect.at == suspect.since
+        if suspect.count > GLITCH_POLLS or is_near or was_near:
             return True
     return _is_other_level(suspect.older, rule, seen)
 
