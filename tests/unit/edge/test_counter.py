@@ -494,7 +494,7 @@ def test_a_register_that_began_anew_counts_from_there_between_two_wrong_values_a
 @pytest.mark.parametrize("values", [1, 2])
 def test_a_level_that_a_boot_s_first_value_goes_on_from_stays_one(values: int) -> None:
     """Seed 6803643: a channel's first value 50 kWh too low, the same error three times in two minutes, and a boot. The
-    first value after it bore the level out; the second was taken for what the outage brought, and 50 kWh were billed."""
+    first value after it bore the level out; the second was taken for what the outage brought: 50 kWh were billed."""
     state, _ = feed([100, *[50_100] * values])
     for index, value in enumerate([50_100, 50_100, 50_100, 50_100, 50_102, 50_105]):
         step = meter(state, COUNTER, Seen(unset_clock(index * EVERY), value, "A"))
