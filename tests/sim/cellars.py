@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tallystick_edge.core import Core
 
 WARM_MS = 300_000  # nothing is used and no power goes; values may be wrong, as whoever installs a meter sees
+COLD_MS = 120_000  # the same of every fourth cellar, as of worlds (seed 6803643 broke within four minutes)
 FAULTS_MS = 7_200_000
 HEAL_MS = 1_500_000  # a register that stands still is believed after a quarter of an hour
 LAST_USE_MS = (900_000, 1_200_000)  # of healing: what began anew is believed when it moves
@@ -101,6 +102,7 @@ class LoneCellar:
     def __init__(self, seed: int) -> None:
         self._chance, self._driver_chance = Random(f"{seed} cellar"), Random(f"{seed} driver")
         self.rough = draw(self._chance)
+        self._warm_ms = COLD_MS if seed % 4 == 3 else WARM_MS
         self.cellar = Cellar("lone", Random(f"{seed} meters"), Random(f"{seed} old values"))
         self._now = _Now()
         self._true = TrueTime(cast("asyncio.AbstractEventLoop", self._now), self._chance.randrange(20, 100) * 60_000)
@@ -108,8 +110,8 @@ class LoneCellar:
         self._card = _Card()
         self._calm = self._is_open = False
         self._skew_ms = self.lives = 0
-        self._silence_ms = WARM_MS + self._after(self.rough.silent_every_s)
-        self._step_ms = WARM_MS + self._after(self.rough.clock_step_every_s)
+        self._silence_ms = self._warm_ms + self._after(self.rough.silent_every_s)
+        self._step_ms = self._warm_ms + self._after(self.rough.clock_step_every_s)
 
     def play(self) -> tuple[str, ...]:
         """What is not so at the end, a sentence each."""
@@ -143,7 +145,8 @@ class LoneCellar:
         glitch = 0.0 if self._calm else self.rough.glitch
         driver = CellarDriver(self.cellar, self._true, clock, core, self.rough.poll_ms, glitch, self._driver_chance)
         end_ms = FAULTS_MS + HEAL_MS if self._calm else FAULTS_MS
-        dies_ms = end_ms if self._calm else min(end_ms, max(now.ms, WARM_MS) + self._after(self.rough.crash_every_s))
+        lives_ms = 0 if self._calm else self._after(self.rough.crash_every_s)
+        dies_ms = end_ms if self._calm else min(end_ms, max(now.ms, self._warm_ms) + lives_ms)
         poll_ms, flush_ms = now.ms, now.ms + self.rough.flush_ms
         while now.ms < dies_ms:
             if now.ms >= set_ms:
@@ -185,7 +188,7 @@ class LoneCellar:
     def _use(self) -> None:
         """Opened once all is warm; a register that began anew is used a little at the end, once all is quiet."""
         now_ms, house = self._now.ms, self.cellar.house
-        if not self._is_open and now_ms >= WARM_MS:
+        if not self._is_open and now_ms >= self._warm_ms:
             self._is_open = True
             self.cellar.open(now_ms, self._chance.randrange(1, 10) * 60_000)
         begin_ms, end_ms = (FAULTS_MS + each for each in LAST_USE_MS)

@@ -7,9 +7,9 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
-from tallystick_protocol.ids import PartyId
+from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.calendar import edges
 from tallystick_protocol.money.contract import AssetTerms, Contract, ContractState, version_at
 from tallystick_protocol.money.user import UserOpening
@@ -18,7 +18,7 @@ DAY_MS = 86_400_000
 MAX_GAP_MS_DEFAULT = 2 * 60 * 60 * 1000  # Terms.max_gap_ms: for spans that no contract covers
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Version:
     """One version in force. `live`: its uses are posted; else they are shown only (shadow).
 
@@ -42,7 +42,12 @@ class Version:
         """Who pays for an asset: the named party, or the opened user; None when that was erased."""
         if not terms.is_committed:
             return terms.named_user
-        return next((one.party for one in self.openings if one.commitment == terms.user), None)
+        return self._opened.get(H32(terms.user))
+
+    @cached_property
+    def _opened(self) -> Mapping[H32, PartyId]:
+        """Commitment -> who is behind it; a hash for each, which a contract over a thousand meters asks for often."""
+        return {one.commitment: one.party for one in self.openings}
 
     def users_of(self, asset: str, quantity: str) -> list[PartyId | None]:
         """Who may pay for uses of a channel, first who pays for what nobody claims; None: erased."""
@@ -78,7 +83,7 @@ class Version:
 class Found:
     """The version for a use and what it says of the asset; `payer` None: who it was is erased.
 
-    `sharers`: everybody who pays for a use of it when it is his turn; empty where one pays for all."""
+    `sharers`: everybody who pays for a use that begins in their turn; empty where one pays for all."""
 
     version: Version
     terms: AssetTerms

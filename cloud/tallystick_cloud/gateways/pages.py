@@ -2,12 +2,10 @@
 
 It never shows a claim twice: only its hash is kept."""
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-import segno
 from aiohttp import web
 from pydantic import BaseModel, StringConstraints
 from sqlalchemy import Connection
@@ -20,12 +18,10 @@ from tallystick_cloud.gateways.model import CLAIM_TTL_MS
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.http.place import here, look_of
+from tallystick_cloud.http.qr import qr_svg
 from tallystick_cloud.http.rail import INSTALLERS, SIGHT
 from tallystick_cloud.http.route import Call, GidHex, RouteTable
 from tallystick_cloud.ports import Clock, Entropy
-
-QR_ERROR = "m"
-"""15 % of a code may be scratched; it is read in cellars."""
 
 
 class ClaimForm(BaseModel):
@@ -104,15 +100,6 @@ def claim_pages(database: Database, pages: Pages, clock: Clock, desk: ClaimDesk)
         )
 
     return table
-
-
-def qr_svg(text: str) -> str:
-    """The QR code of a text as SVG without any style of its own."""
-    out = io.BytesIO()
-    code = segno.make(text, error=QR_ERROR, micro=False)
-    code.save(out, kind="svg", xmldecl=False, svgns=False, omitsize=True, border=4, svgclass="qr", lineclass=None,
-              nl=False)  # fmt: skip
-    return out.getvalue().decode()
 
 
 def _issue(entropy: Entropy) -> Callable[[Connection, str, str, int], str]:

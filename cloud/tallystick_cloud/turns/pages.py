@@ -10,11 +10,11 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from tallystick_cloud.assets.store import names as asset_names
 from tallystick_cloud.db import Database
-from tallystick_cloud.gateways.pages import qr_svg
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.forms import FORM, NoFields
 from tallystick_cloud.http.pages import Pages, see_other
 from tallystick_cloud.http.place import here, look_of, person
+from tallystick_cloud.http.qr import qr_svg
 from tallystick_cloud.http.rail import EARNERS, HOLDERS
 from tallystick_cloud.http.route import Call, RouteTable
 from tallystick_cloud.ports import Clock

@@ -115,6 +115,8 @@ def _machine(
 
 
 def _check_shares(conn: Connection, community: str, asset: str, party: bytes, now_ms: int) -> None:
+    """Of two who say it in one moment the second waits for the first."""
+    store.lock(conn, community, asset)
     found = shared(book(conn, community), now_ms).get(asset)
     if found is None:
         raise NotFound("asset", f"{asset!r} is none that several share")
