@@ -145,9 +145,14 @@ def opening_too_many(draft: Draft) -> Draft:
     return replace(draft, openings=(one, replace(one, asset="flat")))
 
 
+def opening_twice(draft: Draft) -> Draft:
+    return replace(draft, openings=draft.openings * 2)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (opening_twice, "openings: hold one twice"),
         (without_openings, r"contract\.assets\[0\]\.user: is a commitment that nothing opens"),
         (bent_opening, r"contract\.assets\[0\]\.user: is a commitment that nothing opens"),
         (opening_too_many, "name flat, cycles, which the contract does not price"),

@@ -196,3 +196,16 @@ def test_a_contract_names_its_parties_and_channels() -> None:
     assert version.asset_terms("meter", "energy") == AssetTerms("meter", "energy", CONTI)
     assert version.asset_terms("meter", "water") is None
     assert version.tariff.form is Form.INTERVAL
+
+
+def test_a_machine_of_single_uses_is_listed_once_for_each_who_shares_it() -> None:
+    places = AssetTerms("washer", "cycles", ELENA), AssetTerms("washer", "cycles", CONTI)
+    shared = contract(cycles(flat("1.50")), rest(), assets=places)
+    assert Contract.decode(shared.encode()) == shared
+    assert shared.asset_indexes("washer", "cycles") == (0, 1)
+    assert shared.asset_indexes("washer", "water") == ()
+    assert shared.asset_terms("washer", "cycles") == places[0]
+    with pytest.raises(BadValue, match="lists one user of a channel twice"):
+        contract(cycles(flat("1.50")), rest(), assets=(*places, places[1]))
+    with pytest.raises(BadValue, match="lists one channel twice; only an asset of single uses can be shared"):
+        contract(energy(flat()), rest(), assets=places)
