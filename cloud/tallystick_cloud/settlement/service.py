@@ -48,9 +48,9 @@ def close(
     known = _by_chain(conn, community)
     only = _over(known, at_ms, now_ms) if only is None else only
     contracts.lock_versions(conn, [community])
-    lock_chains(conn, known if only is None else only)
+    lock_chains(conn, known if only is None else only)  # from here on nobody else changes these contracts
     take_back(conn, community, now_ms, only=only)
-    ledger_period.close(conn, community, at_ms, now_ms, only)  # from here on nobody else changes these contracts
+    ledger_period.close(conn, community, at_ms, now_ms, only)
     books = _by_chain(conn, community)
     chains = {chain: versions for chain, versions in books.items() if versions[-1].contract.pool is None}
     for chain in only or ():
