@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from sqlalchemy import Connection, update
-from support.books import DAY, ENERGY, HOUR, NOTICE, T0, WASHES
-from support.money_world import LOW, town
-from support.settled import AFTER_NOVEMBER, NOVEMBER, World, open_world
+from support.books import DAY, HOUR, T0
+from support.money_world import open_town
+from support.settled import AFTER_NOVEMBER, NOVEMBER, World
 from tallystick_cloud import schema
 from tallystick_cloud.contracts.store import versions_of
 from tallystick_cloud.disputes.service import Said, decide, open_dispute
@@ -21,8 +21,7 @@ NOW = AFTER_NOVEMBER + HOUR
 
 def open_disputed(url: str = "sqlite://") -> World:
     """Three washes at the end of November, the month closed."""
-    contracts = {"washes.toml": WASHES.replace(NOTICE, LOW), "energy.toml": ENERGY.replace(NOTICE, LOW)}
-    world = open_world(url, town=town(), contracts=contracts)
+    world = open_town(url)
     for day in range(3):
         world.wash(T0 + (25 + day) * DAY, "60")
     world.close(NOVEMBER, AFTER_NOVEMBER)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import date
 
+import pytest
+from support import postgres
 from support.books import DAY, ENERGY, HOUR, NOTICE, T0, TOWN, WASHES
 from support.payouts import IBANS
 from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER, NOVEMBER, World, open_world
@@ -34,6 +37,29 @@ def town() -> str:
         '[[party]]\nname = "Newcomer"\nroles = ["servicer"]\n'
     )
     return found.replace("[[asset]]", people + "[[asset]]", 1)
+
+
+def open_town(url: str = "sqlite://", washes: str = WASHES) -> World:
+    """That town with a contract for washes and one for energy, and nothing used yet."""
+    return open_world(
+        url,
+        town=town(),
+        contracts={"washes.toml": washes.replace(NOTICE, LOW), "energy.toml": ENERGY.replace(NOTICE, LOW)},
+    )
+
+
+BOTH = ("sqlite", "postgresql")
+
+
+def on_both(request: pytest.FixtureRequest, opened: Callable[[str], World]) -> Iterator[World]:
+    """The body of a fixture whose parameters are `BOTH`: what `opened` makes of a new database of that kind."""
+    if request.param == "sqlite":
+        yield opened("sqlite://")
+        return
+    with postgres.database(request.getfixturevalue("postgres_server")) as url:
+        made = opened(url)
+        yield made
+        made.books.database.close()
 
 
 def open_money(url: str = "sqlite://") -> World:

@@ -2,19 +2,16 @@
 
 It never judges what a gateway sends, only that it is heard at all."""
 
-import asyncio
-import logging
-
 from sqlalchemy import Connection, select
 
 from tallystick_cloud import schema
+from tallystick_cloud.beat import at_a_beat
 from tallystick_cloud.city.service import contact_changes, watch_contacts
 from tallystick_cloud.db import Database
 from tallystick_cloud.ports import Clock, Events
 
 BEAT_S = 2.0
 """Real time between two looks; two indexed reads, so that the demo's quick hours are seen too."""
-_log = logging.getLogger(__name__)
 
 
 class ContactWatch:
@@ -25,12 +22,7 @@ class ContactWatch:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        while True:
-            try:
-                await self.look_once()
-            except Exception:  # a task border: a database that is busy or away is tried again at the next beat
-                _log.exception("watching contacts failed; trying again in %s s", BEAT_S)
-            await asyncio.sleep(BEAT_S)
+        await at_a_beat(self.look_once, BEAT_S, "watching contacts")
 
     async def look_once(self) -> None:
         """One beat; writes only when something changed."""

@@ -91,7 +91,7 @@ def _list(table: RouteTable, database: Database, pages: Pages, clock: Clock) -> 
             look_of(place),
             title=w.gettext("Sites and assets"),
             sites=[view.site(one, plan, names, w) for one, plan in found],
-            loose=sorted(names.items(), key=lambda one: one[1]),
+            known_assets=sorted(names.items(), key=lambda one: one[1]),
             parties=sorted(await database.read(ids_by_name, place.id)),
             done=done,
             may_act=bool(mine & INSTALLERS),

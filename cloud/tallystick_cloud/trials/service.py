@@ -12,6 +12,7 @@ from tallystick_protocol.money.tariff import Form
 from tallystick_cloud.assets.store import asset_ids
 from tallystick_cloud.contracts.store import book
 from tallystick_cloud.errors import BadInput, Conflict, NotFound
+from tallystick_cloud.ledger.model import DAY_MS
 from tallystick_cloud.ledger.reversal import reverse
 from tallystick_cloud.ledger.store import lock_chains
 from tallystick_cloud.schema import trial
@@ -19,7 +20,6 @@ from tallystick_cloud.schema import trial
 from . import store
 from .model import MINUTE_MS, MINUTES_MAX, MINUTES_MIN, WHY_CHARS_MAX, Trial
 
-DAY_MS = 86_400_000
 RUNS_A_DAY_MAX = 3
 """Of one asset: whoever needs more has no machine to test, but one to repair, and takes it out of use."""
 LATE_MS = 400 * DAY_MS

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, or_, select, update
+from tallystick_protocol.money.usage import UsageForm
 
+from tallystick_cloud.disputes.forget import ERASED
 from tallystick_cloud.ledger.model import Kind
 from tallystick_cloud.schema import asset, dispute, reversal, trial, use
 from tallystick_cloud.schema.uses import in_order, standing
@@ -15,9 +17,6 @@ from tallystick_cloud.schema.uses import in_order, standing
 from .model import Trial
 
 SHOWN_MAX = 200
-EVENT = "event"
-ERASED = ""
-"""What stands for words that are gone; nobody can say nothing, so it means only that."""
 
 
 def insert_trial(conn: Connection, row: dict[str, object]) -> int:
@@ -82,7 +81,7 @@ def to_take_back(conn: Connection, community: str, since_ms: int) -> Sequence[An
         .where(
             trial.c.community == community,
             trial.c.to_ms > since_ms,
-            standing.c.form == EVENT,
+            standing.c.form == UsageForm.EVENT.value,
             standing.c.kind == Kind.LIVE.value,
             or_(standing.c.fee != 0, standing.c.counters != ""),
             ~exists().where(reversal.c.use_id == standing.c.use_id),

@@ -3,19 +3,17 @@
 It never begins or ends one, and it holds nothing: what it missed, the next beat or the close of a period finds.
 """
 
-import asyncio
-import logging
-
+from tallystick_cloud.beat import at_a_beat
 from tallystick_cloud.db import Database
+from tallystick_cloud.ledger.model import DAY_MS
 from tallystick_cloud.ports import Clock
 
 from . import service, store
 
 BEAT_S = 5.0
 """Real time between two looks: one small read while no run was lately."""
-LATELY_MS = 7 * service.DAY_MS
+LATELY_MS = 7 * DAY_MS
 """What comes from a gateway later than this after a run waits for the close of the period."""
-_log = logging.getLogger(__name__)
 
 
 class TrialWatch:
@@ -26,12 +24,7 @@ class TrialWatch:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        while True:
-            try:
-                await self.look_once()
-            except Exception:  # a task border: a database that is busy or away is tried again at the next beat
-                _log.exception("looking for uses of test runs failed; trying again in %s s", BEAT_S)
-            await asyncio.sleep(BEAT_S)
+        await at_a_beat(self.look_once, BEAT_S, "looking for uses of test runs")
 
     async def look_once(self) -> int:
         """One beat: how many uses were taken back; writes only when there are some."""

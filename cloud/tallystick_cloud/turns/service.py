@@ -12,11 +12,11 @@ from tallystick_protocol.money.tariff import Form
 from tallystick_cloud.contracts.model import Book, Found
 from tallystick_cloud.contracts.store import book
 from tallystick_cloud.errors import Conflict, Forbidden, NotFound
+from tallystick_cloud.ledger.model import DAY_MS
 
 from . import store
 from .model import BEGINS_MS, Running, Turn
 
-DAY_MS = 86_400_000
 RATE_DAYS = 30
 """Over how long the part of uses that nobody claimed is told."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 from tallystick_protocol.ids import PartyId
+from tallystick_protocol.money.usage import UsageForm
 
 from tallystick_cloud.ledger.model import Kind
 from tallystick_cloud.schema import asset, channel, open_use, turn, use
@@ -15,7 +16,6 @@ from tallystick_cloud.schema import asset, channel, open_use, turn, use
 from .model import Running, Turn
 
 BILLABLE = "billable"
-EVENT = "event"
 
 
 def lock(conn: Connection, community: str, asset_id: str) -> None:
@@ -77,7 +77,7 @@ def counted(conn: Connection, community: str, assets: Iterable[str], since_ms: i
     query = (
         select(use.c.asset, use.c.payer, func.count())
         .where(use.c.community == community, use.c.asset.in_(list(assets)), use.c.end_ms >= since_ms)
-        .where(use.c.form == EVENT, use.c.kind == Kind.LIVE.value)
+        .where(use.c.form == UsageForm.EVENT.value, use.c.kind == Kind.LIVE.value)
         .group_by(use.c.asset, use.c.payer)
     )
     return {(of, bytes(payer)): int(count) for of, payer, count in conn.execute(query)}

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.ledger.model import DAY_MS
 
 from .model import Running
 from .service import Machine
 
 MINUTE_MS = 60_000
-DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)

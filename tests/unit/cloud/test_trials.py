@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import postgres
-from support.books import DAY, ENERGY, HOUR, NOTICE, STEEP, T0, WASHES
-from support.money_world import LOW, town
+from support.books import DAY, ENERGY, HOUR, STEEP, T0, WASHES
+from support.money_world import BOTH, on_both, open_town, town
 from support.people import StillClock
-from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER, NOVEMBER, World, open_world
+from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER, NOVEMBER, World
 from tallystick_cloud import schema
 from tallystick_cloud.cli import main
 from tallystick_cloud.disputes.service import Said, decide, open_dispute
@@ -27,20 +26,13 @@ BEGAN = T0 + 2 * DAY
 RUN_MS = 120 * MINUTE_MS
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    if request.param == "sqlite":
-        yield opened()
-        return
-    with postgres.database(request.getfixturevalue("postgres_server")) as url:
-        made = opened(url)
-        yield made
-        made.books.database.close()
-
-
 def opened(url: str = "sqlite://", washes: str = STEEP) -> World:
-    contracts = {"washes.toml": washes.replace(NOTICE, LOW), "energy.toml": ENERGY.replace(NOTICE, LOW)}
-    return open_world(url, town=town(), contracts=contracts)
+    return open_town(url, washes)
+
+
+@pytest.fixture(params=BOTH)
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    yield from on_both(request, opened)
 
 
 def begin(

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from support import postgres
-from support.books import DAY, ENERGY, HOUR, NOTICE, T0
-from support.money_world import LOW, town
-from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER, NOVEMBER, World, open_world
+from support.books import DAY, HOUR, T0
+from support.money_world import BOTH, on_both, open_town
+from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER, NOVEMBER, World
 from support.shared import SHARED
 from support.uploads import wash
 from tallystick_cloud import schema
@@ -24,20 +23,13 @@ MINUTE = 60_000
 BEGAN = T0 + 2 * DAY
 
 
-def opened(url: str = "sqlite://") -> World:
-    contracts = {"washes.toml": SHARED.replace(NOTICE, LOW), "energy.toml": ENERGY.replace(NOTICE, LOW)}
-    return open_world(url, town=town(), contracts=contracts)
+def opened(url: str = "sqlite://", washes: str = SHARED) -> World:
+    return open_town(url, washes)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BOTH)
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    if request.param == "sqlite":
-        yield opened()
-        return
-    with postgres.database(request.getfixturevalue("postgres_server")) as url:
-        made = opened(url)
-        yield made
-        made.books.database.close()
+    yield from on_both(request, opened)
 
 
 def begin(world: World, name: str, now_ms: int) -> Turn:
@@ -175,8 +167,7 @@ def test_an_erased_person_s_turns_are_gone_and_the_house_pays() -> None:
 
 
 def test_the_house_owes_no_minimum_for_what_nobody_claims() -> None:
-    shared = SHARED.replace('per = "cycle"', 'per = "cycle"\nminimum = 4.00').replace(NOTICE, LOW)
-    world = open_world(town=town(), contracts={"washes.toml": shared, "energy.toml": ENERGY.replace(NOTICE, LOW)})
+    world = opened(washes=SHARED.replace('per = "cycle"', 'per = "cycle"\nminimum = 4.00'))
     begin(world, "Anna", BEGAN)
     world.wash(BEGAN)
     world.wash(BEGAN + DAY)
