@@ -23,8 +23,11 @@ RETRIED = (
     Reason.NO_DESCRIPTOR,
     Reason.PART_HASH,
     Reason.ABSENT,
+    Reason.GENERATION_UNEXPLAINED,
+    Reason.SERIAL_UNEXPECTED,
 )
-"""Reasons that end when the program, the meter plan or the bytes are better; the others are about what was measured."""
+"""Reasons that end when the program, the meter plan or the bytes are better, or when a part that was missing says what
+another one lacked; the others are about what was measured."""
 IS_QUARANTINED = part.c.standing == literal_column("'quarantined'")
 """Written into the statement: a bound value would keep both databases from the index that holds only these rows."""
 _NAMES = [reason.name for reason in RETRIED]

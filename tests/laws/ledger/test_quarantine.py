@@ -18,7 +18,7 @@ from tallystick_cloud.ledger.model import FreshUse
 from tallystick_protocol.batch import SealedPart, Upload
 from tallystick_protocol.codes import EventCode, Reason, ReceiptStatus, TimeQuality
 from tallystick_protocol.errors import InvariantError, Unsupported
-from tallystick_protocol.part import ClockFix, Event, Part, Segment
+from tallystick_protocol.part import ClockFix, Event, Exchange, Part, Segment
 
 MINUTE = 60_000
 Bug = Callable[[pytest.MonkeyPatch], None]
@@ -294,6 +294,43 @@ def test_part_spoilt_on_the_way_is_taken_when_its_bytes_come(
     assert either.send(gateway, sent[1]).receipt.status is ReceiptStatus.DUPLICATE
     assert either.dump() == before
     assert open_alarms(either) == []
+
+
+@pytest.mark.parametrize("spoil", [spoilt, absent])
+@pytest.mark.parametrize("generation", [0, 4])
+def test_what_an_exchange_explains_is_taken_with_it_when_its_bytes_come_late(
+    either: Books, books: Books, spoil: Callable[..., bytes], generation: int
+) -> None:
+    """The part that told of the new meter was spoilt, so what it read next was set aside: until then, not for ever."""
+    whole = enrolled(books)
+    exchange = Exchange("S1", 1_600, "S2", 0)
+    told = event(1, T0 + HOUR + 4 * MINUTE, EventCode.EXCHANGE, total=1_600, exchange=exchange)
+
+    def of_new(first: int, at: int) -> Segment:
+        rows = [(T0 + HOUR + (at + n) * 5 * MINUTE, (at + n) * 50) for n in range(13)]
+        return segment(first, rows, base=1_600, generation=generation + 1, serial="S2")
+
+    old = [(T0 + n * 5 * MINUTE, 1_000 + n * 50) for n in range(13)]
+    parts = [
+        [money(1, [segment(1, old, serial="S1", generation=generation)])],
+        [money(1, [of_new(14, 1)], [told])],
+        [money(1, [of_new(27, 14)])],
+        [money(1, [of_new(40, 27)])],
+    ]
+    sent = [whole.seal(one) for one in parts]
+    for upload in sent:
+        assert books.send(whole, upload).receipt.quarantined == ()
+    gateway = SimGateway("cellar", whole.signer)
+    either.enrol(gateway, "cellar")
+    either.send(gateway, sent[0])
+    either.send(gateway, spoil(sent[1], 0))
+    assert len(either.send(gateway, sent[2]).receipt.quarantined) == 1
+    either.send(gateway, sent[1])
+    either.send(gateway, sent[3])
+    assert outcome(either) == outcome(books)
+    assert [row for row in either.rows(schema.exception) if row["state"] != "closed"] == []
+    assert either.audit() == []
+    assert {row["code"] for row in open_alarms(either)} == {"meter-exchanged"}
 
 
 @pytest.mark.parametrize("spoil", [spoilt, absent, without])
