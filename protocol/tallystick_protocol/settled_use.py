@@ -25,7 +25,7 @@ from tallystick_protocol.schema import (
 )
 
 TAG_BYTES = 8
-COUNTERS_MAX = 64  # a use moves two price counters and two per step of the split
+COUNTERS_MAX = 64  # a use moves two price counters (a rebate 17 at most) and two per step of the split
 SHARES_MAX = 256
 REVERSALS_MAX = 4096  # slices of one leaf that people decided about
 _H32 = Bytes(H32_BYTES)
@@ -78,7 +78,8 @@ class Use(MapMessage):
 
     Event use: `programme` as the gateway signed it. Joined interval use: all slices of one channel, version, band,
     price step and rating period; `number` and `from_total` are those of the first slice, `to_total - from_total` is
-    what all of them used together, `programme` the band, `slices` their tree. Minimum of a period: `programme` null.
+    what all of them used together, `programme` the band, `slices` their tree. What a period's closing made (its
+    minimum, or a rebate, whose amounts are negative): `programme` null.
     `reversals`: hashes of the decisions by which it, or slices of it, count as if they had never been.
     `version` is the index into Settlement.contracts, a share's party the index into that contract's parties.
     """

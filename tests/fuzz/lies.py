@@ -505,7 +505,7 @@ LATER: dict[str, Told] = {
         "is closed by a decision about something else", waived, {("resolution", 0): add(4)}
     ),
     "another payer's minimum": Told(
-        "is another payer's minimum", partial(minimum, w.ANNA), {is_of_nothing: edit(0, to=lambda old: near(old, 31))}
+        "is another payer's", partial(minimum, w.ANNA), {is_of_nothing: edit(0, to=lambda old: near(old, 31))}
     ),
     "readings cut otherwise when they are corrected": Told(
         "corrects readings by cutting them otherwise than before",

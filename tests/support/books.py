@@ -241,7 +241,8 @@ minimum = 4.00
 cap = 7.00
 [[tariff.band]]
 name = "all"
-tiers = [{{ up_to = 2, price = 1.50 }}, {{ price = 1.10 }}]
+tiers = [{{ up_to = 2, price = 1.50 }}, {{ up_to = 5, price = 1.10 }}, {{ price = 1.00 }}]
+volume = true
 [[split]]
 to = "Repairer"
 fixed = 0.15
@@ -255,7 +256,10 @@ counter = "loan"
 to = {{ "Coop" = 4, "Fund" = 1 }}
 {NOTICE}
 """
-"""Tiers, a minimum and a cap per month and a loan over the contract's life: a use that goes moves all of them."""
+"""Volume tiers, minimum and cap of a month and a loan over the contract's life: a use that goes moves all of them."""
+
+BY_VOLUME = STEEP.replace("cap = 7.00\n", "").replace("minimum = 4.00\n", "")
+"""Washes at 1.50, all of a month's at 1.10 from the third on, at 1.00 from the sixth on."""
 
 
 @dataclass(slots=True)

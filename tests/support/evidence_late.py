@@ -1,7 +1,8 @@
-"""Two months in which something comes late, stays open until people decide, or is brought up to a minimum."""
+"""Two months in which something comes late, stays open until people decide, or is added when a month closes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +14,11 @@ from tallystick_protocol import cose
 from tallystick_protocol.codes import EvidenceLevel, Reason, ResolutionAction
 from tallystick_protocol.cose import ContentType
 from tallystick_protocol.cover import Cover, Open
-from tallystick_protocol.ids import H32, use_id
-from tallystick_protocol.money.calendar import period_of
+from tallystick_protocol.ids import H32, PartyId, use_id
+from tallystick_protocol.money.calendar import Period, period_of
+from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.numbers import Exact
-from tallystick_protocol.money.rating import Rated, Usage, canonical, minimum_usage, rate
+from tallystick_protocol.money.rating import Rated, Usage, canonical, minimum_usage, rate, rebate_usage
 from tallystick_protocol.money.settle import RatedUse, Was
 from tallystick_protocol.records import Resolution
 from tallystick_protocol.settled_use import Replaced
@@ -150,6 +152,30 @@ def with_minimum(bent: int = 0, machines: tuple[int, ...] = (0, 1)) -> b.Scene:
     """Nobody pays less than 9 EUR a month: a pseudo use tops the period up."""
     contract = w.laundry()
     contract = replace(contract, tariff=replace(contract.tariff, minimum=Exact.of(9)))
+
+    def tops(h: H32, version: Contract, span: Period) -> list[Usage]:
+        found = [minimum_usage(h, version, payer, span) for payer in (w.ANNA, w.BRUNO)]
+        return [top._replace(start_ms=top.start_ms - bent, end_ms=top.end_ms - bent) for top in found]
+
+    return b.scene(closing(contract, tops, machines))
+
+
+def with_rebate(payers: tuple[PartyId, ...] = (w.ANNA, w.BRUNO), bent: int = 0) -> b.Scene:
+    """The third warm wash of a month makes the first two as cheap as itself, for these payers."""
+    contract = w.laundry()
+    cold, warm = contract.tariff.bands
+    contract = replace(contract, tariff=replace(contract.tariff, bands=(cold, replace(warm, volume=True))))
+
+    def rebates(h: H32, _: Contract, span: Period) -> list[Usage]:
+        return [rebate_usage(h, payer, span, span.to_ms - bent) for payer in payers]
+
+    return b.scene(closing(contract, rebates))
+
+
+def closing(
+    contract: Contract, added: Callable[[H32, Contract, Period], list[Usage]], machines: tuple[int, ...] = (0, 1)
+) -> b.Host:
+    """A host that adds these uses when a month closes; there is one version, and these machines run."""
     world: dict[str, w.World] = {}
 
     def found() -> w.World:
@@ -158,13 +184,9 @@ def with_minimum(bent: int = 0, machines: tuple[int, ...] = (0, 1)) -> b.Scene:
 
     def usages(period: int, rows: list[Usage]) -> list[Usage]:
         ((h, version),) = world["it"].versions
-        span = period_of(version, b.PERIODS[period][0])
-        tops = [minimum_usage(h, version, payer, span) for payer in (w.ANNA, w.BRUNO)]
-        return canonical(
-            [*rows, *(top._replace(start_ms=top.start_ms - bent, end_ms=top.end_ms - bent) for top in tops)]
-        )
+        return canonical([*rows, *added(h, version, period_of(version, b.PERIODS[period][0]))])
 
     def washes(rows: list[w.Wash]) -> list[w.Wash]:
         return [replace(row, payer=w.users(1)[row.machine]) for row in rows if row.machine in machines]
 
-    return b.scene(b.Host(found=found, usages=usages, washes=washes))
+    return b.Host(found=found, usages=usages, washes=washes)

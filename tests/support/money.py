@@ -121,13 +121,18 @@ def ratio(n: int, d: int) -> Ratio:
 @st.composite
 def bands(draw: st.DrawFn, name: str, windows: tuple[Window, ...] = ()) -> Band:
     bounds = sorted(draw(st.sets(st.integers(1, 20_000), max_size=3)))
-    tiers = [Tier(bound, draw(prices)) for bound in bounds] + [Tier(None, draw(prices))]
-    return Band(name, tuple(tiers), draw(st.sampled_from((0, 0, 700))), windows)
+    found = [draw(prices) for _ in range(len(bounds) + 1)]
+    falling = sorted({one.fraction(): one for one in found}.items(), reverse=True)
+    volume = len(falling) == len(found) > 1 and draw(st.booleans())
+    found = [one for _, one in falling] if volume else found
+    tiers = tuple(Tier(bound, one) for bound, one in zip([*bounds, None], found, strict=True))
+    return Band(name, tiers, draw(st.sampled_from((0, 0, 700))), windows, volume=volume)
 
 
 @st.composite
 def tariffs(draw: st.DrawFn, form: Form = Form.INTERVAL) -> Tariff:
-    """Graduated tariffs by time of use with odd prices, odd meters (counts of a third of a Wh), minimum and cap."""
+    """Tariffs by time of use, graduated or by volume, with odd prices and meters (counts of a third of a Wh), minimum
+    and cap."""
     timed = draw(st.booleans())
     day = draw(bands("day", (Window(0b11111, 480, 1140),))) if timed else None
     parts = ((day,) if day else ()) + (draw(bands("rest")),)

@@ -48,6 +48,7 @@ cap = 6.00
 name = "gentle"
 programmes = ["30"]
 tiers = [{ up_to = 2, price = 1.20 }, { price = 0.90 }]
+volume = true
 [[tariff.band]]
 name = "hot"
 programmes = ["60"]
@@ -67,6 +68,7 @@ tiers = [{ up_to = 3, price = 0.211 }, { price = 0.1807 }]
 [[tariff.band]]
 name = "day"
 tiers = [{ up_to = 5, price = 0.3313 }, { price = 0.29 }]
+volume = true
 [[split]]
 to = { "Bank" = 1, "Fund" = 2 }
 portion = "1/3"

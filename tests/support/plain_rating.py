@@ -2,6 +2,7 @@
 the other. It shares no table, no curve and no compiled split with the engine that it is held against."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil, floor
 
@@ -43,12 +44,15 @@ class _One:
         if self.use.aborted:
             name = self.use.programme if self.use.form is UsageForm.EVENT else self._band().name
             return 0, tuple(self.shares.items()), (), (), name
-        band = None if self.use.form is UsageForm.MINIMUM else self._band()
+        band = self._band() if self.use.form in (UsageForm.EVENT, UsageForm.INTERVAL) else None
         fee = self._fee(band)
-        left = fee
+        is_back = self.use.form is UsageForm.REBATE
+        left = -fee if is_back else fee
         for number, step in enumerate(self.version.split, 1):
-            left -= self._step(number, step, left)
+            left -= self._back(number, step, left) if is_back else self._step(number, step, left)
         assert left == 0
+        if is_back:
+            self.shares = {party: -amount for party, amount in self.shares.items()}
         before, after = (tuple((key, pair[at]) for key, pair in self.moved.items()) for at in (0, 1))
         return fee, tuple(self.shares.items()), before, after, None if band is None else band.name
 
@@ -70,14 +74,14 @@ class _One:
 
     def _fee(self, band: Band | None) -> int:
         payer = None if self.tariff.shared else self.use.payer
-        raw = 0 if band is None else self._raw(band, payer)
+        raw = -self._rebate(payer) if band is None else self._raw(band, payer)
         minimum = self.tariff.minimum.nano() if self.tariff.minimum else 0
         cap = self.tariff.cap.nano() if self.tariff.cap is not None else None
         if not minimum and cap is None:
             return raw
         stood = self._move("money", "", payer, self.period, 0)
         paid = stood if cap is None else min(cap, stood)
-        if band is None:
+        if self.use.form is UsageForm.MINIMUM:
             raw = fee = max(0, minimum - paid)
         else:
             fee = raw if cap is None else min(cap, stood + raw) - paid
@@ -100,6 +104,36 @@ class _One:
             return raw
         raw += tariff.start_fee.nano() if tariff.start_fee else 0
         return max(raw, tariff.session_minimum.nano() if tariff.session_minimum else 0)
+
+    def _rebate(self, payer: PartyId | None) -> int:
+        """What the period's counts in bands with volume tiers cost more than all of them at the price reached."""
+        if self.use.form is not UsageForm.REBATE:
+            return 0
+        per_count = NANO / Fraction(self.tariff.counts_per_unit.n, self.tariff.counts_per_unit.d)
+        found = 0
+        for band in (one for one in self.tariff.bands if one.volume):
+            counts = self._move("quantity", band.name, payer, self.period, 0)
+            priced = max(0, counts - band.quota)
+            reached = next(tier for tier in band.tiers if tier.up_to is None or priced <= tier.up_to)
+            found += floor(_exact(band, counts) * per_count) - floor(priced * reached.price.fraction() * per_count)
+        return found
+
+    def _back(self, number: int, step: Step, left: int) -> int:
+        """What a step gives of a rebate: its part, never more than its counter holds, nothing once its cap is full."""
+        if step.per is Scope.PERIOD and (step.fixed is not None or step.floor is not None):
+            reached = self._move("split", f"reached step {number}", None, self.period, 0)
+            self._move("split", f"reached step {number}", None, self.period, max(0, reached - left) - reached)
+            given = _wanted(step, reached, True) - _wanted(step, max(0, reached - left), True)
+        else:
+            given = _wanted(replace(step, floor=None), left, False)
+        if step.cap is not None and step.counter is not None:
+            within = self.period if step.cap_per is Scope.PERIOD else None
+            stood = self._move("split", step.counter, None, within, 0)
+            given = 0 if stood >= step.cap.nano() else min(given, stood)
+            self._move("split", step.counter, None, within, -given)
+        for (party, _), amount in zip(step.to, share(given, [w for _, w in step.to], self.use.use_id), strict=True):
+            self.shares[party] += amount
+        return given
 
     def _step(self, number: int, step: Step, left: int) -> int:
         per_use = self.use.form is UsageForm.EVENT

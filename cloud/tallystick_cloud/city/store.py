@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, and_, case, func, literal_column, not_, select, update
 from sqlalchemy.engine import Row
+from tallystick_protocol.money.usage import AT_CLOSE
 
 from tallystick_cloud import schema
 from tallystick_cloud.city.model import BUCKET_MS, Community, Place, Share, Slowest
@@ -117,7 +118,7 @@ def uses_since(conn: Connection, community: str, since_ms: int) -> list[tuple[by
     """(gateway, kind, uses, fees in nano by their standing rating) per gateway and kind, recorded since then."""
     use = schema.standing.c
     rows = conn.execute(
-        select(use.gid, use.kind, func.sum(case((use.form == "minimum", 0), else_=1)), _fees())
+        select(use.gid, use.kind, func.sum(case((use.form.in_(AT_CLOSE), 0), else_=1)), _fees())
         .where(use.community == community, use.recorded_ms >= since_ms)
         .group_by(use.gid, use.kind)
     )
@@ -131,7 +132,7 @@ def uses_by_bucket(conn: Connection, community: str, since_ms: int) -> dict[int,
     rows = conn.execute(
         select(bucket, func.count(), _fees())
         .where(use.community == community, use.recorded_ms >= since_ms, use.end_ms >= since_ms)
-        .where(use.kind == "live", use.form != "minimum")
+        .where(use.kind == "live", use.form.not_in(AT_CLOSE))
         .group_by(bucket)
     )
     return {int(row[0]) // BUCKET_MS: (int(row[1]), int(row[2])) for row in rows}

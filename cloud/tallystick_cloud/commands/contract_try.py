@@ -231,6 +231,7 @@ def _as_json(found: simulate.Simulation, bill: Mapping[PartyId, int], names: Nam
                 "uses": one.uses,
                 "fee_nano": str(one.fee),
                 "minimum_nano": str(one.minimum),
+                "rebate_nano": str(one.rebate),
                 **({"old_nano": str(bill.get(one.payer, 0))} if bill else {}),
             }
             for one in found.payers
@@ -247,11 +248,12 @@ def _as_text(
     unit = contract.unit
     lines = [f"{contract.name}: {many(sum(one.uses for one in found.payers), 'use')}, {money(found.fee)} {unit}"]
     for one in found.payers:
-        minimum = f", {money(one.minimum)} of it minimum" if one.minimum else ""
+        added = f", {money(one.minimum)} of it minimum" if one.minimum else ""
+        added += f", {money(-one.rebate)} of rebate taken off" if one.rebate else ""
         old = bill.get(one.payer, 0)
         beside = f"; old bill {money(old)}, difference {money(one.fee - old)}" if is_compared else ""
         lines.append(
-            f"  pays {money(one.fee):>14}  {names.get(one.payer, '?')} ({many(one.uses, 'use')}{minimum}){beside}"
+            f"  pays {money(one.fee):>14}  {names.get(one.payer, '?')} ({many(one.uses, 'use')}{added}){beside}"
         )
     lines += [f"  gets {money(nano):>14}  {names.get(party, '?')}" for party, nano in found.shares]
     lines += [f"  {band}: {many(uses, 'use')}, {money(nano)} {unit}" for band, uses, nano in found.by_band]

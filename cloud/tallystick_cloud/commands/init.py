@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, func, inspect, select
 from sqlalchemy.engine import make_url
-from tallystick_protocol.money.rating import UsageForm
+from tallystick_protocol.money.rating import AT_CLOSE
 
 from tallystick_cloud import schema
 from tallystick_cloud.clock import SystemEntropy, real_utc
@@ -258,7 +258,7 @@ def _one(conn: Connection, name: str, title: str) -> Standing:
         .limit(1)
     ).scalar_one_or_none()
     gateways = select(func.count()).select_from(schema.gateway).where(schema.gateway.c.community == name)
-    is_use = (schema.use.c.community == name, schema.use.c.form != UsageForm.MINIMUM.value)
+    is_use = (schema.use.c.community == name, schema.use.c.form.not_in(AT_CLOSE))
     uses = select(func.count()).select_from(schema.use).where(*is_use)
     unused = select(claim.site).where(claim.community == name, claim.burned_ms.is_(None)).order_by(claim.site)
     count = [conn.execute(query).scalar_one() for query in (gateways, uses)]

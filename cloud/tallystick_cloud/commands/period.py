@@ -7,6 +7,7 @@ import argparse
 from datetime import UTC, datetime
 
 from tallystick_cloud.commands.common import Commands, add_community, command, community_of, group, opened
+from tallystick_cloud.counts import many
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.ledger.period import close
 
@@ -39,6 +40,8 @@ def close_period(parsed: argparse.Namespace) -> int:
     if not closed:
         print(f"{name}: no contract was in force on {parsed.day}; nothing to close")
     for one in closed:
-        what = "was closed before" if one.again else f"closed, {one.minimums} minimums"
+        what = "was closed before" if one.again else f"closed, {many(one.minimums, 'minimum')}"
+        if one.rebates:
+            what += f", {many(one.rebates, 'rebate')}"
         print(f"contract {one.chain.hex()[:16]}: {what}")
     return 0

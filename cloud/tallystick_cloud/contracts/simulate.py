@@ -15,24 +15,26 @@ from tallystick_protocol.ids import PartyId, sha256
 from tallystick_protocol.money.calendar import Period, period_of, use_period
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.plan import problem
-from tallystick_protocol.money.rating import Rated, Usage, UsageForm, canonical, minimum_usage, rate
+from tallystick_protocol.money.rating import Rated, Usage, UsageForm, canonical, minimum_usage, rate, rebate_usage
 
 from tallystick_cloud import sheet
 from tallystick_cloud.errors import BadInput
 
 CHAIN = sha256(b"a contract that is tried")
 REASONS_MAX = 20
-MINIMUMS_MAX = 1_000_000  # periods times payers; more is a wrong year in a table
+AT_CLOSE_MAX = 1_000_000  # periods times payers; more is a wrong year in a table
 
 
 @dataclass(frozen=True, slots=True)
 class PayerLine:
-    """What one user would pay: `fee` of `uses`, of which `minimum` was added at the end of periods; nano."""
+    """What one user would pay: `fee` of `uses`, of which `minimum` was added at the end of periods, and from which
+    `rebate`, negative, was taken off; nano."""
 
     payer: PartyId
     uses: int
     fee: int
     minimum: int
+    rebate: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,8 @@ def simulate(
     span: tuple[int, int] | None = None,
     exempt: Iterable[PartyId] = (),
 ) -> Simulation:
-    """Price all of them by this one contract, whatever is in force at their time, with the minimum of each period.
-    Raises BadInput for uses over more periods than anybody means.
+    """Price all of them by this one contract, whatever is in force at their time, with rebate and minimum of each
+    period. Raises BadInput for uses over more periods than anybody means.
 
     `payers` owe the minimum also of a period without a use, as in the books; `exempt` never, for they pay only for what
     nobody claims of a shared asset. `span`: from and to in ms, whose periods count; None: from the first use to the
@@ -70,9 +72,10 @@ def simulate(
             priced.append(usage)
         else:
             unpriced[reason] += 1
-    everybody = {usage.payer for usage in priced}.union(payers).difference(exempt)
-    minimums = _minimums(contract, sorted(everybody), _periods(contract, priced, span))
-    rated = rate(contract, CHAIN, canonical([*priced, *minimums]), {})
+    users = {usage.payer for usage in priced}
+    owing = sorted(users.union(payers).difference(exempt))
+    added = _at_close(contract, sorted(users), owing, _periods(contract, priced, span))
+    rated = rate(contract, CHAIN, canonical([*priced, *added]), {})
     return Simulation(_payers(rated), _shares(rated), _bands(rated), tuple(sorted(unpriced.items())[:REASONS_MAX]))
 
 
@@ -88,25 +91,29 @@ def _periods(contract: Contract, usages: Sequence[Usage], span: tuple[int, int] 
     return found
 
 
-def _minimums(contract: Contract, payers: Sequence[PartyId], periods: Sequence[Period]) -> list[Usage]:
-    """One per payer and period, used or not."""
-    if contract.tariff.minimum is None:
-        return []
-    if len(payers) * len(periods) > MINIMUMS_MAX:
-        raise BadInput(
-            "uses", f"reach over {len(periods)} periods with a minimum; check the years, or try a part of them"
-        )
-    return [minimum_usage(CHAIN, contract, payer, period) for payer in payers for period in periods]
+def _at_close(
+    contract: Contract, users: Sequence[PartyId], owing: Sequence[PartyId], periods: Sequence[Period]
+) -> list[Usage]:
+    """A rebate for everybody who used something and a minimum for everybody who owes one, in every period."""
+    rebated = users if contract.tariff.has_rebate else ()
+    owing = owing if contract.tariff.minimum is not None else ()
+    if (len(rebated) + len(owing)) * len(periods) > AT_CLOSE_MAX:
+        what = "a minimum" if owing else "a rebate"
+        reason = f"reach over {len(periods)} periods with {what}; check the years, or try a part of them"
+        raise BadInput("uses", reason)
+    found = [rebate_usage(CHAIN, payer, period, period.to_ms) for payer in rebated for period in periods]
+    return found + [minimum_usage(CHAIN, contract, payer, period) for payer in owing for period in periods]
 
 
 def _payers(rated: Iterable[Rated]) -> tuple[PayerLine, ...]:
     found: dict[PartyId, list[int]] = {}
     for one in rated:
-        line = found.setdefault(one.usage.payer, [0, 0, 0])
-        is_minimum = one.usage.form is UsageForm.MINIMUM
-        line[0] += not is_minimum
+        line = found.setdefault(one.usage.payer, [0, 0, 0, 0])
+        form = one.usage.form
+        line[0] += form.is_metered
         line[1] += one.fee
-        line[2] += one.fee if is_minimum else 0
+        line[2] += one.fee if form is UsageForm.MINIMUM else 0
+        line[3] += one.fee if form is UsageForm.REBATE else 0
     return tuple(PayerLine(payer, *line) for payer, line in sorted(found.items()))
 
 
@@ -121,7 +128,7 @@ def _shares(rated: Iterable[Rated]) -> tuple[tuple[PartyId, int], ...]:
 def _bands(rated: Iterable[Rated]) -> tuple[tuple[str, int, int], ...]:
     found: dict[str, list[int]] = {}
     for one in rated:
-        line = found.setdefault(one.band or "minimum of the period", [0, 0])
+        line = found.setdefault(one.band or f"{one.usage.form} of the period", [0, 0])
         line[0] += 1
         line[1] += one.fee
     return tuple((band, uses, nano) for band, (uses, nano) in found.items())

@@ -56,15 +56,21 @@ def price_list(contract: Contract, w: Wording) -> tuple[PriceLine, ...]:
 
 
 def extras(contract: Contract, w: Wording) -> tuple[Term, ...]:
-    """What a price has beside its list: start fee, least price of a use, minimum and cap of a period."""
-    _, tariff = w.gettext, contract.tariff
+    """What a price has beside its list: start fee, least price of a use, minimum and cap of a period, volume tiers."""
+    _, tariff, period = w.gettext, contract.tariff, contract.terms.rating_period
     rows = (
         (_("Every use begins with"), tariff.start_fee),
         (_("A use costs at least"), tariff.session_minimum),
-        (_("A {period} costs at least").format(period=_(PERIODS[contract.terms.rating_period])), tariff.minimum),
-        (_("A {period} costs at most").format(period=_(PERIODS[contract.terms.rating_period])), tariff.cap),
+        (_("A {period} costs at least").format(period=_(PERIODS[period])), tariff.minimum),
+        (_("A {period} costs at most").format(period=_(PERIODS[period])), tariff.cap),
     )
-    return tuple(Term(name, money(one, contract.unit, w)) for name, one in rows if one is not None)
+    found = [Term(name, money(one, contract.unit, w)) for name, one in rows if one is not None]
+    for band in tariff.bands:
+        if band.volume:
+            says = _("the price that a {period} reaches holds for all of it; at its end the rest comes back")
+            name = _("Volume tiers of {band}").format(band=band.name)
+            found.append(Term(name, says.format(period=_(PERIODS[period]))))
+    return tuple(found)
 
 
 def price(number: Exact, contract: Contract, w: Wording) -> str:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
 from tallystick_protocol.money.cost import DAY, Bill, Cost, Stay, stays_of
-from tallystick_protocol.money.usage import UsageForm
+from tallystick_protocol.money.usage import AT_CLOSE
 
 from tallystick_cloud.ledger.model import Kind
 from tallystick_cloud.schema import channel, meter, use
@@ -89,7 +89,7 @@ def _spans(conn: Connection, edges: Mapping[bytes, Sequence[int]]) -> dict[bytes
         .where(
             use.c.channel_hash.in_(list(edges)),
             use.c.kind != Kind.TEST.value,
-            use.c.form != UsageForm.MINIMUM.value,
+            use.c.form.not_in(AT_CLOSE),
         )
         .order_by(use.c.channel_hash, use.c.from_total, use.c.start_ms)
         .execution_options(yield_per=ROWS_AT_A_TIME)  # not on the connection, where it would stay

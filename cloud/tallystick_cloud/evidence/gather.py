@@ -16,7 +16,7 @@ from tallystick_protocol.cover import Cover
 from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.evidence_draft import EvidenceDraft
 from tallystick_protocol.ids import H32, PartyId
-from tallystick_protocol.money.rating import UsageForm, counters_of
+from tallystick_protocol.money.rating import AT_CLOSE, UsageForm, counters_of
 from tallystick_protocol.part import Part
 from tallystick_protocol.records import Continuation
 from tallystick_protocol.salted_tree import Leaf
@@ -214,7 +214,7 @@ class Gathering:
     def _parts(self, stored: Stored, uses: Sequence[Any]) -> None:
         """The part that bills each use; to its payer also the one that says when it began, or the readings."""
         events = [row for row in uses if row.form == UsageForm.EVENT.value]
-        for channel in {bytes(row.channel_hash) for row in uses if row.form != UsageForm.MINIMUM.value}:
+        for channel in {bytes(row.channel_hash) for row in uses if row.form not in AT_CLOSE}:
             self._channel(channel)
         billing = [(bytes(row.batch), row.settled_part) for row in events if row.settled_part is not None]
         known = store.parts(self._conn, [batch for batch, _ in billing])

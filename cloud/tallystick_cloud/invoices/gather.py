@@ -22,7 +22,7 @@ from tallystick_cloud.money import whole_cents
 
 from . import store
 from .desk import Parties
-from .model import MINIMUM, UNIT, Charge, Way
+from .model import MINIMUM, REBATE, UNIT, Charge, Way
 
 COLLECTED = (Mode.PRINCIPAL, Mode.PSP)  # the collector sells: what the others get is between it and them
 NO_DOCUMENT = {Mode.DIRECT: "its parties bill each other themselves: the contract's mode is direct"}
@@ -114,7 +114,7 @@ def _cited(conn: Connection, use: Use, issuer: bytes, party: bytes) -> str | Non
 
 def _charge(use: Use, about: Any, contract: Contract, name: str, nano: int, cites: str | None) -> Charge:
     words = (name, about.asset_name or about.asset or "", about.form, use.programme)
-    if use.replaces is not None or about.form == MINIMUM:
+    if use.replaces is not None or about.form in (MINIMUM, REBATE):
         return Charge(*words, Fraction(0), "", None, nano, cites)
     tariff = contract.tariff
     per = Fraction(tariff.counts_per_unit.n, tariff.counts_per_unit.d)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, literal_column, select
-from tallystick_protocol.money.rating import counters_of
+from tallystick_protocol.money.rating import UsageForm, counters_of
 
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.contracts.store import versions_of
@@ -106,11 +106,12 @@ def _differing(
 
 
 def _splits(conn: Connection, community: str) -> list[str]:
-    """Law 2: the shares of every rating sum to its fee, none is negative."""
+    """Law 2: the shares of every rating sum to its fee, none is negative but a rebate's, and of those none positive."""
     found = []
     for row in conn.execute(select(use_rating).where(use_rating.c.community == community)):
         shares = [amount for _, amount in shares_of(row)]
-        if sum(shares) != row.fee or any(amount < 0 for amount in shares):
+        sign = -1 if row.form == UsageForm.REBATE else 1
+        if sum(shares) != row.fee or any(amount * sign < 0 for amount in shares):
             found.append(
                 f"{community}: use {bytes(row.use_id).hex()} revision {row.revision}: shares do not fit the fee"
             )

@@ -14,7 +14,7 @@ from tallystick_protocol.ids import H32, sha256
 from tallystick_protocol.money.contract import Contract, Mode
 from tallystick_protocol.money.errors import UsageError
 from tallystick_protocol.money.numbers import NANO
-from tallystick_protocol.money.rating import Rated, Usage
+from tallystick_protocol.money.rating import Rated, Usage, UsageForm
 
 DAY_MS = 86_400_000
 FAR_MS = 1 << 62  # later than every time in the books
@@ -129,10 +129,14 @@ def check_zero(lines: Amounts) -> None:
 
 
 def check_rated(rated: Rated) -> None:
-    """Law 2: shares sum to the fee and none is negative. Raises UsageError for a fee that no amount can hold."""
+    """Law 2: shares sum to the fee and none is negative; of a rebate none is positive. Raises UsageError for a fee that
+    no amount can hold."""
     if rated.fee > cbor.INT_MAX:
         reason = f"costs {rated.fee // NANO}, more than the {cbor.INT_MAX // NANO} that an amount can hold"
         raise UsageError("use", f"{reason}: check the meter's counts and the price")
-    if sum(rated.amounts) == rated.fee and min(rated.amounts, default=0) >= 0:
+    is_fit = sum(rated.amounts) == rated.fee
+    if is_fit and min(rated.amounts, default=0) >= 0:
+        return
+    if is_fit and rated.usage.form is UsageForm.REBATE and max(rated.amounts) <= 0:
         return
     raise InvariantError(f"use {rated.usage.use_id.hex()}: shares do not make up the fee")

@@ -1,23 +1,23 @@
-"""Closing a rating period: the minimum of every payer of every live contract, used or not, once.
+"""Closing a rating period: rebate and minimum of every payer of every live contract, used or not, once.
 
 It never closes a period that is not over, and closing again changes nothing.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, insert, select, update
-from tallystick_protocol.ids import H32
+from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.calendar import Period, period_of
-from tallystick_protocol.money.contract import version_at
-from tallystick_protocol.money.rating import minimum_usage
+from tallystick_protocol.money.contract import ContractState, in_force, version_at
+from tallystick_protocol.money.rating import Usage, minimum_usage, rebate_usage
 from tallystick_protocol.money.zone import offsets_of
 
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.contracts.store import book_to_price
 from tallystick_cloud.errors import Conflict
-from tallystick_cloud.ledger.lot import Booked, Cause
+from tallystick_cloud.ledger.lot import Cause
 from tallystick_cloud.ledger.model import FreshUse, Kind, counter_scope
 from tallystick_cloud.ledger.service import book
 from tallystick_cloud.ledger.store import lock_chains
@@ -28,6 +28,7 @@ from tallystick_cloud.schema import period_close, posting_period
 class Closed:
     chain: bytes
     period: Period
+    rebates: int
     minimums: int
     again: bool  # it was closed before; nothing changed
 
@@ -65,8 +66,12 @@ def _close_chain(conn: Connection, community: str, versions: list[Version], peri
         select(period_close.c.chain).where(period_close.c.chain == chain, period_close.c.from_ms == period.from_ms)
     ).first()
     if done is not None:
-        return Closed(chain, period, 0, again=True)
-    booked = _book_minimums(conn, community, versions, period, now_ms)
+        return Closed(chain, period, 0, 0, again=True)
+    given, owed = rebates(versions, period), _minimums(versions, period)
+    fresh = [*given, *owed]
+    if fresh:
+        cause = Cause(f"period:{chain.hex()}:{period.from_ms}", "period-close", fresh[-1].contract, now_ms)
+        book(conn, community, fresh, {one.h: one for one in versions}, cause)
     conn.execute(
         insert(period_close),
         {
@@ -75,37 +80,44 @@ def _close_chain(conn: Connection, community: str, versions: list[Version], peri
             "community": community,
             "to_ms": period.to_ms,
             "closed_ms": now_ms,
-            "uses": len(booked),
+            "uses": len(fresh),
         },
     )
-    return Closed(chain, period, len(booked), again=False)
+    return Closed(chain, period, len(given), len(owed), again=False)
 
 
-def _book_minimums(
-    conn: Connection, community: str, versions: list[Version], period: Period, now_ms: int
-) -> list[Booked]:
-    """A pseudo use per payer at the end of the period; a late use before it corrects it like any other."""
+def rebates(versions: Sequence[Version], period: Period) -> list[FreshUse]:
+    """A pseudo use at the end of the period for everybody who paid under any version of it, by the last one's tiers."""
+    by_contract = {id(one.contract): one for one in versions}
+    contracts = [one.contract for one in versions]
+    found: list[FreshUse] = []
+    for state, kind in ((ContractState.LIVE, Kind.LIVE), (ContractState.SHADOW, Kind.SHADOW)):
+        spans = in_force(contracts, state, period.from_ms, period.to_ms)
+        if not spans or not spans[0][0].tariff.has_rebate:
+            continue
+        last, until_ms = spans[0]
+        scope = counter_scope(versions[0].chain, kind)
+        payers = frozenset[PartyId]().union(*(by_contract[id(contract)].payers for contract, _ in spans))
+        usages = [rebate_usage(scope, payer, period, until_ms) for payer in sorted(payers)]
+        found += _fresh(by_contract[id(last)], kind, usages)
+    return found
+
+
+def _minimums(versions: Sequence[Version], period: Period) -> list[FreshUse]:
+    """A pseudo use at the end of the period for everybody who owes the minimum of its last version."""
     last = version_at([version.contract for version in versions], period.to_ms - 1)
     version = next((one for one in versions if one.contract is last), None)
     if version is None or last is None or last.tariff.minimum is None or not version.prices:
         return []
     kind = Kind.LIVE if version.live else Kind.SHADOW
     scope = counter_scope(version.chain, kind)
-    fresh = [
-        FreshUse(
-            usage=minimum_usage(scope, last, payer, period),
-            contract=H32(version.h),
-            chain=H32(version.chain),
-            kind=kind,
-            gid=None,
-            subject=None,
-            level=0,
-            batch=None,
-        )
-        for payer in sorted(version.minimum_payers)
-    ]
-    cause = Cause(f"period:{version.chain.hex()}:{period.from_ms}", "period-close", version.h, now_ms)
-    return book(conn, community, fresh, {one.h: one for one in versions}, cause)
+    return _fresh(version, kind, [minimum_usage(scope, last, one, period) for one in sorted(version.minimum_payers)])
+
+
+def _fresh(version: Version, kind: Kind, usages: Iterable[Usage]) -> list[FreshUse]:
+    """Nothing that a gateway told; a late use before them corrects them like any other."""
+    h, chain = H32(version.h), H32(version.chain)
+    return [FreshUse(usage, h, chain, kind, gid=None, subject=None, level=0, batch=None) for usage in usages]
 
 
 def _next_posting_period(conn: Connection, community: str, now_ms: int) -> None:

@@ -6,7 +6,7 @@ It never changes one, and writes no access row: it is for whoever runs the serve
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, exists, select, tuple_
-from tallystick_protocol.money.rating import Usage, UsageForm
+from tallystick_protocol.money.rating import AT_CLOSE, Usage
 
 from tallystick_cloud.ledger.model import Kind
 from tallystick_cloud.ledger.rows import usage_of
@@ -27,7 +27,7 @@ def uses_of_assets(
             use.c.community == community,
             tuple_(channel.c.asset, channel.c.quantity).in_(list(wanted)),
             use.c.kind != Kind.TEST.value,
-            use.c.form != UsageForm.MINIMUM.value,
+            use.c.form.not_in(AT_CLOSE),
             use.c.end_ms >= from_ms,
             use.c.end_ms < to_ms,
             ~exists().where(reversal.c.use_id == use.c.use_id),

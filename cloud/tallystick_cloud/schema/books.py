@@ -78,8 +78,8 @@ use_frame = Table(  # what the uses of a channel have in common, once for many o
     octets("id", key=True),  # 16 bytes of SHA-256 over the rest
     community(),
     octets("channel_hash"),
-    octets("gid", null=True),  # null: a period minimum
-    text("form"),  # event | interval | minimum
+    octets("gid", null=True),  # null: what a period's closing made
+    text("form"),  # event | interval | rebate | minimum
     text("kind"),  # live | test | shadow
     text("asset"),
     octets("contract"),  # version in force at its start

@@ -66,7 +66,7 @@ settled_use = Table(
     number("fee"),
     text("shares"),  # JSON [[party hex, "nano"], ...] in contract order
     text("counters"),  # JSON [[counter hex, "before"], ...]
-    number("part", null=True),  # of the use's batch: the part that bills it; null for intervals, minimums, decisions
+    number("part", null=True),  # of the use's batch: the part that bills it; null for intervals, closings, decisions
     index("chain", "position"),
     index("settlement", "leaf"),
 )

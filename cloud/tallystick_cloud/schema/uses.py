@@ -33,13 +33,14 @@ use = select(*_FRAME, *_METERED).select_from(_BOTH).subquery("use")
 
 use_rating = union_all(
     select(
-        use_row.c.use_id, _FIRST.label("revision"), use_frame.c.community, use_frame.c.parties, use_row.c.fee,
-        use_row.c.shares, use_row.c.counters, type_coerce(null(), LargeBinary).label("cause"), use_row.c.journal,
-        use_row.c.recorded_ms.label("rated_ms"),
+        use_row.c.use_id, _FIRST.label("revision"), use_frame.c.community, use_frame.c.form,
+        use_frame.c.parties, use_row.c.fee, use_row.c.shares, use_row.c.counters,
+        type_coerce(null(), LargeBinary).label("cause"), use_row.c.journal, use_row.c.recorded_ms.label("rated_ms"),
     ).select_from(_BOTH),
     select(
-        rerating.c.use_id, rerating.c.revision, use_frame.c.community, use_frame.c.parties, rerating.c.fee,
-        rerating.c.shares, rerating.c.counters, rerating.c.cause, rerating.c.journal, rerating.c.rated_ms,
+        rerating.c.use_id, rerating.c.revision, use_frame.c.community, use_frame.c.form,
+        use_frame.c.parties, rerating.c.fee, rerating.c.shares, rerating.c.counters, rerating.c.cause,
+        rerating.c.journal, rerating.c.rated_ms,
     ).join(use_row, use_row.c.use_id == rerating.c.use_id).join(use_frame, use_frame.c.id == use_row.c.frame),
 ).subquery("use_rating")  # fmt: skip
 """A row per use and revision, the first included. To be asked for certain uses, not joined: SQLite would copy it."""

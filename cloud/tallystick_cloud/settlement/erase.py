@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 from tallystick_protocol.codes import Sensitivity
 from tallystick_protocol.errors import ProtocolError
-from tallystick_protocol.money.usage import UsageForm
+from tallystick_protocol.money.usage import AT_CLOSE, UsageForm
 from tallystick_protocol.part import Part
 
 from tallystick_cloud.contracts import store as contracts
@@ -135,7 +135,7 @@ def _forget_subjects(conn: Connection, community: str, payer: bytes) -> None:
 def _by_channel(rows: Iterable[Any]) -> dict[bytes, list[Any]]:
     found: dict[bytes, list[Any]] = {}
     for row in rows:
-        if row.form != UsageForm.MINIMUM.value:
+        if row.form not in AT_CLOSE:
             found.setdefault(bytes(row.channel_hash), []).append(row)
     return found
 

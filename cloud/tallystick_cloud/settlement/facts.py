@@ -60,7 +60,7 @@ def _items(gathered: Gathered) -> dict[H32, list[Item]]:
     found: dict[H32, list[Item]] = {}
     for one in gathered.rated:
         usage = one.rated.usage
-        if usage.form is UsageForm.MINIMUM or one.was is not None:
+        if not usage.form.is_metered or one.was is not None:
             continue
         number = usage.number if usage.form is UsageForm.EVENT else None
         found.setdefault(usage.channel_hash, []).append(Item(usage.from_total, usage.to_total, number))

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 from tallystick_protocol.codes import LineKind
 from tallystick_protocol.ids import H32, PartyId
+from tallystick_protocol.money.usage import AT_CLOSE
 from tallystick_protocol.statement import Line, Statement
 
 from tallystick_cloud.contracts.store import versions_of
@@ -109,8 +110,8 @@ def _row(line: Line, use: Any, stored: Stored, balance: int) -> Row:
         what = _WORDS[LineKind.CORRECTION]
     if use is None:
         return Row(stored.to_ms, what, "", None, "", line.amount, balance, line.ref)
-    if use.form == "minimum":
-        return Row(use.end_ms, f"{what}: minimum of the period", "", None, "", line.amount, balance, line.ref)
+    if use.form in AT_CLOSE:
+        return Row(use.end_ms, f"{what}: {use.form} of the period", "", None, "", line.amount, balance, line.ref)
     return Row(use.end_ms, what, use.asset, use.number, use.programme or "", line.amount, balance, line.ref)
 
 

@@ -12,6 +12,7 @@ from tallystick_protocol.money.contract import Contract
 from tallystick_cloud.http.amounts import Amount, exact
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.http.month import Month, Span
+from tallystick_cloud.uses.lines_view import CLOSINGS
 
 from .model import Line, MonthBeside, Piece
 from .service import Compared
@@ -100,8 +101,8 @@ def _line(one: Line, contract: Contract, names: Mapping[bytes, str], has_old: bo
 def _piece(one: Piece, contract: Contract, w: Wording) -> str:
     _, amount = w.gettext, exact(one.fee, w)
     match one.form:
-        case "minimum":
-            return _("minimum of the period: {amount}").format(amount=amount)
+        case "minimum" | "rebate":
+            return f"{_(CLOSINGS[one.form])}: {amount}"
         case "interval":
             per = contract.tariff.counts_per_unit
             quantity = w.decimal(Decimal(one.counts * per.d) / Decimal(per.n), "#,##0.###")

@@ -7,6 +7,8 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tallystick_protocol.money.usage import AT_CLOSE
+
 from tallystick_cloud.costs.words import measures
 from tallystick_cloud.http.amounts import Amount, exact, harmless, of_cents
 from tallystick_cloud.http.locale import Wording
@@ -14,6 +16,7 @@ from tallystick_cloud.http.month import Month as Calendar
 from tallystick_cloud.money import money
 from tallystick_cloud.settlement.statements import reference_of
 from tallystick_cloud.statements.model import DAY, Account, Bill, Cut, Month, Row, RowKind, cut
+from tallystick_cloud.uses.lines_view import CLOSINGS
 
 ROWS_SHOWN = 200
 """Of an account on one page: what a person reads, and a browser lays out at once. The files have all."""
@@ -220,10 +223,12 @@ def _detail(row: Row, w: Wording) -> str:
         return ""
     words = {
         "event": _("use {number}").format(number=row.number),
-        "minimum": _("minimum of the period"),
+        **{form: _(words) for form, words in CLOSINGS.items()},
     }.get(row.form, _("{n} intervals").format(n=row.uses) if row.uses > 1 else _("intervals of the period"))
     if row.programme and row.form == "event":
         words += ", " + _("programme {name}").format(name=row.programme)
+    if row.kind is RowKind.CHARGE and row.form in AT_CLOSE:
+        return words
     prefix = {RowKind.CHARGE: _("you used it"), RowKind.CORRECTION: _("correction")}.get(row.kind)
     return f"{prefix}: {words}" if prefix else words
 

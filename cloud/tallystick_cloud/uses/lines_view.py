@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from tallystick_protocol.codes import LineKind
 
 from tallystick_cloud.http.amounts import Amount, exact, harmless
-from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.http.locale import N_, Wording
 from tallystick_cloud.money import money
 from tallystick_cloud.uses.model import Joined, Line
 
 COLUMNS = ("use", "ended", "asset", "detail", "contract", "amount", "unit")
+CLOSINGS = {"minimum": N_("minimum of the period"), "rebate": N_("volume rebate of the period")}
+"""What the closing of a period makes, by the form of its use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,8 @@ def detail(line: Line, w: Wording) -> str:
         case "event":
             words = _("use {number}").format(number=line.number)
             words += ", " + _("programme {name}").format(name=line.programme) if line.programme else ""
-        case "minimum":
-            words = _("minimum of the period")
+        case "minimum" | "rebate":
+            words = _(CLOSINGS[line.form])
         case _:
             words = _("{start} to {end}").format(start=w.time(line.start_ms), end=w.time(line.end_ms))
     return _("correction of {use}").format(use=words) if line.revision > 1 else words

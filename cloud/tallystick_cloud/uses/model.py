@@ -9,6 +9,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from tallystick_protocol.codes import LineKind
+from tallystick_protocol.money.usage import AT_CLOSE
 
 
 class Basis(StrEnum):
@@ -104,6 +105,11 @@ class UseView:
     def standing(self) -> Rating:
         """The rating that holds now."""
         return self.ratings[-1]
+
+    @property
+    def is_metered(self) -> bool:
+        """Whether something was used, or a period's closing made it."""
+        return self.form not in AT_CLOSE
 
     @property
     def is_reversed(self) -> bool:

@@ -31,7 +31,7 @@ from tallystick_cloud.trials import store as trials
 from tallystick_cloud.trials.model import Trial
 from tallystick_cloud.turns import service as turns
 from tallystick_cloud.uses import access, proof_store, store, view
-from tallystick_cloud.uses.lines_view import lines_csv, single
+from tallystick_cloud.uses.lines_view import CLOSINGS, lines_csv, single
 from tallystick_cloud.uses.model import Line, Reader, UseView
 from tallystick_cloud.uses.proof import Proof, prove
 from tallystick_cloud.uses.reader import reader_of
@@ -77,6 +77,9 @@ def use_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
             unit=contract.unit,
             contract=contract,
             fee=exact(use.standing.fee, w),
+            closing="" if use.is_metered else w.gettext(CLOSINGS[use.form]),
+            headline=exact(abs(use.standing.fee), w),
+            says=view.what_it_is(use, w),
             parts=view.split_parts(use.standing, view.names_of(contract), call.principal.party, w),
             price=view.price_facts(use, usage, contract, scope, w),
             facts=view.facts(use, w, now_ms),

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.contract import Contract
-from tallystick_protocol.money.plan import Counter, plan_of
+from tallystick_protocol.money.plan import FOR_MINIMUM, FOR_REBATE, Counter, plan_of
 from tallystick_protocol.money.rating import Usage
 
 from tallystick_cloud.contracts import words
@@ -97,15 +97,18 @@ def price_facts(use: UseView, usage: Usage, contract: Contract, chain: H32, w: W
     """How the price was made: quantity, band, price line, counters before it."""
     _ = w.gettext
     tariff = contract.tariff
-    found = [Fact(_("Metered"), _quantity(use, contract, w))]
+    found = [Fact(_("Metered"), _quantity(use, contract, w))] if use.is_metered else []
     plan = plan_of(contract, chain)
     index = -1 if use.aborted else plan.band(usage)
     if use.is_reversed:
         found.append(Fact(_("Price"), _("taken back: it counts as if it had never been")))
     elif use.aborted:
         found.append(Fact(_("Price"), _("ended before it was billable: free")))
-    elif index < 0:
+    elif index == FOR_MINIMUM:
         found.append(Fact(_("Price"), _("what is missing to the minimum of the period")))
+    elif index == FOR_REBATE:
+        found.append(Fact(_("Price"), _("what the period's uses cost more than at the price that its volume reached")))
+        found += _counters(use, plan.counters(usage, index), contract, w)
     else:
         band = tariff.bands[index]
         found.append(Fact(_("Band"), f"{band.name}: {words.when(band, w)}"))
@@ -142,10 +145,21 @@ def _counters(use: UseView, counters: tuple[Counter, ...], contract: Contract, w
     return found
 
 
+def what_it_is(use: UseView, w: Wording) -> str:
+    """What the amount at the top of the page is, which is shown without its sign."""
+    _ = w.gettext
+    if use.standing.fee < 0:
+        return _("you get back") if use.basis is Basis.PAYER else _("given back to who pays")
+    return _("you pay") if use.basis is Basis.PAYER else _("the price of this use")
+
+
 def facts(use: UseView, w: Wording, now_ms: int) -> tuple[Fact, ...]:
     """What was used, where and when."""
     _ = w.gettext
-    found = [Fact(_("When"), f"{w.date(use.start_ms)}, {w.clock(use.start_ms)} {_('to')} {w.clock(use.end_ms)}")]
+    when = f"{w.date(use.start_ms)}, {w.clock(use.start_ms)} {_('to')} {w.clock(use.end_ms)}"
+    if not use.is_metered:
+        when = _("when the period was closed that ended on {day}").format(day=w.date(use.end_ms - 1))
+    found = [Fact(_("When"), when)]
     if use.form == "event":
         found.append(Fact(_("Use number"), w.count(use.number)))
     if use.programme:

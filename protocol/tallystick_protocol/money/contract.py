@@ -354,3 +354,17 @@ def version_at(versions: Sequence[Contract], t_ms: int) -> Contract | None:
         if begun and (version.effective_to_ms is None or t_ms < version.effective_to_ms):
             found = version if found is None or version.version > found.version else found
     return found
+
+
+def in_force(
+    versions: Sequence[Contract], state: ContractState, from_ms: int, to_ms: int
+) -> list[tuple[Contract, int]]:
+    """Versions in that state that were in force in [from_ms, to_ms), each with a moment until which it was; the last
+    one first. One stands there again where another began between."""
+    edges = {edge for one in versions for edge in (one.effective_from_ms, one.effective_to_ms or to_ms)}
+    found = []
+    for until_ms in sorted({to_ms, *(edge for edge in edges if from_ms < edge < to_ms)}, reverse=True):
+        version = version_at(versions, until_ms - 1)
+        if version is not None and version.state is state:
+            found.append((version, until_ms))
+    return found

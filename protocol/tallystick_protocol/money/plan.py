@@ -24,6 +24,8 @@ WEEKS_MAX = 256  # remembered tables of bands by time; houses of one template sh
 SHAPES_MAX = 65_536  # remembered shapes of a plan: payers x bands x the periods that are still open
 _WEEK_MINUTES = 7 * MINUTES_PER_DAY
 _ALWAYS = Period(-(1 << 64), 1 << 64)
+FOR_MINIMUM, FOR_REBATE = -1, -2
+"""In the place of a band's index: a minimum is priced by none of them, a rebate by what all of them count."""
 _THURSDAY = 3 * MINUTES_PER_DAY  # 1970-01-01T00:00 in minutes of a week that begins on Monday
 
 
@@ -70,6 +72,7 @@ class Plan:
         self.session_minimum = tariff.session_minimum.nano() if tariff.session_minimum else 0
         self.minimum = tariff.minimum.nano() if tariff.minimum else 0
         self.cap = tariff.cap.nano() if tariff.cap is not None else None
+        self.volumes = tuple(index for index, band in enumerate(tariff.bands) if band.volume)
         self.counts_money = bool(self.minimum) or self.cap is not None
         self.waterfall: Waterfall = waterfall_of(contract.split, [party.id for party in contract.parties])
         self.split_scopes = tuple(counter.scope for counter in self.waterfall.counters)
@@ -120,9 +123,9 @@ class Plan:
         return max(low, from_ms), min(high, now_ms + (self._turns[turn] - minute) * MINUTE_MS)
 
     def band(self, usage: Usage) -> int:
-        """Index of the band that prices a use; -1 for a minimum. Raises UsageError when none does."""
-        if usage.form is UsageForm.MINIMUM:
-            return -1
+        """Index of the band that prices a use, or FOR_MINIMUM or FOR_REBATE. Raises UsageError when none does."""
+        if not usage.form.is_metered:
+            return FOR_REBATE if usage.form is UsageForm.REBATE else FOR_MINIMUM
         if self._is_simple:
             return self.rest
         if self.programmes:
@@ -145,7 +148,7 @@ class Plan:
         return self.shape(usage, band).keys
 
     def shape(self, usage: Usage, band: int) -> Shape:
-        """The same beside what else the use has in common with others of its payer, band (-1: none) and period."""
+        """The same beside what else the use has in common with others of its payer, band and period."""
         if band >= 0 and not self._moves[band]:
             return self.bare[band]
         place = (usage.payer, self.period(usage.end_ms).from_ms, band)
@@ -154,16 +157,16 @@ class Plan:
             if len(self._shapes) >= SHAPES_MAX:
                 self._shapes.clear()
             keys = tuple(counter.key for counter in self.counters(usage, band))
-            known = self._shapes[place] = self.bare[band]._replace(keys=keys)
+            known = self._shapes[place] = self.bare[max(band, -1)]._replace(keys=keys)
         return known
 
     def counters(self, usage: Usage, band: int) -> tuple[Counter, ...]:
         """The same with what each of them means."""
         period = self.period(usage.end_ms)
         payer = None if self.contract.tariff.shared else usage.payer
-        found = []
-        if band >= 0 and not self.curves[band].is_plain:
-            found.append(self._counter("quantity", self.names[band], payer, period, None))
+        found: list[Counter] = []
+        bands = self.volumes if band == FOR_REBATE else (band,) if band >= 0 and not self.curves[band].is_plain else ()
+        found += [self._counter("quantity", self.names[one], payer, period, None) for one in bands]
         if self.counts_money:
             found.append(self._counter("money", "", payer, period, None))
         for split in self.waterfall.counters:
@@ -199,7 +202,7 @@ def counter_key(chain: H32, kind: str, name: str, payer: PartyId | None, period:
 def problem(contract: Contract, usage: Usage) -> str | None:
     """Why this use cannot be priced by this contract, or None; such a use stays open with the reason."""
     form = contract.tariff.form
-    if usage.form is not UsageForm.MINIMUM and usage.form.value != form.value:
+    if usage.form.is_metered and usage.form.value != form.value:
         return f"the contract prices {form.value} uses, this is one of form {usage.form.value}"
     if usage.to_total < usage.from_total:
         return f"its total falls from {usage.from_total} to {usage.to_total}"
@@ -207,7 +210,7 @@ def problem(contract: Contract, usage: Usage) -> str | None:
         return "it ends before it starts"
     if usage.gap and contract.terms.gap_rule is GapRule.HOLD:
         return "it lies over a hole, and the contract lets a person decide about holes"
-    if usage.aborted or form is not Form.EVENT or usage.form is UsageForm.MINIMUM:
+    if usage.aborted or form is not Form.EVENT or not usage.form.is_metered:
         return None
     bands = contract.tariff.bands
     listed = {name for band in bands for name in band.programmes}

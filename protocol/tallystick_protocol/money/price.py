@@ -1,7 +1,8 @@
 """Prices compiled to integers: F_b, the cumulative price of a band, and G, the cap and minimum of a period.
-It never sees a clock or a payer; every function here is non-decreasing and floors an exact rational once."""
+It never sees a clock or a payer; every function here floors an exact rational once, and all but a volume's total are
+non-decreasing."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
@@ -12,17 +13,26 @@ from tallystick_protocol.money.tariff import Band, Tariff
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """F(q) = (heights[i] + (q - starts[i]) * slopes[i]) // denominator for the last i with starts[i] <= q."""
+    """F(q) = (heights[i] + (q - starts[i]) * slopes[i]) // denominator for the last i with starts[i] <= q.
+
+    `free`: so many counts cost nothing, which are the first piece then.
+    """
 
     starts: tuple[int, ...]
     heights: tuple[int, ...]
     slopes: tuple[int, ...]
     denominator: int
+    free: int = 0
 
     def total(self, counts: int) -> int:
         """What `counts` >= 0 cost in nano, from the beginning of the rating period."""
         i = bisect_right(self.starts, counts) - 1
         return (self.heights[i] + (counts - self.starts[i]) * self.slopes[i]) // self.denominator
+
+    def volume_total(self, counts: int) -> int:
+        """What they cost where the price of the last of them holds for all that are not free."""
+        i = bisect_left(self.starts, counts) - 1  # a count belongs to the tier that it ends: 100 to `up_to = 100`
+        return max(0, counts - self.free) * self.slopes[i] // self.denominator
 
     @property
     def is_plain(self) -> bool:
@@ -43,7 +53,7 @@ def curve_of(band: Band, tariff: Tariff) -> Curve:
     heights = [0]
     for i in range(1, len(starts)):
         heights.append(heights[-1] + (starts[i] - starts[i - 1]) * slopes[i - 1])
-    return Curve(tuple(starts), tuple(heights), tuple(slopes), denominator)
+    return Curve(tuple(starts), tuple(heights), tuple(slopes), denominator, band.quota)
 
 
 def rounded_up(counts: int, step: int) -> int:
@@ -54,6 +64,11 @@ def rounded_up(counts: int, step: int) -> int:
 def capped(raw_before: int, raw: int, cap: int) -> int:
     """What a use adds to a period that costs at most `cap`: the difference of min(cap, ...)."""
     return min(cap, raw_before + raw) - min(cap, raw_before)
+
+
+def rebate(curve: Curve, counts: int) -> int:
+    """What the uses of a period cost more than its volume price: 0 or more, as prices fall."""
+    return curve.total(counts) - curve.volume_total(counts)
 
 
 def top_up(raw: int, minimum: int, cap: int | None) -> int:

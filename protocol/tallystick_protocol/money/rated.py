@@ -11,7 +11,8 @@ class Shape(NamedTuple):
     """What many rated uses have in common: whose the amounts are, which counters the values are of, what priced them.
 
     `parties`: every party that the split names, in contract order. `keys`: quantity of the band, money of the period,
-    then the split's counters in step order. `band`: the band or programme, None for a minimum.
+    then the split's counters in step order; of a rebate the quantities of all volume bands. `band`: the band or
+    programme, None for what a period's closing makes.
     """
 
     parties: tuple[PartyId, ...]
@@ -50,7 +51,7 @@ class Rated(NamedTuple):
 
     @property
     def band(self) -> str | None:
-        """The band or programme that priced it, None for a minimum."""
+        """The band or programme that priced it, None for what a period's closing makes."""
         return self.shape.band
 
     @classmethod

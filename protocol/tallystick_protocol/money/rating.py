@@ -8,13 +8,14 @@ from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.ids import H32
 from tallystick_protocol.money.contract import Contract, version_at
 from tallystick_protocol.money.errors import UsageError
-from tallystick_protocol.money.plan import Counter, Plan, plan_of, problem
-from tallystick_protocol.money.price import capped, rounded_up, top_up
+from tallystick_protocol.money.plan import FOR_REBATE, Counter, Plan, plan_of, problem
+from tallystick_protocol.money.price import capped, rebate, rounded_up, top_up
 from tallystick_protocol.money.rated import Rated, Shape
 from tallystick_protocol.money.straight import Straight, straight_of
-from tallystick_protocol.money.usage import Usage, UsageForm, canonical, minimum_usage
+from tallystick_protocol.money.usage import AT_CLOSE, Usage, UsageForm, canonical, minimum_usage, rebate_usage
 
 __all__ = [
+    "AT_CLOSE",
     "Counter",
     "Rated",
     "Shape",
@@ -29,6 +30,7 @@ __all__ = [
     "minimum_usage",
     "rate",
     "rate_plainly",
+    "rebate_usage",
 ]
 
 Versions = Contract | Sequence[Contract] | Callable[[Usage], Contract]
@@ -170,11 +172,14 @@ def _check(plan: Plan, usage: Usage) -> None:
 
 
 def _fee(plan: Plan, usage: Usage, band: int, values: list[int]) -> tuple[int, int]:
-    """The fee, moving the price counters in `values`; and how many of these there are."""
+    """The fee, moving the price counters in `values`; and how many of these there are. A rebate's is negative."""
     at = 0
     raw = 0
     if band >= 0:
         raw, at = _raw(plan, usage, band, values)
+    elif band == FOR_REBATE:
+        at = len(plan.volumes)
+        raw = -sum(rebate(plan.curves[one], counts) for one, counts in zip(plan.volumes, values, strict=False))
     if not plan.counts_money:
         return raw, at
     if usage.form is UsageForm.MINIMUM:

@@ -22,8 +22,8 @@ from tallystick_protocol.money.books import (
 from tallystick_protocol.money.calendar import Period
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.grouping import group_of
-from tallystick_protocol.money.plan import Plan, plan_of
-from tallystick_protocol.money.rating import Rated, UsageForm
+from tallystick_protocol.money.plan import plan_of
+from tallystick_protocol.money.rating import UsageForm
 from tallystick_protocol.money.zone import offsets_of
 from tallystick_protocol.salted_tree import salted
 from tallystick_protocol.settled_use import Slice, Use
@@ -83,7 +83,7 @@ def offsets_rows(zone: str, uses: Iterable[Use], from_ms: int, to_ms: int) -> tu
 
 
 def settle_uses(versions: Sequence[Version], uses: Iterable[RatedUse], random: Random) -> list[Settled]:
-    """One settled use per event and minimum, one per group of interval slices; in canonical order."""
+    """One settled use per event, rebate and minimum, one per group of interval slices; in canonical order."""
     places = {version.h: index for index, version in enumerate(versions)}
     chain = versions[0].h
     groups: dict[tuple[object, ...], list[RatedUse]] = {}
@@ -164,7 +164,7 @@ def close_counters(books: Books) -> list[Counter]:
         if one.kind is not UseKind.LIVE or not one.rated.after:
             continue
         plan = plan_of(by_hash[one.version], books.chain)
-        known = {counter.key: counter for counter in plan.counters(one.rated.usage, _band(plan, one.rated))}
+        known = {counter.key: counter for counter in plan.counters(one.rated.usage, plan.band(one.rated.usage))}
         for key, value in one.rated.after:
             if key not in known:
                 raise BadValue("use.counters", f"{key.hex()} is not a counter of this use under its contract")
@@ -179,10 +179,6 @@ def close_counters(books: Books) -> list[Counter]:
 
 def _span(period: Period | None) -> tuple[int, int] | None:
     return None if period is None else (period.from_ms, period.to_ms)
-
-
-def _band(plan: Plan, rated: Rated) -> int:
-    return -1 if rated.usage.form is UsageForm.MINIMUM or rated.band is None else plan.names.index(rated.band)
 
 
 def _opening(books: Books, key: H32) -> int:

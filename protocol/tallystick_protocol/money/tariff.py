@@ -3,6 +3,7 @@ It never computes a fee (see price.py) and never knows a payer."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from tallystick_protocol.errors import BadValue
 from tallystick_protocol.money.numbers import Exact, Ratio, Word
@@ -22,6 +23,7 @@ from tallystick_protocol.schema import (
 
 BANDS_MAX = 32  # a wash has some ten programmes, a week some ten hours of change
 TIERS_MAX = 16
+VOLUMES_MAX = 16  # bands with volume tiers: a rebate counts in all of them, beside money and split
 WINDOWS_MAX = 16
 PROGRAMMES_MAX = 32
 MINUTES_PER_DAY = 24 * 60
@@ -72,7 +74,8 @@ class Window(RowMessage):
 class Band(MapMessage):
     """One price list: for the times in `windows`, for the `programmes`, or for everything else when it has neither.
 
-    The first `quota` counts of a rating period in this band are free; tiers begin after them.
+    The first `quota` counts of a rating period in this band are free; tiers begin after them. `volume`: the price of
+    the tier that a period's quantity reaches holds for all of it; what was charged above it comes back as a rebate.
     """
 
     NAME = "band"
@@ -82,12 +85,14 @@ class Band(MapMessage):
         Field(2, "quota", UINT, optional=True, empty=0),
         Field(3, "windows", List(Of(Window), 1, WINDOWS_MAX), optional=True, empty=()),
         Field(4, "programmes", List(Text(), 1, PROGRAMMES_MAX), optional=True, empty=()),
+        Field(5, "volume", Bool(), optional=True, empty=False),
     )
     name: str
     tiers: tuple[Tier, ...]
     quota: int = 0
     windows: tuple[Window, ...] = ()
     programmes: tuple[str, ...] = ()
+    volume: bool = False
 
     def check_rules(self) -> None:
         bounds = [tier.up_to for tier in self.tiers]
@@ -100,6 +105,9 @@ class Band(MapMessage):
             below = bound
         if any(tier.price.mantissa < 0 for tier in self.tiers):
             raise BadValue("band.tiers", "has a negative price: more use must never cost less")
+        prices = [tier.price.fraction() for tier in self.tiers]
+        if self.volume and (len(prices) < 2 or any(below <= price for below, price in pairwise(prices))):
+            raise BadValue("band.volume", "needs tiers whose prices fall: what a higher tier costs less comes back")
         if self.windows and self.programmes:
             raise BadValue("band", "has windows and programmes: use one of them")
 
@@ -157,16 +165,25 @@ class Tariff(MapMessage):
             raise BadValue("tariff.minimum", "is above the cap")
         if self.shared and self.minimum is not None:
             raise BadValue("tariff.minimum", "of a shared tariff does not say who owes it: leave one of them out")
+        if self.shared and self.has_rebate:
+            raise BadValue("tariff.bands", "has volume tiers, but a shared tariff does not say whose rebate it is")
         given = (("start_fee", self.start_fee), ("session_minimum", self.session_minimum), ("step", self.step != 1))
         for name, value in given:
             if self.form is Form.INTERVAL and value:
                 raise BadValue(f"tariff.{name}", "belongs to event uses, not to intervals")
         self._check_bands()
 
+    @property
+    def has_rebate(self) -> bool:
+        """Whether a rating period may cost less than its uses did, because its volume reached a cheaper tier."""
+        return any(band.volume for band in self.bands)
+
     def _check_bands(self) -> None:
         names = [band.name for band in self.bands]
         if len(set(names)) != len(names):
             raise BadValue("tariff.bands", "has two bands of one name")
+        if sum(band.volume for band in self.bands) > VOLUMES_MAX:
+            raise BadValue("tariff.bands", f"has more than {VOLUMES_MAX} bands with volume tiers")
         if sum(band.is_rest for band in self.bands) > 1:
             raise BadValue("tariff.bands", "has two bands for everything else: give one of them windows or programmes")
         timed = any(band.windows for band in self.bands)

@@ -67,8 +67,9 @@ def _band(table: Table, unit: str, per: str, per_unit: Fraction) -> Band:
     if windows and programmes:
         raise table.fail("windows", "stand beside programmes: a band is for some times or for some programmes")
     tiers = _tiers(table, unit, per, per_unit)
+    volume = table.flag("volume", False)
     table.done()
-    return table.built("tiers", lambda: Band(name, tiers, quota, windows, programmes))
+    return table.built("volume" if volume else "tiers", lambda: Band(name, tiers, quota, windows, programmes, volume))
 
 
 def _tiers(table: Table, unit: str, per: str, per_unit: Fraction) -> tuple[Tier, ...]:

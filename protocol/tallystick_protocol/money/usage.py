@@ -11,8 +11,10 @@ from tallystick_protocol.money.calendar import Period
 from tallystick_protocol.money.contract import Contract
 
 LAST_BYTES = 12
-"""A minimum's channel hash begins with so many bytes 0xff, so that it comes after every use that ends with its period:
-a real channel would need 2^96 tries to come later."""
+"""What a period's closing adds has a channel hash that begins with so many bytes, so that it comes after every use that
+ends with the period: a real channel would need 2^96 tries to come later."""
+_REBATE = b"\xff" * (LAST_BYTES - 1) + b"\xfe"  # first: a minimum counts what is left after it
+_MINIMUM = b"\xff" * LAST_BYTES
 
 
 class UsageForm(StrEnum):
@@ -20,7 +22,17 @@ class UsageForm(StrEnum):
 
     EVENT = "event"
     INTERVAL = "interval"
+    REBATE = "rebate"
     MINIMUM = "minimum"
+
+    @property
+    def is_metered(self) -> bool:
+        """Whether something was used; the others are what closing a rating period adds or takes off."""
+        return self in (UsageForm.EVENT, UsageForm.INTERVAL)
+
+
+AT_CLOSE = tuple(form.value for form in UsageForm if not form.is_metered)
+"""Forms of uses that no meter counted, as rows have them."""
 
 
 class Usage(NamedTuple):
@@ -56,14 +68,29 @@ def canonical(usages: Iterable[Usage]) -> list[Usage]:
     return sorted(usages, key=lambda usage: usage.position)
 
 
+def form_at_close(channel_hash: bytes) -> UsageForm | None:
+    """What kind of use a period's closing made, by its channel hash; None for what a meter counted."""
+    head = channel_hash[:LAST_BYTES]
+    return UsageForm.MINIMUM if head == _MINIMUM else UsageForm.REBATE if head == _REBATE else None
+
+
 def minimum_usage(chain: H32, contract: Contract, payer: PartyId, period: Period) -> Usage:
     """The pseudo use that brings a payer's rating period up to the minimum, ordered after every use of the period.
 
     `contract` is the last version in force in the period. Its `start_ms` is the last moment of period and contract.
     """
-    tag = ids.sha256(cbor.encode([chain, payer, "minimum"]))
-    channel = H32(b"\xff" * LAST_BYTES + tag[: H32_BYTES - LAST_BYTES])
-    end_ms = period.to_ms
-    start_ms = min(end_ms, contract.effective_to_ms or end_ms) - 1
+    until_ms = min(period.to_ms, contract.effective_to_ms or period.to_ms)
+    return _at_close(chain, payer, period, UsageForm.MINIMUM, _MINIMUM, until_ms)
+
+
+def rebate_usage(chain: H32, payer: PartyId, period: Period, until_ms: int) -> Usage:
+    """The pseudo use that gives back what volume tiers make cheaper, ordered after every use of the period and before
+    its minimum. `until_ms`: when the last version that priced anything in the period ended, or the period did."""
+    return _at_close(chain, payer, period, UsageForm.REBATE, _REBATE, until_ms)
+
+
+def _at_close(chain: H32, payer: PartyId, period: Period, form: UsageForm, head: bytes, until_ms: int) -> Usage:
+    tag = ids.sha256(cbor.encode([chain, payer, form.value]))
+    channel = H32(head + tag[: H32_BYTES - LAST_BYTES])
     use_id = ids.use_id(channel, period.from_ms)
-    return Usage(use_id, channel, period.from_ms, start_ms, end_ms, 0, 0, "", payer, form=UsageForm.MINIMUM)
+    return Usage(use_id, channel, period.from_ms, until_ms - 1, period.to_ms, 0, 0, "", payer, form=form)

@@ -48,14 +48,18 @@ class Waterfall:
     is_alone: bool  # one party takes all
 
     def divide(self, fee: int, use_id: bytes, per_use: bool, values: list[int]) -> list[int]:
-        """Shares of the beneficiaries, summing to `fee` >= 0; `values` are the counters and are moved in place.
+        """Shares of the beneficiaries, summing to `fee`; `values` are the counters and are moved in place.
 
-        `per_use` is whether amounts per use apply: to event uses, not to slices and not to a period's minimum.
+        `per_use` is whether amounts per use apply: to event uses, not to slices and not to a period's minimum. A
+        negative fee is given back by the same steps, in the same parts: no share of it is positive.
         """
         shares = [0] * len(self.beneficiaries)
-        left = fee
+        left = abs(fee)
         for taker in self.takers:
-            amount = left if taker.is_plain_rest else _take(taker, left, per_use, values)
+            if taker.is_plain_rest:
+                amount = left
+            else:
+                amount = _take(taker, left, per_use, values) if fee >= 0 else _give_back(taker, left, values)
             left -= amount
             if amount == 0:
                 continue
@@ -65,7 +69,7 @@ class Waterfall:
                 _spread(taker, amount, use_id, shares)
         if left:
             raise InvariantError(f"a split left {left} of {fee} nano over")
-        return shares
+        return shares if fee >= 0 else [-share for share in shares]
 
 
 def waterfall_of(steps: Sequence[Step], order: Sequence[PartyId]) -> Waterfall:
@@ -128,6 +132,26 @@ def _take(taker: Taker, left: int, per_use: bool, values: list[int]) -> int:
         got = values[taker.cap_at]
         amount = max(0, min(amount, taker.cap - got))
         values[taker.cap_at] = got + amount
+    return amount
+
+
+def _give_back(taker: Taker, left: int, values: list[int]) -> int:
+    """What a step gives of `left` that is given back; never more than that, nor than what its counter holds.
+
+    Amounts per use are not given back. A cap that is reached stays so: what was lent and repaid is not lent again.
+    """
+    if taker.base >= 0:
+        reached = values[taker.base]
+        values[taker.base] = below = max(0, reached - left)
+        amount = of_period(taker, reached) - of_period(taker, below)
+    elif taker.denominator:
+        amount = left * taker.numerator // taker.denominator
+    else:
+        amount = left if taker.fixed < 0 else 0
+    if taker.cap_at >= 0:
+        got = values[taker.cap_at]
+        amount = min(amount, got) if got < taker.cap else 0
+        values[taker.cap_at] = got - amount
     return amount
 
 

@@ -18,7 +18,7 @@ from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.keys import PublicKey
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.settle import Version
-from tallystick_protocol.money.usage import LAST_BYTES
+from tallystick_protocol.money.usage import UsageForm, form_at_close
 from tallystick_protocol.part import Event, Part
 from tallystick_protocol.policy import Policy
 from tallystick_protocol.records import Approval, Continuation, Descriptor, KeyEvent, Resolution, Reversal
@@ -28,6 +28,7 @@ from tallystick_protocol.statement import Statement
 from tallystick_protocol.verify import words
 from tallystick_protocol.verify.report import Misfit
 
+_CLOSING = {UsageForm.MINIMUM: "minimum", UsageForm.REBATE: "rebate"}
 Body: TypeAlias = (
     Batch | Contract | KeyEvent | Descriptor | Settlement | Resolution | Reversal | Approval | Continuation
 )
@@ -206,16 +207,17 @@ class Case:
 
     def use_name(self, use: Use) -> str:
         """`use 17 of washer-1`."""
-        if is_minimum(use):
-            return f"minimum of the period that ends {words.day(use.end_ms)}"
+        closing = form_at_close(use.channel_hash)
+        if closing is not None:
+            return f"{_CLOSING[closing]} of the period that ends {words.day(use.end_ms)}"
         if use.slices is not None:
             return f"readings of {self.asset_of(use.channel_hash)} from {use.number} on, {use.programme}"
         return f"use {use.number} of {self.asset_of(use.channel_hash)}"
 
 
-def is_minimum(use: Use) -> bool:
-    """Whether it is the pseudo use that brings a period up to its minimum."""
-    return use.channel_hash[:LAST_BYTES] == b"\xff" * LAST_BYTES
+def is_metered(use: Use) -> bool:
+    """Whether something was used; the others are what a period's closing made."""
+    return form_at_close(use.channel_hash) is None
 
 
 def ensure(fits: bool, where: str, why: str) -> None:

@@ -11,9 +11,10 @@ from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.plan import Counter as Meaning
 from tallystick_protocol.money.rating import Rated, Usage, UsageForm
 from tallystick_protocol.money.settle import RatedUse, Was, settle_uses
+from tallystick_protocol.money.usage import form_at_close
 from tallystick_protocol.settled_use import Use
 from tallystick_protocol.verify import words
-from tallystick_protocol.verify.case import Account, Case, ensure, is_minimum
+from tallystick_protocol.verify.case import Account, Case, ensure
 from tallystick_protocol.verify.report import Misfit
 from tallystick_protocol.verify.reversals import reversed_in
 
@@ -21,7 +22,8 @@ from tallystick_protocol.verify.reversals import reversed_in
 def usage_of(case: Case, use: Use, payer: PartyId) -> Usage:
     """A settled use as the price sees it."""
     here = use_id(use.channel_hash, use.number)
-    form = UsageForm.MINIMUM if is_minimum(use) else UsageForm.INTERVAL if use.slices is not None else UsageForm.EVENT
+    metered = UsageForm.EVENT if use.slices is None else UsageForm.INTERVAL
+    form = form_at_close(use.channel_hash) or metered
     taken_back = here in reversed_in(case, use)
     nothing = use.fee == 0 and not use.counters and use.from_total == use.to_total
     aborted = form is UsageForm.EVENT and case.aborted.get(here, nothing)

@@ -12,7 +12,7 @@ from tallystick_protocol.ids import H32
 from tallystick_protocol.records import Resolution
 from tallystick_protocol.settled_use import Use
 from tallystick_protocol.verify import words
-from tallystick_protocol.verify.case import Account, Case, ensure, first_missing, is_minimum
+from tallystick_protocol.verify.case import Account, Case, ensure, first_missing, is_metered
 from tallystick_protocol.verify.report import Check, Misfit
 
 Span = tuple[int, int]
@@ -99,7 +99,7 @@ def _check_covered(case: Case, account: Account) -> None:
         return
     here = {cover.channel_hash for cover in account.leaves.covers.values()}
     for use in account.leaves.uses.values():
-        if not is_minimum(use):
+        if is_metered(use):
             ensure(
                 use.channel_hash in here,
                 case.use_name(use),

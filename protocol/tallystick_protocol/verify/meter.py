@@ -19,11 +19,12 @@ from tallystick_protocol.ids import H32, ZERO_H32, channel_hash, sha256, use_id
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.settle import Version
 from tallystick_protocol.money.units import counts_per
+from tallystick_protocol.money.usage import UsageForm, form_at_close
 from tallystick_protocol.ocmf_session import check_record
 from tallystick_protocol.records import Descriptor
 from tallystick_protocol.settled_use import Use
 from tallystick_protocol.verify import words
-from tallystick_protocol.verify.case import Account, Case, Seen, ensure, is_minimum
+from tallystick_protocol.verify.case import Account, Case, Seen, ensure, is_metered
 from tallystick_protocol.verify.coverage import closed_by
 from tallystick_protocol.verify.keys import gateway_key
 from tallystick_protocol.verify.report import Check, Misfit
@@ -47,7 +48,7 @@ def check_meter(case: Case) -> Check:
             _check_scale(case, account, use, {one.descriptor for one in billing} - {ZERO_H32})
             if use.slices is not None:
                 _check_level_of_readings(case, use)
-            if is_minimum(use) or use.slices is not None or use.replaces is not None:
+            if not is_metered(use) or use.slices is not None or use.replaces is not None:
                 continue
             used.add((use.channel_hash, use.number))
             if billing:
@@ -233,8 +234,9 @@ def _check_scale(case: Case, account: Account, use: Use, measured: set[H32]) -> 
     name = case.use_name(use)
     ensure(use.version < len(account.versions), name, "applies a contract version that the settlement does not list")
     contract = account.versions[use.version].contract
-    if is_minimum(use):
-        _check_is_user(case, name, account.versions[use.version], range(len(contract.assets)))
+    if not is_metered(use):
+        if form_at_close(use.channel_hash) is UsageForm.MINIMUM:  # a rebate is also of who used something earlier on
+            _check_is_user(case, name, account.versions[use.version], range(len(contract.assets)))
         return
     _descriptor(case, use.channel_hash)
     places: list[int] = []

@@ -4,13 +4,15 @@ Scope `contract` starts from the settlement's openings; scope `own` takes the sp
 
 from tallystick_protocol.codes import UseKind
 from tallystick_protocol.errors import InvariantError, ProtocolError
-from tallystick_protocol.money.contract import Contract, ContractState, version_at
+from tallystick_protocol.money.contract import ContractState, in_force, version_at
 from tallystick_protocol.money.plan import plan_of
-from tallystick_protocol.money.rating import minimum_usage
+from tallystick_protocol.money.rating import minimum_usage, rebate_usage
+from tallystick_protocol.money.usage import UsageForm, form_at_close
 from tallystick_protocol.money.zone import offsets_of
 from tallystick_protocol.settled_use import Use
 from tallystick_protocol.verify import words
-from tallystick_protocol.verify.case import Account, Case, ensure, is_minimum
+from tallystick_protocol.verify.case import Account, Case, ensure, is_metered
+from tallystick_protocol.verify.compare import contract_of, live_uses
 from tallystick_protocol.verify.prices_contract import check_contract_prices
 from tallystick_protocol.verify.prices_own import check_own_prices
 from tallystick_protocol.verify.report import Check, Misfit
@@ -26,6 +28,7 @@ def check_prices(case: Case) -> Check:
             _check_offsets(account)
             for use in account.leaves.uses.values():
                 _check_version(case, account, use)
+            _check_rebates(case, account)
             if case.is_own:
                 check_own_prices(case, account)
             else:
@@ -71,16 +74,42 @@ def _check_version(case: Case, account: Account, use: Use) -> None:
     ensure(
         shared == [order[party] for party in beneficiaries], name, "shares its fee among others than the contract names"
     )
-    if is_minimum(use):
-        _check_minimum(case, account, use, applied)
+    closing = form_at_close(use.channel_hash)
+    if closing is not None:
+        _check_closing(case, account, use, closing)
 
 
-def _check_minimum(case: Case, account: Account, use: Use, contract: Contract) -> None:
-    """The pseudo use stands at the end of its payer's rating period; a payer sees that it is one's own."""
+def _check_closing(case: Case, account: Account, use: Use, form: UsageForm) -> None:
+    """What a closing made stands at the end of its payer's rating period; a payer sees that it is one's own."""
+    contracts = [version.contract for version in account.versions]
+    contract = contracts[use.version]
     period = plan_of(contract, account.chain).period(use.end_ms)
-    expected = minimum_usage(account.chain, contract, case.party, period)
+    if form is UsageForm.MINIMUM:
+        expected = minimum_usage(account.chain, contract, case.party, period)
+    else:
+        spans = in_force(contracts, contract.state, period.from_ms, period.to_ms)
+        until_ms = spans[0][1] if spans else period.to_ms
+        expected = rebate_usage(account.chain, case.party, period, until_ms)
     name = case.use_name(use)
     same = (use.number, use.start_ms, use.end_ms) == (expected.number, expected.start_ms, expected.end_ms)
     ensure(same and use.from_total == use.to_total == 0, name, "does not stand at the end of its period")
     mine = not case.is_own or use.channel_hash == expected.channel_hash
-    ensure(mine, name, "is another payer's minimum")
+    ensure(mine, name, "is another payer's")
+
+
+def _check_rebates(case: Case, account: Account) -> None:
+    """Whoever used something in a period that is over and may have a rebate has one, as it stands after that use."""
+    uses = live_uses(account)
+    given = {(use.tag, use.end_ms) for use in uses if form_at_close(use.channel_hash) is UsageForm.REBATE}
+    contracts = [version.contract for version in account.versions]
+    for use in uses:
+        if not is_metered(use) or use.reversals or not use.counters:
+            continue
+        period = plan_of(contract_of(account, use), account.chain).period(use.end_ms)
+        if period.to_ms > account.settlement.to_ms:
+            continue
+        spans = in_force(contracts, ContractState.LIVE, period.from_ms, period.to_ms)
+        if not spans or not spans[0][0].tariff.has_rebate:
+            continue
+        why = "has no rebate beside it, but its period is over and its contract has volume tiers"
+        ensure((use.tag, period.to_ms) in given, case.use_name(use), why)

@@ -26,7 +26,7 @@ from tallystick_cloud.ledger.reversal import reverse
 from tallystick_cloud.ledger.service import book
 from tallystick_protocol.ids import H32, PartyId, sha256, use_id
 from tallystick_protocol.money.calendar import period_of
-from tallystick_protocol.money.rating import Usage, UsageForm, minimum_usage
+from tallystick_protocol.money.rating import Usage, UsageForm, minimum_usage, rebate_usage
 
 EXAMPLES = int(os.environ.get("TALLYSTICK_LAW_EXAMPLES", "0"))
 CHANNEL = sha256(b"a washer")
@@ -39,7 +39,7 @@ class Story:
     days: tuple[int, ...]
     order: tuple[int, ...]
     gone: tuple[tuple[int, int], ...]  # (use, after so many steps; not before it is known)
-    minimum_at: int  # November is closed after so many steps
+    close_at: int  # November is closed after so many steps
 
 
 @st.composite
@@ -81,9 +81,11 @@ class Washes:
         fresh = FreshUse(usage, h, chain, Kind.LIVE, None, None, 1, None)
         book(conn, "lindenhof", [fresh], {h: self.version}, Cause(usage.use_id.hex(), "batch", None, now_ms))
 
-    def minimum(self, conn: Connection, now_ms: int) -> None:
-        contract = self.version.contract
-        self.learn(conn, minimum_usage(H32(self.version.chain), contract, self.anna, period_of(contract, T0)), now_ms)
+    def close(self, conn: Connection, now_ms: int) -> None:
+        contract, chain = self.version.contract, H32(self.version.chain)
+        november = period_of(contract, T0)
+        self.learn(conn, rebate_usage(chain, self.anna, november, november.to_ms), now_ms)
+        self.learn(conn, minimum_usage(chain, contract, self.anna, november), now_ms)
 
     def told(self, story: Story) -> tuple[State, State, list[str]]:
         """What the books hold after the story, what without the reversed uses, and what the audit says."""
@@ -95,8 +97,8 @@ class Washes:
         known: set[int] = set()
         waiting = dict(story.gone)
         for step, number in enumerate((*story.order, None)):
-            if step == story.minimum_at:
-                self.minimum(conn, T0 + step)
+            if step == story.close_at:
+                self.close(conn, T0 + step)
             for one in sorted(one for one, after in waiting.items() if after <= step and one in known):
                 reverse(conn, "lindenhof", use_id(CHANNEL, one), "it never ran", T0 + step)
                 del waiting[one]
@@ -110,7 +112,7 @@ class Washes:
         for number, day in enumerate(story.days):
             if number not in gone:
                 self.learn(conn, self.usage(number, day), T0)
-        self.minimum(conn, T0)
+        self.close(conn, T0)
 
     def _inside(self, fill: object) -> tuple[State, list[str]]:
         found: list[tuple[State, list[str]]] = []

@@ -1,5 +1,6 @@
 """Laws 2-6 of the ledger and the law of order, over drawn tariffs, splits and uses."""
 
+from dataclasses import replace
 from fractions import Fraction
 from math import floor
 
@@ -28,9 +29,18 @@ from tallystick_protocol.ids import H32
 from tallystick_protocol.money.calendar import period_of
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.price import curve_of
-from tallystick_protocol.money.rating import Rated, Usage, canonical, counters_of, minimum_usage, rate
+from tallystick_protocol.money.rating import (
+    Rated,
+    Usage,
+    UsageForm,
+    canonical,
+    counters_of,
+    minimum_usage,
+    rate,
+    rebate_usage,
+)
 from tallystick_protocol.money.split import share
-from tallystick_protocol.money.tariff import Form
+from tallystick_protocol.money.tariff import Band, Form
 
 quantities = st.lists(st.integers(0, 9_000), min_size=1, max_size=30)
 
@@ -48,17 +58,21 @@ def two_payers(draw: st.DrawFn) -> list[Usage]:
     return canonical([*uses, late])
 
 
-def with_minimum(version: Contract, uses: list[Usage]) -> list[Usage]:
-    """The uses with the minimum of each payer in each period they touch."""
+def closed(version: Contract, uses: list[Usage]) -> list[Usage]:
+    """The uses with rebate and minimum of each payer in each period they touch."""
     touched = {(use.payer, period_of(version, use.end_ms - 1)) for use in uses}
-    return canonical([*uses, *(minimum_usage(CHAIN, version, payer, period) for payer, period in touched)])
+    minimums = [minimum_usage(CHAIN, version, payer, period) for payer, period in touched]
+    rebates = [rebate_usage(CHAIN, payer, period, period.to_ms) for payer, period in touched]
+    return canonical([*uses, *minimums, *rebates])
 
 
 @given(contracts(), two_payers())
-def test_shares_sum_to_the_fee_and_none_is_negative(version: Contract, uses: list[Usage]) -> None:
-    for rated in rate([version], CHAIN, with_minimum(version, uses), {}):
-        assert sum(amount for _, amount in rated.shares) == rated.fee >= 0
-        assert min(amount for _, amount in rated.shares) >= 0
+def test_shares_sum_to_the_fee_and_none_has_another_sign(version: Contract, uses: list[Usage]) -> None:
+    for rated in rate([version], CHAIN, closed(version, uses), {}):
+        assert sum(rated.amounts) == rated.fee
+        sign = -1 if rated.usage.form is UsageForm.REBATE else 1
+        assert rated.fee * sign >= 0
+        assert min(amount * sign for amount in rated.amounts) >= 0
 
 
 @given(
@@ -76,11 +90,12 @@ def test_each_share_is_the_floor_or_ceiling_of_the_exact_one(amount: int, weight
 
 @given(contracts(), two_payers())
 def test_counters_never_exceed_caps(version: Contract, uses: list[Usage]) -> None:
-    for rated in rate([version], CHAIN, with_minimum(version, uses), {}):
+    for rated in rate([version], CHAIN, closed(version, uses), {}):
         caps = {counter.key: counter.cap for counter in counters_of(version, CHAIN, rated.usage)}
         for key, value in rated.after:
             cap = caps[key]
             own = [c for c in counters_of(version, CHAIN, rated.usage) if c.key == key]
+            assert value >= 0
             assert cap is None or value <= max(
                 s.cap.nano() for s in version.split if s.cap and s.counter == own[0].name
             )
@@ -89,12 +104,41 @@ def test_counters_never_exceed_caps(version: Contract, uses: list[Usage]) -> Non
 @given(contracts(), two_payers())
 def test_no_payer_pays_more_than_the_cap_or_less_than_the_minimum(version: Contract, uses: list[Usage]) -> None:
     paid: dict[tuple[bytes, int], int] = {}
-    for rated in rate([version], CHAIN, with_minimum(version, uses), {}):
+    for rated in rate([version], CHAIN, closed(version, uses), {}):
         place = (rated.usage.payer, period_of(version, rated.usage.end_ms - 1).from_ms)
         paid[place] = paid.get(place, 0) + rated.fee
     cap, minimum = version.tariff.cap, version.tariff.minimum
     assert all(cap is None or fee <= cap.nano() for fee in paid.values())
     assert all(minimum is None or fee >= minimum.nano() for fee in paid.values())
+
+
+@given(contracts(), two_payers())
+def test_a_period_costs_what_its_volume_does(version: Contract, uses: list[Usage]) -> None:
+    """Bands by themselves, whatever the order of the uses: graduated, or all at the price of the tier reached."""
+    version = replace(version, tariff=replace(version.tariff, cap=None, minimum=None))
+    paid: dict[tuple[bytes, int], int] = {}
+    used: dict[tuple[bytes, int, str], int] = {}
+    for rated in rate([version], CHAIN, closed(version, uses), {}):
+        place = rated.usage.payer, period_of(version, rated.usage.end_ms - 1).from_ms
+        paid[place] = paid.get(place, 0) + rated.fee
+        if rated.band is not None:
+            counts = rated.usage.to_total - rated.usage.from_total
+            used[*place, rated.band] = used.get((*place, rated.band), 0) + counts
+    expected = dict.fromkeys(paid, 0)
+    for (payer, from_ms, name), counts in used.items():
+        band = next(one for one in version.tariff.bands if one.name == name)
+        expected[payer, from_ms] += cost_of(version, band, counts)
+    assert paid == expected
+
+
+def cost_of(version: Contract, band: Band, counts: int) -> int:
+    """In plain fractions."""
+    per = Fraction(version.tariff.counts_per_unit.n, version.tariff.counts_per_unit.d)
+    left = max(0, counts - band.quota)
+    if band.volume:
+        tier = next(one for one in band.tiers if one.up_to is None or left <= one.up_to)
+        return floor(left * tier.price.fraction() * 10**9 / per)
+    return curve_of(band, version.tariff).total(counts)
 
 
 @given(tariffs(), st.lists(st.integers(1, 3000), min_size=2, max_size=20))

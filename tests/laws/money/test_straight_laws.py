@@ -1,5 +1,6 @@
 """The quick way to a price and a split, a straight line of Python per contract and band, is the plain rules exactly."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,6 +47,7 @@ from tallystick_protocol.money.rating import (
     minimum_usage,
     rate,
     rate_plainly,
+    rebate_usage,
 )
 from tallystick_protocol.money.straight import source_of
 from tallystick_protocol.money.tariff import Band, Form, Tariff, Window
@@ -77,9 +79,9 @@ def contracts(draw: st.DrawFn) -> Contract:
     if kind == "timed":
         parts += [draw(bands(f"band {n}", tuple(draw(st.lists(windows, min_size=1, max_size=2))))) for n in range(2)]
     if kind == "programmes":
-        parts += [Band(f"band {n}", draw(bands("x")).tiers, programmes=(f"{n}", f"{n}b")) for n in range(2)]
+        parts += [replace(draw(bands(f"band {n}")), programmes=(f"{n}", f"{n}b")) for n in range(2)]
     minimum, cap = sorted((draw(amounts), draw(amounts)), key=Exact.nano)
-    shared = draw(st.booleans())
+    shared = draw(st.booleans()) and not any(part.volume for part in parts)
     more: dict[str, Any] = {} if form is Form.INTERVAL else {
         "start_fee": draw(small), "session_minimum": draw(small), "step": draw(st.sampled_from((1, 1, 100))),
     }  # fmt: skip
@@ -103,7 +105,7 @@ def contracts(draw: st.DrawFn) -> Contract:
 
 @st.composite
 def uses_of(draw: st.DrawFn, version: Contract) -> list[Usage]:
-    """Of two payers, around a change of the clock or anywhere in the year; a few aborted, over holes or minimums."""
+    """Of two payers, around a change of the clock or anywhere in the year; some aborted, over holes or at a closing."""
     around = [t - 6 * HOUR for t in changes(version.zone)]
     at = draw(st.sampled_from([*around, T0 + draw(st.integers(1, 400)) * 24 * HOUR]))
     event, found, total = version.tariff.form is Form.EVENT, [], 0
@@ -119,7 +121,8 @@ def uses_of(draw: st.DrawFn, version: Contract) -> list[Usage]:
         ))  # fmt: skip
         total += counts
     if draw(st.booleans()):
-        found.append(minimum_usage(CHAIN, version, CONTI, period_of(version, found[-1].end_ms - 1)))
+        period = period_of(version, found[-1].end_ms - 1)
+        found += [minimum_usage(CHAIN, version, CONTI, period), rebate_usage(CHAIN, CONTI, period, period.to_ms)]
     return canonical(found)
 
 

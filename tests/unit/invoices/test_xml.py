@@ -7,10 +7,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from pypdf import PdfReader
+from support.books import BY_VOLUME, DAY, HOUR, T0
 from support.en16931 import complaints, version_of_rules
 from support.invoices import SETUP, Office, open_late, open_office
-from support.money_world import NOW
-from support.settled import AFTER_NOVEMBER
+from support.money_world import NOW, open_town
+from support.settled import AFTER_NOVEMBER, NOVEMBER
 from tallystick_cloud.debits import mandates
 from tallystick_cloud.debits.mandate import NewMandate
 from tallystick_cloud.http.locale import Wording
@@ -58,6 +59,24 @@ def test_corrections_and_documents_without_any_tax_registration_pass() -> None:
         assert complaints(ubl.write(one.document)) == [], one.number
         codes |= {tax.treatment.category.value for tax in one.document.taxes}
     assert codes == {"S", "E", "O"}
+
+
+def test_a_volume_rebate_is_a_line_of_its_own_and_passes() -> None:
+    """Six washes at 7.30, less 1.30."""
+    world = open_town(washes=BY_VOLUME)
+    for day in range(6):
+        world.wash(T0 + day * DAY + 9 * HOUR)
+    world.close(NOVEMBER, AFTER_NOVEMBER)
+    office = Office(world)
+    office.issue("2026-11")
+    bill = next(one for one in office.documents() if "Anna" in one.document.buyer.name)
+    assert [(line.form, line.gross) for line in bill.document.lines] == [("event", 730), ("rebate", -130)]
+    assert bill.cents == 600
+    assert complaints(ubl.write(bill.document)) == []
+    sheet = pdf.draw(bill.document, Wording("en", ZoneInfo("UTC")))
+    page = PdfReader(BytesIO(sheet)).pages[0].extract_text()
+    assert "Volume rebate of the period" in page
+    world.books.database.close()
 
 
 def test_who_pays_by_direct_debit_is_told_so_and_gets_no_code() -> None:

@@ -34,6 +34,11 @@ from tallystick_protocol.money.tariff import Band, Form, Tariff, Window
 STRANGER = PartyId(bytes(16))
 
 
+def falling(programme: str) -> Band:
+    """Volume tiers for one programme."""
+    return Band(programme, (price("2", 5), price("1")), programmes=(programme,), volume=True)
+
+
 @given(tariffs(), splits())
 def test_a_contract_comes_back_from_its_bytes(tariff: Tariff, steps: tuple[Step, ...]) -> None:
     version = contract(tariff, *steps)
@@ -131,6 +136,10 @@ def test_a_version_that_breaks_a_rule_cannot_be_made(change: dict[str, Any], rea
         (lambda: energy(step=2), "belongs to event uses"),
         (lambda: energy(minimum=Exact.of(3), cap=Exact.of(2)), "above the cap"),
         (lambda: energy(minimum=Exact.of(3), shared=True), "who owes"),
+        (lambda: flat("1", volume=True), "needs tiers whose prices fall"),
+        (lambda: Band("a", (price("1", 5), price("1")), volume=True), "needs tiers whose prices fall"),
+        (lambda: energy(Band("a", (price("2", 5), price("1")), volume=True), shared=True), "whose rebate"),
+        (lambda: cycles(*(falling(f"{n}") for n in range(17)), flat()), "more than 16 bands"),
         (lambda: energy(cap=Exact.of(-3)), "is negative"),
         (lambda: Step(((BANK, 1),), Ratio(1, 2), Exact.of(1)), "a portion and a fixed amount"),
         (lambda: Step(((BANK, 1),), Ratio(3, 2)), "more than all"),

@@ -1,5 +1,7 @@
 """What a use costs and who gets it, case by case."""
 
+from typing import Any
+
 import pytest
 from support.money import (
     BANK,
@@ -29,9 +31,19 @@ from tallystick_protocol.money.contract import Contract, GapRule, Terms
 from tallystick_protocol.money.errors import UsageError
 from tallystick_protocol.money.numbers import Exact
 from tallystick_protocol.money.plan import problem
-from tallystick_protocol.money.rating import Rated, Usage, canonical, counter_keys, counters_of, minimum_usage, rate
+from tallystick_protocol.money.rating import (
+    Rated,
+    Usage,
+    UsageForm,
+    canonical,
+    counter_keys,
+    counters_of,
+    minimum_usage,
+    rate,
+    rebate_usage,
+)
 from tallystick_protocol.money.split import Scope, Step
-from tallystick_protocol.money.tariff import Band, Tariff, Window
+from tallystick_protocol.money.tariff import Band, Tariff, Tier, Window
 
 EUR = 10**9
 
@@ -123,6 +135,51 @@ def test_the_minimum_is_the_last_use_of_the_period() -> None:
     rated = rate([version], CHAIN, uses, {})
     assert [r.fee for r in rated] == [300_000_000, 15_690_000_000]
     assert [share_of(r, BANK) for r in rated] == [150_000_000, 850_000_000]
+
+
+def volume(*tiers: Tier, **more: Any) -> Band:
+    return Band("all", tiers, volume=True, **more)
+
+
+def test_the_unit_that_reaches_a_volume_tier_brings_a_rebate_at_the_end() -> None:
+    """101 cycles at 10, and at 8 from the 101st on, cost 808: use by use 1,008, and 200 less when the month closes."""
+    version = contract(cycles(volume(price("10", 100), price("8"))))
+    january = period_of(version, T0)
+    rebate = rebate_usage(CHAIN, CONTI, january, january.to_ms)
+    for count, given in ((100, 0), (101, -200 * EUR), (150, -200 * EUR)):
+        got = fees(version, [*(event(n, at_ms=T0 + n * 60_000) for n in range(count)), rebate])
+        assert got[-1] == given
+        assert sum(got) == (1000 * EUR if count == 100 else count * 8 * EUR)
+
+
+def test_what_is_free_stays_free_of_a_volume() -> None:
+    version = contract(energy(volume(price("0.40", 1000), price("0.20"), quota=500)))
+    january = period_of(version, T0)
+    assert fees(version, [interval(0, 2000), rebate_usage(CHAIN, CONTI, january, january.to_ms)])[1] == -200_000_000
+
+
+def test_a_rebate_comes_before_cap_and_minimum() -> None:
+    """Uses of 0.70, capped at 0.60; by volume 0.50, so 0.10 comes back; the minimum of 0.55 takes half of that."""
+    tariff = energy(volume(price("0.40", 1000), price("0.20")), cap=Exact.of("0.60"), minimum=Exact.of("0.55"))
+    version = contract(tariff)
+    january = period_of(version, T0)
+    ends = [minimum_usage(CHAIN, version, CONTI, january), rebate_usage(CHAIN, CONTI, january, january.to_ms)]
+    uses = canonical([*ends, interval(0, 2500)])
+    assert [use.form for use in uses] == [UsageForm.INTERVAL, UsageForm.REBATE, UsageForm.MINIMUM]
+    assert fees(version, uses) == [600_000_000, -100_000_000, 50_000_000]
+
+
+def test_a_rebate_is_given_by_those_who_share_and_not_by_a_lender_who_is_repaid() -> None:
+    tiers = price("1", 4), price("0.50")
+    owing, repaid = (contract(cycles(volume(*tiers)), loan(cap), rest((ELENA, 3), (FUND, 1))) for cap in ("9", "1"))
+    january = period_of(owing, T0)
+    uses = [*(event(n) for n in range(5)), rebate_usage(CHAIN, CONTI, january, january.to_ms)]
+    half, none = (rate([version], CHAIN, uses, {})[-1] for version in (owing, repaid))
+    assert half.fee == none.fee == -2 * EUR
+    assert [share_of(half, one) for one in (BANK, ELENA, FUND)] == [-EUR, -750_000_000, -250_000_000]
+    assert [share_of(none, one) for one in (BANK, ELENA, FUND)] == [0, -1_500_000_000, -500_000_000]
+    assert (half.old[-1], half.new[-1]) == (2_250_000_000, 1_250_000_000)  # it is lent again, and repaid again
+    assert none.old[-1] == none.new[-1] == EUR
 
 
 def test_a_late_use_takes_from_the_minimum_and_not_from_the_next_month() -> None:

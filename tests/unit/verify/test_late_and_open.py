@@ -7,7 +7,7 @@ import pytest
 from support import evidence_builder as b
 from support import evidence_world as w
 from support.cheats import honest, in_period, only_first_version
-from support.evidence_late import Late, decided, with_minimum
+from support.evidence_late import Late, decided, with_minimum, with_rebate
 from support.protocol_samples import fixed
 from tallystick_protocol.codes import ResolutionAction
 from tallystick_protocol.evidence import USER_KEY, Evidence
@@ -72,6 +72,33 @@ def test_a_minimum_is_charged_to_users_of_the_contract_only() -> None:
 
 def test_a_minimum_before_the_end_of_its_month_is_refused() -> None:
     report = verify_evidence(b.evidence(with_minimum(w.HOUR), w.BANK), w.policy(w.BANK))
+    assert "does not stand at the end of its period" in report.verdict
+
+
+@pytest.mark.parametrize("party", [w.BANK, w.OWNER, w.ANNA, w.BRUNO])
+def test_a_rebate_is_verified_like_any_use(party: w.PartyId) -> None:
+    """Bruno washes warm three times in January: the first two are EUR 0.199999999 too dear each."""
+    scene = with_rebate()
+    report = verify_evidence(b.evidence(scene, party), w.policy(party))
+    assert report.verdict in (VALID, VALID_SPLIT_AS_COMMITTED), report.verdict
+    fees = [one.use.fee for one in scene.built[0].uses if one.use.channel_hash.startswith(b"\xff\xff")]
+    assert sorted(fees) == [-399_999_998, -399_999_998]
+
+
+@pytest.mark.parametrize("party", [w.BANK, w.OWNER, w.ANNA])
+def test_a_rebate_that_is_kept_back_is_noticed_by_its_payer_and_by_every_party_to_the_split(party: w.PartyId) -> None:
+    report = verify_evidence(b.evidence(with_rebate(payers=(w.BRUNO,)), party), w.policy(party))
+    assert "has no rebate beside it, but its period is over" in report.verdict
+
+
+def test_the_rebate_of_somebody_else_is_no_misfit_of_mine() -> None:
+    report = verify_evidence(b.evidence(with_rebate(payers=(w.BRUNO,)), w.BRUNO), w.policy(w.BRUNO))
+    assert report.verdict == VALID_SPLIT_AS_COMMITTED
+
+
+def test_a_rebate_by_another_moments_version_is_refused() -> None:
+    report = verify_evidence(b.evidence(with_rebate(bent=w.HOUR), w.BANK), w.policy(w.BANK))
+    assert report.verdict.startswith("rebate of the period")
     assert "does not stand at the end of its period" in report.verdict
 
 
