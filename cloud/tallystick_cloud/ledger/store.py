@@ -59,6 +59,21 @@ _NEWEST = select(
     )
 ).where(use_frame.c.chain == bindparam("chain"), use_frame.c.kind == bindparam("kind"))
 """When the last use of a chain ended: one look into the index for each frame."""
+_LAST_ENDS = select(
+    use_frame.c.chain,
+    use_frame.c.id,
+    select(use_row.c.end_ms)
+    .where(
+        use_row.c.frame == use_frame.c.id,
+        use_row.c.end_ms <= bindparam("to_ms"),
+        use_row.c.recorded_ms < bindparam("known_ms"),
+    )
+    .order_by(use_row.c.end_ms.desc())
+    .limit(1)
+    .scalar_subquery()
+    .label("end_ms"),
+).where(use_frame.c.chain.in_(bindparam("chains", expanding=True)), use_frame.c.kind == bindparam("kind"))
+"""When the last use of each frame ended, of those that were known."""
 _JOURNAL = insert(journal).returning(journal.c.id, sort_by_parameter_order=True)
 _PERIOD = (
     select(
@@ -123,6 +138,26 @@ def uses_until(
         if not rows:
             newest = conn.execute(_NEWEST, {"chain": chain, "kind": kind, "to_ms": to_ms}).scalar_one()
             to_ms = from_ms - 1 if newest is None else newest
+
+
+def last_uses(
+    conn: Connection, chains: Collection[bytes], kind: str, to_ms: int, known_ms: int = FAR_MS
+) -> dict[bytes, list[Any]]:
+    """chain -> its uses that ended last by then, of those recorded before `known_ms`, as they stand; those of several
+    channels may have ended together. One look into the index for each frame, whatever it holds."""
+    if not chains:
+        return {}
+    given = {"chains": list(chains), "kind": kind, "to_ms": to_ms, "known_ms": known_ms}
+    ends = [row for row in conn.execute(_LAST_ENDS, given) if row.end_ms is not None]
+    latest: dict[bytes, int] = {}
+    for row in ends:
+        latest[bytes(row.chain)] = max(row.end_ms, latest.get(bytes(row.chain), row.end_ms))
+    wanted = [(bytes(row.id), row.end_ms) for row in ends if row.end_ms == latest[bytes(row.chain)]]
+    rows = bulk.rows_among(conn, "use_id, recorded_ms", use_row, ("frame", "end_ms"), wanted)
+    found: dict[bytes, list[Any]] = {}
+    for row in rated_uses(conn, [bytes(use_id) for use_id, recorded_ms in rows if recorded_ms < known_ms]).values():
+        found.setdefault(bytes(row.chain), []).append(row)
+    return found
 
 
 def rated_uses(conn: Connection, ids: Iterable[bytes]) -> dict[bytes, Any]:

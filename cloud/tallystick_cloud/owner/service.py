@@ -14,7 +14,7 @@ from tallystick_protocol.money.split import Scope, Step
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.contracts.store import book
 from tallystick_cloud.http.month import Span
-from tallystick_cloud.ledger.counters import values_at
+from tallystick_cloud.ledger.counters import Counted, histories, value_at, values_now
 from tallystick_cloud.owner import store
 from tallystick_cloud.owner.model import (
     Account,
@@ -48,7 +48,7 @@ def home(conn: Connection, reader: Reader, span: Span) -> Home:
         line=money_line(account, payouts),
         payouts=payouts,
         assets=by_asset(brought),
-        loans=tuple(loan for chain, one in terms for loan in _loans(conn, versions, chain, one, party, span.at_ms)),
+        loans=_loans(conn, versions, terms, party, span),
         newest=tuple(reversed(newest)),
         threshold=_threshold(terms),
         has_account=_needs_no_bank(terms) or store.has_bank_account(conn, reader.community, party, span.at_ms),
@@ -107,51 +107,48 @@ def _names(step: Step, party: bytes) -> bool:
 
 
 def _loans(
-    conn: Connection, versions: Sequence[Version], chain: bytes, contract: Contract, party: bytes, at_ms: int
-) -> list[Loan]:
-    contracts = _of_chain(versions, chain)
-    return [
-        _loan(conn, contracts, chain, contract, step, at_ms)
-        for step in contract.split
-        if step.cap is not None and step.counter is not None and step.cap_per is not None and _names(step, party)
-    ]
+    conn: Connection, versions: Sequence[Version], terms: Sequence[tuple[bytes, Contract]], party: bytes, span: Span
+) -> tuple[Loan, ...]:
+    """As they stand now or at the end of the month; only a cap for the contract's lifetime has an end to predict.
+
+    All of them are asked for together: a lender may have one under every contract.
+    """
+    at_ms, of_chain = span.at_ms, _by_chain(versions)
+    steps = [(chain, contract, step) for chain, contract in terms for step in contract.split if _lends(step, party)]
+    counters = [_counted(of_chain[chain], chain, contract, step, at_ms) for chain, contract, step in steps]
+    known = histories(conn, counters, looked_at(at_ms), at_ms + 1)
+    now = values_now(conn, counters) if span.is_running else [values[-1] for values in known]
+    found = []
+    for (chain, contract, step), weekly, repaid in zip(steps, known, now, strict=True):
+        cap = 0 if step.cap is None else step.cap.nano()
+        is_open = step.cap_per is Scope.LIFETIME and 0 < repaid < cap
+        payoff = predicted([*weekly[:-1], repaid], cap, at_ms) if is_open else None
+        found.append(Loan(chain, contract.name, step.counter or "", repaid, cap, payoff))
+    return tuple(found)
 
 
-def _of_chain(versions: Sequence[Version], chain: bytes) -> dict[bytes, Contract]:
-    return {one.h: one.contract for one in versions if one.chain == chain}
+def _lends(step: Step, party: bytes) -> bool:
+    return step.cap is not None and step.counter is not None and step.cap_per is not None and _names(step, party)
 
 
-def _loan(
-    conn: Connection, contracts: Mapping[bytes, Contract], chain: bytes, contract: Contract, step: Step, at_ms: int
-) -> Loan:
-    """As it stands at a moment; only a cap for the contract's lifetime has an end to predict."""
-    cap = 0 if step.cap is None else step.cap.nano()
-    is_for_life = step.cap_per is Scope.LIFETIME
-    standings = _standings(conn, contracts, chain, contract, step, looked_at(at_ms) if is_for_life else [at_ms])
-    repaid = standings[-1]
-    payoff = predicted(standings, cap, at_ms) if is_for_life and 0 < repaid < cap else None
-    return Loan(chain, contract.name, step.counter or "", repaid, cap, payoff)
+def _by_chain(versions: Sequence[Version]) -> dict[bytes, dict[bytes, Contract]]:
+    found: dict[bytes, dict[bytes, Contract]] = {}
+    for one in versions:
+        found.setdefault(one.chain, {})[one.h] = one.contract
+    return found
 
 
 def standing(conn: Connection, chain: bytes, contract: Contract, step: Step, at_ms: int) -> int:
-    """Where the counter of a capped step stands, in nano."""
-    contracts = _of_chain(book(conn, contract.community).versions, chain)
-    return _standings(conn, contracts, chain, contract, step, [at_ms])[0]
+    """Where the counter of a capped step stood by what was known at a moment, in nano."""
+    contracts = _by_chain(book(conn, contract.community).versions)[chain]
+    from_ms = 0 if step.cap_per is Scope.LIFETIME else period_of(contract, at_ms).from_ms
+    return value_at(conn, _counted(contracts, chain, contract, step, at_ms), at_ms + 1, from_ms)
 
 
-def _standings(
-    conn: Connection,
-    contracts: Mapping[bytes, Contract],
-    chain: bytes,
-    contract: Contract,
-    step: Step,
-    moments: Sequence[int],
-) -> list[int]:
-    """At moments of one period, which rise."""
-    period = None if step.cap_per is Scope.LIFETIME else period_of(contract, moments[-1])
-    key = counter_key(H32(chain), "split", step.counter or "", None, period)
-    from_ms = 0 if period is None else period.from_ms
-    return values_at(conn, chain, contracts, key, [one + 1 for one in moments], from_ms)
+def _counted(contracts: Mapping[bytes, Contract], chain: bytes, contract: Contract, step: Step, at_ms: int) -> Counted:
+    """The counter of a step at a moment."""
+    period = None if step.cap_per is Scope.LIFETIME else period_of(contract, at_ms)
+    return Counted(chain, contracts, counter_key(H32(chain), "split", step.counter or "", None, period))
 
 
 def _threshold(terms: list[tuple[bytes, Contract]]) -> Threshold | None:
