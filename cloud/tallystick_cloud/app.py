@@ -40,6 +40,7 @@ from tallystick_cloud.owner.pages import owner_routes
 from tallystick_cloud.parties.pages import party_pages
 from tallystick_cloud.parties.service import KeyShelf
 from tallystick_cloud.payouts.pages import payout_pages
+from tallystick_cloud.pools.beside import beside_pages
 from tallystick_cloud.pools.desk import pool_desk
 from tallystick_cloud.pools.pages import pool_pages
 from tallystick_cloud.ports import Clock
@@ -110,6 +111,7 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(dispute_pages(setup.database, setup.pages, setup.clock))
     table.include(debit_pages(setup.database, setup.pages, setup.clock))
     table.include(pool_desk(setup.database, setup.pages, setup.clock, setup.aggregator))
+    table.include(beside_pages(setup.database, setup.pages))
     table.include(pool_pages(setup.database, setup.pages, setup.clock))
     table.include(site_pages(setup.database, setup.pages, setup.clock, setup.aggregator))
     table.include(turn_pages(setup.database, setup.pages, setup.clock))

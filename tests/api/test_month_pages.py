@@ -172,8 +172,7 @@ def facts(**other: object) -> Facts:
     plain = {
         "is_over": True, "last_day": date(2026, 11, 30), "set_aside": 0, "left_open": 0, "disputes": 0, "proposed": (),
         "bills": None, "settling": (), "pools": (), "documents": None, "debits": None, "banking": (), "suspense": 0,
-        "payouts": NO_RUN,
-        "unclaimed": 0, "is_new": False,
+        "payouts": NO_RUN, "credits": None, "unclaimed": 0, "is_new": False,
     }  # fmt: skip
     return Facts(**{**plain, **other})  # type: ignore[arg-type]
 
@@ -205,6 +204,9 @@ def state_of(step: Step, found: Facts) -> tuple[State, int] | None:
         (Step.BANK_FILES, {"banking": (Banking("Coop", None),), "is_over": False}, (State.LATER, 1)),
         (Step.SUSPENSE, {"suspense": 1, "banking": (Banking("Coop", None),)}, (State.WAITS, 1)),
         (Step.PAYOUTS, {"payouts": Running(0, 1, 0)}, (State.WAITS, 1)),
+        (Step.CREDITS, {}, None),
+        (Step.CREDITS, {"credits": 0}, (State.DONE, 0)),
+        (Step.CREDITS, {"credits": 2}, (State.WAITS, 2)),
         (Step.UNCLAIMED, {"unclaimed": 3}, (State.WAITS, 3)),
     ],
 )

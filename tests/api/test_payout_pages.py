@@ -136,6 +136,12 @@ def overpaid(town: BankTown) -> None:
     town.payouts.books.database.write_now(lambda conn: conn.execute(schema.party_account.insert(), row))
 
 
+async def step(manager: Staff) -> str:
+    """What the month's page says about payers in credit; nothing where nobody is."""
+    page = await manager.page("/month")
+    return page.split("Payers to pay back")[1].split('"note">')[1].split("<")[0] if "Payers to" in page else ""
+
+
 async def test_what_was_paid_too_much_goes_back_after_a_sure_click_and_a_second_person(
     town: BankTown, person: Staff
 ) -> None:
@@ -148,6 +154,7 @@ async def test_what_was_paid_too_much_goes_back_after_a_sure_click_and_a_second_
     page = await anna.page("/statements")
     assert "Paid too much to Coop" in page
     assert "To have it paid back instead, ask Coop." in page
+    assert await step(maria) == "they paid more than they owe; left here, it pays for what they use next"
     page = await coop.payouts()
     form = page.split('action="/payouts/refunds"')[1].split("</form>")[0]
     fields = dict(re.findall(r'name="(key|collector|payer|execution_day)" value="([^"]+)"', form))
@@ -157,6 +164,7 @@ async def test_what_was_paid_too_much_goes_back_after_a_sure_click_and_a_second_
     assert (await anna.send("/payouts/refunds", sure="yes", **fields))[0] == 403
     assert (await coop.send("/payouts/refunds", sure="yes", **fields))[0] == 303
     assert (await coop.send("/payouts/refunds", sure="yes", **fields))[0] == 303
+    assert await step(maria) == "what can be paid back is on its way"
     page = await maria.payouts()
     assert "Washes, paid back" in page
     assert "A run of Coop is under way: send it or cancel it first." in page
@@ -171,6 +179,7 @@ async def test_what_was_paid_too_much_goes_back_after_a_sure_click_and_a_second_
     town.bank.execute(file, DAY)
     assert (await maria.statement(town.bank.statement(DAY)))[0] == 303
     assert "Paid too much" not in await maria.payouts()
+    assert await step(maria) == ""
     assert "Paid too much" not in await anna.page("/statements")
     town.check_closes()
 

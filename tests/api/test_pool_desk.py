@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from support.people import Person, people_of
@@ -127,3 +129,34 @@ async def test_what_cannot_be_closed_says_why(cer: Community, person: Staff) -> 
     assert (await member.get(f"{base}/data"))[0] == 403
     assert (await member.get(f"{base}/close?period=2026-01"))[0] == 403
     assert f"{base}/data" not in await member.page(f"{base}?period=2026-01")
+
+
+async def test_a_statement_of_the_scheme_is_put_beside_what_was_shared_and_not_stored(
+    cer: Community, person: Staff
+) -> None:
+    office, base = person("CER", Role.COMMUNITY_MANAGER), f"/pools/{cer.versions()[0].chain.hex()}"
+    cer.upload()
+    cer.prices()
+    assert f"{base}/compare?period=2026-01" in await office.page(f"{base}?period=2026-01")
+    assert "Nothing to compare in this time." in await office.page(f"{base}/compare?period=2026-01")
+    (hour,) = {row["start_ms"] for row in cer.books.rows(schema.grid_row)}
+    start = datetime.fromtimestamp(int(hour) / 1000, ZoneInfo("Europe/Rome")).isoformat()  # type: ignore[call-overload]
+    before = cer.books.dump()
+
+    async def said(kwh: str) -> str:
+        data = f"start,shared_kwh\n{start},{kwh}\n".encode()
+        status, answer = await office.hand_in(f"{base}/compare", {"file": data}, period="2026-01")
+        assert status == 200, answer
+        return answer.decode().split("<main")[1]
+
+    assert "Every interval is the same." in await said("8.5")
+    page = await said("8.25")
+    assert "1 interval differs." in page
+    assert "+0.250" in page
+    status, answer = await office.hand_in(f"{base}/compare", {"file": b"start,shared_kwh\nx,1\n"}, period="2026-01")
+    assert status == 422
+    assert "line 2, start" in answer.decode().lower()
+    assert (await office.get(f"{base}/compare?period=2026-13"))[0] == 422
+    assert cer.books.dump() == before
+    member = person("Anna", Role.USER)
+    assert (await member.get(f"{base}/compare?period=2026-01"))[0] == 403

@@ -27,6 +27,7 @@ class Step(StrEnum):
     BANK_FILES = "bank-files"
     SUSPENSE = "suspense"
     PAYOUTS = "payouts"
+    CREDITS = "credits"
     UNCLAIMED = "unclaimed"
 
 
@@ -53,7 +54,7 @@ GROUPS = {
     Group.MEASURED: (Step.SET_ASIDE, Step.LEFT_OPEN, Step.DISPUTES, Step.SIGNATURES),
     Group.CLOSED: (Step.BILLS, Step.SETTLE, Step.POOLS, Step.DOCUMENTS),
     Group.COMES_IN: (Step.DEBITS, Step.BANK_FILES, Step.SUSPENSE),
-    Group.GOES_OUT: (Step.PAYOUTS, Step.UNCLAIMED),
+    Group.GOES_OUT: (Step.PAYOUTS, Step.CREDITS, Step.UNCLAIMED),
 }
 BEFORE_CLOSE = frozenset({Step.SET_ASIDE, Step.DISPUTES, Step.SIGNATURES, Step.BILLS})
 """Better done before a month is closed; what comes later stands in the next settlement, so none is in the way."""
@@ -135,6 +136,7 @@ class Facts:
     banking: Sequence[Banking]
     suspense: int
     payouts: Running
+    credits: int | None
     unclaimed: int
     is_new: bool
 
@@ -172,6 +174,8 @@ def _tasks(facts: Facts) -> Iterator[Task]:
         yield _of(Step.BANK_FILES, [bank_state(one, facts) for one in facts.banking])
         yield _waits(Step.SUSPENSE, facts.suspense)
     yield _waits(Step.PAYOUTS, facts.payouts.waiting)
+    if facts.credits is not None:
+        yield _waits(Step.CREDITS, facts.credits)
     yield _waits(Step.UNCLAIMED, facts.unclaimed)
 
 

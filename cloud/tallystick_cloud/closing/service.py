@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select
 from tallystick_protocol.money.calendar import Period, period_of
-from tallystick_protocol.money.contract import Contract, ContractState, Mode, read_contract, version_at
+from tallystick_protocol.money.contract import Contract, ContractState, Mode, version_at
 
 from tallystick_cloud.bank.model import Standing
 from tallystick_cloud.bank.store import entries, last_statements
 from tallystick_cloud.contracts.model import Version
-from tallystick_cloud.contracts.store import book, said_yes
+from tallystick_cloud.contracts.store import book, proposals
 from tallystick_cloud.costs.store import bills
 from tallystick_cloud.debits import mandates
 from tallystick_cloud.debits import store as debits
@@ -27,12 +27,13 @@ from tallystick_cloud.invoices.store import prefixes, waiting_buyers
 from tallystick_cloud.ledger.model import DAY_MS
 from tallystick_cloud.parties.store import names_by_id
 from tallystick_cloud.payouts import store as payouts
+from tallystick_cloud.payouts.credit import payers_to_repay
 from tallystick_cloud.payouts.upcoming import DAYS_AHEAD as PAYOUT_DAYS_AHEAD
 from tallystick_cloud.payouts.upcoming import upcoming as upcoming_payouts
 from tallystick_cloud.pools.store import closes as pool_closes
 from tallystick_cloud.runs.checks import working_day
 from tallystick_cloud.runs.model import Names, RunState, StoredRun
-from tallystick_cloud.schema import contract_version, dispute, gateway, part
+from tallystick_cloud.schema import dispute, gateway, part
 from tallystick_cloud.settlement import report
 from tallystick_cloud.settlement import service as settlement
 from tallystick_cloud.settlement import store as settlements
@@ -69,6 +70,7 @@ def facts(conn: Connection, community: str, span: Span, opens: int, now_ms: int)
         banking=_banking(conn, community, chains, names, now_ms),
         suspense=len(entries(conn, community, Standing.SUSPENSE)),
         payouts=_payouts(conn, community, names, now_ms),
+        credits=payers_to_repay(conn, community, now_ms),
         unclaimed=0 if rule(conn, community) is None else len(unclaimed.due(conn, community, now_ms)),
         is_new=not chains and not _has_gateway(conn, community),
     )
@@ -178,20 +180,15 @@ def _has_gateway(conn: Connection, community: str) -> bool:
 
 
 def _proposed(conn: Connection, community: str) -> list[Proposed]:
-    """The newest version of each chain that is not agreed."""
-    of = contract_version.c
-    rows = conn.execute(
-        select(of.h, of.chain, of.version, of.in_force_ms).where(of.community == community).order_by(of.version)
-    )
-    newest = {bytes(row.chain): row for row in rows}
-    waiting = [bytes(row.h) for row in newest.values() if row.in_force_ms is None]
-    found = []
-    for row in conn.execute(select(of.h, of.chain, of.name, of.payload).where(of.h.in_(waiting))):
-        yes = said_yes(conn, community, bytes(row.h))
-        parties = read_contract(bytes(row.payload)).parties
-        missing = tuple(one.name for one in parties if one.id not in yes)
-        found.append(Proposed(bytes(row.chain), row.name, missing))
-    return sorted(found, key=lambda one: (one.name, one.chain))
+    """Versions that are not agreed, and who has not said yes."""
+    return [
+        Proposed(
+            one.chain,
+            one.contract.name,
+            tuple(party.name for party in one.contract.parties if not one.answers.get(party.id)),
+        )
+        for one in proposals(conn, community)
+    ]
 
 
 def _bills(conn: Connection, community: str, until: date) -> list[Billing] | None:

@@ -38,6 +38,7 @@ STEPS = {
     Step.BANK_FILES: N_("Bank statements to take"),
     Step.SUSPENSE: N_("Bank entries without an owner"),
     Step.PAYOUTS: N_("Payouts"),
+    Step.CREDITS: N_("Payers to pay back"),
     Step.UNCLAIMED: N_("Money to move to unclaimed"),
 }
 DONE = {
@@ -50,6 +51,7 @@ DONE = {
     Step.DEBITS: N_("nothing to collect now"),
     Step.SUSPENSE: N_("every entry has its owner"),
     Step.PAYOUTS: N_("nothing to pay now"),
+    Step.CREDITS: N_("what can be paid back is on its way"),
     Step.UNCLAIMED: N_("nothing has waited long enough"),
 }
 WAITS = {
@@ -58,6 +60,7 @@ WAITS = {
     Step.DISPUTES: N_("their money is held until somebody decides"),
     Step.DOCUMENTS: N_("payers of settled months without one; tallystick invoice issue writes them"),
     Step.SUSPENSE: N_("say whose they are"),
+    Step.CREDITS: N_("they paid more than they owe; left here, it pays for what they use next"),
     Step.UNCLAIMED: N_("it could not be paid for as long as the rule says"),
 }
 LINKS = {
@@ -73,6 +76,7 @@ LINKS = {
     Step.BANK_FILES: "/payouts#accounts",
     Step.SUSPENSE: "/payouts#waiting",
     Step.PAYOUTS: "/payouts",
+    Step.CREDITS: "/payouts#credits",
     Step.UNCLAIMED: "/unclaimed",
 }
 ELSEWHERE = {Step.SET_ASIDE: "/gateways", Step.LEFT_OPEN: ""}

@@ -12,8 +12,8 @@ from tallystick_protocol.ids import H32, PARTY_BYTES, PartyId, sha256
 from tallystick_protocol.keys import Signer
 from tallystick_protocol.money.contract_toml import Draft, draft_contract, load_contract
 from tallystick_protocol.money.errors import ContractError
-from tallystick_protocol.records import Approval
 
+from tallystick_cloud.approvals import signed_answer
 from tallystick_cloud.commands import contract_state, contract_try
 from tallystick_cloud.commands.common import Commands, Options, add_community, command, community_of, group, opened
 from tallystick_cloud.commands.signing import party_of, signer_of
@@ -118,8 +118,7 @@ def approve(parsed: argparse.Namespace) -> int:
         ids = {key: PartyId(value) for key, value in options.database.read_now(ids_by_name, name).items()}
         signer = _signer(options, name, parsed, ids)
         h = _version(options, name, "hash", parsed.hash)
-        said = Approval(options.entropy.bytes(NONCE_BYTES), h, ids[parsed.party], not parsed.no)
-        signed = cose.sign(signer, cose.ContentType.APPROVAL, said.encode())
+        signed = signed_answer(signer, options.entropy, h, ids[parsed.party], not parsed.no)
         standing = options.database.write_now(service.approve, options.aggregator.of(name), signed, _now(options))
         return _print(standing, ids)
     finally:

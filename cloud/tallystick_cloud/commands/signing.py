@@ -6,11 +6,9 @@ It never signs for somebody whose key is neither hosted here nor named by the ca
 from collections.abc import Mapping
 from pathlib import Path
 
-from tallystick_protocol import cose
-from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.keys import Signer, load_signer
-from tallystick_protocol.records import Approval
 
+from tallystick_cloud.approvals import signed_answer
 from tallystick_cloud.commands.common import Options
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.keys import read_private
@@ -38,5 +36,4 @@ def signer_of(options: Options, community: str, name: str, party: bytes, key: Pa
 def signed_yes(options: Options, community: str, name: str, party: bytes, key: Path | None, run: bytes) -> bytes:
     """The envelope of a party's yes to what has that id; raises BadInput without a key."""
     signer = signer_of(options, community, name, party, key)
-    said = Approval(options.entropy.bytes(NONCE_BYTES), H32(run), PartyId(party), True)
-    return cose.sign(signer, cose.ContentType.APPROVAL, said.encode())
+    return signed_answer(signer, options.entropy, run, party)

@@ -5,18 +5,15 @@ It never answers for anybody but who is signed in, and never without a key that 
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, select
-from tallystick_protocol import cose
-from tallystick_protocol.ids import H32, NONCE_BYTES, PartyId
+from sqlalchemy import Connection
+from tallystick_protocol.ids import PartyId
 from tallystick_protocol.keys import Signer
-from tallystick_protocol.money.contract import ContractState, read_contract
-from tallystick_protocol.records import Approval
+from tallystick_protocol.money.contract import ContractState
 
+from tallystick_cloud.approvals import signed_answer
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.errors import Forbidden, NotFound
-from tallystick_cloud.schema import contract_version
 
 from . import look, service, store
 from .look import ChainView, VersionView
@@ -59,21 +56,11 @@ def waiting_for(conn: Connection, community: str, party: bytes | None) -> list[t
     """(chain, name) of contracts whose newest version is proposed and not answered by a party of it, by name."""
     if party is None:
         return []
-    of = contract_version.c
-    drafts = (of.community == community, of.state == ContractState.DRAFT.value)
-    found = [
-        (bytes(row.chain), str(row.name))
-        for row in conn.execute(select(of.h, of.chain, of.name, of.payload).where(*drafts))
-        if any(one.id == party for one in read_contract(bytes(row.payload)).parties)
-        and store.answer_of(conn, bytes(row.h), party) is None
-        and _is_newest(conn, community, row)
+    return [
+        (one.chain, one.contract.name)
+        for one in store.proposals(conn, community)
+        if party not in one.answers and any(named.id == party for named in one.contract.parties)
     ]
-    return sorted(found, key=lambda one: (one[1], one[0]))
-
-
-def _is_newest(conn: Connection, community: str, row: Any) -> bool:
-    newest = store.newest_of_chain(conn, community, bytes(row.chain))
-    return newest is not None and newest.h == bytes(row.h)
 
 
 def terms_for(conn: Connection, chain: ChainView, party: bytes | None) -> tuple[Terms, ...]:
@@ -102,8 +89,7 @@ def answer(
     _version(chain, h)
     if reader.signer is None:
         raise Forbidden("party", "signs with a key of its own, which is not here; use `tallystick contract approve`")
-    said = Approval(aggregator.entropy.bytes(NONCE_BYTES), H32(h), PartyId(reader.party), yes)
-    envelope = cose.sign(reader.signer, cose.ContentType.APPROVAL, said.encode())
+    envelope = signed_answer(reader.signer, aggregator.entropy, h, reader.party, yes)
     return service.approve(conn, aggregator.of(chain.now.contract.community), envelope, now_ms)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, bindparam, delete, insert, select, update
 from tallystick_protocol.ids import PartyId
-from tallystick_protocol.money.contract import Mode, read_contract
+from tallystick_protocol.money.contract import Contract, Mode, read_contract
 from tallystick_protocol.money.user import UserOpening
 
 from tallystick_cloud import bulk
@@ -53,6 +53,15 @@ class Stored:
     version: int
     state: str
     payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A version that waits for its parties, and the yes and no of those who answered."""
+
+    chain: bytes
+    contract: Contract
+    answers: Mapping[bytes, bool]
 
 
 def book(conn: Connection, community: str) -> Book:
@@ -224,6 +233,24 @@ def said_yes(conn: Connection, community: str, h: bytes) -> set[bytes]:
         )
     )
     return {bytes(party) for party in rows.scalars()}
+
+
+def proposals(conn: Connection, community: str) -> list[Proposal]:
+    """The newest version of each chain, where it is not agreed; by name."""
+    of = contract_version.c
+    rows = conn.execute(
+        select(of.h, of.chain, of.version, of.in_force_ms).where(of.community == community).order_by(of.version)
+    )
+    newest = {bytes(row.chain): row for row in rows}
+    waiting = {bytes(row.h): bytes(row.chain) for row in newest.values() if row.in_force_ms is None}
+    said: dict[bytes, dict[bytes, bool]] = defaultdict(dict)
+    for row in conn.execute(select(approval).where(approval.c.object.in_(list(waiting)))):
+        said[bytes(row.object)][bytes(row.party)] = bool(row.yes)
+    found = [
+        Proposal(waiting[bytes(row.h)], read_contract(bytes(row.payload)), said[bytes(row.h)])
+        for row in conn.execute(select(of.h, of.payload).where(of.h.in_(list(waiting))))
+    ]
+    return sorted(found, key=lambda one: (one.contract.name, one.chain))
 
 
 def answer_of(conn: Connection, h: bytes, party: bytes) -> bool | None:

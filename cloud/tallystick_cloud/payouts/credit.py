@@ -64,6 +64,13 @@ def _credit(row: Owed, found: Payout | Held, facts: Facts) -> Credit:
     return Credit(*about, found.cents, found.creditor)
 
 
+def payers_to_repay(conn: Connection, community: str, now_ms: int) -> int | None:
+    """How many could be paid back now and are in no run; None where nobody is in credit."""
+    found = all_credits(conn, community, now_ms)
+    ready = {one.payer_id for one in found if one.cents}
+    return sum(not _refunds(conn, community, payer) for payer in ready) if found else None
+
+
 def on_its_way(conn: Connection, community: str, payer: bytes) -> list[OnItsWay]:
     """Refunds to a payer that are released and not paid yet, the newest first."""
     names = names_by_id(conn, community)

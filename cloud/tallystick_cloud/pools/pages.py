@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 from pydantic import StringConstraints
 from sqlalchemy import Connection
+from tallystick_protocol.money.calendar import Period
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.pool_energy import Row
 
@@ -133,10 +134,7 @@ def _look(conn: Connection, reader: Reader, asked: Asked) -> Found:
     contract = versions[-1].contract
     period = asked.period or _newest_day(conn, reader, versions)
     span = service.span_of(contract, period)
-    step = contract.terms.interval_ms
-    rows = (span.period.to_ms - span.period.from_ms) // step * len(pool_of(versions[-1]).points)
-    if rows > ROWS_MAX:
-        raise BadInput("period", f"{period} has {rows} readings, too many for a page; look at a month or a day of it")
+    check_size(versions[-1], span.period, period)
     try:
         worked = service.look(conn, reader.community, versions, span)
         is_counted = span.is_year if pool_of(versions[-1]).trued_up else service.is_whole(versions, span.period)
@@ -146,6 +144,13 @@ def _look(conn: Connection, reader: Reader, asked: Asked) -> Found:
     close = store.newest_close(conn, asked.chain, span.period.from_ms)
     closed = None if close is None else (int(close.closed_ms), close.kind == "final")
     return Found(versions, period, worked, is_counted, names_by_id(conn, reader.community), closed)
+
+
+def check_size(version: Version, span: Period, period: str) -> None:
+    """Raises BadInput for a period with more readings than a page works out."""
+    rows = (span.to_ms - span.from_ms) // version.contract.terms.interval_ms * len(pool_of(version).points)
+    if rows > ROWS_MAX:
+        raise BadInput("period", f"{period} has {rows} readings, too many for a page; look at a month or a day of it")
 
 
 def _access(reader: Reader, chain: bytes, worked: Worked) -> dict[str, object]:

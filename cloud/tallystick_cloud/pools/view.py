@@ -118,6 +118,12 @@ def energy(wh: int, w: Wording) -> str:
     return w.decimal(Decimal(wh).scaleb(-3), "#,##0.000")
 
 
+def difference(wh: int, w: Wording) -> str:
+    """The same with its sign."""
+    sign = "+" if wh > 0 else "\N{MINUS SIGN}" if wh < 0 else ""
+    return sign + energy(abs(wh), w)
+
+
 def columns(
     found: Sequence[Column], link_of: Callable[[int], str], chosen_ms: int | None, w: Wording
 ) -> tuple[ColumnView, ...]:

@@ -18,8 +18,9 @@ from tallystick_protocol.keys import P256Signer, PublicKey
 from tallystick_protocol.money.contract import ContractState
 from tallystick_protocol.money.contract_toml import Draft, draft_contract
 from tallystick_protocol.money.errors import ContractError
-from tallystick_protocol.records import Approval, Grant
+from tallystick_protocol.records import Grant
 
+from tallystick_cloud.approvals import signed_answer
 from tallystick_cloud.assets import store as assets
 from tallystick_cloud.assets.model import NewAsset
 from tallystick_cloud.context import Context
@@ -207,7 +208,6 @@ def agree(
         contracts.accept(conn, context, standing.h, user, now_ms)
     for party in signers:
         if party != contract.collector:
-            said = Approval(entropy.bytes(NONCE_BYTES), H32(standing.h), party, True)
-            signed = cose.sign(hosted[party], cose.ContentType.APPROVAL, said.encode())
+            signed = signed_answer(hosted[party], entropy, standing.h, party)
             standing = contracts.approve(conn, context, signed, now_ms)
     return standing
