@@ -134,7 +134,7 @@ def add_gateway(conn: Connection, seed: Seed, rng: random.Random, number: int, s
 
 
 def _channel(seed: Seed, gid: bytes, asset: str) -> dict[str, object]:
-    counts = dict.fromkeys(("last_use", "last_pagination", "last_event", "generation", "base"), 0)
+    counts = dict.fromkeys(("last_use", "last_pagination", "last_event", "generation", "seams", "base"), 0)
     words = {"asset": asset, "meter": asset, "quantity": "cycles", "unit": "cycle", "exponent": 0, "form": "event"}
     keys = {"channel_hash": h(gid, 1), "community": seed.community, "gid": gid, "channel": 1}
     return {**keys, **words, **counts, "tail": "[]"}

@@ -20,6 +20,7 @@ from tallystick_edge.renewal import Renewal
 from tallystick_edge.uplink.backoff import Backoff
 from tallystick_edge.uplink.enrol_https import post_enrolment, post_renewal
 from tallystick_edge.uplink.https import HttpsTransport
+from tallystick_edge.uplink.transport import Incoming, Session, Transport
 from tallystick_edge.uplink.worker import Configures, Uplink
 
 FAST = Backoff(first_ms=100, max_ms=400)
@@ -35,6 +36,31 @@ class Claims(Protocol):
 A = TypeVar("A", bound=Claims)
 
 
+class Echo:
+    """A way on which every answer comes so many times, as a broker's may."""
+
+    def __init__(self, within: Transport, times: int) -> None:
+        self._within, self._times = within, times
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Session]:
+        async with self._within.connect() as session:
+            yield _Echoing(session, self._times)
+
+
+class _Echoing:
+    def __init__(self, session: Session, times: int) -> None:
+        self._times, self._left = times, 0
+        self._said: Incoming | None = None
+        self.send_hello, self.send_batch, self._receive = session.send_hello, session.send_batch, session.receive
+
+    async def receive(self) -> Incoming:
+        if self._said is None or not self._left:
+            self._said, self._left = await self._receive(), self._times
+        self._left -= 1
+        return self._said
+
+
 class Gateway(Generic[A]):
     """A washing machine's gateway: energy on channel 1, washes on channel 11; `boot` again after every restart."""
 
@@ -45,6 +71,7 @@ class Gateway(Generic[A]):
         self.entropy = CountedEntropy(seed)
         self.energy_mwh = 1_000_000
         self.configure: Configures | None = None
+        self.answers = 1  # how often each comes
         self.renews = False  # whether it obeys a command to fetch certificate and plan again
         self.plans = plans()
         self.core = self.boot(seed)
@@ -96,7 +123,8 @@ class Gateway(Generic[A]):
         what = self.data, self.identity, enrolment, context, "test 1", self.entropy, post_renewal, planned
         renewal = Renewal(*what)
         ask = renewal.ask if self.renews else None
-        uplink = Uplink(self.core, transport, enrolment.trust, FAST, self.entropy, self.configure, ask)
+        way = transport if self.answers == 1 else Echo(transport, self.answers)
+        uplink = Uplink(self.core, way, enrolment.trust, FAST, self.entropy, self.configure, ask)
         self.core.on_sealed = uplink.sealed
         tasks = [asyncio.create_task(uplink.run())]
         tasks += [asyncio.create_task(renewal.run(real_utc))] if self.renews else []

@@ -151,7 +151,15 @@ def store_descriptor(
     store.insert_descriptor(
         conn, {**shared, **own, "h": signed.h, "envelope": signed.envelope, "leaf": leaf, "added_ms": now_ms}
     )
-    begins = {"last_use": 0, "last_pagination": 0, "last_event": 0, "generation": 0, "base": 0, "tail": "[]"}
+    begins = {
+        "last_use": 0,
+        "last_pagination": 0,
+        "last_event": 0,
+        "generation": 0,
+        "seams": 0,
+        "base": 0,
+        "tail": "[]",
+    }
     store.insert_channel(
         conn,
         {

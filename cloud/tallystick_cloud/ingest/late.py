@@ -45,6 +45,7 @@ class Missed:
 def take_late(work: ChannelWork, event: Event, missed: Missed) -> Trouble | None:
     """An event with a number below the last, never seen before. What it cannot bill any more is evidence."""
     if event.use is None:
+        work.tell_seam(event)
         return None
     work.changed = True
     if event.code is EventCode.USE_STARTED:

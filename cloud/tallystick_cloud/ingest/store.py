@@ -38,7 +38,8 @@ _NEIGHBOURS = select(batch.c.gid, batch.c.hash, batch.c.epoch, batch.c.seq).wher
 )
 _CHANNEL = (
     "channel_hash, gid, channel, asset, meter, quantity, form, first_total, billed_total, last_use, last_total, "
-    "last_reading_ms, last_pagination, last_event, generation, base, serial, last_edge_ms, since_ms, held_ms, tail"
+    "last_reading_ms, last_pagination, last_event, generation, seams, base, serial, last_edge_ms, since_ms, held_ms, "
+    "tail"
 )
 _CHAINS = select(contract_version.c.chain).where(contract_version.c.community == bindparam("c")).distinct()
 _MOVE_OPEN = (

@@ -65,6 +65,7 @@ class ChannelWork:
     exceptions: list[Trouble] = field(default_factory=list)
     readings: int = 0
     changed: bool = False
+    seams: int = 0  # that events told of; those of readings that crossed one are taken off, within a batch before
     signed: MeterSigned | None = None  # records of this batch, where the meter's key is registered
     offsets: Mapping[bytes, int] = field(default_factory=dict)  # boot -> UTC minus uptime in ms
     turn_at: Callable[[int], PartyId | None] = _nobody  # whose turn it was, of an asset that several share
@@ -83,9 +84,13 @@ class ChannelWork:
             self.timeless = [one for one in waiting if one not in placed]
 
     def take_segment(self, segment: Segment, explained: bool) -> Trouble | None:
-        """Readings after the last pagination; at or below it they are evidence and change nothing."""
+        """Readings after the last pagination; at or below it they are evidence and change nothing.
+
+        `explained`: an event of this batch tells of a seam (wrap, reset, exchange); one of a batch before counts too.
+        """
         if segment.last_pagination <= self.last_pagination:
             return None
+        explained = explained or self.seams > 0
         if segment.generation < self.generation:
             detail = f"generation {segment.generation} after {self.generation}: an older state of the meter"
             return Trouble(Reason.REPLAYED, detail)
@@ -108,6 +113,7 @@ class ChannelWork:
         self.changed = True
         self.readings += len(segment.dt) + 1 - first
         self.last_pagination = segment.last_pagination
+        self.seams -= segment.generation - self.generation
         self.generation, self.base = segment.generation, segment.base
         self.serial = segment.serial or self.serial
         if self._is_plain(segment):
@@ -172,10 +178,17 @@ class ChannelWork:
             return self.origin.now_ms if self._is_future(event.t_ms) else event.t_ms
         return event.at.ms + self.offsets[event.at.boot] if event.at.boot in self.offsets else UNKNOWN_MS
 
+    def tell_seam(self, event: Event) -> None:
+        """The next generation of readings is explained, also where those beside the event were refused."""
+        if event.code in EXPLAINS_GENERATION:
+            self.changed = True
+            self.seams += 1
+
     def take_event(self, event: Event) -> Trouble | None:
         """An event with a number above the last; the caller knows what to do with the others."""
         self.changed = True
         self.last_event = event.number
+        self.tell_seam(event)
         if event.code is _STARTED:
             return self._started(event)
         return self._moved(event) if event.code in _MOVES else None

@@ -135,6 +135,7 @@ channel = Table(
     number("last_pagination"),
     number("last_event"),
     number("generation"),
+    number("seams"),  # that events told of, and no accepted reading has crossed yet
     number("base"),
     text("serial", null=True),
     number("last_edge_ms", null=True),  # up to where intervals are cut

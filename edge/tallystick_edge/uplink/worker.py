@@ -38,7 +38,7 @@ from tallystick_edge.uplink.transport import Incoming, Kind, Session, Transport
 from tallystick_edge.uplink.trust import Trust
 
 log = logging.getLogger("tallystick.uplink")
-SENT_AGAIN_MAX = 3  # per boot: whoever spoils parts on the way more often does it on purpose; an alarm says so
+SENT_AGAIN_MAX = 8  # per boot: whoever spoils parts on the way more often does it on purpose; an alarm says so
 INBOX_MAX = 256  # a broker may flood; the reader waits when this many messages are not looked at yet
 
 
@@ -70,6 +70,7 @@ class Uplink:
         self._room = asyncio.Event()
         self._hole: tuple[int, int] | None = None
         self._sent_again: Counter[tuple[int, int]] = Counter()
+        self._to_send_again: set[tuple[int, int]] = set()
         self.receipts = 0
         self.receipt_at: float | None = None  # on the event loop's clock
 
@@ -169,18 +170,20 @@ class Uplink:
         return effects
 
     def _spoilt(self, receipt: Receipt) -> list[int]:
-        """Batches with parts that did not arrive as they were signed: accepted, and wanted once more."""
+        """Batches with parts that did not arrive as they were signed: accepted, and wanted once more.
+
+        What is to be sent again already is no further try, however often the same receipt comes."""
         missing: dict[int, list[int]] = {}
         for seq, part, reason in receipt.quarantined:
             if reason in (Reason.PART_HASH, Reason.ABSENT):
                 missing.setdefault(seq, []).append(part)
-        self._sent_again.update((receipt.epoch, seq) for seq in missing)
-        return [
-            seq
-            for seq, parts in missing.items()
-            if self._sent_again[receipt.epoch, seq] <= SENT_AGAIN_MAX
-            and self._core.holds_any(receipt.epoch, seq, parts)
-        ]
+        places = {
+            (receipt.epoch, seq) for seq, parts in missing.items() if self._core.holds_any(receipt.epoch, seq, parts)
+        }
+        fresh = places - self._to_send_again
+        self._sent_again.update(fresh)
+        self._to_send_again |= {place for place in fresh if self._sent_again[place] <= SENT_AGAIN_MAX}
+        return sorted(seq for _, seq in places & self._to_send_again)
 
     def _on_command(self, envelope: bytes) -> list[Effect]:
         """Obeyed once and answered with a signed event; a kind that this version does not know is `unsupported`."""
@@ -220,6 +223,7 @@ class Uplink:
 
     async def _send(self, batch: StoredBatch, session: Session) -> None:
         data = self._core.upload(batch)
+        self._to_send_again.discard((batch.epoch, batch.seq))
         if data is None:
             log.error("batch %d/%d cannot be read, it is declared lost: check the card", batch.epoch, batch.seq)
             self._sync.lost()

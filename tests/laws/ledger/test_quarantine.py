@@ -333,6 +333,33 @@ def test_what_an_exchange_explains_is_taken_with_it_when_its_bytes_come_late(
     assert {row["code"] for row in open_alarms(either)} == {"meter-exchanged"}
 
 
+@pytest.mark.parametrize("generation", [0, 4])
+@pytest.mark.parametrize("code", [EventCode.EXCHANGE, EventCode.RESET])
+def test_an_event_explains_what_comes_after_it_when_the_readings_beside_it_are_refused(
+    either: Books, generation: int, code: EventCode
+) -> None:
+    """Seed 9000151, dense: a card was put back with another meter, and joined that on to a total below the books'."""
+    gateway = SimGateway("cellar")
+    either.enrol(gateway, "cellar")
+    exchange = Exchange("S1", 1_500, "S2", 0) if code is EventCode.EXCHANGE else None
+    told = event(1, T0 + HOUR + 4 * MINUTE, code, total=1_500, exchange=exchange)
+
+    def of_new(first: int, at: int) -> Segment:
+        rows = [(T0 + HOUR + (at + n) * 5 * MINUTE, (at + n) * 50) for n in range(13)]
+        serial = "S1" if exchange is None else "S2"
+        return segment(first, rows, base=1_500, generation=generation + 1, serial=serial)
+
+    old = [(T0 + n * 5 * MINUTE, 1_000 + n * 50) for n in range(13)]  # to 1,600
+    either.send(gateway, gateway.seal([money(1, [segment(1, old, serial="S1", generation=generation)])]))
+    assert len(either.send(gateway, gateway.seal([money(1, [of_new(14, 1)], [told])])).receipt.quarantined) == 1
+    for first, at in ((27, 14), (40, 27)):
+        assert either.send(gateway, gateway.seal([money(1, [of_new(first, at)])])).receipt.quarantined == ()
+    assert max(int(row["to_total"]) for row in either.rows(schema.use)) == 1_500 + 39 * 50  # type: ignore[call-overload]
+    assert either.audit() == []
+    unexplained = segment(53, [(T0 + 9 * HOUR, 0)], base=9_000, generation=generation + 2, serial="S3")
+    assert len(either.send(gateway, gateway.seal([money(1, [unexplained])])).receipt.quarantined) == 1
+
+
 @pytest.mark.parametrize("spoil", [spoilt, absent, without])
 def test_washes_that_come_after_later_ones_are_billed_once_in_canonical_order(
     either: Books, books: Books, spoil: Callable[..., bytes]

@@ -195,7 +195,7 @@ def test_a_gap_is_over_with_the_first_reading_after_it(conn: Connection) -> None
     raise_alarm(conn, SEED.community, gap, NOW)
     row = {"channel_hash": h, "community": SEED.community, "gid": gid_of(SEED.community, 0), "channel": 77}
     more = {"asset": "asset-1", "meter": "m", "quantity": "q", "unit": "Wh", "exponent": 0, "form": "interval"}
-    zero = {"last_use": 0, "last_pagination": 0, "last_event": 0, "generation": 0, "base": 0, "tail": "[]"}
+    zero = {"last_use": 0, "last_pagination": 0, "last_event": 0, "generation": 0, "seams": 0, "base": 0, "tail": "[]"}
     conn.execute(schema.channel.insert(), {**row, **more, **zero, "last_reading_ms": NOW})
     assert service.contact_changes(conn, SEED.community, NOW).over == ()
     conn.execute(schema.channel.update().where(schema.channel.c.channel_hash == h).values(last_reading_ms=NOW + 1))
