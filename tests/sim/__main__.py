@@ -2,10 +2,11 @@
 
 sim SEEDS=10000 [--start SEED] [--data DIR]   seeds from SEED on; with --data it goes on where it stopped
     [--jobs N] [--budget S]                   in so many processes (one per core), for at most so long
+    [--storm NAME]                            one kind of fault far more often: bent, store, restore, server, glitch
 sim --fresh [--cpu S]                         worlds that this commit is the first to play: 100, and more in 120 s; or
                                               as many as fit so many seconds of processor time, as CI may
 sim --bugs [NAME ...] [--data DIR]            each planted bug until it is found, at most 200 seeds; goes on too
-sim --replay SEED [--bug NAME]                one seed, every event on a line
+sim --replay SEED [--bug NAME] [--storm NAME] one seed, every event on a line
 sim --cellars N [--start SEED] [--jobs N]     meters and metering alone, 25 a second of processor time
 """
 
@@ -32,6 +33,7 @@ from pathlib import Path
 
 from sim.bugs import BUGS, planted
 from sim.cellars import LoneCellar
+from sim.rates import STORMS
 from sim.town import town
 from sim.trace import Kind
 from sim.world import HEAL_S, Verdict, play
@@ -60,6 +62,7 @@ class Tally:
     healed_s_max: float = 0.0
     kinds: dict[str, int] = field(default_factory=dict)
     failed: list[int] = field(default_factory=list)
+    storm: str = ""
 
     def add(self, verdict: Verdict, cpu_s: float) -> None:
         self.done += 1
@@ -87,7 +90,7 @@ def run_seeds(
     `cpu_s` of processor time."""
     town()
     began = told = time.monotonic()
-    worlds = side_by_side(tally.start + tally.done, seeds - tally.done, jobs)
+    worlds = side_by_side(tally.start + tally.done, seeds - tally.done, jobs, tally.storm)
     while tally.done < at_least or (
         tally.done < seeds
         and (budget_s is None or time.monotonic() - began < budget_s)
@@ -101,7 +104,8 @@ def run_seeds(
         for each in verdict.amiss[:5]:
             print(f"seed {seed}: {each}", flush=True)
         if verdict.amiss:
-            print(f"seed {seed} failed. Replay: python3 run.py sim --replay {seed}", flush=True)
+            more = f" --storm {tally.storm}" if tally.storm else ""
+            print(f"seed {seed} failed. Replay: python3 run.py sim --replay {seed}{more}", flush=True)
         if time.monotonic() - told > TELL_EVERY_S:
             told = time.monotonic()
             speed = tally.done / max(tally.cpu_s, 1e-9)
@@ -110,25 +114,25 @@ def run_seeds(
     return tally
 
 
-def side_by_side(first: int, number: int, jobs: int) -> Generator[tuple[Verdict, float], None, None]:
+def side_by_side(first: int, number: int, jobs: int, storm: str = "") -> Generator[tuple[Verdict, float], None, None]:
     """Worlds in the order of their seeds, each with its processor time in seconds; `jobs` of them at a time."""
     seeds = iter(range(first, first + number))
     if jobs == 1:
-        yield from map(_timed, seeds)
+        yield from (_timed(seed, storm) for seed in seeds)
         return
     with ProcessPoolExecutor(jobs, get_context("fork")) as pool:  # every process has the town already
         try:
-            ahead = deque(pool.submit(_timed, seed) for seed in islice(seeds, 2 * jobs))
+            ahead = deque(pool.submit(_timed, seed, storm) for seed in islice(seeds, 2 * jobs))
             while ahead:
                 yield ahead.popleft().result()
-                ahead.extend(pool.submit(_timed, seed) for seed in islice(seeds, 1))
+                ahead.extend(pool.submit(_timed, seed, storm) for seed in islice(seeds, 1))
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _timed(seed: int) -> tuple[Verdict, float]:
+def _timed(seed: int, storm: str) -> tuple[Verdict, float]:
     began = time.process_time()
-    verdict = play(seed)
+    verdict = play(seed, storm=storm)
     return verdict, time.process_time() - began
 
 
@@ -194,16 +198,16 @@ def _save(folder: Path, tally: Tally) -> None:
     fresh.replace(folder / STATE_FILE)
 
 
-def _load(folder: Path, start: int | None) -> Tally:
+def _load(folder: Path, start: int | None, storm: str) -> Tally:
     path = folder / STATE_FILE
     folder.mkdir(parents=True, exist_ok=True)
     if path.exists():
         kept = Tally(**json.loads(path.read_text()))
-        if kept.version != STATE_VERSION or start not in (None, kept.start):
+        if kept.version != STATE_VERSION or start not in (None, kept.start) or storm != kept.storm:
             raise SystemExit(f"{path} is of another run (start {kept.start}). Next: name another --data, or remove it")
         print(f"going on after {kept.done} seeds from {kept.start}", flush=True)
         return kept
-    return Tally(STATE_VERSION, _fresh() if start is None else start)
+    return Tally(STATE_VERSION, _fresh() if start is None else start, storm=storm)
 
 
 def _fresh() -> int:
@@ -258,9 +262,9 @@ def _cellar(seed: int) -> tuple[str, ...]:
 
 def _seeds(given: argparse.Namespace) -> int:
     if given.data is None:
-        tally = Tally(STATE_VERSION, _fresh() if given.start is None else given.start)
+        tally = Tally(STATE_VERSION, _fresh() if given.start is None else given.start, storm=given.storm)
     else:
-        tally = _load(given.data, given.start)
+        tally = _load(given.data, given.start, given.storm)
     print(f"seeds from {tally.start}", flush=True)
     run_seeds(tally, given.seeds, given.data, given.budget, given.jobs)
     return _tell_all(tally, 1)
@@ -328,7 +332,7 @@ def _tell(found: Hunt) -> None:
 
 def _replay(given: argparse.Namespace) -> int:
     with planted(given.bug):
-        verdict = play(given.replay, print)
+        verdict = play(given.replay, print, given.storm)
     for each in verdict.amiss:
         print(f"AMISS: {each}")
     print(f"seed {verdict.seed}: trace {verdict.digest}, {verdict.steps} steps, {len(verdict.amiss)} amiss")
@@ -342,6 +346,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=100, help="how many (100)")
     parser.add_argument("--start", type=int, help="the first seed (fresh, and printed)")
     parser.add_argument("--data", type=Path, help="folder of the state file: go on where it stopped")
+    parser.add_argument("--storm", choices=tuple(STORMS), default="", help="one kind of fault far more often")
     parser.add_argument("--budget", type=float, metavar="S", help="stop after this many seconds of real time")
     parser.add_argument("--fresh", action="store_true", help="worlds of this commit: 100, and as many as fit 120 s")
     parser.add_argument("--cpu", type=float, metavar="S", help="stop after so much processor time (--fresh)")

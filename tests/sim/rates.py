@@ -3,10 +3,26 @@ Values only; what happens when is drawn by those whom it happens to."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from random import Random
 
 HOUR_S = 3600.0
+STORMS: Mapping[str, Mapping[str, tuple[float, ...]]] = {
+    "bent": {"bent": (0.1, 0.3), "loss": (0.0, 0.1)},
+    "store": {
+        "commit_fails": (0.02, 0.1), "commit_happened": (0.02, 0.1), "crash_at_commit": (0.02, 0.05),
+        "gateway_crash_every_s": (240.0, 120.0),
+    },
+    "restore": {"restore_every_s": (900.0, 450.0), "exchanged_with_card": (0.8,), "bent": (0.0, 0.1)},
+    "server": {
+        "server_commit_fails": (0.05, 0.2), "server_dies_after_commit": (0.1, 0.3),
+        "server_crash_every_s": (300.0, 600.0), "server_down_s": (1.0, 60.0), "reversal_every_s": (600.0,),
+    },
+    "glitch": {"glitch": (0.02,), "silent_every_s": (600.0,), "bent": (0.05,)},
+}  # fmt: skip
+"""Worlds in which one kind of fault is far more often than anywhere, for what takes several of them at once: what the
+other rates are drawn from stays."""
 
 
 def _often(chance: Random, *values: float) -> float:
@@ -56,8 +72,13 @@ class Rates:
     copy_age_s: float  # of an old copy that is put back, on average; others are of two minutes
 
 
-def draw(chance: Random) -> Rates:
-    """The rates of one world."""
+def draw(chance: Random, storm: str = "") -> Rates:
+    """The rates of one world. `storm`: one of STORMS."""
+    calm = _drawn(chance)
+    return replace(calm, **{name: chance.choice(values) for name, values in STORMS.get(storm, {}).items()})
+
+
+def _drawn(chance: Random) -> Rates:
     poll_ms = chance.choice((10_000, 15_000, 20_000))
     return Rates(
         poll_ms=poll_ms,

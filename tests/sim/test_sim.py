@@ -109,6 +109,11 @@ def test_seeds_that_found_something_are_clean(seed: int) -> None:
     assert play(seed).amiss == ()
 
 
+@pytest.mark.parametrize(("storm", "seed"), [("bent", 9000094), ("bent", 9000151)])
+def test_seeds_that_found_something_in_a_storm_are_clean(storm: str, seed: int) -> None:
+    assert play(seed, storm=storm).amiss == ()
+
+
 def test_the_same_seed_gives_the_same_trace() -> None:
     """Whoever plays it: this process, or one of several beside each other."""
     (first, _), (other, _) = side_by_side(7, 2, jobs=2)

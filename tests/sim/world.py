@@ -54,11 +54,13 @@ class Verdict:
 class World:
     """Everything that lives in one run."""
 
-    def __init__(self, loop: SimLoop, seed: int, folder: Path, show: Callable[[str], None] | None) -> None:
+    def __init__(
+        self, loop: SimLoop, seed: int, folder: Path, show: Callable[[str], None] | None, storm: str = ""
+    ) -> None:
         chance = Chance(seed)
         self.loop, self.seed = loop, seed
         self.chance = chance.stream("world")
-        self.rates: Rates = draw(chance.stream("rates"))
+        self.rates: Rates = draw(chance.stream("rates"), storm)
         self.trace = Trace(loop.time, show)
         self.true = TrueTime(loop, self.chance.randrange(20, 100) * 60_000)
         self.server = Server(town(), self.true, self.rates, chance.stream("server"), self.trace)
@@ -300,13 +302,14 @@ def _uncollected() -> Iterator[None]:
         gc.collect()
 
 
-def play(seed: int, show: Callable[[str], None] | None = None) -> Verdict:
-    """Run one seed to its verdict. A world that breaks, or never comes to rest, is a finding like any other."""
+def play(seed: int, show: Callable[[str], None] | None = None, storm: str = "") -> Verdict:
+    """Run one seed to its verdict; `storm`: a name in `rates.STORMS`. A world that breaks, or never comes to rest, is a
+    finding like any other."""
     worlds: list[World] = []
 
     async def main(loop: SimLoop) -> Verdict:
         with tempfile.TemporaryDirectory(prefix="tallystick-sim-", dir=memory_folder()) as folder:
-            world = World(loop, seed, Path(folder), show)
+            world = World(loop, seed, Path(folder), show, storm)
             worlds.append(world)
             try:
                 with _listening(world.trace), remembering():
