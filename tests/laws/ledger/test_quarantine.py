@@ -338,7 +338,7 @@ def test_what_an_exchange_explains_is_taken_with_it_when_its_bytes_come_late(
 def test_an_event_explains_what_comes_after_it_when_the_readings_beside_it_are_refused(
     either: Books, generation: int, code: EventCode
 ) -> None:
-    """Seed 9000151 in a storm: a card was put back with another meter, which it joined on to a total below the books'."""
+    """Seed 9000151 in a storm: a card came back with another meter, joined on to a total below the books'."""
     gateway = SimGateway("cellar")
     either.enrol(gateway, "cellar")
     exchange = Exchange("S1", 1_500, "S2", 0) if code is EventCode.EXCHANGE else None
