@@ -12,7 +12,7 @@ from tallystick_protocol.money.zone import offsets_of
 from tallystick_protocol.settled_use import Use
 from tallystick_protocol.verify import words
 from tallystick_protocol.verify.case import Account, Case, ensure, is_metered
-from tallystick_protocol.verify.compare import contract_of, live_uses
+from tallystick_protocol.verify.compare import contract_of, live_uses, usage_of
 from tallystick_protocol.verify.prices_contract import check_contract_prices
 from tallystick_protocol.verify.prices_own import check_own_prices
 from tallystick_protocol.verify.report import Check, Misfit
@@ -103,13 +103,15 @@ def _check_rebates(case: Case, account: Account) -> None:
     given = {(use.tag, use.end_ms) for use in uses if form_at_close(use.channel_hash) is UsageForm.REBATE}
     contracts = [version.contract for version in account.versions]
     for use in uses:
-        if not is_metered(use) or use.reversals or not use.counters:
+        if not is_metered(use) or use.reversals or not use.counters or use.from_total == use.to_total:
             continue
-        period = plan_of(contract_of(account, use), account.chain).period(use.end_ms)
+        plan = plan_of(contract_of(account, use), account.chain)
+        period = plan.period(use.end_ms)
         if period.to_ms > account.settlement.to_ms:
             continue
         spans = in_force(contracts, ContractState.LIVE, period.from_ms, period.to_ms)
-        if not spans or not spans[0][0].tariff.has_rebate:
+        name = use.programme if use.slices is not None else plan.names[plan.band(usage_of(case, use, case.party))]
+        if not spans or not any(band.volume and band.name == name for band in spans[0][0].tariff.bands):
             continue
         why = "has no rebate beside it, but its period is over and its contract has volume tiers"
         ensure((use.tag, period.to_ms) in given, case.use_name(use), why)

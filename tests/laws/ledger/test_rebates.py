@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from support import orders
 from support.books import BY_VOLUME, DAY, ENERGY, HOUR, T0
 from support.money import BANK, CONTI, ELENA, HADDAD, contract, cycles, price
 from support.money import T0 as JANUARY
 from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER, NOVEMBER, World, open_world
+from support.uploads import SimGateway
 from tallystick_cloud import schema
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.ledger.balances import balances
 from tallystick_cloud.ledger.model import Kind
 from tallystick_cloud.ledger.period import rebates
+from tallystick_cloud.parties.store import ids_by_name
 from tallystick_protocol.ids import sha256
 from tallystick_protocol.money.calendar import period_of
 from tallystick_protocol.money.contract import AssetTerms, Contract, ContractState
@@ -69,6 +72,37 @@ def test_late_washes_bring_the_rebate_that_they_would_have_brought(either_url: s
     assert world.books.audit() == []
     for one in (world, punctual):
         one.books.database.close()
+
+
+@pytest.mark.parametrize("cap", ["3.00", "0.30"])
+@pytest.mark.parametrize("seed", range(3))
+def test_evidence_of_several_payers_who_share_a_cap_verifies_with_late_uses(
+    seed: int, cap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A late use of one moves the shared counters under those of the others, whose rebates move, or stay where the cap
+    is full either way."""
+    monkeypatch.setattr(orders, "ENERGY_CONTRACT", orders.ENERGY_CONTRACT.replace("cap = 3.00", f"cap = {cap}"))
+    books, sent = orders.world(seed)
+    world = World(books, sent[0][0], ids=books.database.read_now(ids_by_name, books.community))
+    first, second = orders.CLOSE_MS - 1, orders.CLOSE_MS + DAY - 1
+    late: list[tuple[SimGateway, bytes]] = []
+    for number, (gateway, uploads) in enumerate(sent):
+        known = (0, len(uploads) // 3, len(uploads))[number]  # nothing of the first, all of the third
+        for upload in uploads[:known]:
+            books.send(gateway, upload, first + 3 * DAY)
+        late += [(gateway, upload) for upload in uploads[known:]]
+    world.close(first, first + 3 * DAY)
+    for gateway, upload in late:
+        books.send(gateway, upload, first + 4 * DAY)
+    world.close(second, first + 5 * DAY)
+    assert min(int(row["fee"]) for row in books.rows(schema.standing)) < 0  # type: ignore[call-overload]
+    chains = {bytes(row["chain"]) for row in books.rows(schema.contract_version)}  # type: ignore[arg-type]
+    for chain in chains:
+        for name in ("Anna", "Ben", "Bank", "Coop"):
+            made = world.evidence(name, second, chain, now_ms=first + 6 * DAY)
+            assert world.verify(made, name).verdict in (VALID, VALID_SPLIT_AS_COMMITTED), (name, chain.hex()[:8])
+    assert books.audit() == []
+    books.database.close()
 
 
 def version(number: int, one: Contract) -> Version:
