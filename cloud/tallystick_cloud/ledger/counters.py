@@ -20,11 +20,13 @@ AHEAD_MS = 8 * DAY_MS  # a use is believed that ends up to a week after it is re
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A counter of a chain; `contracts`: h -> every version of the chain that was in force."""
+    """A counter of a chain; `contracts`: h -> every version of the chain that was in force. `from_ms`: when its period
+    began, or the first version that counts in it: no use before that does."""
 
     chain: bytes
     contracts: Mapping[bytes, Contract]
     key: H32
+    from_ms: int
 
     def after(self, row: Any) -> int | None:
         """Where it stood after the use of a row; None where that does not count in it."""
@@ -38,15 +40,11 @@ def values_now(conn: Connection, counters: Sequence[Counted]) -> list[int]:
     return [rows[one.key].value if one.key in rows else 0 for one in counters]
 
 
-def value_at(conn: Connection, counter: Counted, known_ms: int, from_ms: int = 0) -> int:
-    """Its value by the live uses recorded before a moment; from_ms: when its period began, 0 for life.
-
-    Nothing is looked for before the first version began.
-    """
+def value_at(conn: Connection, counter: Counted, known_ms: int) -> int:
+    """Its value by the live uses recorded before a moment."""
     if counter.key not in store.counters(conn, [counter.key]):
         return 0
-    begin_ms = max(from_ms, min(one.effective_from_ms for one in counter.contracts.values()))
-    return _value(conn, counter, known_ms + AHEAD_MS, known_ms, begin_ms)
+    return _value(conn, counter, known_ms + AHEAD_MS, known_ms)
 
 
 def histories(
@@ -65,15 +63,15 @@ def histories(
             for chain, rows in store.last_uses(conn, chains, Kind.LIVE, moment, known_ms).items()
         }
         for values, counter in zip(found, counters, strict=True):
-            row = last.get(counter.chain) if counter.key in there else None
+            row = last.get(counter.chain) if counter.key in there and counter.from_ms <= moment else None
             value = 0 if row is None else counter.after(row)
             values.append(_value(conn, counter, moment, known_ms) if value is None else value)
     return found
 
 
-def _value(conn: Connection, counter: Counted, to_ms: int, known_ms: int, begin_ms: int = 0) -> int:
-    """After the newest use that counts in it, ended in [begin_ms, to_ms] and was recorded before `known_ms`."""
-    for row in store.uses_until(conn, counter.chain, Kind.LIVE, to_ms, begin_ms, known_ms):
+def _value(conn: Connection, counter: Counted, to_ms: int, known_ms: int) -> int:
+    """After the newest use that counts in it, ended by then and was recorded before `known_ms`."""
+    for row in store.uses_until(conn, counter.chain, Kind.LIVE, to_ms, counter.from_ms, known_ms):
         value = counter.after(row)
         if value is not None:
             return value

@@ -141,14 +141,16 @@ def _by_chain(versions: Sequence[Version]) -> dict[bytes, dict[bytes, Contract]]
 def standing(conn: Connection, chain: bytes, contract: Contract, step: Step, at_ms: int) -> int:
     """Where the counter of a capped step stood by what was known at a moment, in nano."""
     contracts = _by_chain(book(conn, contract.community).versions)[chain]
-    from_ms = 0 if step.cap_per is Scope.LIFETIME else period_of(contract, at_ms).from_ms
-    return value_at(conn, _counted(contracts, chain, contract, step, at_ms), at_ms + 1, from_ms)
+    return value_at(conn, _counted(contracts, chain, contract, step, at_ms), at_ms + 1)
 
 
 def _counted(contracts: Mapping[bytes, Contract], chain: bytes, contract: Contract, step: Step, at_ms: int) -> Counted:
     """The counter of a step at a moment."""
     period = None if step.cap_per is Scope.LIFETIME else period_of(contract, at_ms)
-    return Counted(chain, contracts, counter_key(H32(chain), "split", step.counter or "", None, period))
+    key = counter_key(H32(chain), "split", step.counter or "", None, period)
+    begun = (one.effective_from_ms for one in contracts.values() if any(s.counter == step.counter for s in one.split))
+    since_ms = min(begun, default=contract.effective_from_ms) if period is None else period.from_ms
+    return Counted(chain, contracts, key, since_ms)
 
 
 def _threshold(terms: list[tuple[bytes, Contract]]) -> Threshold | None:

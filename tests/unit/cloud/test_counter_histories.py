@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection, event
@@ -41,9 +42,9 @@ def counters(world: World) -> list[Counted]:
     found: dict[bytes, Counted] = {}
     for one in world.books.database.read_now(book, world.community).versions:
         key = counter_key(H32(one.chain), "split", "loan", None, None)
-        found[one.chain] = Counted(one.chain, {one.h: one.contract}, key)
+        found[one.chain] = Counted(one.chain, {one.h: one.contract}, key, one.contract.effective_from_ms)
     some = next(iter(found.values()))
-    return [*found.values(), Counted(some.chain, some.contracts, H32(bytes(32)))]
+    return [*found.values(), Counted(some.chain, some.contracts, H32(bytes(32)), some.from_ms)]
 
 
 def plainly(world: World, counter: Counted, moment: int, known_ms: int) -> int:
@@ -65,6 +66,22 @@ def test_each_stood_where_its_last_use_left_it(world: World, known_ms: int) -> N
     assert found[0][-1] > 0
     assert found[1][-1] > 0
     assert found[2] == [0] * len(WEEKS)
+
+
+def test_nothing_is_looked_for_before_a_counter_can_have_begun(world: World) -> None:
+    """A cap of a period, or of a step that a later version brought: the uses before it do not count, however many."""
+    asked = [0]
+
+    def count(*_: object) -> None:
+        asked[0] += 1
+
+    washes = next(one for one in counters(world) if "Washes" in {c.name for c in one.contracts.values()})
+    late = replace(washes, from_ms=T0 + 60 * DAY)
+    event.listen(world.books.database.engine, "before_cursor_execute", count)
+    found = world.books.database.read_now(histories, [late], WEEKS)
+    event.remove(world.books.database.engine, "before_cursor_execute", count)
+    assert found == [[0] * len(WEEKS)]
+    assert asked[0] <= 2 + 3 * len(WEEKS)
 
 
 def test_now_is_where_the_row_stands_and_a_moment_of_the_past_what_was_known(world: World) -> None:
