@@ -73,7 +73,7 @@ def test_so_many_fresh_worlds_are_played_whatever_the_budget(
 def test_fresh_worlds_end_with_the_processor_time_they_may_take(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sim.__main__._timed", lambda seed: (Verdict(seed, (), "", {}, 1, 0, 0, 0.0), 2.0))
+    monkeypatch.setattr("sim.__main__._timed", lambda seed, _: (Verdict(seed, (), "", {}, 1, 0, 0, 0.0), 2.0))
     assert main(["--fresh", "--start", "1", "--cpu", "5", "--jobs", "1"]) == 0
     assert '"name": "sim-seeds", "value": 3,' in capsys.readouterr().out
 
@@ -82,11 +82,13 @@ def test_a_finding_names_the_command_that_replays_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     amiss = (Amiss(Kind.LOST, "something"),)
-    monkeypatch.setattr("sim.__main__.play", lambda seed: Verdict(seed, amiss, "", {}, 1, 0, 0, 0.0))
+    monkeypatch.setattr("sim.__main__.play", lambda seed, storm: Verdict(seed, amiss, storm, {}, 1, 0, 0, 0.0))
     assert main(["--start", "7", "--seeds", "1", "--jobs", "1"]) == 1
     said = capsys.readouterr().out
     assert "seed 7: lost: something" in said
-    assert "Replay: python3 run.py sim --replay 7" in said
+    assert "Replay: python3 run.py sim --replay 7\n" in said
+    assert main(["--start", "7", "--seeds", "1", "--jobs", "1", "--storm", "bent"]) == 1
+    assert "Replay: python3 run.py sim --replay 7 --storm bent\n" in capsys.readouterr().out
 
 
 def test_the_first_fresh_seed_is_the_commit_s(monkeypatch: pytest.MonkeyPatch) -> None:
