@@ -28,6 +28,11 @@ class Cost:
     seconds: float
 
 
+BARE = {"SETUPTOOLS_USE_DISTUTILS": "stdlib"}
+"""Of both gateways alike: an environment made for developing has setuptools, which hooks itself into every start and
+takes 0.2 MiB; what is installed on a gateway has none."""
+
+
 def _die_with_me() -> None:
     """A bench that is broken off leaves no gateway behind."""
     _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -51,7 +56,7 @@ class Process:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **self._environment},
+                env={**os.environ, **BARE, **self._environment},
                 preexec_fn=_die_with_me,
             )
 
