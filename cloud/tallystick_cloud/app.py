@@ -111,7 +111,7 @@ def build_table(setup: Setup) -> RouteTable:
     table.include(dispute_pages(setup.database, setup.pages, setup.clock))
     table.include(debit_pages(setup.database, setup.pages, setup.clock))
     table.include(pool_desk(setup.database, setup.pages, setup.clock, setup.aggregator))
-    table.include(beside_pages(setup.database, setup.pages))
+    table.include(beside_pages(setup.database, setup.pages, setup.clock))
     table.include(pool_pages(setup.database, setup.pages, setup.clock))
     table.include(site_pages(setup.database, setup.pages, setup.clock, setup.aggregator))
     table.include(turn_pages(setup.database, setup.pages, setup.clock))

@@ -17,6 +17,8 @@ from .model import Facts, Held, Owed, Payout, Reason, decisions
 from .pain import BankParty
 from .store import StoredPayout, StoredRun
 
+UNDER_WAY = (*OPEN_STATES, RunState.SENT)
+
 
 @dataclass(frozen=True, slots=True)
 class Credit:
@@ -68,7 +70,7 @@ def payers_to_repay(conn: Connection, community: str, now_ms: int) -> int | None
     """How many could be paid back now and are in no run; None where nobody is in credit."""
     found = all_credits(conn, community, now_ms)
     ready = {one.payer_id for one in found if one.cents}
-    return sum(not _refunds(conn, community, payer) for payer in ready) if found else None
+    return len(ready - store.payers_in_refunds(conn, community, UNDER_WAY)) if found else None
 
 
 def on_its_way(conn: Connection, community: str, payer: bytes) -> list[OnItsWay]:
@@ -82,5 +84,4 @@ def on_its_way(conn: Connection, community: str, payer: bytes) -> list[OnItsWay]
 
 
 def _refunds(conn: Connection, community: str, payer: bytes) -> Sequence[tuple[StoredRun, StoredPayout]]:
-    under_way = [*OPEN_STATES, RunState.SENT]
-    return [(run, one) for run, one in store.refunds_to(conn, community, payer, under_way) if one.outcome is None]
+    return [(run, one) for run, one in store.refunds_to(conn, community, payer, UNDER_WAY) if one.outcome is None]

@@ -206,6 +206,21 @@ def payouts_of(conn: Connection, run: StoredRun) -> list[StoredPayout]:
     return [_payout(row, run.collector) for row in rows]
 
 
+def payers_in_refunds(conn: Connection, community: str, states: Iterable[RunState]) -> set[bytes]:
+    """Whom runs in these states pay back, and no statement has said what became of it."""
+    rows = conn.execute(
+        select(payout.c.party)
+        .join(payout_run, payout_run.c.id == payout.c.run)
+        .where(
+            payout.c.community == community,
+            payout.c.account == Account.RECEIVABLE.value,
+            payout.c.outcome.is_(None),
+            payout_run.c.state.in_([one.value for one in states]),
+        )
+    )
+    return {bytes(party) for party in rows.scalars()}
+
+
 def refunds_to(
     conn: Connection, community: str, payer: bytes, states: Iterable[RunState]
 ) -> list[tuple[StoredRun, StoredPayout]]:

@@ -1,7 +1,7 @@
 """The page of an energy community's office that puts a period beside what others say of it: own meters beside the
 grid's file, what was shared beside a scheme's statement.
 
-It stores nothing: which of the two is right, a person asks the grid.
+It stores nothing but who looked: which of the two is right, a person asks the grid.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,15 @@ from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.http.pages import Pages
 from tallystick_cloud.http.place import here, look_of
 from tallystick_cloud.http.route import MULTIPART, Call, RouteTable
+from tallystick_cloud.ports import Clock
+from tallystick_cloud.uses.model import Reader
+from tallystick_cloud.uses.reader import reader_of
+from tallystick_cloud.uses.store import insert_access
 
 from . import compare, service, view
 from .compare import SHARED, Pair
 from .desk import ACTORS, FILE_BYTES_MAX
-from .pages import ONE, ChainHex, PeriodText, check_size, period_name
+from .pages import ONE, ChainHex, PeriodText, access_row, check_size, period_name
 
 ROWS_SHOWN = 200
 """Intervals that differ and are listed; the sums are of all, and `tallystick pool compare` lists every one."""
@@ -60,22 +64,21 @@ class PairView:
     difference: str
 
 
-def beside_pages(database: Database, pages: Pages) -> RouteTable:
+def beside_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable:
     """The page, and the form that hands in a statement."""
     table = RouteTable()
+
+    async def shown(call: Call, chain: str, period: str, statement: bytes | None) -> web.StreamResponse:
+        place = await here(database, call)
+        reader = reader_of(call, "comparison of a pool", clock.utc_ms())
+        version, pairs = await database.write(_pairs, reader, chain, period, statement)
+        w = pages.wording(call.request, version.contract.zone)
+        return pages.page(call, "pool_compare.html", look_of(place), **_shown(version, chain, period, pairs, w))
 
     @table.route("GET", ONE + "/compare", roles=ACTORS, gives="text/html", tag="pools")
     async def pool_compare_page(call: Call, chain: ChainHex, period: PeriodText) -> web.StreamResponse:
         """Own meters beside the grid's file, interval by interval."""
-        place = await here(database, call)
-
-        def look(conn: Connection) -> tuple[Version, list[Pair]]:
-            versions, span = _asked(conn, place.id, chain, period)
-            return versions[-1], compare.meters(conn, place.id, versions, span.period)
-
-        version, pairs = await database.read(look)
-        w = pages.wording(call.request, version.contract.zone)
-        return pages.page(call, "pool_compare.html", look_of(place), **_shown(version, chain, period, pairs, w))
+        return await shown(call, chain, period, None)
 
     @table.route(
         "POST", ONE + "/compare", roles=ACTORS, gives="text/html", takes=MULTIPART, body_bytes_max=FORM_BYTES_MAX,
@@ -83,26 +86,28 @@ def beside_pages(database: Database, pages: Pages) -> RouteTable:
     )  # fmt: skip
     async def compare_pool_statement(call: Call, chain: ChainHex, form: StatementForm) -> web.StreamResponse:
         """What was shared beside a scheme's statement; nothing is stored."""
-        place = await here(database, call)
-
-        def look(conn: Connection) -> tuple[Version, list[Pair]]:
-            versions, span = _asked(conn, place.id, chain, form.period)
-            rows = compare.rows_of(form.file, versions[-1])
-            return versions[-1], compare.statement(service.look(conn, place.id, versions, span), rows)
-
-        version, pairs = await database.read(look)
-        w = pages.wording(call.request, version.contract.zone)
-        return pages.page(call, "pool_compare.html", look_of(place), **_shown(version, chain, form.period, pairs, w))
+        return await shown(call, chain, form.period, form.file)
 
     return table
 
 
-def _asked(conn: Connection, community: str, chain: str, period: str) -> tuple[list[Version], service.Span]:
-    """Raises NotFound, or BadInput for a period that is none or too long for a page."""
+def _pairs(
+    conn: Connection, reader: Reader, chain: str, period: str, statement: bytes | None
+) -> tuple[Version, list[Pair]]:
+    """Of own meters, or of a statement. Writes an access row, for these are members' hours.
+
+    Raises NotFound, or BadInput for a period that is none or too long for a page, or by line of the statement."""
+    community = reader.community
     versions = service.pool_versions(conn, community, bytes.fromhex(chain))
     span = service.span_of(versions[-1].contract, period)
     check_size(versions[-1], span.period, period)
-    return versions, span
+    if statement is None:
+        found = compare.meters(conn, community, versions, span.period)
+    else:
+        rows = compare.rows_of(statement, versions[-1])
+        found = compare.statement(service.look(conn, community, versions, span), rows)
+    insert_access(conn, access_row(reader, bytes.fromhex(chain), len(found)))
+    return versions[-1], found
 
 
 def _shown(version: Version, chain: str, period: str, pairs: Sequence[Pair], w: Wording) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def _look(conn: Connection, reader: Reader, asked: Asked) -> Found:
         is_counted = span.is_year if pool_of(versions[-1]).trued_up else service.is_whole(versions, span.period)
     except PoolRefused:  # no version was in force then: there is nothing to see, and that is no mistake
         worked, is_counted = Worked(span.period, (), ()), False
-    insert_access(conn, _access(reader, asked.chain, worked))
+    insert_access(conn, access_row(reader, asked.chain, len(worked.intervals)))
     close = store.newest_close(conn, asked.chain, span.period.from_ms)
     closed = None if close is None else (int(close.closed_ms), close.kind == "final")
     return Found(versions, period, worked, is_counted, names_by_id(conn, reader.community), closed)
@@ -153,12 +153,12 @@ def check_size(version: Version, span: Period, period: str) -> None:
         raise BadInput("period", f"{period} has {rows} readings, too many for a page; look at a month or a day of it")
 
 
-def _access(reader: Reader, chain: bytes, worked: Worked) -> dict[str, object]:
+def access_row(reader: Reader, chain: bytes, intervals: int) -> dict[str, object]:
     """The row that says who looked at whose hours."""
     basis = Basis.OFFICE if reader.holds_office else Basis.SPLIT
     row: dict[str, object] = {"community": reader.community, "actor": reader.party, "on_behalf": None}
     row |= {"resource": "hours of a pool", "contract": chain, "purpose": reader.purpose, "basis": basis.value}
-    return row | {"row_count": len(worked.intervals), "at_ms": reader.now_ms}
+    return row | {"row_count": intervals, "at_ms": reader.now_ms}
 
 
 def _newest_day(conn: Connection, reader: Reader, versions: list[Version]) -> str:
