@@ -15,11 +15,12 @@ from tallystick_protocol.codes import EvidenceLevel, Reason, ResolutionAction
 from tallystick_protocol.cose import ContentType
 from tallystick_protocol.cover import Cover, Open
 from tallystick_protocol.ids import H32, PartyId, use_id
-from tallystick_protocol.money.calendar import Period, period_of
+from tallystick_protocol.money.calendar import Period, days_in, period_of
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.numbers import Exact
-from tallystick_protocol.money.rating import Rated, Usage, canonical, minimum_usage, rate, rebate_usage
+from tallystick_protocol.money.rating import Rated, Usage, canonical, minimum_usage, rate, rebate_usage, standing_usage
 from tallystick_protocol.money.settle import RatedUse, Was
+from tallystick_protocol.money.zone import offsets_of
 from tallystick_protocol.records import Resolution
 from tallystick_protocol.settled_use import Replaced
 
@@ -170,6 +171,18 @@ def with_rebate(payers: tuple[PartyId, ...] = (w.ANNA, w.BRUNO), bent: int = 0) 
         return [rebate_usage(h, payer, span, span.to_ms - bent) for payer in payers]
 
     return b.scene(closing(contract, rebates))
+
+
+def with_standing(payers: tuple[PartyId, ...] = (w.ANNA, w.BRUNO), late_ms: int = 0, extra_days: int = 0) -> b.Scene:
+    """A month costs 2 EUR beside its washes, for these payers. `late_ms`, `extra_days`: how a cheat bends each."""
+    contract = w.laundry()
+    contract = replace(contract, tariff=replace(contract.tariff, standing_charge=Exact.of(2)))
+
+    def charges(h: H32, version: Contract, span: Period) -> list[Usage]:
+        days = days_in(span, span.to_ms, offsets_of(version.zone)) + extra_days
+        return [standing_usage(h, payer, span, span.from_ms + late_ms, (0, days)) for payer in payers]
+
+    return b.scene(closing(contract, charges))
 
 
 def closing(

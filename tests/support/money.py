@@ -131,8 +131,8 @@ def bands(draw: st.DrawFn, name: str, windows: tuple[Window, ...] = ()) -> Band:
 
 @st.composite
 def tariffs(draw: st.DrawFn, form: Form = Form.INTERVAL) -> Tariff:
-    """Tariffs by time of use, graduated or by volume, with odd prices and meters (counts of a third of a Wh), minimum
-    and cap."""
+    """Tariffs by time of use, graduated or by volume, with odd prices and meters (counts of a third of a Wh), minimum,
+    cap and standing charge."""
     timed = draw(st.booleans())
     day = draw(bands("day", (Window(0b11111, 480, 1140),))) if timed else None
     parts = ((day,) if day else ()) + (draw(bands("rest")),)
@@ -141,7 +141,8 @@ def tariffs(draw: st.DrawFn, form: Form = Form.INTERVAL) -> Tariff:
     if cap and minimum and minimum.nano() > cap.nano():
         cap, minimum = minimum, cap
     per = draw(st.sampled_from((Ratio(1000, 1), Ratio(3, 1), Ratio(3600, 7))))
-    return Tariff(form, "kWh", "Wh", 0, per, parts, minimum=minimum, cap=cap)
+    standing = draw(st.none() | amounts)
+    return Tariff(form, "kWh", "Wh", 0, per, parts, minimum=minimum, cap=cap, standing_charge=standing)
 
 
 @st.composite

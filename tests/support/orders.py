@@ -44,6 +44,7 @@ WASH_TARIFF = """\
 form = "event"
 per = "cycle"
 cap = 6.00
+standing_charge = 4.90
 [[tariff.band]]
 name = "gentle"
 programmes = ["30"]

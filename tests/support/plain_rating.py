@@ -13,8 +13,9 @@ from tallystick_protocol.money.plan import counter_key
 from tallystick_protocol.money.rating import Usage, UsageForm
 from tallystick_protocol.money.split import Scope, Step, share
 from tallystick_protocol.money.tariff import Band, Form
+from tallystick_protocol.money.zone import offsets_of
 
-NANO = 10**9
+NANO, DAY_MS = 10**9, 86_400_000
 Pairs = tuple[tuple[bytes, int], ...]
 Told = tuple[int, Pairs, Pairs, Pairs, str | None]
 """Fee, shares, counters before, counters after, band."""
@@ -33,7 +34,7 @@ def told(versions: Sequence[Contract], chain: H32, uses: Sequence[Usage], openin
 class _One:
     def __init__(self, version: Contract, chain: H32, use: Usage, stands: dict[H32, int]) -> None:
         self.version, self.chain, self.use, self.stands = version, chain, use, stands
-        self.tariff = version.tariff
+        self.tariff, self.offsets = version.tariff, offsets_of(version.zone)
         self.period = use_period(version, use.end_ms)
         self.moved: dict[H32, tuple[int, int]] = {}
         self.shares = {
@@ -72,7 +73,16 @@ class _One:
         self.moved[key] = (self.moved.get(key, (stood, 0))[0], stood + by)
         return stood
 
+    def _standing(self) -> int:
+        """For each day as much of the charge as brings all days of the period to it exactly."""
+        charge = self.tariff.standing_charge
+        first, last = ((ms + self.offsets.at(ms)) // DAY_MS for ms in (self.period.from_ms, self.period.to_ms))
+        each = Fraction(charge.nano() if charge else 0, last - first)
+        return floor(each * self.use.to_total) - floor(each * self.use.from_total)
+
     def _fee(self, band: Band | None) -> int:
+        if self.use.form is UsageForm.STANDING:
+            return self._standing()
         payer = None if self.tariff.shared else self.use.payer
         raw = -self._rebate(payer) if band is None else self._raw(band, payer)
         minimum = self.tariff.minimum.nano() if self.tariff.minimum else 0

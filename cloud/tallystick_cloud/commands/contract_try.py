@@ -129,7 +129,7 @@ def try_on_uses(parsed: argparse.Namespace) -> int:
         reason = "has a [pool], which shares the energy of its meters: try it in shadow with tallystick pool show"
         raise BadInput(str(parsed.file), reason)
     known = Version(b"", b"", draft.contract, draft.openings)
-    exempt = known.payers - known.minimum_payers
+    exempt = known.payers - known.period_payers
     found = simulate.simulate(draft.contract, usages, known.payers, span, exempt)
     bill = {} if parsed.bill is None else simulate.old_bill(_text(parsed.bill), people)
     names = {party: name for name, party in people.items()}
@@ -232,6 +232,7 @@ def _as_json(found: simulate.Simulation, bill: Mapping[PartyId, int], names: Nam
                 "fee_nano": str(one.fee),
                 "minimum_nano": str(one.minimum),
                 "rebate_nano": str(one.rebate),
+                "standing_charge_nano": str(one.standing),
                 **({"old_nano": str(bill.get(one.payer, 0))} if bill else {}),
             }
             for one in found.payers
@@ -249,6 +250,7 @@ def _as_text(
     lines = [f"{contract.name}: {many(sum(one.uses for one in found.payers), 'use')}, {money(found.fee)} {unit}"]
     for one in found.payers:
         added = f", {money(one.minimum)} of it minimum" if one.minimum else ""
+        added += f", {money(one.standing)} of it standing charge" if one.standing else ""
         added += f", {money(-one.rebate)} of rebate taken off" if one.rebate else ""
         old = bill.get(one.payer, 0)
         beside = f"; old bill {money(old)}, difference {money(one.fee - old)}" if is_compared else ""

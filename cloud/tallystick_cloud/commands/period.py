@@ -41,6 +41,8 @@ def close_period(parsed: argparse.Namespace) -> int:
         print(f"{name}: no contract was in force on {parsed.day}; nothing to close")
     for one in closed:
         what = "was closed before" if one.again else f"closed, {many(one.minimums, 'minimum')}"
+        if one.standing:
+            what += f", {many(one.standing, 'standing charge')}"
         if one.rebates:
             what += f", {many(one.rebates, 'rebate')}"
         print(f"contract {one.chain.hex()[:16]}: {what}")

@@ -61,8 +61,9 @@ class Version:
         return frozenset(payer for payer in found if payer is not None)
 
     @property
-    def minimum_payers(self) -> frozenset[PartyId]:
-        """Everybody who owes a period's minimum: not who only pays for what nobody claims of a shared asset."""
+    def period_payers(self) -> frozenset[PartyId]:
+        """Everybody who owes what a period costs, used or not (minimum, standing charge): not who only pays for what
+        nobody claims of a shared asset."""
         users = Counter((terms.asset, terms.quantity) for terms in self.contract.assets)
         firsts = {(terms.asset, terms.quantity): terms for terms in reversed(self.contract.assets)}
         fallbacks = [terms for place, terms in firsts.items() if users[place] > 1]

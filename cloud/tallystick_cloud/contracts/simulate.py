@@ -7,15 +7,25 @@ import csv
 import io
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from tallystick_protocol.ids import PartyId, sha256
-from tallystick_protocol.money.calendar import Period, period_of, use_period
+from tallystick_protocol.money.calendar import Period, days_in, period_of, use_period
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.plan import problem
-from tallystick_protocol.money.rating import Rated, Usage, UsageForm, canonical, minimum_usage, rate, rebate_usage
+from tallystick_protocol.money.rating import (
+    Rated,
+    Usage,
+    UsageForm,
+    canonical,
+    minimum_usage,
+    rate,
+    rebate_usage,
+    standing_usage,
+)
+from tallystick_protocol.money.zone import offsets_of
 
 from tallystick_cloud import sheet
 from tallystick_cloud.errors import BadInput
@@ -27,14 +37,15 @@ AT_CLOSE_MAX = 1_000_000  # periods times payers; more is a wrong year in a tabl
 
 @dataclass(frozen=True, slots=True)
 class PayerLine:
-    """What one user would pay: `fee` of `uses`, of which `minimum` was added at the end of periods, and from which
-    `rebate`, negative, was taken off; nano."""
+    """What one user would pay: `fee` of `uses`, of which `minimum` and `standing` charges were added at the end of
+    periods, and from which `rebate`, negative, was taken off; nano."""
 
     payer: PartyId
     uses: int
     fee: int
     minimum: int
     rebate: int = 0
+    standing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,26 +105,37 @@ def _periods(contract: Contract, usages: Sequence[Usage], span: tuple[int, int] 
 def _at_close(
     contract: Contract, users: Sequence[PartyId], owing: Sequence[PartyId], periods: Sequence[Period]
 ) -> list[Usage]:
-    """A rebate for everybody who used something and a minimum for everybody who owes one, in every period."""
-    rebated = users if contract.tariff.has_rebate else ()
-    owing = owing if contract.tariff.minimum is not None else ()
-    if (len(rebated) + len(owing)) * len(periods) > AT_CLOSE_MAX:
-        what = "a minimum" if owing else "a rebate"
-        reason = f"reach over {len(periods)} periods with {what}; check the years, or try a part of them"
+    """A rebate for everybody who used something, a standing charge of every day and a minimum for everybody who owes
+    them, in every period."""
+    tariff = contract.tariff
+    added: list[tuple[str, Sequence[PartyId], Callable[[PartyId, Period], Usage]]] = []
+    if tariff.standing_charge is not None:
+        added.append(("a standing charge", owing, lambda payer, period: _standing(contract, payer, period)))
+    if tariff.has_rebate:
+        added.append(("a rebate", users, lambda payer, period: rebate_usage(CHAIN, payer, period, period.to_ms)))
+    if tariff.minimum is not None:
+        added.append(("a minimum", owing, lambda payer, period: minimum_usage(CHAIN, contract, payer, period)))
+    if sum(len(payers) for _, payers, _ in added) * len(periods) > AT_CLOSE_MAX:
+        reason = f"reach over {len(periods)} periods with {added[-1][0]}; check the years, or try a part of them"
         raise BadInput("uses", reason)
-    found = [rebate_usage(CHAIN, payer, period, period.to_ms) for payer in rebated for period in periods]
-    return found + [minimum_usage(CHAIN, contract, payer, period) for payer in owing for period in periods]
+    return [made(payer, period) for _, payers, made in added for payer in payers for period in periods]
+
+
+def _standing(contract: Contract, payer: PartyId, period: Period) -> Usage:
+    days = days_in(period, period.to_ms, offsets_of(contract.zone))
+    return standing_usage(CHAIN, payer, period, period.from_ms, (0, days))
 
 
 def _payers(rated: Iterable[Rated]) -> tuple[PayerLine, ...]:
     found: dict[PartyId, list[int]] = {}
     for one in rated:
-        line = found.setdefault(one.usage.payer, [0, 0, 0, 0])
+        line = found.setdefault(one.usage.payer, [0, 0, 0, 0, 0])
         form = one.usage.form
         line[0] += form.is_metered
         line[1] += one.fee
         line[2] += one.fee if form is UsageForm.MINIMUM else 0
         line[3] += one.fee if form is UsageForm.REBATE else 0
+        line[4] += one.fee if form is UsageForm.STANDING else 0
     return tuple(PayerLine(payer, *line) for payer, line in sorted(found.items()))
 
 
@@ -128,7 +150,7 @@ def _shares(rated: Iterable[Rated]) -> tuple[tuple[PartyId, int], ...]:
 def _bands(rated: Iterable[Rated]) -> tuple[tuple[str, int, int], ...]:
     found: dict[str, list[int]] = {}
     for one in rated:
-        line = found.setdefault(one.band or f"{one.usage.form} of the period", [0, 0])
+        line = found.setdefault(one.band or f"{one.usage.form.replace('-', ' ')} of the period", [0, 0])
         line[0] += 1
         line[1] += one.fee
     return tuple((band, uses, nano) for band, (uses, nano) in found.items())

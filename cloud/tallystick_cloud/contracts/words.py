@@ -55,12 +55,20 @@ def price_list(contract: Contract, w: Wording) -> tuple[PriceLine, ...]:
     return tuple(found)
 
 
+def standing_charge(contract: Contract, w: Wording) -> str:
+    """What a payer owes for a whole period; empty where that is nothing."""
+    charge = contract.tariff.standing_charge
+    return "" if charge is None else money(charge, contract.unit, w)
+
+
 def extras(contract: Contract, w: Wording) -> tuple[Term, ...]:
-    """What a price has beside its list: start fee, least price of a use, minimum and cap of a period, volume tiers."""
+    """What a price has beside its list: start fee, least price of a use, standing charge, minimum and cap of a
+    period, volume tiers."""
     _, tariff, period = w.gettext, contract.tariff, contract.terms.rating_period
     rows = (
         (_("Every use begins with"), tariff.start_fee),
         (_("A use costs at least"), tariff.session_minimum),
+        (_("Standing charge of a {period}").format(period=_(PERIODS[period])), tariff.standing_charge),
         (_("A {period} costs at least").format(period=_(PERIODS[period])), tariff.minimum),
         (_("A {period} costs at most").format(period=_(PERIODS[period])), tariff.cap),
     )

@@ -13,6 +13,7 @@ from tallystick_protocol.codes import LineKind
 from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.money.contract import Contract, Mode
 from tallystick_protocol.money.tariff import Form
+from tallystick_protocol.money.usage import AT_CLOSE
 from tallystick_protocol.settled_use import Use
 from tallystick_protocol.statement import Statement
 
@@ -22,7 +23,7 @@ from tallystick_cloud.money import whole_cents
 
 from . import store
 from .desk import Parties
-from .model import MINIMUM, REBATE, UNIT, Charge, Way
+from .model import STANDING, UNIT, Charge, Way
 
 COLLECTED = (Mode.PRINCIPAL, Mode.PSP)  # the collector sells: what the others get is between it and them
 NO_DOCUMENT = {Mode.DIRECT: "its parties bill each other themselves: the contract's mode is direct"}
@@ -114,7 +115,9 @@ def _cited(conn: Connection, use: Use, issuer: bytes, party: bytes) -> str | Non
 
 def _charge(use: Use, about: Any, contract: Contract, name: str, nano: int, cites: str | None) -> Charge:
     words = (name, about.asset_name or about.asset or "", about.form, use.programme)
-    if use.replaces is not None or about.form in (MINIMUM, REBATE):
+    if use.replaces is None and about.form == STANDING:
+        return Charge(*words, Fraction(use.to_total - use.from_total), "d", None, nano, cites)
+    if use.replaces is not None or about.form in AT_CLOSE:
         return Charge(*words, Fraction(0), "", None, nano, cites)
     tariff = contract.tariff
     per = Fraction(tariff.counts_per_unit.n, tariff.counts_per_unit.d)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from tallystick_protocol.errors import InvariantError
+from tallystick_protocol.money.usage import AT_CLOSE
 
 from tallystick_cloud.costs.words import Measure
 
@@ -16,6 +17,7 @@ from .tax import Treatment, cents_of, contained, nets_of
 
 UNIT = "EUR"  # of all documents
 MINIMUM = "minimum"  # the form of what brings a period up to its minimum
+STANDING = "standing-charge"  # the form of what a payer owes whatever was used
 REBATE = "rebate"  # the form of what volume tiers give back
 SHARE = "share"  # the form of what a payee gets of other people's uses
 BILL = "bill"  # the form of a part of a shared bill
@@ -296,7 +298,7 @@ def _joined(charges: Iterable[Charge]) -> list[tuple[_Draft, int]]:
     for one in charges:
         same = (one.form, one.programme or "", one.cites or "", one.unit, -1 if one.price is None else one.price)
         stay = "" if one.bill is None else one.bill.first_day
-        key = (one.contract, one.form in (MINIMUM, REBATE), one.asset, *same, stay)
+        key = (one.contract, one.form in AT_CLOSE, one.asset, *same, stay)
         fresh = _Draft(one.contract, one.asset, one.form, one.programme, one.unit, one.price, one.cites, one.bill)
         draft, nano = sums.get(key, (fresh, 0))
         grown = replace(draft, uses=draft.uses + 1, quantity=draft.quantity + one.quantity)

@@ -13,7 +13,7 @@ from tallystick_cloud.costs.words import measures
 from tallystick_cloud.http.amounts import exact, of_cents
 from tallystick_cloud.http.locale import N_, Wording
 
-from .model import MINIMUM, REBATE, SHARE, Document, Kind, Line, TaxLine
+from .model import MINIMUM, REBATE, SHARE, STANDING, Document, Kind, Line, TaxLine
 
 TITLES = {
     Kind.INVOICE: N_("Invoice"),
@@ -49,6 +49,8 @@ def what(line: Line, w: Wording) -> str:
     _ = w.gettext
     if line.form == SHARE:
         return _("Shares under the contract {name}").format(name=line.contract)
+    if line.form == STANDING:
+        return _("Standing charge of the period")
     if line.form == MINIMUM:
         return _("Up to the minimum of the period")
     if line.form == REBATE:

@@ -1,4 +1,4 @@
-"""Closing a rating period: rebate and minimum of every payer of every live contract, used or not, once.
+"""Closing a rating period: standing charge, rebate and minimum of every payer of every contract, used or not, once.
 
 It never closes a period that is not over, and closing again changes nothing.
 """
@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, insert, select, update
 from tallystick_protocol.ids import H32, PartyId
-from tallystick_protocol.money.calendar import Period, period_of
-from tallystick_protocol.money.contract import ContractState, in_force, version_at
-from tallystick_protocol.money.rating import Usage, minimum_usage, rebate_usage
+from tallystick_protocol.money.calendar import Period, days_in, period_of
+from tallystick_protocol.money.contract import ContractState, InForce, in_force, version_at
+from tallystick_protocol.money.rating import Usage, minimum_usage, rebate_usage, standing_usage
 from tallystick_protocol.money.zone import offsets_of
 
 from tallystick_cloud.contracts.model import Version
@@ -28,6 +28,7 @@ from tallystick_cloud.schema import period_close, posting_period
 class Closed:
     chain: bytes
     period: Period
+    standing: int  # charges
     rebates: int
     minimums: int
     again: bool  # it was closed before; nothing changed
@@ -66,9 +67,9 @@ def _close_chain(conn: Connection, community: str, versions: list[Version], peri
         select(period_close.c.chain).where(period_close.c.chain == chain, period_close.c.from_ms == period.from_ms)
     ).first()
     if done is not None:
-        return Closed(chain, period, 0, 0, again=True)
-    given, owed = rebates(versions, period), _minimums(versions, period)
-    fresh = [*given, *owed]
+        return Closed(chain, period, 0, 0, 0, again=True)
+    stood, given, owed = standing_charges(versions, period), rebates(versions, period), _minimums(versions, period)
+    fresh = [*stood, *given, *owed]
     if fresh:
         cause = Cause(f"period:{chain.hex()}:{period.from_ms}", "period-close", fresh[-1].contract, now_ms)
         book(conn, community, fresh, {one.h: one for one in versions}, cause)
@@ -83,24 +84,48 @@ def _close_chain(conn: Connection, community: str, versions: list[Version], peri
             "uses": len(fresh),
         },
     )
-    return Closed(chain, period, len(given), len(owed), again=False)
+    return Closed(chain, period, len(stood), len(given), len(owed), again=False)
 
 
 def rebates(versions: Sequence[Version], period: Period) -> list[FreshUse]:
     """A pseudo use at the end of the period for everybody who paid under any version of it, by the last one's tiers."""
     by_contract = {id(one.contract): one for one in versions}
-    contracts = [one.contract for one in versions]
     found: list[FreshUse] = []
-    for state, kind in ((ContractState.LIVE, Kind.LIVE), (ContractState.SHADOW, Kind.SHADOW)):
-        spans = in_force(contracts, state, period.from_ms, period.to_ms)
-        if not spans or not spans[0][0].tariff.has_rebate:
+    for kind, spans in _spans(versions, period):
+        last = spans[0]
+        if not last.contract.tariff.has_rebate:
             continue
-        last, until_ms = spans[0]
         scope = counter_scope(versions[0].chain, kind)
-        payers = frozenset[PartyId]().union(*(by_contract[id(contract)].payers for contract, _ in spans))
-        usages = [rebate_usage(scope, payer, period, until_ms) for payer in sorted(payers)]
-        found += _fresh(by_contract[id(last)], kind, usages)
+        payers = frozenset[PartyId]().union(*(by_contract[id(span.contract)].payers for span in spans))
+        usages = [rebate_usage(scope, payer, period, last.until_ms) for payer in sorted(payers)]
+        found += _fresh(by_contract[id(last.contract)], kind, usages)
     return found
+
+
+def standing_charges(versions: Sequence[Version], period: Period) -> list[FreshUse]:
+    """A pseudo use at the end of the period for every version that stood in it and everybody who owed its charge then:
+    for the days in which it did, so that who came or went in the middle owes a part."""
+    by_contract = {id(one.contract): one for one in versions}
+    found: list[FreshUse] = []
+    for kind, spans in _spans(versions, period):
+        scope = counter_scope(versions[0].chain, kind)
+        for contract, from_ms, until_ms in reversed(spans):
+            offsets = offsets_of(contract.zone)
+            days = days_in(period, from_ms, offsets), days_in(period, until_ms, offsets)
+            if contract.tariff.standing_charge is None or days[0] == days[1]:
+                continue
+            version = by_contract[id(contract)]
+            owing = sorted(version.period_payers)
+            found += _fresh(version, kind, [standing_usage(scope, one, period, from_ms, days) for one in owing])
+    return found
+
+
+def _spans(versions: Sequence[Version], period: Period) -> list[tuple[Kind, list[InForce]]]:
+    """Which versions priced anything in the period, by what their uses were; none without any."""
+    contracts = [one.contract for one in versions]
+    kinds = (ContractState.LIVE, Kind.LIVE), (ContractState.SHADOW, Kind.SHADOW)
+    found = [(kind, in_force(contracts, state, period.from_ms, period.to_ms)) for state, kind in kinds]
+    return [(kind, spans) for kind, spans in found if spans]
 
 
 def _minimums(versions: Sequence[Version], period: Period) -> list[FreshUse]:
@@ -111,7 +136,7 @@ def _minimums(versions: Sequence[Version], period: Period) -> list[FreshUse]:
         return []
     kind = Kind.LIVE if version.live else Kind.SHADOW
     scope = counter_scope(version.chain, kind)
-    return _fresh(version, kind, [minimum_usage(scope, last, one, period) for one in sorted(version.minimum_payers)])
+    return _fresh(version, kind, [minimum_usage(scope, last, one, period) for one in sorted(version.period_payers)])
 
 
 def _fresh(version: Version, kind: Kind, usages: Iterable[Usage]) -> list[FreshUse]:

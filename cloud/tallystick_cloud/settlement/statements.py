@@ -111,7 +111,16 @@ def _row(line: Line, use: Any, stored: Stored, balance: int) -> Row:
     if use is None:
         return Row(stored.to_ms, what, "", None, "", line.amount, balance, line.ref)
     if use.form in AT_CLOSE:
-        return Row(use.end_ms, f"{what}: {use.form} of the period", "", None, "", line.amount, balance, line.ref)
+        return Row(
+            use.end_ms,
+            f"{what}: {use.form.replace('-', ' ')} of the period",
+            "",
+            None,
+            "",
+            line.amount,
+            balance,
+            line.ref,
+        )
     return Row(use.end_ms, what, use.asset, use.number, use.programme or "", line.amount, balance, line.ref)
 
 

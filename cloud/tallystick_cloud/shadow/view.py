@@ -101,8 +101,8 @@ def _line(one: Line, contract: Contract, names: Mapping[bytes, str], has_old: bo
 def _piece(one: Piece, contract: Contract, w: Wording) -> str:
     _, amount = w.gettext, exact(one.fee, w)
     match one.form:
-        case "minimum" | "rebate":
-            return f"{_(CLOSINGS[one.form])}: {amount}"
+        case form if form in CLOSINGS:
+            return f"{_(CLOSINGS[form])}: {amount}"
         case "interval":
             per = contract.tariff.counts_per_unit
             quantity = w.decimal(Decimal(one.counts * per.d) / Decimal(per.n), "#,##0.###")

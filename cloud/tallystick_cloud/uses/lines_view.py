@@ -15,7 +15,11 @@ from tallystick_cloud.money import money
 from tallystick_cloud.uses.model import Joined, Line
 
 COLUMNS = ("use", "ended", "asset", "detail", "contract", "amount", "unit")
-CLOSINGS = {"minimum": N_("minimum of the period"), "rebate": N_("volume rebate of the period")}
+CLOSINGS = {
+    "standing-charge": N_("standing charge of the period"),
+    "minimum": N_("minimum of the period"),
+    "rebate": N_("volume rebate of the period"),
+}
 """What the closing of a period makes, by the form of its use."""
 
 
@@ -56,8 +60,8 @@ def detail(line: Line, w: Wording) -> str:
         case "event":
             words = _("use {number}").format(number=line.number)
             words += ", " + _("programme {name}").format(name=line.programme) if line.programme else ""
-        case "minimum" | "rebate":
-            words = _(CLOSINGS[line.form])
+        case form if form in CLOSINGS:
+            words = _(CLOSINGS[form])
         case _:
             words = _("{start} to {end}").format(start=w.time(line.start_ms), end=w.time(line.end_ms))
     return _("correction of {use}").format(use=words) if line.revision > 1 else words

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.contract import Contract
-from tallystick_protocol.money.plan import FOR_MINIMUM, FOR_REBATE, Counter, plan_of
+from tallystick_protocol.money.plan import FOR_MINIMUM, FOR_REBATE, FOR_STANDING, Counter, plan_of
 from tallystick_protocol.money.rating import Usage
 
 from tallystick_cloud.contracts import words
@@ -106,6 +106,10 @@ def price_facts(use: UseView, usage: Usage, contract: Contract, chain: H32, w: W
         found.append(Fact(_("Price"), _("ended before it was billable: free")))
     elif index == FOR_MINIMUM:
         found.append(Fact(_("Price"), _("what is missing to the minimum of the period")))
+    elif index == FOR_STANDING:
+        days = use.to_total - use.from_total
+        found.append(Fact(_("For"), _("{n} of the {all} days of the period").format(n=days, all=plan.days(use.end_ms))))
+        found.append(Fact(_("Price of the whole period"), words.standing_charge(contract, w)))
     elif index == FOR_REBATE:
         found.append(Fact(_("Price"), _("what the period's uses cost more than at the price that its volume reached")))
         found += _counters(use, plan.counters(usage, index), contract, w)

@@ -42,6 +42,13 @@ def use_period(contract: Contract, end_ms: int, offsets: Offsets | None = None) 
     return period_of(contract, end_ms - 1, offsets)
 
 
+def days_in(period: Period, until_ms: int, offsets: Offsets) -> int:
+    """How many local midnights of a period have passed at a moment, its first one not counted: a day of 23 hours is one
+    like any other, and a day that is not over is none."""
+    first, day = offsets.local(period.from_ms) // DAY_MS, offsets.local(until_ms) // DAY_MS
+    return min(max(day, first), offsets.local(period.to_ms) // DAY_MS) - first
+
+
 def band_of(contract: Contract, t_ms: int, offsets: Offsets | None = None) -> Band:
     """The band by time at a moment: the first one in contract order whose window holds it, else the rest."""
     local_ms = (offsets or offsets_of(contract.zone)).local(t_ms)

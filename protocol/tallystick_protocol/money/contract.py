@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 from tallystick_protocol.errors import BadValue
 from tallystick_protocol.ids import H32, H32_BYTES, NONCE_BYTES, PARTY_BYTES, PartyId
@@ -317,6 +318,11 @@ class Contract(MapMessage):
         """The places of one channel among the assets, one for each of its users; none where it has no price here."""
         return tuple(i for i, a in enumerate(self.assets) if a.asset == asset and a.quantity == quantity)
 
+    @property
+    def has_sharers(self) -> bool:
+        """Whether several users share one of its assets."""
+        return len({(one.asset, one.quantity) for one in self.assets}) < len(self.assets)
+
     def party_name(self, party: PartyId) -> str:
         """The name that this contract gives a party; raises BadValue for a stranger."""
         for known in self.parties:
@@ -356,15 +362,25 @@ def version_at(versions: Sequence[Contract], t_ms: int) -> Contract | None:
     return found
 
 
-def in_force(
-    versions: Sequence[Contract], state: ContractState, from_ms: int, to_ms: int
-) -> list[tuple[Contract, int]]:
-    """Versions in that state that were in force in [from_ms, to_ms), each with a moment until which it was; the last
-    one first. One stands there again where another began between."""
+class InForce(NamedTuple):
+    """A version and the time [from, until) in which it stood."""
+
+    contract: Contract
+    from_ms: int
+    until_ms: int
+
+
+def in_force(versions: Sequence[Contract], state: ContractState, from_ms: int, to_ms: int) -> list[InForce]:
+    """Versions in that state that were in force in [from_ms, to_ms), the last one first. One stands there again where
+    another began between."""
     edges = {edge for one in versions for edge in (one.effective_from_ms, one.effective_to_ms or to_ms)}
-    found = []
-    for until_ms in sorted({to_ms, *(edge for edge in edges if from_ms < edge < to_ms)}, reverse=True):
-        version = version_at(versions, until_ms - 1)
-        if version is not None and version.state is state:
-            found.append((version, until_ms))
-    return found
+    found: list[InForce] = []
+    for begin_ms, until_ms in pairwise(sorted({from_ms, to_ms, *(edge for edge in edges if from_ms < edge < to_ms)})):
+        version = version_at(versions, begin_ms)
+        if version is None or version.state is not state:
+            continue
+        if found and found[-1].contract is version and found[-1].until_ms == begin_ms:
+            found[-1] = found[-1]._replace(until_ms=until_ms)
+        else:
+            found.append(InForce(version, begin_ms, until_ms))
+    return found[::-1]

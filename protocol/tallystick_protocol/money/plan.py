@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tallystick_protocol import cbor, ids
 from tallystick_protocol.ids import H32, PartyId
-from tallystick_protocol.money.calendar import MINUTE_MS, Period, cheapest_band, use_period
+from tallystick_protocol.money.calendar import MINUTE_MS, Period, cheapest_band, days_in, use_period
 from tallystick_protocol.money.contract import Contract, GapRule
 from tallystick_protocol.money.errors import UsageError
 from tallystick_protocol.money.price import Curve, curve_of
@@ -24,8 +24,10 @@ WEEKS_MAX = 256  # remembered tables of bands by time; houses of one template sh
 SHAPES_MAX = 65_536  # remembered shapes of a plan: payers x bands x the periods that are still open
 _WEEK_MINUTES = 7 * MINUTES_PER_DAY
 _ALWAYS = Period(-(1 << 64), 1 << 64)
-FOR_MINIMUM, FOR_REBATE = -1, -2
-"""In the place of a band's index: a minimum is priced by none of them, a rebate by what all of them count."""
+FOR_MINIMUM, FOR_REBATE, FOR_STANDING = -1, -2, -3
+"""In the place of a band's index: a minimum and a standing charge are priced by none of them, a rebate by what all of
+them count."""
+_AT_CLOSE = {UsageForm.MINIMUM: FOR_MINIMUM, UsageForm.REBATE: FOR_REBATE, UsageForm.STANDING: FOR_STANDING}
 _THURSDAY = 3 * MINUTES_PER_DAY  # 1970-01-01T00:00 in minutes of a week that begins on Monday
 
 
@@ -71,6 +73,7 @@ class Plan:
         self.start_fee = tariff.start_fee.nano() if tariff.start_fee else 0
         self.session_minimum = tariff.session_minimum.nano() if tariff.session_minimum else 0
         self.minimum = tariff.minimum.nano() if tariff.minimum else 0
+        self.standing = tariff.standing_charge.nano() if tariff.standing_charge else 0
         self.cap = tariff.cap.nano() if tariff.cap is not None else None
         self.volumes = tuple(index for index, band in enumerate(tariff.bands) if band.volume)
         self.counts_money = bool(self.minimum) or self.cap is not None
@@ -102,6 +105,11 @@ class Plan:
             period = self._period = use_period(self.contract, end_ms, self.offsets)
         return period
 
+    def days(self, end_ms: int) -> int:
+        """How many days the rating period of a use has that ends then."""
+        period = self.period(end_ms)
+        return days_in(period, period.to_ms, self.offsets)
+
     def stretch(self, start_ms: int, end_ms: int) -> Stretch:
         """The stretch around a use, remembered until one is asked for outside of it."""
         found = self._stretch  # read once: another thread may put another one there
@@ -123,9 +131,9 @@ class Plan:
         return max(low, from_ms), min(high, now_ms + (self._turns[turn] - minute) * MINUTE_MS)
 
     def band(self, usage: Usage) -> int:
-        """Index of the band that prices a use, or FOR_MINIMUM or FOR_REBATE. Raises UsageError when none does."""
+        """Index of the band that prices a use, or of FOR_MINIMUM and the others. Raises UsageError when none does."""
         if not usage.form.is_metered:
-            return FOR_REBATE if usage.form is UsageForm.REBATE else FOR_MINIMUM
+            return _AT_CLOSE[usage.form]
         if self._is_simple:
             return self.rest
         if self.programmes:
@@ -167,7 +175,7 @@ class Plan:
         found: list[Counter] = []
         bands = self.volumes if band == FOR_REBATE else (band,) if band >= 0 and not self.curves[band].is_plain else ()
         found += [self._counter("quantity", self.names[one], payer, period, None) for one in bands]
-        if self.counts_money:
+        if self.counts_money and band != FOR_STANDING:
             found.append(self._counter("money", "", payer, period, None))
         for split in self.waterfall.counters:
             within = period if split.scope is Scope.PERIOD else None

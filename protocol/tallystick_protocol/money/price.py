@@ -71,6 +71,11 @@ def rebate(curve: Curve, counts: int) -> int:
     return curve.total(counts) - curve.volume_total(counts)
 
 
+def part_of_days(amount: int, from_day: int, to_day: int, days: int) -> int:
+    """What days [from, to) of a period of so many cost of `amount`: all of them together exactly that."""
+    return amount * to_day // days - amount * from_day // days
+
+
 def top_up(raw: int, minimum: int, cap: int | None) -> int:
     """What is missing to the minimum of a period in which `raw` nano were priced."""
     return max(0, minimum - (raw if cap is None else min(cap, raw)))

@@ -11,7 +11,8 @@ class Shape(NamedTuple):
     """What many rated uses have in common: whose the amounts are, which counters the values are of, what priced them.
 
     `parties`: every party that the split names, in contract order. `keys`: quantity of the band, money of the period,
-    then the split's counters in step order; of a rebate the quantities of all volume bands. `band`: the band or
+    then the split's counters in step order; of a rebate the quantities of all volume bands, of a standing charge the
+    split's alone. `band`: the band or
     programme, None for what a period's closing makes.
     """
 

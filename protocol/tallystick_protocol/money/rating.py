@@ -8,11 +8,19 @@ from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.ids import H32
 from tallystick_protocol.money.contract import Contract, version_at
 from tallystick_protocol.money.errors import UsageError
-from tallystick_protocol.money.plan import FOR_REBATE, Counter, Plan, plan_of, problem
-from tallystick_protocol.money.price import capped, rebate, rounded_up, top_up
+from tallystick_protocol.money.plan import FOR_REBATE, FOR_STANDING, Counter, Plan, plan_of, problem
+from tallystick_protocol.money.price import capped, part_of_days, rebate, rounded_up, top_up
 from tallystick_protocol.money.rated import Rated, Shape
 from tallystick_protocol.money.straight import Straight, straight_of
-from tallystick_protocol.money.usage import AT_CLOSE, Usage, UsageForm, canonical, minimum_usage, rebate_usage
+from tallystick_protocol.money.usage import (
+    AT_CLOSE,
+    Usage,
+    UsageForm,
+    canonical,
+    minimum_usage,
+    rebate_usage,
+    standing_usage,
+)
 
 __all__ = [
     "AT_CLOSE",
@@ -31,6 +39,7 @@ __all__ = [
     "rate",
     "rate_plainly",
     "rebate_usage",
+    "standing_usage",
 ]
 
 Versions = Contract | Sequence[Contract] | Callable[[Usage], Contract]
@@ -173,6 +182,8 @@ def _check(plan: Plan, usage: Usage) -> None:
 
 def _fee(plan: Plan, usage: Usage, band: int, values: list[int]) -> tuple[int, int]:
     """The fee, moving the price counters in `values`; and how many of these there are. A rebate's is negative."""
+    if band == FOR_STANDING:
+        return part_of_days(plan.standing, usage.from_total, usage.to_total, plan.days(usage.end_ms)), 0
     at = 0
     raw = 0
     if band >= 0:

@@ -122,7 +122,8 @@ class Tariff(MapMessage):
     """Prices in the contract's unit per `price_unit`; channels count in 10^`count_exponent` `count_unit`.
 
     `counts_per_unit` counts make one price unit. `step`, `start_fee` and `session_minimum` belong to event uses.
-    `minimum` and `cap` are the money of one payer's rating period, over all bands. `shared`: the tiers, the minimum
+    `minimum` and `cap` are the money of one payer's rating period, over all bands; `standing_charge` is what a payer
+    owes beside that for a rating period of which the contract stood every day. `shared`: the tiers, the minimum
     and the cap count all payers of the contract together (its data notice must say so).
     """
 
@@ -140,6 +141,7 @@ class Tariff(MapMessage):
         Field(9, "minimum", Nullable(Of(Exact)), optional=True),
         Field(10, "cap", Nullable(Of(Exact)), optional=True),
         Field(11, "shared", Bool(), optional=True, empty=False),
+        Field(12, "standing_charge", Nullable(Of(Exact)), optional=True),
     )
     form: Form
     price_unit: str
@@ -153,11 +155,12 @@ class Tariff(MapMessage):
     minimum: Exact | None = None
     cap: Exact | None = None
     shared: bool = False
+    standing_charge: Exact | None = None
 
     def check_rules(self) -> None:
         if self.counts_per_unit.n == 0:
             raise BadValue("tariff.counts_per_unit", "is zero")
-        for name in ("start_fee", "session_minimum", "minimum", "cap"):
+        for name in ("start_fee", "session_minimum", "minimum", "cap", "standing_charge"):
             amount: Exact | None = getattr(self, name)
             if amount is not None and amount.nano(f"tariff.{name}") < 0:
                 raise BadValue(f"tariff.{name}", "is negative")

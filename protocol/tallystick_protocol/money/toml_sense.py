@@ -33,7 +33,7 @@ def check_bands(tables: Sequence[Table], bands: Sequence[Band]) -> None:
 
 def check_tariff(table: Table, tariff: Tariff) -> None:
     """Refuse amounts beyond all measure, and a tariff by which nothing can ever cost anything."""
-    named = {"start_fee": tariff.start_fee, "session_minimum": tariff.session_minimum, "minimum": tariff.minimum}
+    named = {name: getattr(tariff, name) for name in ("start_fee", "session_minimum", "standing_charge", "minimum")}
     amounts = tuple(named.values())
     for name, amount in named.items():
         if amount is not None and amount.fraction() > PRICE_MAX:

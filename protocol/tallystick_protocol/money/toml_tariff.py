@@ -17,6 +17,7 @@ from tallystick_protocol.money.units import counts_per
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _WINDOW = re.compile(r"(?:([A-Za-z,\- ]+?)\s+)?([0-9]{2}):([0-9]{2})\s*-\s*([0-9]{2}):([0-9]{2})")
 _COUNTS = re.compile(r"(?:(1|10+|0\.0*1)\s+)?(\S+)")
+_AMOUNTS = ("start_fee", "session_minimum", "standing_charge", "minimum", "cap")
 _WINDOW_HELP = 'must be such as "08:00-19:00" or "Mon-Fri 08:00-19:00"'
 
 
@@ -29,7 +30,7 @@ def tariff_of(table: Table, unit: str) -> Tariff:
     band_tables = table.tables("band")
     bands = tuple(_band(band, unit, per, per_unit) for band in band_tables)
     step = _in_counts(table, "step", per, per_unit) if table.has("step") else 1
-    amounts = {name: table.amount(name, unit) for name in ("start_fee", "session_minimum", "minimum", "cap")}
+    amounts = {name: table.amount(name, unit) for name in _AMOUNTS}
     shared = table.flag("shared", False)
     table.done()
     ratio = Ratio(per_unit.numerator, per_unit.denominator)

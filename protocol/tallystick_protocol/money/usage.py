@@ -13,7 +13,8 @@ from tallystick_protocol.money.contract import Contract
 LAST_BYTES = 12
 """What a period's closing adds has a channel hash that begins with so many bytes, so that it comes after every use that
 ends with the period: a real channel would need 2^96 tries to come later."""
-_REBATE = b"\xff" * (LAST_BYTES - 1) + b"\xfe"  # first: a minimum counts what is left after it
+_STANDING = b"\xff" * (LAST_BYTES - 1) + b"\xfd"
+_REBATE = b"\xff" * (LAST_BYTES - 1) + b"\xfe"  # before the minimum, which counts what is left after it
 _MINIMUM = b"\xff" * LAST_BYTES
 
 
@@ -22,6 +23,7 @@ class UsageForm(StrEnum):
 
     EVENT = "event"
     INTERVAL = "interval"
+    STANDING = "standing-charge"
     REBATE = "rebate"
     MINIMUM = "minimum"
 
@@ -31,6 +33,8 @@ class UsageForm(StrEnum):
         return self in (UsageForm.EVENT, UsageForm.INTERVAL)
 
 
+_FORMS = {_STANDING: UsageForm.STANDING, _REBATE: UsageForm.REBATE, _MINIMUM: UsageForm.MINIMUM}
+_HEADS = {form: head for head, form in _FORMS.items()}
 AT_CLOSE = tuple(form.value for form in UsageForm if not form.is_metered)
 """Forms of uses that no meter counted, as rows have them."""
 
@@ -71,7 +75,7 @@ def canonical(usages: Iterable[Usage]) -> list[Usage]:
 def form_at_close(channel_hash: bytes) -> UsageForm | None:
     """What kind of use a period's closing made, by its channel hash; None for what a meter counted."""
     head = channel_hash[:LAST_BYTES]
-    return UsageForm.MINIMUM if head == _MINIMUM else UsageForm.REBATE if head == _REBATE else None
+    return _FORMS.get(head)
 
 
 def minimum_usage(chain: H32, contract: Contract, payer: PartyId, period: Period) -> Usage:
@@ -80,17 +84,29 @@ def minimum_usage(chain: H32, contract: Contract, payer: PartyId, period: Period
     `contract` is the last version in force in the period. Its `start_ms` is the last moment of period and contract.
     """
     until_ms = min(period.to_ms, contract.effective_to_ms or period.to_ms)
-    return _at_close(chain, payer, period, UsageForm.MINIMUM, _MINIMUM, until_ms)
+    return _at_close(chain, payer, period, UsageForm.MINIMUM, until_ms)
 
 
 def rebate_usage(chain: H32, payer: PartyId, period: Period, until_ms: int) -> Usage:
     """The pseudo use that gives back what volume tiers make cheaper, ordered after every use of the period and before
     its minimum. `until_ms`: when the last version that priced anything in the period ended, or the period did."""
-    return _at_close(chain, payer, period, UsageForm.REBATE, _REBATE, until_ms)
+    return _at_close(chain, payer, period, UsageForm.REBATE, until_ms)
 
 
-def _at_close(chain: H32, payer: PartyId, period: Period, form: UsageForm, head: bytes, until_ms: int) -> Usage:
-    tag = ids.sha256(cbor.encode([chain, payer, form.value]))
-    channel = H32(head + tag[: H32_BYTES - LAST_BYTES])
+def standing_usage(chain: H32, payer: PartyId, period: Period, from_ms: int, days: tuple[int, int]) -> Usage:
+    """The pseudo use that charges a payer for the days of a period in which a version stood, ordered after every use of
+    the period. `from_ms`: when the version began to stand in the period; `days`: of the period's, from and to."""
+    channel = _closing_channel(chain, payer, UsageForm.STANDING)
+    use_id = ids.use_id(channel, from_ms)
+    return Usage(use_id, channel, from_ms, from_ms, period.to_ms, *days, "", payer, form=UsageForm.STANDING)
+
+
+def _at_close(chain: H32, payer: PartyId, period: Period, form: UsageForm, until_ms: int) -> Usage:
+    channel = _closing_channel(chain, payer, form)
     use_id = ids.use_id(channel, period.from_ms)
     return Usage(use_id, channel, period.from_ms, until_ms - 1, period.to_ms, 0, 0, "", payer, form=form)
+
+
+def _closing_channel(chain: H32, payer: PartyId, form: UsageForm) -> H32:
+    tag = ids.sha256(cbor.encode([chain, payer, form.value]))
+    return H32(_HEADS[form] + tag[: H32_BYTES - LAST_BYTES])

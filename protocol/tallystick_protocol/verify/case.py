@@ -28,7 +28,7 @@ from tallystick_protocol.statement import Statement
 from tallystick_protocol.verify import words
 from tallystick_protocol.verify.report import Misfit
 
-_CLOSING = {UsageForm.MINIMUM: "minimum", UsageForm.REBATE: "rebate"}
+_CLOSING = {UsageForm.MINIMUM: "minimum", UsageForm.REBATE: "rebate", UsageForm.STANDING: "standing charge"}
 Body: TypeAlias = (
     Batch | Contract | KeyEvent | Descriptor | Settlement | Resolution | Reversal | Approval | Continuation
 )

@@ -235,7 +235,7 @@ def _check_scale(case: Case, account: Account, use: Use, measured: set[H32]) -> 
     ensure(use.version < len(account.versions), name, "applies a contract version that the settlement does not list")
     contract = account.versions[use.version].contract
     if not is_metered(use):
-        if form_at_close(use.channel_hash) is UsageForm.MINIMUM:  # a rebate is also of who used something earlier on
+        if form_at_close(use.channel_hash) is not UsageForm.REBATE:  # which is also of who used something earlier on
             _check_is_user(case, name, account.versions[use.version], range(len(contract.assets)))
         return
     _descriptor(case, use.channel_hash)

@@ -4,9 +4,10 @@ Scope `contract` starts from the settlement's openings; scope `own` takes the sp
 
 from tallystick_protocol.codes import UseKind
 from tallystick_protocol.errors import InvariantError, ProtocolError
-from tallystick_protocol.money.contract import ContractState, in_force, version_at
+from tallystick_protocol.money.calendar import Period, days_in
+from tallystick_protocol.money.contract import ContractState, InForce, in_force, version_at
 from tallystick_protocol.money.plan import plan_of
-from tallystick_protocol.money.rating import minimum_usage, rebate_usage
+from tallystick_protocol.money.rating import Usage, minimum_usage, rebate_usage, standing_usage
 from tallystick_protocol.money.usage import UsageForm, form_at_close
 from tallystick_protocol.money.zone import offsets_of
 from tallystick_protocol.settled_use import Use
@@ -29,6 +30,7 @@ def check_prices(case: Case) -> Check:
             for use in account.leaves.uses.values():
                 _check_version(case, account, use)
             _check_rebates(case, account)
+            _check_standing(case, account)
             if case.is_own:
                 check_own_prices(case, account)
             else:
@@ -81,20 +83,58 @@ def _check_version(case: Case, account: Account, use: Use) -> None:
 
 def _check_closing(case: Case, account: Account, use: Use, form: UsageForm) -> None:
     """What a closing made stands at the end of its payer's rating period; a payer sees that it is one's own."""
+    expected = _closing_of(case, account, use, form)
+    name = case.use_name(use)
+    same = (use.number, use.start_ms, use.end_ms) == (expected.number, expected.start_ms, expected.end_ms)
+    ensure(same, name, "does not stand at the end of its period")
+    days = (use.from_total, use.to_total) == (expected.from_total, expected.to_total)
+    ensure(days, name, f"is for days {use.from_total} to {use.to_total}, not those in which its version stood")
+    mine = not case.is_own or use.channel_hash == expected.channel_hash
+    ensure(mine, name, "is another payer's")
+
+
+def _closing_of(case: Case, account: Account, use: Use, form: UsageForm) -> Usage:
+    """What a closing makes in the place of this use, were the party its payer."""
     contracts = [version.contract for version in account.versions]
     contract = contracts[use.version]
     period = plan_of(contract, account.chain).period(use.end_ms)
     if form is UsageForm.MINIMUM:
-        expected = minimum_usage(account.chain, contract, case.party, period)
-    else:
-        spans = in_force(contracts, contract.state, period.from_ms, period.to_ms)
-        until_ms = spans[0][1] if spans else period.to_ms
-        expected = rebate_usage(account.chain, case.party, period, until_ms)
-    name = case.use_name(use)
-    same = (use.number, use.start_ms, use.end_ms) == (expected.number, expected.start_ms, expected.end_ms)
-    ensure(same and use.from_total == use.to_total == 0, name, "does not stand at the end of its period")
-    mine = not case.is_own or use.channel_hash == expected.channel_hash
-    ensure(mine, name, "is another payer's")
+        return minimum_usage(account.chain, contract, case.party, period)
+    spans = in_force(contracts, contract.state, period.from_ms, period.to_ms)
+    if form is UsageForm.REBATE:
+        return rebate_usage(account.chain, case.party, period, spans[0].until_ms if spans else period.to_ms)
+    span = next((span for span in spans if span.from_ms == use.number), None)
+    if span is None:
+        raise Misfit(case.use_name(use), "does not begin with a version of its contract")
+    return standing_usage(account.chain, case.party, period, span.from_ms, _days(account, period, span))
+
+
+def _days(account: Account, period: Period, span: InForce) -> tuple[int, int]:
+    offsets = plan_of(span.contract, account.chain).offsets
+    return days_in(period, span.from_ms, offsets), days_in(period, span.until_ms, offsets)
+
+
+def _check_standing(case: Case, account: Account) -> None:
+    """Whoever used something while a version with a standing charge stood has been charged for those days.
+
+    Of a shared asset nobody but the payer knows whether the payer owes one; and who was erased owes none."""
+    if case.is_own or case.erased_uses:
+        return
+    uses = live_uses(account)
+    given = {(u.tag, u.end_ms, u.number) for u in uses if form_at_close(u.channel_hash) is UsageForm.STANDING}
+    contracts = [version.contract for version in account.versions]
+    for use in uses:
+        contract = contract_of(account, use)
+        if not is_metered(use) or contract.tariff.standing_charge is None or contract.has_sharers:
+            continue
+        period = plan_of(contract, account.chain).period(use.end_ms)
+        if period.to_ms > account.settlement.to_ms:
+            continue
+        for span in in_force(contracts, ContractState.LIVE, period.from_ms, period.to_ms):
+            first, last = _days(account, period, span)
+            if span.contract is contract and span.from_ms <= use.start_ms < span.until_ms and first < last:
+                why = "has no standing charge beside it, but its period is over and its contract has one"
+                ensure((use.tag, period.to_ms, span.from_ms) in given, case.use_name(use), why)
 
 
 def _check_rebates(case: Case, account: Account) -> None:
@@ -111,7 +151,7 @@ def _check_rebates(case: Case, account: Account) -> None:
             continue
         spans = in_force(contracts, ContractState.LIVE, period.from_ms, period.to_ms)
         name = use.programme if use.slices is not None else plan.names[plan.band(usage_of(case, use, case.party))]
-        if not spans or not any(band.volume and band.name == name for band in spans[0][0].tariff.bands):
+        if not spans or not any(band.volume and band.name == name for band in spans[0].contract.tariff.bands):
             continue
         why = "has no rebate beside it, but its period is over and its contract has volume tiers"
         ensure((use.tag, period.to_ms) in given, case.use_name(use), why)

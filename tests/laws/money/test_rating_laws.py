@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from math import floor
 
 from hypothesis import given, settings
@@ -25,8 +26,8 @@ from support.money import (
     splits,
     tariffs,
 )
-from tallystick_protocol.ids import H32
-from tallystick_protocol.money.calendar import period_of
+from tallystick_protocol.ids import H32, PartyId
+from tallystick_protocol.money.calendar import Period, days_in, period_of
 from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.money.price import curve_of
 from tallystick_protocol.money.rating import (
@@ -38,9 +39,11 @@ from tallystick_protocol.money.rating import (
     minimum_usage,
     rate,
     rebate_usage,
+    standing_usage,
 )
 from tallystick_protocol.money.split import share
 from tallystick_protocol.money.tariff import Band, Form
+from tallystick_protocol.money.zone import offsets_of
 
 quantities = st.lists(st.integers(0, 9_000), min_size=1, max_size=30)
 
@@ -59,11 +62,38 @@ def two_payers(draw: st.DrawFn) -> list[Usage]:
 
 
 def closed(version: Contract, uses: list[Usage]) -> list[Usage]:
-    """The uses with rebate and minimum of each payer in each period they touch."""
+    """The uses with standing charge (in two parts), rebate and minimum of each payer in each period they touch."""
     touched = {(use.payer, period_of(version, use.end_ms - 1)) for use in uses}
     minimums = [minimum_usage(CHAIN, version, payer, period) for payer, period in touched]
     rebates = [rebate_usage(CHAIN, payer, period, period.to_ms) for payer, period in touched]
-    return canonical([*uses, *minimums, *rebates])
+    standing = [one for payer, period in touched for one in stood(version, payer, period)]
+    return canonical([*uses, *minimums, *rebates, *standing])
+
+
+def stood(version: Contract, payer: PartyId, period: Period) -> list[Usage]:
+    """As if another version had begun with the fifth day."""
+    middle_ms, days = period.from_ms + 4 * 24 * HOUR, days_in(period, period.to_ms, offsets_of(version.zone))
+    return [
+        standing_usage(CHAIN, payer, period, period.from_ms, (0, 4)),
+        standing_usage(CHAIN, payer, period, middle_ms, (4, days)),
+    ]
+
+
+@given(contracts(), st.lists(st.integers(1, 30), max_size=4), st.sampled_from((T0, T0 + 60 * 24 * HOUR)))
+def test_parts_of_a_standing_charge_make_the_whole_whatever_was_used(
+    version: Contract, cuts: list[int], at_ms: int
+) -> None:
+    """Law 5, of days; 2026 has its months of 31 days with 744 and 743 hours."""
+    period = period_of(version, at_ms)
+    days = days_in(period, period.to_ms, offsets_of(version.zone))
+    edges = sorted({0, days, *(cut for cut in cuts if cut < days)})
+    parts = [standing_usage(CHAIN, CONTI, period, period.from_ms + a, (a, b)) for a, b in pairwise(edges)]
+    charge = version.tariff.standing_charge
+    found = rate([version], CHAIN, canonical([*hours([500]), *parts] if at_ms == T0 else parts), {})
+    fees = [one.fee for one in found if one.usage.form is UsageForm.STANDING]
+    assert days == 31
+    assert sum(fees) == (charge.nano() if charge else 0)
+    assert min(fees) >= 0
 
 
 @given(contracts(), two_payers())
@@ -103,10 +133,12 @@ def test_counters_never_exceed_caps(version: Contract, uses: list[Usage]) -> Non
 
 @given(contracts(), two_payers())
 def test_no_payer_pays_more_than_the_cap_or_less_than_the_minimum(version: Contract, uses: list[Usage]) -> None:
+    """Beside the standing charge, which counts in neither."""
     paid: dict[tuple[bytes, int], int] = {}
     for rated in rate([version], CHAIN, closed(version, uses), {}):
         place = (rated.usage.payer, period_of(version, rated.usage.end_ms - 1).from_ms)
-        paid[place] = paid.get(place, 0) + rated.fee
+        fee = 0 if rated.usage.form is UsageForm.STANDING else rated.fee
+        paid[place] = paid.get(place, 0) + fee
     cap, minimum = version.tariff.cap, version.tariff.minimum
     assert all(cap is None or fee <= cap.nano() for fee in paid.values())
     assert all(minimum is None or fee >= minimum.nano() for fee in paid.values())
@@ -115,7 +147,7 @@ def test_no_payer_pays_more_than_the_cap_or_less_than_the_minimum(version: Contr
 @given(contracts(), two_payers())
 def test_a_period_costs_what_its_volume_does(version: Contract, uses: list[Usage]) -> None:
     """Bands by themselves, whatever the order of the uses: graduated, or all at the price of the tier reached."""
-    version = replace(version, tariff=replace(version.tariff, cap=None, minimum=None))
+    version = replace(version, tariff=replace(version.tariff, cap=None, minimum=None, standing_charge=None))
     paid: dict[tuple[bytes, int], int] = {}
     used: dict[tuple[bytes, int, str], int] = {}
     for rated in rate([version], CHAIN, closed(version, uses), {}):

@@ -32,7 +32,7 @@ from support.money import (
 from support.plain_rating import told
 from tallystick_protocol import ids
 from tallystick_protocol.ids import H32
-from tallystick_protocol.money.calendar import period_of
+from tallystick_protocol.money.calendar import days_in, period_of
 from tallystick_protocol.money.contract import Contract, GapRule, RatingPeriod, Terms
 from tallystick_protocol.money.numbers import Exact, Ratio
 from tallystick_protocol.money.plan import plan_of
@@ -48,6 +48,7 @@ from tallystick_protocol.money.rating import (
     rate,
     rate_plainly,
     rebate_usage,
+    standing_usage,
 )
 from tallystick_protocol.money.straight import source_of
 from tallystick_protocol.money.tariff import Band, Form, Tariff, Window
@@ -95,6 +96,7 @@ def contracts(draw: st.DrawFn) -> Contract:
         minimum=None if shared else draw(st.sampled_from((None, minimum))),
         cap=draw(st.sampled_from((None, cap))),
         shared=shared,
+        standing_charge=draw(st.sampled_from((None, cap))),
         **more,
     )
     rules = Terms(rating_period=draw(st.sampled_from(RatingPeriod)), gap_rule=draw(st.sampled_from([*GapRule][:2])))
@@ -123,6 +125,9 @@ def uses_of(draw: st.DrawFn, version: Contract) -> list[Usage]:
     if draw(st.booleans()):
         period = period_of(version, found[-1].end_ms - 1)
         found += [minimum_usage(CHAIN, version, CONTI, period), rebate_usage(CHAIN, CONTI, period, period.to_ms)]
+        days = days_in(period, period.to_ms, offsets_of(version.zone))
+        first = draw(st.integers(0, days - 1))
+        found.append(standing_usage(CHAIN, CONTI, period, period.from_ms + first, (first, days)))
     return canonical(found)
 
 

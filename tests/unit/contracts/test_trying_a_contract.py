@@ -230,6 +230,23 @@ def test_a_minimum_is_owed_by_who_used_nothing_and_for_a_month_without_a_use() -
     assert simulate.simulate(contract, [], both, may).fee == 2 * 15_990_000_000
 
 
+def test_a_standing_charge_is_owed_for_every_month_and_repays_the_loan_too() -> None:
+    people = People()
+    contract = contract_of("electricity", people)
+    both = [people["Household 1"], people["Household 2"]]
+    rows = "\n".join(
+        [HEADER, "flat-1,2027-01-15T21:00,2027-01-15T22:00,2.5,,", "flat-1,2027-02-15T21:00,2027-02-15T22:00,1,,"]
+    )
+    uses = uses_file.usages_of(rows, contract, people, dict(zip(("flat-1", "flat-2"), both, strict=True)))
+    found = simulate.simulate(contract, uses, both)
+    assert {one.payer: (one.uses, one.fee, one.standing) for one in found.payers} == {
+        both[0]: (8, 13_240_000_000, 12_400_000_000),
+        both[1]: (0, 12_400_000_000, 12_400_000_000),
+    }
+    assert dict(found.shares)[people["Lender"]] == 2_564_000_000
+    assert ("standing charge of the period", 4, 24_800_000_000) in found.by_band
+
+
 def test_a_new_version_is_told_in_words_and_an_equal_one_has_no_difference() -> None:
     old, w = contract_of("laundry"), Wording("en", ZoneInfo("Europe/Rome"))
     assert diff.differences(old, contract_of("laundry"), w) == ()
@@ -260,6 +277,7 @@ ALL_OF_IT = {
         'washer-2"\nquantity = "cycles"\nuser = "Household 2"',
         'washer-2"\nquantity = "cycles"\nuser = "Household 1"',
     ),
+    "Standing charge of a month": ("minimum = 15.99", "minimum = 15.99\nstanding_charge = 3"),
     "quantities are rounded up to": ("minimum = 15.99", "minimum = 15.99\nstep = 2"),
     "split, step 2, counted as": ("loan for the machines", "another loan"),
     "interval": ("[terms]", '[terms]\ninterval = "1 h"'),

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from pypdf import PdfReader
-from support.books import BY_VOLUME, DAY, HOUR, T0
+from support.books import BY_VOLUME, DAY, HOUR, T0, WASHES
 from support.en16931 import complaints, version_of_rules
 from support.invoices import SETUP, Office, open_late, open_office
 from support.money_world import NOW, open_town
@@ -76,6 +76,26 @@ def test_a_volume_rebate_is_a_line_of_its_own_and_passes() -> None:
     sheet = pdf.draw(bill.document, Wording("en", ZoneInfo("UTC")))
     page = PdfReader(BytesIO(sheet)).pages[0].extract_text()
     assert "Volume rebate of the period" in page
+    world.books.database.close()
+
+
+def test_a_standing_charge_is_a_line_of_its_own_with_its_days_and_passes() -> None:
+    """A flat rate: two washes cost nothing by themselves."""
+    flat = WASHES.replace("price = 1.20", "price = 0").replace("price = 1.85", "price = 0")
+    world = open_town(washes=flat.replace('per = "cycle"\n', 'per = "cycle"\nstanding_charge = 6.20\n'))
+    for day in range(2):
+        world.wash(T0 + day * DAY + 9 * HOUR)
+    world.close(NOVEMBER, AFTER_NOVEMBER)
+    office = Office(world)
+    office.issue("2026-11")
+    bill = next(one for one in office.documents() if "Anna" in one.document.buyer.name)
+    lines = [line for line in bill.document.lines if line.gross]
+    assert [(line.form, line.gross, line.quantity, line.unit) for line in lines] == [("standing-charge", 620, 30, "d")]
+    assert complaints(ubl.write(bill.document)) == []
+    sheet = pdf.draw(bill.document, Wording("en", ZoneInfo("UTC")))
+    page = PdfReader(BytesIO(sheet)).pages[0].extract_text()
+    assert "Standing charge of the period" in page
+    assert "30 d" in page
     world.books.database.close()
 
 

@@ -7,7 +7,7 @@ import pytest
 from support import evidence_builder as b
 from support import evidence_world as w
 from support.cheats import honest, in_period, only_first_version
-from support.evidence_late import Late, decided, with_minimum, with_rebate
+from support.evidence_late import Late, decided, with_minimum, with_rebate, with_standing
 from support.protocol_samples import fixed
 from tallystick_protocol.codes import ResolutionAction
 from tallystick_protocol.evidence import USER_KEY, Evidence
@@ -100,6 +100,35 @@ def test_a_rebate_by_another_moments_version_is_refused() -> None:
     report = verify_evidence(b.evidence(with_rebate(bent=w.HOUR), w.BANK), w.policy(w.BANK))
     assert report.verdict.startswith("rebate of the period")
     assert "does not stand at the end of its period" in report.verdict
+
+
+@pytest.mark.parametrize("party", [w.BANK, w.OWNER, w.ANNA, w.BRUNO])
+def test_a_standing_charge_is_verified_like_any_use(party: w.PartyId) -> None:
+    scene = with_standing()
+    report = verify_evidence(b.evidence(scene, party), w.policy(party))
+    assert report.verdict in (VALID, VALID_SPLIT_AS_COMMITTED), report.verdict
+    fees = [one.use.fee for one in scene.built[0].uses if one.use.channel_hash.startswith(b"\xff\xff")]
+    assert fees == [2_000_000_000, 2_000_000_000]
+
+
+@pytest.mark.parametrize("party", [w.BANK, w.OWNER])
+def test_a_standing_charge_that_is_kept_back_is_noticed_by_every_party_to_the_split(party: w.PartyId) -> None:
+    report = verify_evidence(b.evidence(with_standing(payers=(w.BRUNO,)), party), w.policy(party))
+    assert "has no standing charge beside it, but its period is over" in report.verdict
+
+
+def test_who_was_not_charged_has_nothing_to_object_to() -> None:
+    report = verify_evidence(b.evidence(with_standing(payers=(w.BRUNO,)), w.ANNA), w.policy(w.ANNA))
+    assert report.verdict == VALID_SPLIT_AS_COMMITTED
+
+
+@pytest.mark.parametrize("party", [w.BANK, w.BRUNO])
+def test_a_standing_charge_for_other_days_than_the_versions_is_refused(party: w.PartyId) -> None:
+    late = verify_evidence(b.evidence(with_standing(late_ms=w.HOUR), party), w.policy(party))
+    assert late.verdict.startswith("standing charge of the period")
+    assert "does not begin with a version of its contract" in late.verdict
+    more = verify_evidence(b.evidence(with_standing(extra_days=1), party), w.policy(party))
+    assert "is for days 0 to 32, not those in which its version stood" in more.verdict
 
 
 def test_a_base_shows_only_what_later_lines_correct() -> None:
