@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, or_, select
 from tallystick_protocol.money.contract import Contract
+from tallystick_protocol.money.usage import UsageForm
 
 from tallystick_cloud.contracts.store import chains_split_with, versions_of
 from tallystick_cloud.disputes import service
@@ -54,6 +55,7 @@ class Bar(Enum):
     """Why a reader cannot dispute a use."""
 
     FREE = "free"  # or in a shadow contract: there is nothing to be held
+    GIVEN = "given"  # a rebate: what is wrong about it is wrong in a use that it is about
     NOT_YOURS = "not yours"
     LATE = "late"
 
@@ -135,6 +137,8 @@ def bar_of(found: UseView, contract: Contract, reader: Reader, until_ms: int) ->
     uses_up = found.standing.fee or found.standing.counters
     if not uses_up or found.kind != Kind.LIVE.value:
         return Bar.FREE
+    if found.form == UsageForm.REBATE:
+        return Bar.GIVEN
     if found.basis is not Basis.PAYER and reader.party not in {one.id for one in contract.parties}:
         return Bar.NOT_YOURS
     return Bar.LATE if reader.now_ms > until_ms else None

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, exists, insert, or_, select, update
 from tallystick_protocol import cbor
 from tallystick_protocol.ids import sha256
+from tallystick_protocol.money.usage import UsageForm
 
 from tallystick_cloud.contracts.store import versions_of
 from tallystick_cloud.errors import BadInput, Conflict, Forbidden, NotFound
@@ -44,7 +45,8 @@ class Said:
 
 
 def open_dispute(conn: Connection, community: str, said: Said, now_ms: int) -> Any:
-    """The row. Raises NotFound, Forbidden (neither payer nor party) or Conflict (too late, free, or disputed).
+    """The row. Raises NotFound, Forbidden (neither payer nor party) or Conflict (too late, free, a
+    rebate, or disputed).
 
     A free use that fills a tier or a quota can be disputed: nothing is held, and its place can be given back.
     """
@@ -58,6 +60,8 @@ def open_dispute(conn: Connection, community: str, said: Said, now_ms: int) -> A
         raise Conflict("use", detail)
     if use.kind != Kind.LIVE.value or not (use.fee or use.counters):
         raise Conflict("use", "costs nothing and uses nothing up; there is nothing to be held or taken back")
+    if use.form == UsageForm.REBATE:
+        raise Conflict("use", "is a rebate, which follows from the uses of its period: dispute the one that is wrong")
     if find(conn, said.use_id) is not None:
         raise Conflict("use", "was disputed before; see `tallystick dispute list`")
     row: dict[str, object] = {

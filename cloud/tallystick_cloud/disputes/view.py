@@ -21,6 +21,7 @@ STATES = {
 BARS = {
     None: N_("by its contract it can be disputed until {day}"),
     Bar.FREE: N_("it costs nothing, so there is nothing to be held"),
+    Bar.GIVEN: N_("it gives money back; what is wrong about it is wrong in a use of the period: dispute that"),
     Bar.NOT_YOURS: N_("only who pays it or is a party of its contract can dispute it"),
     Bar.LATE: N_("by its contract it could be disputed until {day}"),
 }

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import update
-from support.books import DAY, ENERGY, HOUR, NOTICE, STEEP, T0, WASHES
+from support.books import BY_VOLUME, DAY, ENERGY, HOUR, NOTICE, STEEP, T0, WASHES
 from support.disputes import NOW, begun, ended, open_disputed, said, upheld_as_before, washes
 from support.money_world import LOW, town
-from support.settled import AFTER_DECEMBER, DECEMBER, World, open_world
+from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER, NOVEMBER, World, open_world
 from support.uploads import Randomness, SimGateway, wash
 from tallystick_cloud import schema
 from tallystick_cloud.cli import main as tallystick
@@ -134,6 +134,18 @@ def test_a_free_use_that_takes_a_place_in_the_tier_can_be_disputed_and_one_that_
     with pytest.raises(Conflict, match="costs nothing and uses nothing up"):
         begun(plain, washes(plain)[0])
     plain.books.database.close()
+
+
+def test_a_rebate_cannot_be_disputed_for_who_wins_would_lose_it() -> None:
+    world = open_world(town=town(), contracts={"washes.toml": BY_VOLUME, "energy.toml": ENERGY.replace(NOTICE, LOW)})
+    for day in range(6):
+        world.wash(T0 + day * DAY, "60")
+    world.close(NOVEMBER, AFTER_NOVEMBER)
+    rebate = next(row for row in world.books.rows(schema.standing) if row["form"] == "rebate")
+    assert rebate["fee"] == -1_300_000_000
+    with pytest.raises(Conflict, match="is a rebate, which follows from the uses of its period"):
+        begun(world, rebate["use_id"])  # type: ignore[arg-type]
+    world.books.database.close()
 
 
 def fee(world: World, use: bytes) -> int:
