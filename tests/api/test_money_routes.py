@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from aiohttp import DummyCookieJar, web
 from aiohttp.test_utils import TestClient, TestServer
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from support.city_app import headers
 from support.money_server import setup_of
 from support.money_world import open_money
@@ -19,7 +19,9 @@ from tallystick_cloud.app import build_table, web_application
 from tallystick_cloud.clock import real_utc_ms
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.http.identity import store_session
+from tallystick_cloud.http.month import Month
 from tallystick_cloud.http.sessions import new_session
+from tallystick_cloud.ledger.model import DAY_MS
 from tallystick_cloud.statements import view
 from tallystick_protocol.claim import parse_claim
 
@@ -120,6 +122,27 @@ async def test_a_period_that_is_none_is_refused_with_its_field(client: Client, w
         assert answer.status == 422
         problem = await answer.json()
         assert problem["errors"][0]["field"] in ("period", "day")
+
+
+@pytest.mark.parametrize("form", ["event", "minimum"])
+async def test_a_use_leads_to_the_statement_that_charges_it(client: Client, world: World, form: str) -> None:
+    """A minimum of November is made in December; and so is a wash charged that came while November was being closed."""
+    row = next(row for row in world.books.rows(schema.use) if row["form"] == form)
+    name = next(name for name, party in world.ids.items() if party == row["payer"])
+    payer = signed_in(world, name, Role.USER)
+    use, was = row["use_id"], int(row["recorded_ms"])  # type: ignore[call-overload]
+    assert Month.of(int(row["end_ms"]) - 1, "UTC").text == "2026-11"  # type: ignore[call-overload]
+
+    def record(ms: int) -> None:
+        which = update(schema.use_row).where(schema.use_row.c.use_id == use)
+        world.books.database.write_now(lambda conn: conn.execute(which.values(recorded_ms=ms)))
+
+    record(was + 40 * DAY_MS)
+    async with client.get(f"/uses/{use.hex()}", headers=payer) as answer:  # type: ignore[attr-defined]
+        text = await answer.text()
+    record(was)
+    assert 'href="/statements/2026-11"' in text
+    assert f"tallystick evidence &#39;{name}&#39; 2026-11" in text
 
 
 async def test_of_a_claim_only_the_hash_is_kept(client: Client, world: World) -> None:

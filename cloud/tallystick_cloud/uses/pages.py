@@ -64,7 +64,7 @@ def use_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
         now_ms = clock.utc_ms()
         reader = reader_of(call, "use page", now_ms)
         use = await database.write(access.read_use, reader, bytes.fromhex(use_id))
-        proof, contract, usage, dispute, trial = await database.read(_beside, reader, use)
+        proof, contract, usage, dispute, trial, charged_ms = await database.read(_beside, reader, use)
         w = pages.wording(call.request, place.zone)
         scope = H32(counter_scope(use.chain, Kind(use.kind)))
         return pages.page(
@@ -87,7 +87,7 @@ def use_routes(database: Database, pages: Pages, clock: Clock) -> RouteTable:
             checks=view.checks(proof, w),
             holds=proof.holds,
             audit_path=view.path_view(proof.path),
-            period=Month.of(use.recorded_ms, place.zone).text,
+            period=Month.of(charged_ms, place.zone).text,
             community=place.id,
             dispute=dispute.seen and dispute.seen.state,
             may_dispute=dispute.may_open,
@@ -157,12 +157,14 @@ def _chosen(conn: Connection, reader: Reader, span: Span, asked: Wanted) -> list
     return access.read_lines(conn, reader, span.from_ms, span.until_ms, wanted)[::-1]
 
 
-_Beside = tuple[Proof, Contract, Usage, Opened, Trial | None]
-"""The proof, the contract and the use as it prices it, its dispute, and the test run that it was taken back for."""
+_Beside = tuple[Proof, Contract, Usage, Opened, Trial | None, int]
+"""The proof, the contract and the use as it prices it, its dispute, the test run that it was taken back for, and a
+moment of the month that charges it."""
 
 
 def _beside(conn: Connection, reader: Reader, use: UseView) -> _Beside:
     contract = versions_of(conn, use.chain)[use.contract].contract
     usage = usage_of(proof_store.use_of(conn, use.use_id))
     trial = trials.of_use(conn, reader.community, use.asset, use.start_ms) if use.is_reversed else None
-    return prove(conn, reader.community, use), contract, usage, beside(conn, reader, use, contract), trial
+    dispute, charged_ms = beside(conn, reader, use, contract), store.charged_ms(conn, use.use_id)
+    return prove(conn, reader.community, use), contract, usage, dispute, trial, charged_ms or use.recorded_ms

@@ -200,6 +200,14 @@ def _line(row: Any, kind: LineKind, revision: int, nano: int) -> Line:
     )  # fmt: skip
 
 
+def charged_ms(conn: Connection, use_id: bytes) -> int | None:
+    """The last moment of the period whose settlement charges a use as it stands; None before it is settled."""
+    query = select(settlement.c.to_ms).join(settled_use, settled_use.c.settlement == settlement.c.h)
+    newest = query.where(settled_use.c.use_id == use_id).order_by(settled_use.c.number.desc()).limit(1)
+    to_ms = conn.execute(newest).scalar_one_or_none()
+    return None if to_ms is None else to_ms - 1
+
+
 def _share(parties: str, shares: str, party: bytes) -> int:
     """A party's part of shares in contract order; `shares` empty: of nothing."""
     named = zip(parties.split(), shares.split(), strict=False)
