@@ -2,7 +2,8 @@
 
 sim SEEDS=10000 [--start SEED] [--data DIR]   seeds from SEED on; with --data it goes on where it stopped
     [--jobs N] [--budget S]                   in so many processes (one per core), for at most so long
-    [--storm NAME]                            one kind of fault far more often: bent, store, restore, server, glitch
+    [--storm NAME]                            one kind of fault far more often: bent, store, restore, server, glitch,
+                                              clock, disk, wire
 sim --fresh [--cpu S]                         worlds that this commit is the first to play: 100, and more in 120 s; or
                                               as many as fit so many seconds of processor time, as CI may
 sim --bugs [NAME ...] [--data DIR]            each planted bug until it is found, at most 200 seeds; goes on too

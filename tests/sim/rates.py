@@ -20,6 +20,18 @@ STORMS: Mapping[str, Mapping[str, tuple[float, ...]]] = {
         "server_crash_every_s": (300.0, 600.0), "server_down_s": (1.0, 60.0), "reversal_every_s": (600.0,),
     },
     "glitch": {"glitch": (0.02,), "silent_every_s": (600.0,), "bent": (0.05,)},
+    "clock": {
+        "clock_step_every_s": (240.0, 600.0), "clock_set_after_s": (5.0, 600.0, 2400.0),
+        "gateway_crash_every_s": (240.0, 600.0), "glitch": (0.0, 0.01), "restore_every_s": (0.0, 1800.0),
+    },
+    "disk": {
+        "disk_full_every_s": (400.0, 900.0), "disk_full_s": (60.0, 600.0), "black_hole_every_s": (900.0,),
+        "gateway_crash_every_s": (0.0, 240.0), "commit_fails": (0.0, 0.05), "dies_sending": (0.0, 0.2),
+    },
+    "wire": {
+        "loss": (0.2, 0.4), "twice": (0.3, 0.5), "redelivered": (0.5,), "reset_every_s": (60.0, 120.0),
+        "black_hole_every_s": (600.0, 1800.0), "server_busy_every_s": (600.0,), "latency_s": (2.0, 10.0),
+    },
 }  # fmt: skip
 """Worlds in which one kind of fault is far more often than anywhere, for what takes several of them at once: what the
 other rates are drawn from stays."""
