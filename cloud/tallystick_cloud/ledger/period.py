@@ -1,13 +1,14 @@
 """Closing a rating period: standing charge, rebate and minimum of every payer of every contract, used or not, once.
 
-It never closes a period that is not over, and closing again changes nothing.
+It never closes a period that is not over, and closing again changes nothing. Periods before it that nobody closed are
+closed with it, or their minimums would be owed by nobody.
 """
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.calendar import Period, days_in, period_of
 from tallystick_protocol.money.contract import ContractState, InForce, in_force, version_at
@@ -21,7 +22,7 @@ from tallystick_cloud.ledger.lot import Cause
 from tallystick_cloud.ledger.model import FreshUse, Kind, counter_scope
 from tallystick_cloud.ledger.service import book
 from tallystick_cloud.ledger.store import lock_chains
-from tallystick_cloud.schema import period_close, posting_period
+from tallystick_cloud.schema import contract_version, period_close, posting_period
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Closed:
 def close(
     conn: Connection, community: str, at_ms: int, now_ms: int, only: Collection[bytes] | None = None
 ) -> list[Closed]:
-    """Close, for every contract or those named, the rating period that holds `at_ms`.
+    """Close, for every contract or those named, the rating period that holds `at_ms` and those before it that are open.
 
     Raises Conflict when one is not over.
     """
@@ -50,10 +51,39 @@ def close(
     for chain in sorted(chains):
         contract = version_at([version.contract for version in chains[chain]], at_ms)
         if contract is not None:
-            closed.append(_close_chain(conn, community, chains[chain], period_of(contract, at_ms), now_ms))
+            for period in _open_until(conn, chains[chain], period_of(contract, at_ms)):
+                closed.append(_close_chain(conn, community, chains[chain], period, now_ms))
     if any(not one.again for one in closed):
         _next_posting_period(conn, community, now_ms)
     return closed
+
+
+def first_ms(conn: Connection, chain: bytes, period: Period) -> int:
+    """When the first period began that was closed of a contract; this one's begin where none was before it."""
+    first = conn.execute(select(func.min(period_close.c.from_ms)).where(period_close.c.chain == chain)).scalar_one()
+    return period.from_ms if first is None else min(first, period.from_ms)
+
+
+def _open_until(conn: Connection, versions: Sequence[Version], last: Period) -> list[Period]:
+    """The periods of a contract that nobody closed, up to this one, which is among them in any case: those after the
+    newest closed one or, without any, since the contract was agreed, and not before it began."""
+    chain = versions[0].chain
+    newest = select(func.max(period_close.c.to_ms)).where(period_close.c.chain == chain)
+    from_ms = conn.execute(newest).scalar_one()
+    if from_ms is None:
+        agreed = select(func.min(contract_version.c.in_force_ms)).where(contract_version.c.chain == chain)
+        from_ms = max(conn.execute(agreed).scalar_one() or last.from_ms, versions[0].contract.effective_from_ms)
+    contracts = [one.contract for one in versions]
+    found: list[Period] = []
+    while from_ms < last.from_ms:
+        contract = version_at(contracts, from_ms)
+        if contract is None:
+            later = [one.effective_from_ms for one in contracts if from_ms < one.effective_from_ms < last.from_ms]
+            from_ms = min(later, default=last.from_ms)
+            continue
+        found.append(period_of(contract, from_ms))
+        from_ms = found[-1].to_ms
+    return [*found, last]
 
 
 def _close_chain(conn: Connection, community: str, versions: list[Version], period: Period, now_ms: int) -> Closed:

@@ -102,7 +102,7 @@ def _close_chain(
     contracts_listed = [one.contract for one in listed]
     community = office.context.community
     covers = facts.covers(conn, community, chain, contracts_listed, before, gathered, decided)
-    from_ms = period.from_ms if before is None else before.to_ms
+    from_ms = ledger_period.first_ms(conn, chain, period) if before is None else before.to_ms
     books = settle.Books(
         versions=[settle.Version(H32(one.h), one.contract) for one in listed],
         from_ms=from_ms,
