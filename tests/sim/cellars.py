@@ -220,7 +220,7 @@ class LoneCellar:
             return [f"{meter}: nothing was ever read"]
         if totals != sorted(totals):
             return [f"{meter}: a total falls"]
-        missing = checks.seam_loss(self.cellar, register, self.cellar.seen[meter])
+        missing = checks.seam_loss(self.cellar, register, self.cellar.seen[meter], {})
         used, billed = register.truth_wh, totals[-1] - totals[0]
         if used - missing <= billed <= used or (billed <= used and self._waits(channel, register)):
             return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -49,6 +49,7 @@ ABORTS_LIKE_A_WASH = 3  # of 23 Wh, where 60 are a wash (meters.Cellar.plans)
 CHEAPEST_WASH = "30"
 ROUNDED_MS = 1  # two moments in whole ms may be this much further apart
 STEP_MS = 15_000  # rests are looked for at this distance
+Told = Mapping[tuple[bytes, int], int]  # boot and uptime of a reading: since when the books have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,10 @@ def check(world: World) -> None:
             _chain(conn, gateway, wrong)
             _arrived(conn, gateway, world.true.elapsed_ms() - SEALED_MS, wrong)
             rows = {row.channel: row for row in _channels(conn, gateway.gid)}
-            _energy(conn, gateway, rows[HOUSE], gateway.cellar.house.register, f"house-{gateway.name}", wrong)
-            _energy(conn, gateway, rows[WASHER], gateway.cellar.washer.register, f"washer-{gateway.name}", wrong)
+            began_ms = world.true.utc_ms() - world.true.elapsed_ms()
+            house, washer = gateway.cellar.house.register, gateway.cellar.washer.register
+            _energy(conn, gateway, rows[HOUSE], house, f"house-{gateway.name}", began_ms, wrong)
+            _energy(conn, gateway, rows[WASHER], washer, f"washer-{gateway.name}", began_ms, wrong)
             _washes(conn, gateway, rows[CYCLES], sold, wrong)
             _reasons(conn, gateway, wrong)
 
@@ -288,20 +291,44 @@ def _billed(conn: Connection, digest: bytes) -> int:
     return sum(row.to_total - row.from_total for row in rows)
 
 
-def _energy(conn: Connection, gateway: Gateway, row: Any, register: Register, meter: str, wrong: Wrong) -> None:
-    """Used up = billed + open with a reason. Only what ran through at a seam of the register may be missing."""
+def _energy(
+    conn: Connection, gateway: Gateway, row: Any, register: Register, meter: str, began_ms: int, wrong: Wrong
+) -> None:
+    """Used up = billed + open with a reason. Only what ran through at a seam of the register may be missing.
+    `began_ms`: UTC when the world began."""
     where, digest = f"{gateway.name}/{row.channel}", bytes(channel_hash(gateway.gid, row.channel))
     if row.first_total is None:
         wrong(f"{where}: no reading ever arrived", Kind.LOST)
         return
     opened = _open_counts(conn, digest)
     booked = _billed(conn, digest) + sum(opened.values())
-    missing = seam_loss(gateway.cellar, register, gateway.cellar.seen[meter])
+    told = _told(conn, gateway.gid, row.channel, began_ms) if register.seams and gateway.cellar.restores else {}
+    missing = seam_loss(gateway.cellar, register, gateway.cellar.seen[meter], told)
     if not register.truth_wh - missing <= booked <= register.truth_wh:
         allowed = f" (up to {missing} may be missing)" if missing else ""
         waits = row.last_total - row.billed_total
         kind = Kind.TWICE if booked > register.truth_wh else Kind.LOST
         wrong(f"{where}: used {register.truth_wh} Wh{allowed}, billed and open {booked}, {waits} not cut", kind)
+
+
+def _told(conn: Connection, gid: bytes, channel: int, began_ms: int) -> Told:
+    """Since when the books have each reading of a channel that they took, in ms of the world's life."""
+    told: dict[tuple[bytes, int], int] = {}
+    waited, batch, part = _waited(conn, gid), schema.batch, schema.part
+    query = select(part, batch.c.received_ms).join(batch, batch.c.hash == part.c.batch)
+    for row in conn.execute(query.where(part.c.gid == gid, part.c.channel == channel, part.c.standing == "read")):
+        had_ms = max(row.received_ms, waited.get((bytes(row.batch), row.position), 0)) - began_ms
+        for segment in Part.decode(bytes(row.data)).segments:
+            for each in segment.readings():
+                place = segment.at.boot, each.uptime_ms
+                told[place] = min(told.get(place, had_ms), had_ms)
+    return told
+
+
+def _waited(conn: Connection, gid: bytes) -> dict[tuple[bytes, int], int]:
+    """Until when parts that were set aside at first waited, by batch and position."""
+    rows = conn.execute(select(schema.exception).where(schema.exception.c.gid == gid))
+    return {(bytes(row.batch), row.position): row.closed_ms for row in rows if row.batch and row.closed_ms}
 
 
 def _arrived(conn: Connection, gateway: Gateway, sealed_ms: int, wrong: Wrong) -> None:
@@ -331,36 +358,58 @@ def _arrived(conn: Connection, gateway: Gateway, sealed_ms: int, wrong: Wrong) -
                 break
 
 
-def seam_loss(cellar: Cellar, register: Register, seen: Seen) -> int:
-    """What was used between the last reading that is still on a disk before a seam and the first sample after it.
+def seam_loss(cellar: Cellar, register: Register, seen: Seen, told: Told) -> int:
+    """What was used between the last reading before a seam that is still on a disk, or in the books, and the first
+    sample after it.
 
-    A reading on a card that an older copy replaced is gone, also when that card had told the books of it; a rise that
-    still waited for company (docs/adr/0605) has no reading, and nobody can say any more whether it was right. Only
-    before the first reading of a boot is there anything that waits. A copy has forgotten a seam only if it was made
-    before the level after it had company: one that was made later knows it, and loses nothing of it. What such a card
-    read of a level in boots before the one in which it went on from the books may be older than they, and says nothing.
+    A reading on a card that an older copy replaced is gone, unless that card had told the books of it before: what they
+    have is billed, and what comes after it counts on top. A rise that still waited for company (docs/adr/0605) has no
+    reading, and nobody can say any more whether it was right. Only before the first reading of a boot is there anything
+    that waits. A copy has forgotten a seam only if neither it nor the books had a reading from after it. What such a
+    card read of a level in boots before the one in which it went on from the books may be older than they, and says
+    nothing, if the books had heard of nothing after the seam by then.
     """
     lost = 0
     for seam in register.seams:
-        begin, end = seam.at_ms, seam.at_ms
-        for made_ms, back_ms in cellar.restores:
-            if made_ms > _settled_ms(cellar, seen, end):
+        end = seam.at_ms
+        for copy in cellar.restores:
+            if _is_known(cellar, seen, told, end, copy):
                 continue
-            if back_ms >= begin:  # the copy has forgotten the seam
-                begin, end = min(begin, made_ms), max(end, back_ms)
+            end = max(end, copy[1])
             if seam.kind == "reset":
-                end = max(end, _joined_ms(cellar, back_ms, end))
-        kept = [one for one in seen.kept if not any(made < one.kept_ms < back for made, back in cellar.restores)]
-        before = [one.wh for one in kept if one.t_ms < begin and (one.reading is not None or not one.may_wait)]
+                end = max(end, _joined_ms(cellar, seen, told, copy[1], end))
+        stays = [one for one in seen.kept if one.t_ms < seam.at_ms and _stays(cellar, told, one)]
+        before = [one.wh for one in stays if one.reading is not None or not one.may_wait]
         after = _after(seen.kept, end, seam)
         lost += (after[0].wh if after else register.truth_wh) - (before[-1] if before else 0)
     return lost
 
 
-def _joined_ms(cellar: Cellar, back_ms: int, end_ms: int) -> int:
-    """When the boot began in which a card that was put back went on from the books; 0: it had done so before."""
+def _stays(cellar: Cellar, told: Told, one: Kept) -> bool:
+    """Whether no older copy replaced the card that it was on, or none before the books had it."""
+    return not any(made < one.kept_ms < back < _told_ms(told, one) for made, back in cellar.restores)
+
+
+def _told_ms(told: Told, one: Kept) -> float:
+    """Since when the books have it."""
+    return inf if one.reading is None else told.get(one.reading, inf)
+
+
+def _is_known(cellar: Cellar, seen: Seen, told: Told, end_ms: int, copy: tuple[int, int]) -> bool:
+    """Whether a copy knew the level after a seam, or the books did when it was put back. A new level has its first
+    reading only when it has company."""
+    made_ms, back_ms = copy
+    after = [one for one in seen.kept if one.t_ms >= end_ms and one.reading is not None]
+    on_copy = any(one.kept_ms < made_ms and _stays(cellar, {}, one) for one in after)
+    return on_copy or any(_told_ms(told, one) <= back_ms for one in after)
+
+
+def _joined_ms(cellar: Cellar, seen: Seen, told: Told, back_ms: int, end_ms: int) -> int:
+    """When the boot began in which a card that was put back went on from the books; 0: it had done so before, or had
+    told them of the level itself."""
     booted_ms, joined_ms = next((one for one in cellar.joins if one[1] >= back_ms), (0, 0))
-    return booted_ms if joined_ms > end_ms else 0
+    has_told = any(one.t_ms >= end_ms and _told_ms(told, one) <= joined_ms for one in seen.kept)
+    return booted_ms if joined_ms > end_ms and not has_told else 0
 
 
 def _after(kept: Sequence[Kept], end_ms: int, seam: Seam) -> Sequence[Kept]:
@@ -371,13 +420,6 @@ def _after(kept: Sequence[Kept], end_ms: int, seam: Seam) -> Sequence[Kept]:
         return after
     began = next((one.t_ms - one.reading[1] for one in after if one.reading is not None), end_ms)
     return [one for one in after if one.t_ms >= began]
-
-
-def _settled_ms(cellar: Cellar, seen: Seen, end_ms: int) -> float:
-    """Since when so many readings from after a seam as are company are on a disk that stays."""
-    kept = sorted(one.kept_ms for one in seen.kept if one.t_ms >= end_ms and one.reading is not None)
-    stays = [at for at in kept if not any(made < at < back for made, back in cellar.restores)]
-    return stays[CONFIRM_COUNT - 1] if len(stays) >= CONFIRM_COUNT else inf
 
 
 def _washes(conn: Connection, gateway: Gateway, row: Any, sold: Sequence[Sold], wrong: Wrong) -> None:
