@@ -105,10 +105,21 @@ def settling(conn: Connection, community: str, span: Span, now_ms: int) -> list[
 
 def close_month(conn: Connection, office: Office, span: Span, now_ms: int) -> list[Closed]:
     """Settle every contract whose period of the month is over and not settled; again it changes nothing."""
+    held = settling(conn, office.context.community, span, now_ms)
+    return _settle(conn, office, [one for one in held if one.settled is None and one.is_over], now_ms)
+
+
+def close_or_tell(conn: Connection, office: Office, span: Span, now_ms: int) -> list[Closed]:
+    """The same for who names the month: what is settled already is among it, and when no period is over, Conflict says
+    when the first one will be."""
+    held = settling(conn, office.context.community, span, now_ms)
+    return _settle(conn, office, [one for one in held if one.is_over] or held[:1], now_ms)
+
+
+def _settle(conn: Connection, office: Office, wanted: Sequence[Settling], now_ms: int) -> list[Closed]:
     due: dict[int, list[bytes]] = defaultdict(list)
-    for one in settling(conn, office.context.community, span, now_ms):
-        if one.settled is None and one.is_over:
-            due[one.at_ms].append(one.chain)
+    for one in wanted:
+        due[one.at_ms].append(one.chain)
     found = []
     for at_ms, chains in sorted(due.items()):
         found += settlement.close(conn, office, at_ms, now_ms, chains)

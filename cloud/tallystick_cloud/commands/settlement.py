@@ -5,6 +5,7 @@ It never settles a period that is not over; what cannot be undone is asked for f
 
 import argparse
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,11 +13,14 @@ from sqlalchemy import Connection
 from tallystick_protocol.codes import ResolutionAction
 from tallystick_protocol.ids import H32
 
+from tallystick_cloud.closing.service import close_or_tell
 from tallystick_cloud.commands.common import Commands, Options, add_community, command, community_of, group, opened
+from tallystick_cloud.commands.moment import place_of
 from tallystick_cloud.commands.signing import party_of
 from tallystick_cloud.contracts.store import versions_of
 from tallystick_cloud.counts import many
 from tallystick_cloud.errors import BadInput
+from tallystick_cloud.http.month import Span
 from tallystick_cloud.keys import write_private
 from tallystick_cloud.log.signing import checkpoint
 from tallystick_cloud.parties.store import ids_by_name
@@ -26,6 +30,7 @@ from tallystick_cloud.settlement.model import Stored
 from tallystick_cloud.settlement.office import Office
 from tallystick_cloud.settlement.service import close
 
+MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 MIDDLE = 15  # the day that stands for a month: far from its edges in every time zone
 
 
@@ -35,7 +40,7 @@ def add(commands: Commands) -> None:
         words,
         "close",
         close_period,
-        "Settle the period of a day or month, for every contract; doing it again changes nothing.",
+        "Settle the periods of a month or the one of a day, for every contract; doing it again changes nothing.",
         "  tallystick settlement close 2026-10 --data D\n  tallystick settlement close 2026-10-31 --json --data D\n",
     )
     found.add_argument("period", metavar="PERIOD", help="YYYY-MM, or any day of the period: YYYY-MM-DD")
@@ -114,7 +119,11 @@ def close_period(parsed: argparse.Namespace) -> int:
     try:
         name = community_of(options, parsed.community)
         now_ms = options.clock.utc_ms()
-        closed = options.database.write_now(close, _office(options, name), at_ms, now_ms)
+        if MONTH.fullmatch(parsed.period):  # also of contracts that begin or end within it
+            span = Span.of(parsed.period, now_ms, options.database.read_now(place_of, name)[0])
+            closed = options.database.write_now(close_or_tell, _office(options, name), span, now_ms)
+        else:
+            closed = options.database.write_now(close, _office(options, name), at_ms, now_ms)
         sign_checkpoint(options, name)
     finally:
         options.database.close()

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, func, insert, select, update
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.calendar import Period, days_in, period_of
-from tallystick_protocol.money.contract import ContractState, InForce, in_force, version_at
+from tallystick_protocol.money.contract import Contract, ContractState, InForce, in_force, version_at
 from tallystick_protocol.money.rating import Usage, minimum_usage, rebate_usage, standing_usage
 from tallystick_protocol.money.zone import offsets_of
 
@@ -51,7 +51,9 @@ def close(
     for chain in sorted(chains):
         contract = version_at([version.contract for version in chains[chain]], at_ms)
         if contract is not None:
-            for period in _open_until(conn, chains[chain], period_of(contract, at_ms)):
+            last = period_of(contract, at_ms)
+            _check_over(chains[chain][-1].contract, last, now_ms)
+            for period in _open_until(conn, chains[chain], last):
                 closed.append(_close_chain(conn, community, chains[chain], period, now_ms))
     if any(not one.again for one in closed):
         _next_posting_period(conn, community, now_ms)
@@ -62,6 +64,13 @@ def first_ms(conn: Connection, chain: bytes, period: Period) -> int:
     """When the first period began that was closed of a contract; this one's begin where none was before it."""
     first = conn.execute(select(func.min(period_close.c.from_ms)).where(period_close.c.chain == chain)).scalar_one()
     return period.from_ms if first is None else min(first, period.from_ms)
+
+
+def _check_over(contract: Contract, period: Period, now_ms: int) -> None:
+    if now_ms < period.to_ms:
+        last_ms = offsets_of(contract.zone).local(period.to_ms - 1)
+        last = datetime.fromtimestamp(last_ms / 1000, UTC).date()
+        raise Conflict("period", f"of {contract.name} ends with {last}; close it when it is over")
 
 
 def _open_until(conn: Connection, versions: Sequence[Version], last: Period) -> list[Period]:
@@ -88,11 +97,6 @@ def _open_until(conn: Connection, versions: Sequence[Version], last: Period) -> 
 
 def _close_chain(conn: Connection, community: str, versions: list[Version], period: Period, now_ms: int) -> Closed:
     chain = versions[0].chain
-    if now_ms < period.to_ms:
-        contract = versions[-1].contract
-        last_ms = offsets_of(contract.zone).local(period.to_ms - 1)
-        last = datetime.fromtimestamp(last_ms / 1000, UTC).date()
-        raise Conflict("period", f"of {contract.name} ends with {last}; close it when it is over")
     done = conn.execute(
         select(period_close.c.chain).where(period_close.c.chain == chain, period_close.c.from_ms == period.from_ms)
     ).first()

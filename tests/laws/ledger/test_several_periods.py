@@ -6,7 +6,8 @@ import pytest
 from support.books import DAY, ENERGY, HOUR, T0, WASHES
 from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER, NOVEMBER, World, open_world
 from tallystick_cloud import schema
-from tallystick_cloud.closing.service import close_month
+from tallystick_cloud.closing.service import close_month, close_or_tell
+from tallystick_cloud.errors import Conflict
 from tallystick_cloud.http.month import Span
 from tallystick_protocol.verify import VALID, VALID_SPLIT_AS_COMMITTED
 
@@ -82,3 +83,22 @@ def test_closing_each_month_in_turn_is_the_same_as_closing_the_last(either_url: 
         assert ends_and_fees(worlds[0], form) == ends_and_fees(worlds[1], form)
     for world in worlds:
         world.books.database.close()
+
+
+def test_a_contract_that_begins_late_in_a_month_is_closed_with_it(either_url: str) -> None:
+    """It owes eleven days of its standing charge, and its minimum whole; in the middle of the month it did not hold."""
+    late = LEAST.replace("effective_from = 2026-10-01", "effective_from = 2026-11-20")
+    world = open_world(either_url, contracts={"washes.toml": late, "energy.toml": ENERGY})
+    world.wash(T0 + 22 * DAY)
+    month = Span.of("2026-11", AFTER_NOVEMBER, "UTC")
+    closed = world.books.run(close_or_tell, world.office, month, AFTER_NOVEMBER)
+    assert len(closed) == 2
+    assert ends_and_fees(world, "minimum") == [(30, 1_150_000_000)]
+    assert ends_and_fees(world, "standing-charge") == [(30, 6_200_000_000 - 6_200_000_000 * 19 // 30)]
+    check(world, NOVEMBER)
+    again = world.books.run(close_or_tell, world.office, month, AFTER_NOVEMBER)
+    assert [(one.settlement.h, one.again) for one in again] == [(one.settlement.h, True) for one in closed]
+    later = Span.of("2026-12", AFTER_NOVEMBER, "UTC")
+    with pytest.raises(Conflict, match="close it when it is over"):
+        world.books.run(close_or_tell, world.office, later, AFTER_NOVEMBER)
+    world.books.database.close()
