@@ -52,7 +52,7 @@ def sheets(one: Account) -> bytes:
 def figures(lines: int) -> list[Figure]:
     long, short = statement(lines), statement(PEER_LINES)
     page = spent(lambda: view.page_view(long, None, "/statements/2026-11", W))
-    file = spent(lambda: view.as_csv([view.account_view(long, W)]))
+    file = spent(lambda: view.as_csv([long], W))
     by_day = spent(lambda: sheets(long))
     sheets(short)  # the typeface is read once
     ours = spent(lambda: sheets(short))

@@ -10,15 +10,18 @@ from datetime import datetime
 from importlib.resources import files
 from itertools import accumulate
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from fpdf import FPDF
+from fpdf.drawing_primitives import DeviceGray
 from fpdf.enums import XPos, YPos
 from fpdf.fonts import TTFFont
 from segno import QRCode
 from tallystick_protocol.errors import InvariantError
 
 from tallystick_cloud.errors import BadInput
+
+from .letters import Letters
 
 FONTS = Path(str(files("font_source_sans_pro"))) / "files"
 FAMILY = "sans"
@@ -28,6 +31,8 @@ SMALL_LINE_MM = 4
 BASELINE = 0.3  # of the letters' height, below the middle of a line: where the library puts it
 INK, MUTED, RULE = 20, 95, 190  # greys: 0 is black
 WIDTH_MM = 210 - 2 * MARGIN_MM
+_SHADES = {grey: DeviceGray(grey / 255).serialize().lower() for grey in (INK, MUTED)}
+"""As a page is told what to fill letters with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +44,28 @@ class Column:
     right: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """A text with smaller words below it."""
 
     text: str
     below: str = ""
+
+
+class _Place(NamedTuple):
+    """Where a column stands, in mm."""
+
+    x: float
+    room: float
+    is_right: bool
+
+
+class _Text(NamedTuple):
+    """A text that was measured: mm in one line, and how many lines it takes at its place."""
+
+    words: str
+    place: _Place
+    width: float
+    lines: int
 
 
 class Sheet(FPDF):
@@ -58,13 +79,15 @@ class Sheet(FPDF):
         self.set_auto_page_break(True, FOOT_MM)
         self.add_font(FAMILY, "", FONTS / "SourceSansPro-Regular.ttf")
         self.add_font(FAMILY, "B", FONTS / "SourceSansPro-Semibold.ttf")
-        self._regular = self.fonts[FAMILY]
-        self._known = frozenset(self._regular.cmap) if isinstance(self._regular, TTFFont) else frozenset()
+        self._faces = {style: _letters(self.fonts[FAMILY + style]) for style in ("", "B")}
+        self._grey = INK
         self.set_creation_date(created)
         self.set_title(title)
         self.set_lang("en")
         self.set_producer("Tallystick")
-        self.alias_nb_pages("{all}")
+        self.alias_nb_pages("")  # pages are counted when all are there; the library looks for its alias in every text
+        self.set_draw_color(RULE)
+        self.set_line_width(0.1)
         self.add_page()
 
     def __enter__(self) -> Self:
@@ -75,13 +98,6 @@ class Sheet(FPDF):
         for font in self.fonts.values():
             if isinstance(font, TTFFont):
                 font.ttfont.close()
-
-    def footer(self) -> None:
-        """Called by the library at the end of each page."""
-        self.set_y(-FOOT_MM + 8)
-        self._style(SMALL_PT, grey=MUTED)
-        self._put(self._foot, WIDTH_MM - 12)
-        self.cell(12, LINE_MM, f"{self.page_no()} / {{all}}")  # to the left: its last part is not known yet
 
     def title_line(self, text: str, right: str) -> None:
         """The sheet's title, and who it is from on the right."""
@@ -118,30 +134,30 @@ class Sheet(FPDF):
 
     def grid(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
         """A head that is repeated on every page, rows that are never cut."""
-        self._grid_head(columns)
+        places = _places(columns)
+        self._grid_head(columns, places)
         for row in rows:
-            height = max(self._height(cell, column) for cell, column in zip(row, columns, strict=True))
+            texts = [self._measured(cell.text, place, BODY_PT) for cell, place in zip(row, places, strict=True)]
+            below = [self._measured(cell.below, place, SMALL_PT) for cell, place in zip(row, places, strict=True)]
+            height = max(
+                LINE_MM * max(text.lines, 1) + SMALL_LINE_MM * small.lines
+                for text, small in zip(texts, below, strict=True)
+            )
             if self.will_page_break(height + 1):
                 self.add_page()
-                self._grid_head(columns)
+                self._grid_head(columns, places)
             top = self.get_y()
-            self._row(columns, row, top)
+            self._row(texts, below, top + 0.5)
             self.set_y(top + height + 1)
             self._rule()
         self.ln(2)
 
-    def _row(self, columns: Sequence[Column], row: Sequence[Cell], top: float) -> None:
+    def _row(self, texts: Sequence[_Text], below: Sequence[_Text], top: float) -> None:
         """Texts of one size after the other: each change of size is told to the page."""
-        edges = list(accumulate((_mm(column) for column in columns), initial=float(MARGIN_MM)))
         self._style(BODY_PT)
-        below = [
-            self._text_of(cell.text, column, x, top + 0.5, LINE_MM)
-            for cell, column, x in zip(row, columns, edges, strict=False)
-        ]
+        ends = self._draw(texts, [top] * len(texts), LINE_MM)
         self._style(SMALL_PT, grey=MUTED)
-        for cell, column, x, y in zip(row, columns, edges, below, strict=False):
-            if cell.below:
-                self._text_of(cell.below, column, x, y, SMALL_LINE_MM)
+        self._draw(below, ends, SMALL_LINE_MM)
 
     def sums(self, rows: Sequence[tuple[str, str]]) -> None:
         """Names and amounts at the right; the last one strong."""
@@ -182,7 +198,18 @@ class Sheet(FPDF):
 
     def data(self) -> bytes:
         """The file."""
+        self.set_auto_page_break(False)
+        for number in range(1, self.pages_count + 1):
+            self.page = number
+            self.current_font_is_set_on_page = False
+            self._end_of_page(f"{number} / {self.pages_count}")
         return bytes(self.output())
+
+    def _end_of_page(self, number: str) -> None:
+        self.set_y(-FOOT_MM + 8)
+        self._style(SMALL_PT, grey=MUTED)
+        self._put(self._foot, WIDTH_MM - 12)
+        self._put(number, 12)
 
     def _qr(self, code: QRCode, x: float, y: float, side: float) -> None:
         """Modules as filled rectangles, joined along a row: sharp at any size."""
@@ -201,78 +228,107 @@ class Sheet(FPDF):
                     )
                     start = None
 
-    def _grid_head(self, columns: Sequence[Column]) -> None:
+    def _grid_head(self, columns: Sequence[Column], places: Sequence[_Place]) -> None:
         self._style(SMALL_PT, grey=MUTED)
-        for column in columns:
-            self._put(column.name, _mm(column), align="R" if column.right else "L")
+        for column, place in zip(columns, places, strict=True):
+            self._put(column.name, place.room, align="R" if column.right else "L")
         self.ln(LINE_MM)
         self._rule()
 
-    def _text_of(self, text: str, column: Column, x: float, top: float, height: float) -> float:
-        """Where the next text begins. A text of one line is put at its place: laying it out takes ten times as long."""
-        width, room = self._width(text, self.font_size_pt), _mm(column)
-        if width > room or "\n" in text:
-            self.set_xy(x, top)
-            self._wrap(text, room, "R" if column.right else "L", x, height)
-            return float(self.get_y())
-        if text:
-            self._check(text)
-            self.text(x + (room - width if column.right else 0), top + height / 2 + BASELINE * self.font_size, text)
-        return top + height
-
-    def _height(self, cell: Cell, column: Column) -> float:
-        below = SMALL_LINE_MM * self._lines(cell.below, column, SMALL_PT) if cell.below else 0
-        return float(LINE_MM * self._lines(cell.text, column, BODY_PT) + below)
-
-    def _lines(self, text: str, column: Column, size: float) -> int:
-        if "\n" not in text and self._width(text, size) <= _mm(column):
-            return 1
-        self._check(text)
+    def _measured(self, text: str, place: _Place, size: float) -> _Text:
+        if not text:
+            return _Text("", place, 0, 0)
+        width = self._width(text, size)
+        if width <= place.room and "\n" not in text:
+            return _Text(text, place, width, 1)
         self._style(size)
-        lines = self.multi_cell(_mm(column), LINE_MM, text, dry_run=True, output="LINES")
+        lines = self.multi_cell(place.room, LINE_MM, text, dry_run=True, output="LINES")
         if not isinstance(lines, list):
             raise InvariantError("the library was asked for lines")
-        return len(lines)
+        return _Text(text, place, width, len(lines))
 
-    def _width(self, text: str, size: float) -> float:
-        """Of a text in one line of regular letters, in mm."""
-        return float(self._regular.get_text_width(text, size, None)[1]) / float(self.k)
+    def _draw(self, texts: Sequence[_Text], tops: Sequence[float], height: float) -> list[float]:
+        """Where what is below each begins. One line is put at its place: laying it out takes ten times as long."""
+        ends, lines = [], []
+        for (words, place, width, count), top in zip(texts, tops, strict=True):
+            if count == 1:
+                x = place.x + (place.room - width if place.is_right else 0)
+                lines.append(self._line(words, x, top, height))
+            elif count:
+                self._write(lines)
+                lines = []
+                self.set_xy(place.x, top)
+                self._wrap(words, place.room, "R" if place.is_right else "L", place.x, height)
+            ends.append(self.get_y() if count > 1 else top + height)
+        self._write(lines)
+        return ends
+
+    def _line(self, text: str, x: float, top: float, height: float) -> str:
+        """What `text` of the library writes, but for its looking up each letter of each text."""
+        y = top + height / 2 + BASELINE * self.font_size
+        at = f"{x * self.k:.2f} {(self.h - y) * self.k:.2f}"
+        return f"q {_SHADES[self._grey]} BT {at} Td ({self._faces[self.font_style].coded(text)}) Tj ET Q"
+
+    def _write(self, lines: Sequence[str]) -> None:
+        """In the present style."""
+        if not lines:
+            return
+        if self.current_font is not None and not self.current_font_is_set_on_page:
+            self._out(self._set_font_for_page(self.current_font, self.font_size_pt))
+        self._out("\n".join(lines))
+
+    def _width(self, text: str, size: float, style: str = "") -> float:
+        """Of a text in one line, in mm."""
+        try:
+            return self._faces[style].width(text, size) / self.k
+        except KeyError as lacking:
+            detail = f"{text!r} holds {lacking.args[0]!r}, which the typeface of sheets lacks; take the other file"
+            raise BadInput("text", detail) from None
 
     def _wrap(self, text: str, width: float, align: str = "L", x: float | None = None, height: float = LINE_MM) -> None:
-        self._check(text)
+        self._width(text, self.font_size_pt, self.font_style)  # refuses what the typeface lacks
+        self.set_text_color(self._grey)
         if x is not None:
             self.set_x(x)
         self.multi_cell(width, height, text, align=align, new_x=XPos.LEFT, new_y=YPos.NEXT)
 
     def _put(self, text: str, width: float, *, height: float = LINE_MM, align: str = "L", last: bool = False) -> None:
         """One line; text too long for its place is drawn smaller, never cut."""
-        self._check(text)
-        size = self.font_size_pt
-        while self.get_string_width(text) > width and self.font_size_pt > 5:
+        if self.will_page_break(height):
+            x = self.x
+            self.add_page()
+            self.set_x(x)
+        size, style = self.font_size_pt, self.font_style
+        while self._width(text, self.font_size_pt, style) > width and self.font_size_pt > 5:
             self.set_font_size(self.font_size_pt - 0.5)
-        self.cell(width, height, text, align=align, new_x=XPos.LMARGIN if last else XPos.RIGHT,
-                  new_y=YPos.NEXT if last else YPos.TOP)  # fmt: skip
+        if text:
+            room = width - self._width(text, self.font_size_pt, style) if align == "R" else 0
+            self._write([self._line(text, self.x + room, self.y, height)])
         self.set_font_size(size)
+        if last:
+            self.set_xy(MARGIN_MM, self.y + height)
+        else:
+            self.set_x(self.x + width)
 
     def _rule(self) -> None:
-        self.set_draw_color(RULE)
-        self.set_line_width(0.1)
-        self.line(MARGIN_MM, self.get_y(), MARGIN_MM + WIDTH_MM, self.get_y())
+        self.line(MARGIN_MM, self.y, MARGIN_MM + WIDTH_MM, self.y)
 
     def _style(self, size: float, *, bold: bool = False, grey: int = INK) -> None:
         style = "B" if bold else ""
-        if (self.font_style, self.font_size_pt) != (style, size):
+        if self.font_family and self.font_style == style:
+            self.set_font_size(size)
+        else:
             self.set_font(FAMILY, style, size)
-        self.set_text_color(grey)
-
-    def _check(self, text: str) -> None:
-        if self._known.issuperset(map(ord, text)):
-            return
-        for char in text:
-            if ord(char) not in self._known:
-                detail = f"{text!r} holds {char!r}, which the typeface of sheets lacks; take the other file"
-                raise BadInput("text", detail)
+        self._grey = grey
 
 
-def _mm(column: Column) -> float:
-    return WIDTH_MM * column.share / 100
+def _letters(font: object) -> Letters:
+    if not isinstance(font, TTFFont):
+        raise InvariantError("the typeface is a file of ours")
+    return Letters(font)
+
+
+def _places(columns: Sequence[Column]) -> list[_Place]:
+    rooms = [WIDTH_MM * column.share / 100 for column in columns]
+    edges = accumulate(rooms, initial=float(MARGIN_MM))
+    return [_Place(x, room, column.right) for x, room, column in zip(edges, rooms, columns, strict=False)]

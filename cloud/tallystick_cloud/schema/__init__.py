@@ -84,7 +84,7 @@ from .splits import split_account, split_approval, split_due, split_part, split_
 from .trials import trial
 from .turns import turn
 from .unclaimed import unclaimed, unclaimed_rule
-from .uses import in_order, standing, standing_at, use, use_rating
+from .uses import in_order, priced, standing, standing_at, use, use_rating
 
 __all__ = [
     "access",
@@ -155,6 +155,7 @@ __all__ = [
     "pool_statement",
     "posting",
     "posting_period",
+    "priced",
     "public_rule",
     "rerating",
     "resolution",

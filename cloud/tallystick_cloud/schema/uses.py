@@ -3,16 +3,20 @@
 Nothing is written through these; `books` has the tables.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     FromClause,
+    Join,
     LargeBinary,
+    Select,
     Subquery,
+    Table,
     and_,
     case,
-    func,
+    exists,
     literal_column,
     null,
     select,
@@ -53,10 +57,17 @@ def in_order(uses: FromClause) -> tuple[ColumnElement[Any], ...]:
 
 def standing_at(known_ms: Any = None) -> Subquery:
     """A row per use with the rating that stands, or that stood at a moment among the uses known then."""
-    newest, before = rerating.alias("newest"), rerating.alias("before")
-    until = () if known_ms is None else (before.c.rated_ms <= known_ms,)
-    highest = select(func.max(before.c.revision)).where(before.c.use_id == use_row.c.use_id, *until).scalar_subquery()
-    again = and_(newest.c.use_id == use_row.c.use_id, newest.c.revision == highest)
+    return _stood(_BOTH, _FRAME, known_ms).subquery("standing")
+
+
+def _stood(uses: Join | Table, frame: Sequence[ColumnElement[Any]], known_ms: Any = None) -> Select[Any]:
+    """A rating stands until there is a later one. Asked of the few ratings that there are, and not as the highest of
+    each use, which PostgreSQL would look for once per use."""
+    newest, later = rerating.alias("newest"), rerating.alias("later")
+    known = () if known_ms is None else (newest.c.rated_ms <= known_ms,)
+    known_later = () if known_ms is None else (later.c.rated_ms <= known_ms,)
+    is_over = exists().where(later.c.use_id == newest.c.use_id, later.c.revision > newest.c.revision, *known_later)
+    again = and_(newest.c.use_id == use_row.c.use_id, *known, ~is_over)
     is_first = newest.c.revision.is_(None)
 
     def either(name: str, first: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -64,9 +75,11 @@ def standing_at(known_ms: Any = None) -> Subquery:
 
     price = [either(name, use_row.c[name]) for name in _PRICE]
     made = [either("revision", _FIRST), either("rated_ms", use_row.c.recorded_ms), newest.c.cause]
-    found = select(use_row.c.frame, *_FRAME, *_METERED, *price, *made).select_from(_BOTH.outerjoin(newest, again))
-    return (found if known_ms is None else found.where(use_row.c.recorded_ms <= known_ms)).subquery("standing")
+    found = select(use_row.c.frame, *frame, *_METERED, *price, *made).select_from(uses.outerjoin(newest, again))
+    return found if known_ms is None else found.where(use_row.c.recorded_ms <= known_ms)
 
 
 standing = standing_at()
 """A row per use with the rating that stands."""
+priced = _stood(use_row, ()).subquery("priced")
+"""The same without the frame, for whoever joins frames of its own choice."""

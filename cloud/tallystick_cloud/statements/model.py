@@ -4,9 +4,10 @@ It never nets a row away: opening plus rows is closing, and closing is the next 
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from tallystick_protocol.codes import LineKind
@@ -66,8 +67,7 @@ class Shared:
     is_final: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row. `uses` > 1: slices of a meter joined; `use_id`: where a click leads; `balance` is after the row."""
 
     ref: str
@@ -136,16 +136,16 @@ def account(
     found, balance = [], opening
     for row in sorted(rows, key=key_of):
         balance += row.nano
-        found.append(replace(row, balance=balance))
+        found.append(row._replace(balance=balance))
     return Account(chain, contract, unit, opening, tuple(found), balance, settlement, decision)
 
 
-def row_of_use(one: UnsettledUse | SettledUse, kind: RowKind, nano: int, at_ms: int) -> Row:
-    """A row about one use."""
-    letter = {RowKind.SHARE: "S", RowKind.CHARGE: "C"}.get(kind, "K")
+def row_of_use(one: UnsettledUse | SettledUse, kind: RowKind, nano: int, at_ms: int, uses: int = 1) -> Row:
+    """A row about one use, or about so many that are told together."""
+    letter = "S" if kind is RowKind.SHARE else "C" if kind is RowKind.CHARGE else "K"
     ref = f"{letter}-{one.use_id.hex()[:REF_CHARS]}"
     return Row(
-        ref, at_ms, kind, one.asset, one.asset_name, one.form, one.number, one.programme, 1, one.use_id, nano
+        ref, at_ms, kind, one.asset, one.asset_name, one.form, one.number, one.programme, uses, one.use_id, nano
     )  # fmt: skip
 
 
@@ -162,7 +162,7 @@ def joined(rows: Sequence[Row], zone: str) -> list[Row]:
         groups.setdefault(key, []).append(row)
     for group in groups.values():
         last = max(group, key=lambda one: one.at_ms)
-        kept.append(replace(last, uses=sum(one.uses for one in group), nano=sum(one.nano for one in group)))
+        kept.append(last._replace(uses=sum(one.uses for one in group), nano=sum(one.nano for one in group)))
     return kept
 
 
@@ -196,6 +196,11 @@ class Cut:
     begin: int
     end: int
     carried: int
+
+
+def whole(one: Account) -> Cut:
+    """All of it."""
+    return Cut(0, len(one.rows), one.opening)
 
 
 def cut(one: Account, after: tuple[int, str] | None, size: int) -> Cut:

@@ -82,7 +82,7 @@ def _files(table: RouteTable, database: Database, pages: Pages, clock: Clock) ->
         span = Span.of(period, clock.utc_ms(), place.zone)
         w = pages.wording(call.request, place.zone)
         accounts = await database.write(service.accounts, reader, span)
-        text = view.as_csv([view.account_view(one, w) for one in accounts])
+        text = view.as_csv(accounts, w)
         return csv_response(f"statement-{place.id}-{period}.csv", text)
 
     @table.route("GET", ONE + ".pdf", roles=HOLDERS, gives="application/pdf", tag="money")

@@ -7,10 +7,11 @@ reads hundreds of sheets, and the file has every line.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from tallystick_cloud.http.amounts import exact
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.paper.sheet import Cell, Column, Sheet
-from tallystick_cloud.statements.model import Account, by_day
-from tallystick_cloud.statements.view import AccountView, RowView, account_view
+from tallystick_cloud.statements.model import Account, by_day, whole
+from tallystick_cloud.statements.view import Line, lines, state_of
 
 ROWS_MAX = 2_000
 """Of one account in single lines; some 55 sheets."""
@@ -27,28 +28,31 @@ def draw(place: str, party: str, month: str, until_ms: int, accounts: Sequence[A
         sheet.columns([party], [(_("Month"), month), (_("Until"), w.date(until_ms - 1))])
         for one in accounts:
             is_long = len(one.rows) > ROWS_MAX
-            shown = account_view(by_day(one, w.zone.key) if is_long else one, w)
-            sheet.heading(shown.contract, shown.state)
+            shown = by_day(one, w.zone.key) if is_long else one
+            sheet.heading(one.contract, state_of(one, w))
             if is_long:
                 says = _("One line for each day; all {n} lines stand in the CSV file of this statement.")
                 sheet.notes([says.format(n=w.count(len(one.rows)))])
-            sheet.grid(_columns(shown, w), [_row(row) for row in shown.rows])
+            sheet.grid(_columns(one.unit, w), (_row(line, w) for line in lines(shown, whole(shown), w)))
         if not accounts:
             sheet.notes([_("No use, no payout, no balance in {month}.").format(month=month)])
         return sheet.data()
 
 
-def _columns(one: AccountView, w: Wording) -> tuple[Column, ...]:
+def _columns(unit: str, w: Wording) -> tuple[Column, ...]:
     _ = w.gettext
     return (
         Column(_("When"), 14),
         Column(_("What"), 36),
         Column(_("Reference"), 20),
-        Column(one.unit, 15, right=True),
+        Column(unit, 15, right=True),
         Column(_("Balance"), 15, right=True),
     )
 
 
-def _row(row: RowView) -> tuple[Cell, ...]:
-    amount = "" if row.amount is None else str(row.amount)
-    return (Cell(row.at), Cell(row.what, row.detail), Cell("", row.ref), Cell(amount), Cell(str(row.balance)))
+def _row(line: Line, w: Wording) -> tuple[Cell, ...]:
+    row, what, balance = line.row, Cell(line.what, line.detail), Cell(str(exact(line.balance, w)))
+    if row is None:
+        return Cell(""), what, Cell(""), Cell(""), balance
+    amount = Cell(str(exact(row.nano, w, signed=True)))
+    return Cell(w.day_time(row.at_ms)), what, Cell("", row.ref), amount, balance

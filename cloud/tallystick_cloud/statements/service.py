@@ -4,7 +4,7 @@ It never shows another party's statement, and where a period is settled it shows
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -226,7 +226,7 @@ def _bill_rows(shares: Iterable[Any]) -> Iterable[Row]:
         bill = Bill(one.bill_id, one.name, *days, one.bill_cents, measures_of(one.parts))
         ref = f"{bytes(one.bill).hex()[:REF_CHARS]}-{one.position}"
         charge = _bare(f"B-{ref}", one.posted_ms, RowKind.BILL, -one.cents * CENT_NANO)
-        yield from _both_ways(replace(charge, asset=one.asset), bill, one.reversed_ms)
+        yield from _both_ways(charge._replace(asset=one.asset), bill, one.reversed_ms)
 
 
 def _supplied_rows(bills: Iterable[Any]) -> Iterable[Row]:
@@ -253,15 +253,15 @@ def _pool_rows(statements: Sequence[Any]) -> Iterable[Row]:
             if back or line.kind in (LineKind.SHARE, LineKind.CHARGE):
                 kind = RowKind.ENERGY_BACK if back else RowKind.ENERGY
                 shared = times[bytes(line.ref) if back else bytes(one.close_h)]
-                yield replace(_bare(f"N-{ref}-{at}", one.closed_ms, kind, line.amount), shared=shared)
+                yield _bare(f"N-{ref}-{at}", one.closed_ms, kind, line.amount)._replace(shared=shared)
 
 
 def _both_ways(row: Row, bill: Bill, reversed_ms: int | None) -> Iterable[Row]:
     """A row about a bill, and its opposite where the bill was taken back."""
-    yield replace(row, bill=bill)
+    yield row._replace(bill=bill)
     if reversed_ms is not None:
         ref = f"X{row.ref[1:]}"
-        yield replace(row, ref=ref, at_ms=reversed_ms, kind=RowKind.BILL_BACK, nano=-row.nano, bill=bill)
+        yield row._replace(ref=ref, at_ms=reversed_ms, kind=RowKind.BILL_BACK, nano=-row.nano, bill=bill)
 
 
 def _open_rows(books: _Books, chain: bytes, since_ms: int) -> Iterable[Row]:
@@ -274,7 +274,7 @@ def _open_rows(books: _Books, chain: bytes, since_ms: int) -> Iterable[Row]:
         ):
             if uses and (nano or uses > 1):
                 again = RowKind.GIVEN_BACK if use.is_reversed else RowKind.CORRECTION
-                yield replace(row_of_use(use, again if use.is_correction else kind, nano, at_ms), uses=uses)
+                yield row_of_use(use, again if use.is_correction else kind, nano, at_ms, uses)
     yield from _bill_rows(books.bills.get(chain, ()))
     yield from _supplied_rows(books.supplied.get(chain, ()))
     yield from _pool_rows(books.pools.get(chain, ()))

@@ -4,18 +4,19 @@ It never adds a row to one of the two that the other lacks."""
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tallystick_protocol.money.usage import AT_CLOSE
 
 from tallystick_cloud.costs.words import measures
 from tallystick_cloud.http.amounts import Amount, exact, harmless, of_cents
-from tallystick_cloud.http.locale import Wording
+from tallystick_cloud.http.locale import N_, Wording
 from tallystick_cloud.http.month import Month as Calendar
 from tallystick_cloud.money import money
 from tallystick_cloud.settlement.statements import reference_of
-from tallystick_cloud.statements.model import DAY, Account, Bill, Cut, Month, Row, RowKind, cut
+from tallystick_cloud.statements.model import DAY, Account, Bill, Cut, Month, Row, RowKind, cut, whole
 from tallystick_cloud.uses.lines_view import CLOSINGS
 
 ROWS_SHOWN = 200
@@ -25,9 +26,18 @@ ROWS_ON_PAGE = 600
 COLUMNS = ("contract", "reference", "time", "what", "detail", "amount", "balance", "unit")
 
 
+class Line(NamedTuple):
+    """A row in words; `row` None: an opening or closing balance."""
+
+    row: Row | None
+    what: str
+    detail: str
+    balance: int
+
+
 @dataclass(frozen=True, slots=True)
 class RowView:
-    """One row of either form; `amount` None: an opening or closing balance."""
+    """One row of a page; `amount` None: an opening or closing balance."""
 
     contract: str
     ref: str
@@ -95,7 +105,7 @@ class MonthView:
 
 def account_view(one: Account, w: Wording) -> AccountView:
     """Opening, rows, closing."""
-    return _account(one, Cut(0, len(one.rows), one.opening), "", w)
+    return _account(one, whole(one), "", w)
 
 
 def split(accounts: Sequence[Account]) -> tuple[Sequence[Account], Sequence[Account]]:
@@ -128,25 +138,24 @@ def page_view(one: Account, after: tuple[int, str] | None, path: str, w: Wording
 
 
 def _account(one: Account, shown: Cut, path: str, w: Wording) -> AccountView:
+    rows = tuple(_row(one, line, w) for line in lines(one, shown, w))
+    paging = None if len(one.rows) == shown.end - shown.begin else _paging(one, shown, path, w)
+    is_contract = one.decision is None
+    return AccountView(
+        one.chain.hex(), one.contract, one.unit, one.is_final, state_of(one, w), rows, is_contract, paging
+    )  # fmt: skip
+
+
+def state_of(one: Account, w: Wording) -> str:
+    """What fixed it, or that nothing did yet."""
     _ = w.gettext
     if one.decision is not None:
-        state = _("decided by {decision}").format(decision=one.decision)
-    elif one.settlement is None:
-        state = _("open, not final")
-    else:
-        number, h, closed_ms = one.settlement
-        words = _("settlement {n}, signed {day}, reference {reference}")
-        state = words.format(n=number, day=w.date(closed_ms), reference=reference_of(h))
-    is_first, is_last = shown.begin == 0, shown.end == len(one.rows)
-    inside = one.rows[shown.begin : shown.end]
-    carried = inside[-1].balance if inside else shown.carried
-    rows = (
-        _edge(one, _("Opening balance") if is_first else _("Carried over"), shown.carried, w),
-        *(_row(one, row, w) for row in inside),
-        _edge(one, _closing(one, w), one.closing, w) if is_last else _edge(one, _("Carried forward"), carried, w),
-    )
-    paging = None if is_first and is_last else _paging(one, shown, path, w)
-    return AccountView(one.chain.hex(), one.contract, one.unit, one.is_final, state, rows, one.decision is None, paging)
+        return _("decided by {decision}").format(decision=one.decision)
+    if one.settlement is None:
+        return _("open, not final")
+    number, h, closed_ms = one.settlement
+    words = _("settlement {n}, signed {day}, reference {reference}")
+    return words.format(n=number, day=w.date(closed_ms), reference=reference_of(h))
 
 
 def _paging(one: Account, shown: Cut, path: str, w: Wording) -> Paging:
@@ -171,18 +180,43 @@ def _closing(one: Account, w: Wording) -> str:
     return _("Closing balance") if one.is_final else _("Balance now, not final")
 
 
-def _edge(one: Account, what: str, nano: int, w: Wording) -> RowView:
-    return RowView(one.contract, "", "", "", what, "", "", None, exact(nano, w), None, nano, is_edge=True)
+def lines(one: Account, shown: Cut, w: Wording) -> Iterator[Line]:
+    """The balance before, the rows, the balance after: what each form of a statement is made of."""
+    _ = w.gettext
+    is_last = shown.end == len(one.rows)
+    inside = one.rows[shown.begin : shown.end]
+    carried = inside[-1].balance if inside else shown.carried
+    yield Line(None, _("Opening balance") if shown.begin == 0 else _("Carried over"), "", shown.carried)
+    for row in inside:
+        yield Line(row, _what(one, row, w), _detail(row, w), row.balance)
+    yield Line(None, _closing(one, w), "", one.closing) if is_last else Line(None, _("Carried forward"), "", carried)
 
 
-def _row(one: Account, row: Row, w: Wording) -> RowView:
+_WHAT = {
+    RowKind.ENERGY: (N_("Shared energy"),) * 2,
+    RowKind.ENERGY_BACK: (N_("Shared energy, settled before and taken back"),) * 2,
+    RowKind.PAYOUT: (N_("Payout to your bank account"),) * 2,
+    RowKind.REFUND: (N_("Paid back to your bank account"),) * 2,
+    RowKind.RETURN: (N_("Payout that came back"),) * 2,
+    RowKind.GIVEN_BACK: (N_("Given back"), N_("Taken back")),
+    RowKind.PASSED_ON: (N_("Taken back by the payment provider"), N_("Paid to you by the payment provider")),
+    RowKind.CHARGED: (N_("Charged by the payment provider"), N_("Charge that your bank took back")),
+    RowKind.PAYMENT: (N_("Payment received"), N_("Payment that your bank took back")),
+}
+"""What a row is called whose kind says it: with an amount that is not negative, and with one that is."""
+
+
+def _row(one: Account, line: Line, w: Wording) -> RowView:
+    row, balance = line.row, exact(line.balance, w)
+    if row is None:
+        return RowView(one.contract, "", "", "", line.what, "", "", None, balance, None, line.balance, is_edge=True)
     link = f"/uses/{row.use_id.hex()}" if row.use_id is not None else ""
     if row.uses > 1 and row.form != DAY:
         day = w.when(row.at_ms - 1).date().isoformat()
         link = f"/uses?period={day[:7]}&asset={row.asset}&day={day}"
     return RowView(
-        one.contract, row.ref, w.day_time(row.at_ms), w.iso(row.at_ms), _what(one, row, w), _detail(row, w), link,
-        exact(row.nano, w, signed=True), exact(row.balance, w), row.nano, row.balance, is_edge=False,
+        one.contract, row.ref, w.day_time(row.at_ms), w.iso(row.at_ms), line.what, line.detail, link,
+        exact(row.nano, w, signed=True), balance, row.nano, row.balance, is_edge=False,
     )  # fmt: skip
 
 
@@ -192,21 +226,10 @@ def _what(one: Account, row: Row, w: Wording) -> str:
         return _("Uses of the day") if row.kind is RowKind.CHARGE else _("Shares of the day's uses")
     if row.bill is not None:
         return row.bill.id if row.kind is RowKind.BILL else _("{bill}, taken back").format(bill=row.bill.id)
-    return {
-        RowKind.ENERGY: _("Shared energy"),
-        RowKind.ENERGY_BACK: _("Shared energy, settled before and taken back"),
-        RowKind.PAYOUT: _("Payout to your bank account"),
-        RowKind.REFUND: _("Paid back to your bank account"),
-        RowKind.RETURN: _("Payout that came back"),
-        RowKind.GIVEN_BACK: _("Given back") if row.nano >= 0 else _("Taken back"),
-        RowKind.PASSED_ON: _("Paid to you by the payment provider")
-        if row.nano < 0
-        else _("Taken back by the payment provider"),
-        RowKind.CHARGED: _("Charged by the payment provider")
-        if row.nano >= 0
-        else _("Charge that your bank took back"),
-        RowKind.PAYMENT: _("Payment received") if row.nano >= 0 else _("Payment that your bank took back"),
-    }.get(row.kind, row.asset_name or (one.contract if row.use_id else _("Erased lines, together")))
+    words = _WHAT.get(row.kind)
+    if words is not None:
+        return _(words[row.nano < 0])
+    return row.asset_name or (one.contract if row.use_id else _("Erased lines, together"))
 
 
 def _detail(row: Row, w: Wording) -> str:
@@ -221,16 +244,22 @@ def _detail(row: Row, w: Wording) -> str:
         return (_("{n} line") if row.uses == 1 else _("{n} lines")).format(n=w.count(row.uses))
     if row.use_id is None:
         return ""
-    words = {
-        "event": _("use {number}").format(number=row.number),
-        **{form: _(words) for form, words in CLOSINGS.items()},
-    }.get(row.form, _("{n} intervals").format(n=row.uses) if row.uses > 1 else _("intervals of the period"))
-    if row.programme and row.form == "event":
-        words += ", " + _("programme {name}").format(name=row.programme)
-    if row.kind is RowKind.CHARGE and row.form in AT_CLOSE:
-        return words
-    prefix = {RowKind.CHARGE: _("you used it"), RowKind.CORRECTION: _("correction")}.get(row.kind)
-    return f"{prefix}: {words}" if prefix else words
+    words = _use(row, w)
+    if row.kind is RowKind.CORRECTION:
+        return _("correction") + ": " + words
+    is_own = row.kind is RowKind.CHARGE and row.form not in AT_CLOSE
+    return _("you used it") + ": " + words if is_own else words
+
+
+def _use(row: Row, w: Wording) -> str:
+    """Which use, or how many."""
+    _ = w.gettext
+    if row.form == "event":
+        words = _("use {number}").format(number=row.number)
+        return words + ", " + _("programme {name}").format(name=row.programme) if row.programme else words
+    if row.form in CLOSINGS:
+        return _(CLOSINGS[row.form])
+    return _("{n} intervals").format(n=row.uses) if row.uses > 1 else _("intervals of the period")
 
 
 def _bill(asset: str, bill: Bill, w: Wording) -> str:
@@ -243,16 +272,16 @@ def _bill(asset: str, bill: Bill, w: Wording) -> str:
     return f"{whole}: {measures(bill.measures, w)}"
 
 
-def as_csv(accounts: Sequence[AccountView]) -> str:
+def as_csv(accounts: Iterable[Account], w: Wording) -> str:
     """The rows of all accounts, in the order of the page; amounts exact, with a point."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     for one in accounts:
-        for row in one.rows:
-            amount = "" if row.nano is None else money(row.nano)
-            words = (row.contract, row.ref, row.iso, row.what, row.detail)
-            writer.writerow([*map(harmless, words), amount, money(row.balance_nano), one.unit])
+        contract = harmless(one.contract)
+        for row, what, detail, balance in lines(one, whole(one), w):
+            ref, at, amount = ("", "", "") if row is None else (harmless(row.ref), w.iso(row.at_ms), money(row.nano))
+            writer.writerow([contract, ref, at, harmless(what), harmless(detail), amount, money(balance), one.unit])
     return out.getvalue()
 
 

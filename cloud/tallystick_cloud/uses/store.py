@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, literal_column, null, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, literal_column, select
 from tallystick_protocol.codes import LineKind
 from tallystick_protocol.money.rating import counter_keys
 
@@ -217,9 +217,6 @@ def _share(parties: str, shares: str, party: bytes) -> int:
 _LAST, _LATER = settled_use.alias("last"), settled_use.alias("later")
 _NAME = asset.c.name.label("asset_name")
 _OF_ASSET = and_(asset.c.community == standing.c.community, asset.c.id == standing.c.asset)
-_ONE_BY_ONE = select(
-    standing, _NAME, null().label("old_fee"), null().label("old_shares"), null().label("reversed_ms")
-).outerjoin(asset, _OF_ASSET)
 _PRICED_AGAIN = (
     select(standing, _NAME, _LAST.c.fee.label("old_fee"), _LAST.c.shares.label("old_shares"),
            reversal.c.at_ms.label("reversed_ms"))
@@ -228,7 +225,7 @@ _PRICED_AGAIN = (
     .outerjoin(asset, _OF_ASSET)
     .outerjoin(reversal, reversal.c.use_id == standing.c.use_id)
     .where(
-        standing.c.use_id.in_(select(rerating.c.use_id)),  # few: what was never priced again needs no look
+        standing.c.cause.is_not(None),  # few: what was never priced again needs no look
         standing.c.kind == "live",
         standing.c.rated_ms >= settlement.c.closed_ms,
         ~exists().where(_LATER.c.use_id == _LAST.c.use_id, _LATER.c.number > _LAST.c.number),
@@ -241,26 +238,20 @@ def unsettled(conn: Connection, account: Account, edges: Sequence[int], *, each:
 
     Together and apart as `sums.unsettled` says; `each`: what is no slice comes one by one after the first edge.
     """
-    found = sums.unsettled(conn, account, edges, each=each)
-    queries = [_PRICED_AGAIN]
-    if each:
-        queries.append(_ONE_BY_ONE.where(sums.is_new(), standing.c.form != sums.SLICE, standing.c.end_ms > edges[0]))
-    for query in queries:
-        mine = query.where(account.concerns(standing.c), standing.c.end_ms <= edges[-1])
-        found += _unsettled_of(conn.execute(mine), account.party)
+    again = _PRICED_AGAIN.where(account.concerns(standing.c), standing.c.end_ms <= edges[-1])
+    found = [*sums.unsettled(conn, account, edges, each=each), *_differences(conn.execute(again), account.party)]
     return sorted(found, key=lambda one: (one.end_ms, one.number, one.use_id))
 
 
-def _unsettled_of(rows: Iterable[Any], party: bytes) -> Iterable[UnsettledUse]:
+def _differences(rows: Iterable[Any], party: bytes) -> Iterable[UnsettledUse]:
+    """What is still to be told of uses that stand in a statement with another price."""
     for row in rows:
-        old = {} if row.old_shares is None else dict(pairs_of(row.old_shares))
-        share = _share(row.parties, row.shares, party) - old.get(party, 0)
-        charge = (row.old_fee or 0) - row.fee if bytes(row.payer) == party else 0
+        share = _share(row.parties, row.shares, party) - dict(pairs_of(row.old_shares)).get(party, 0)
+        charge = row.old_fee - row.fee if bytes(row.payer) == party else 0
         if share or charge:
             yield UnsettledUse(
                 bytes(row.use_id), bytes(row.chain), row.asset, row.asset_name or row.asset, row.form, row.number,
-                row.end_ms, row.programme, share, charge, row.old_shares is not None, row.reversed_ms is not None,
-                row.rated_ms,
+                row.end_ms, row.programme, share, charge, True, row.reversed_ms is not None, row.rated_ms,
             )  # fmt: skip
 
 

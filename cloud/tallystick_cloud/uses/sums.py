@@ -29,7 +29,7 @@ from sqlalchemy import (
     select,
 )
 
-from tallystick_cloud.schema import asset, contract_version, settled_use, standing, use_frame, use_row
+from tallystick_cloud.schema import asset, contract_version, priced, settled_use, use_frame, use_row
 from tallystick_cloud.sqlite import keep
 
 from .model import Brought, UnsettledUse
@@ -54,21 +54,32 @@ class Account:
         """Whether a frame's uses can do anything to the account. of: has a frame's columns."""
         return and_(of.community == self.community, or_(of.payer == self.party, of.chain.in_(self.chains)))
 
-    def share(self, of: Any, shares: ColumnElement[str]) -> ColumnElement[int]:
-        """The party's nano of shares in the frame's order; 0 where the split does not name it."""
-        place = func.strpos(of.parties, self.party.hex(), type_=Integer)
-        nano = cast(func.split_part(shares, " ", cast((place - 1) // PARTY_CHARS + 1, Integer)), BigInteger)
-        return case((place == 0, 0), else_=nano).label("share")
+    def frames(self) -> Subquery:
+        """Those frames, with where the party's share stands among those of each (0: nowhere) and whether it pays: told
+        once for each, because `offset` keeps it from being asked for every use again."""
+        of = use_frame.c
+        at = (func.strpos(of.parties, self.party.hex(), type_=Integer) + PARTY_CHARS - 1) // PARTY_CHARS
+        pays = (of.payer == self.party).label("pays")
+        found = select(of.id, of.form, of.kind, cast(at, Integer).label("at"), pays)
+        return found.where(self.concerns(of)).offset(0).subquery("frames")
 
-    def charge(self, of: Any, fee: ColumnElement[int]) -> ColumnElement[int]:
-        """The fee where the party pays it."""
-        return case((of.payer == self.party, fee), else_=0).label("charge")
+
+def _share(frames: Subquery, shares: ColumnElement[str]) -> ColumnElement[int]:
+    """The party's nano of shares in the frame's order; 0 where the split does not name it."""
+    nano = cast(func.split_part(shares, " ", frames.c.at), BigInteger)
+    return case((frames.c.at == 0, 0), else_=nano).label("share")
+
+
+def _charge(frames: Subquery, fee: ColumnElement[int]) -> ColumnElement[int]:
+    """The fee where the party pays it."""
+    return case((frames.c.pays, fee), else_=0).label("charge")
 
 
 def days(conn: Connection, account: Account, from_ms: int, to_ms: int, zone: str) -> list[Any]:
     """A row for each meter's slices of a local day that were booked in [from, to) and did anything to the account: the
     last of them with its frame and names, `share` and `charge` in nano, and how many slices have which."""
-    uses = _booked(conn, account, from_ms, to_ms, midnights(to_ms, zone)).where(use_frame.c.form == SLICE)
+    frames = account.frames()
+    uses = _booked(conn, frames, from_ms, to_ms, midnights(to_ms, zone)).where(frames.c.form == SLICE)
     found = _by_place(uses)
     return list(
         conn.execute(
@@ -84,7 +95,8 @@ def days(conn: Connection, account: Account, from_ms: int, to_ms: int, zone: str
 
 def brought(conn: Connection, account: Account, from_ms: int, to_ms: int) -> list[Brought]:
     """What uses booked in [from, to) that are no slices brought at their first prices, by asset and version."""
-    uses = _booked(conn, account, from_ms, to_ms, [0]).where(use_frame.c.form != SLICE).subquery()
+    frames = account.frames()
+    uses = _booked(conn, frames, from_ms, to_ms, [0]).where(frames.c.form != SLICE).offset(0).subquery()
     found = (
         select(uses.c.frame, func.count().label("uses"), func.sum(uses.c.share).label("nano"))
         .where(uses.c.share != 0)
@@ -102,46 +114,60 @@ def brought(conn: Connection, account: Account, from_ms: int, to_ms: int) -> lis
 
 def unsettled(conn: Connection, account: Account, edges: Sequence[int], *, each: bool) -> list[UnsettledUse]:
     """What stands in no statement yet of uses that ended until the last edge: those of a meter together from edge to
-    edge, and all up to the first. `each`: what is no slice is left out after the first edge."""
-    of = standing.c
-    uses = select(
-        of.frame, of.end_ms, account.share(of, of.shares), account.charge(of, of.fee), _place(conn, of.end_ms, edges)
-    ).where(account.concerns(of), is_new(), of.end_ms <= edges[-1])
+    edge, and all up to the first. `each`: what is no slice comes one by one after the first edge."""
+    frames = account.frames()
+    uses = _new(frames, priced.c.frame, priced.c.end_ms, _place(conn, priced.c.end_ms, edges)).where(
+        priced.c.end_ms <= edges[-1]
+    )
     if each:
-        uses = uses.where(or_(of.form == SLICE, of.end_ms <= edges[0]))
+        uses = uses.where(or_(frames.c.form == SLICE, priced.c.end_ms <= edges[0]))
     found = _by_place(uses)
-    rows = conn.execute(
-        select(
-            use_row.c.use_id, use_row.c.number, use_row.c.end_ms, use_row.c.programme, use_row.c.recorded_ms,
-            use_frame.c.form, use_frame.c.asset, use_frame.c.chain, asset.c.name.label("asset_name"), *_sums(found),
-        ).select_from(_NAMED.join(found, found.c.frame == use_frame.c.id).join(use_row, _is_last(found)))
+    query = select(*_told(use_row.c), use_row.c.recorded_ms.label("rated_ms"), *_sums(found)).select_from(
+        _NAMED.join(found, found.c.frame == use_frame.c.id).join(use_row, _is_last(found))
+    )
+    together = [_use(row, int(row.share_uses), int(row.charge_uses)) for row in conn.execute(query).all()]
+    return together + _one_by_one(conn, frames, edges) if each else together
+
+
+def _one_by_one(conn: Connection, frames: Subquery, edges: Sequence[int]) -> list[UnsettledUse]:
+    """What is no slice and did anything."""
+    uses = _new(frames, *_told(priced.c), priced.c.rated_ms)
+    query = uses.join(_NAMED, use_frame.c.id == frames.c.id).where(
+        frames.c.form != SLICE, priced.c.end_ms > edges[0], priced.c.end_ms <= edges[-1]
+    )
+    return [_use(row, 1, 1) for row in conn.execute(query).all() if row.share or row.charge]
+
+
+def _told(of: Any) -> tuple[ColumnElement[Any], ...]:
+    """What a row of a statement tells of a use; of: has the columns of `use_row`."""
+    named = use_frame.c.form, use_frame.c.asset, use_frame.c.chain, asset.c.name.label("asset_name")
+    return of.use_id, of.number, of.end_ms, of.programme, *named
+
+
+def _use(row: Any, share_uses: int, charge_uses: int) -> UnsettledUse:
+    return UnsettledUse(
+        bytes(row.use_id), bytes(row.chain), row.asset, row.asset_name or row.asset, row.form, row.number, row.end_ms,
+        row.programme, int(row.share), -int(row.charge), False, False, row.rated_ms, share_uses, charge_uses,
     )  # fmt: skip
-    return [
-        UnsettledUse(
-            bytes(row.use_id), bytes(row.chain), row.asset, row.asset_name or row.asset, row.form, row.number,
-            row.end_ms, row.programme, int(row.share), -int(row.charge), False, False, row.recorded_ms,
-            int(row.share_uses), int(row.charge_uses),
-        )
-        for row in rows
-    ]  # fmt: skip
 
 
-def is_new() -> ColumnElement[bool]:
-    """Of `standing`: a live use that is in no statement."""
-    return and_(standing.c.kind == "live", ~exists().where(settled_use.c.use_id == standing.c.use_id))
-
-
-def _booked(conn: Connection, account: Account, from_ms: int, to_ms: int, edges: Sequence[int]) -> Select[Any]:
-    of = use_frame.c
+def _new(frames: Subquery, *columns: ColumnElement[Any]) -> Select[Any]:
+    """Live uses of the frames that are in no statement, with what they do to the account."""
     return (
-        select(
-            use_row.c.frame, use_row.c.end_ms, account.share(of, use_row.c.shares), account.charge(of, use_row.c.fee),
-            _place(conn, use_row.c.end_ms, edges),
-        )
-        .join(use_frame, use_frame.c.id == use_row.c.frame)
-        .where(account.concerns(of), use_row.c.journal.is_not(None))
-        .where(use_row.c.recorded_ms >= from_ms, use_row.c.recorded_ms < to_ms)
-    )  # fmt: skip
+        select(*columns, _share(frames, priced.c.shares), _charge(frames, priced.c.fee))
+        .select_from(frames.join(priced, priced.c.frame == frames.c.id))
+        .where(frames.c.kind == "live", ~exists().where(settled_use.c.use_id == priced.c.use_id))
+    )
+
+
+def _booked(conn: Connection, frames: Subquery, from_ms: int, to_ms: int, edges: Sequence[int]) -> Select[Any]:
+    of = use_row.c
+    place = _place(conn, of.end_ms, edges)
+    return (
+        select(of.frame, of.end_ms, _share(frames, of.shares), _charge(frames, of.fee), place)
+        .select_from(frames.join(use_row, of.frame == frames.c.id))
+        .where(of.journal.is_not(None), of.recorded_ms >= from_ms, of.recorded_ms < to_ms)
+    )
 
 
 def _place(conn: Connection, ends: ColumnElement[int], edges: Sequence[int]) -> ColumnElement[int]:
@@ -153,8 +179,7 @@ def _place(conn: Connection, ends: ColumnElement[int], edges: Sequence[int]) -> 
 
 def _by_place(rows: Select[Any]) -> Subquery:
     """The sums of each frame and place, of uses that did anything."""
-    uses = rows.cte("uses").prefix_with("MATERIALIZED", dialect="sqlite")  # else it computes each share three times
-    of = uses.c
+    of = rows.offset(0).subquery("uses").c  # `offset`: else each share is computed three times
     has_share, has_charge = case((of.share != 0, 1), else_=0), case((of.charge != 0, 1), else_=0)
     return (
         select(

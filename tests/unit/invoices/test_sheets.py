@@ -114,7 +114,7 @@ def test_a_very_long_statement_has_a_line_for_each_day_that_adds_up(
         one for one in office.database.write_now(statements.accounts, reader, span) if one.contract == "Washes"
     )
     uses = [
-        replace(row, ref=f"{row.ref}{n}", at_ms=row.at_ms + n) for row in short.rows if row.use_id for n in range(3)
+        row._replace(ref=f"{row.ref}{n}", at_ms=row.at_ms + n) for row in short.rows if row.use_id for n in range(3)
     ]
     others = [row for row in short.rows if not row.use_id]
     longest = account(short.chain, "Washes", "EUR", short.opening, [*uses[1:], *others], short.settlement)
@@ -142,7 +142,7 @@ def test_a_page_goes_on_where_it_ended_though_a_line_came_in_before(office: Offi
     accounts = office.database.write_now(statements.accounts, reader, Span.of("2026-11", NOW, "UTC"))
     one = next(each for each in accounts if each.contract == "Washes")
     first = cut(one, None, 2)
-    late = replace(one.rows[0], ref="S-late", at_ms=one.rows[0].at_ms - 1)
+    late = one.rows[0]._replace(ref="S-late", at_ms=one.rows[0].at_ms - 1)
     grown = account(one.chain, one.contract, one.unit, one.opening, [late, *one.rows], one.settlement)
     after = key_of(one.rows[first.end - 1])
     was, now = cut(one, after, 2), cut(grown, after, 2)

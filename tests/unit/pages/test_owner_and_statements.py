@@ -116,11 +116,9 @@ def test_a_settled_month_shows_exactly_the_signed_statement(conn: Connection, wo
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("month", MONTHS)
 def test_the_file_has_the_rows_of_the_page(conn: Connection, world: World, name: str, month: str) -> None:
-    accounts = [
-        statement_view.account_view(one, W) for one in statements.accounts(conn, reader(world, name), span(month))
-    ]
-    rows = list(csv.DictReader(io.StringIO(statement_view.as_csv(accounts))))
-    page = [row for one in accounts for row in one.rows]
+    accounts = statements.accounts(conn, reader(world, name), span(month))
+    rows = list(csv.DictReader(io.StringIO(statement_view.as_csv(accounts, W))))
+    page = [row for one in accounts for row in statement_view.account_view(one, W).rows]
     assert len(rows) == len(page)
     for row, shown in zip(rows, page, strict=True):
         assert (row["reference"], row["what"], row["detail"]) == (shown.ref, shown.what, shown.detail)
