@@ -20,7 +20,7 @@ from tallystick_cloud.assets.store import asset_ids
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.payouts.pain import CURRENCY
 from tallystick_cloud.schema import community as communities
-from tallystick_cloud.schema import contract_version, meter, pool_close, site, use_frame, use_row
+from tallystick_cloud.schema import contract_version, meter, period_close, pool_close, site, use_frame, use_row
 
 from .errors import ContractRefused
 from .model import Version
@@ -140,12 +140,12 @@ def check_begins_late_enough(conn: Connection, chain: bytes, contract: Contract)
         )
         step = "and stay so; propose it again from a later moment on"
         raise ContractRefused("contract.effective_from", f"{begins} {seen} {step}")
-    closed_ms = conn.execute(
-        select(func.max(pool_close.c.to_ms)).where(pool_close.c.chain == chain, pool_close.c.to_ms > from_ms)
-    ).scalar_one()
-    if closed_ms is not None:
-        seen = f"the pool is closed until {_local(contract, closed_ms)} by an earlier version"
-        raise ContractRefused("contract.effective_from", f"{begins} {seen}; propose it again from then on")
+    for closed, what in ((pool_close, "the pool is"), (period_close, "its books are")):
+        until = select(func.max(closed.c.to_ms)).where(closed.c.chain == chain, closed.c.to_ms > from_ms)
+        closed_ms = conn.execute(until).scalar_one()
+        if closed_ms is not None:
+            seen = f"{what} closed until {_local(contract, closed_ms)} by an earlier version"
+            raise ContractRefused("contract.effective_from", f"{begins} {seen}; propose it again from then on")
 
 
 def _local(contract: Contract, t_ms: int) -> str:

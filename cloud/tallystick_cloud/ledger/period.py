@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, exists, func, insert, select, update
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.calendar import Period, days_in, period_of
 from tallystick_protocol.money.contract import Contract, ContractState, InForce, in_force, version_at
@@ -19,10 +19,10 @@ from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.contracts.store import book_to_price
 from tallystick_cloud.errors import Conflict
 from tallystick_cloud.ledger.lot import Cause
-from tallystick_cloud.ledger.model import FreshUse, Kind, counter_scope
+from tallystick_cloud.ledger.model import DAY_MS, FreshUse, Kind, counter_scope
 from tallystick_cloud.ledger.service import book
 from tallystick_cloud.ledger.store import lock_chains
-from tallystick_cloud.schema import contract_version, period_close, posting_period
+from tallystick_cloud.schema import contract_version, period_close, posting_period, settled_use, use_frame, use_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,8 @@ def _check_over(contract: Contract, period: Period, now_ms: int) -> None:
 
 def _open_until(conn: Connection, versions: Sequence[Version], last: Period) -> list[Period]:
     """The periods of a contract that nobody closed, up to this one, which is among them in any case: those after the
-    newest closed one or, without any, since the contract was agreed, and not before it began."""
+    newest closed one or, without any, since the contract was agreed, and not before it began; and those before in which
+    something was used all the same, as where a gateway was offline while the parties agreed."""
     chain = versions[0].chain
     newest = select(func.max(period_close.c.to_ms)).where(period_close.c.chain == chain)
     from_ms = conn.execute(newest).scalar_one()
@@ -83,7 +84,7 @@ def _open_until(conn: Connection, versions: Sequence[Version], last: Period) -> 
         agreed = select(func.min(contract_version.c.in_force_ms)).where(contract_version.c.chain == chain)
         from_ms = max(conn.execute(agreed).scalar_one() or last.from_ms, versions[0].contract.effective_from_ms)
     contracts = [one.contract for one in versions]
-    found: list[Period] = []
+    found = _used_before(conn, versions, min(from_ms, last.from_ms))
     while from_ms < last.from_ms:
         contract = version_at(contracts, from_ms)
         if contract is None:
@@ -93,6 +94,26 @@ def _open_until(conn: Connection, versions: Sequence[Version], last: Period) -> 
         found.append(period_of(contract, from_ms))
         from_ms = found[-1].to_ms
     return [*found, last]
+
+
+def _used_before(conn: Connection, versions: Sequence[Version], until_ms: int) -> list[Period]:
+    """Periods that nobody closed and of which a use stands in no settlement yet."""
+    chain, contracts = versions[0].chain, [one.contract for one in versions]
+    ends = (
+        select(func.max(use_row.c.end_ms))
+        .join(use_frame, use_frame.c.id == use_row.c.frame)
+        .where(use_frame.c.chain == chain, use_row.c.end_ms <= until_ms)
+        .where(~exists().where(settled_use.c.use_id == use_row.c.use_id))
+        .group_by(use_row.c.end_ms // DAY_MS)
+    )
+    closed = set(conn.execute(select(period_close.c.from_ms).where(period_close.c.chain == chain)).scalars())
+    found: dict[int, Period] = {}
+    for end_ms in conn.execute(ends).scalars():
+        contract = version_at(contracts, end_ms - 1)
+        period = None if contract is None else period_of(contract, end_ms - 1)
+        if period is not None and period.from_ms not in closed and period.to_ms <= until_ms:
+            found[period.from_ms] = period
+    return [found[from_ms] for from_ms in sorted(found)]
 
 
 def _close_chain(conn: Connection, community: str, versions: list[Version], period: Period, now_ms: int) -> Closed:

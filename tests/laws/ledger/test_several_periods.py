@@ -66,6 +66,21 @@ def test_nothing_is_owed_for_months_before_a_contract_was_agreed(either_url: str
     world.books.database.close()
 
 
+def test_a_month_before_the_contract_was_agreed_is_closed_when_something_was_used_in_it(either_url: str) -> None:
+    """The gateway was offline while the parties agreed; what it tells is priced by it from its beginning on."""
+    world = open_world(either_url, contracts={"washes.toml": LEAST, "energy.toml": ENERGY})
+    world.wash(T0 - 10 * DAY, now_ms=T0 + 2 * DAY)
+    world.close(NOVEMBER, AFTER_NOVEMBER)
+    assert ends_and_fees(world, "minimum") == [(0, 1_150_000_000), (30, 3_000_000_000)]
+    assert ends_and_fees(world, "standing-charge") == [(0, 6_200_000_000), (30, 6_200_000_000)]
+    check(world, NOVEMBER)
+    world.wash(T0 - 9 * DAY, now_ms=T0 + 33 * DAY)
+    world.close(DECEMBER, AFTER_DECEMBER)
+    assert [fee for end, fee in ends_and_fees(world, "minimum") if end == 0] == [0], "3.70 by now"
+    check(world, DECEMBER)
+    world.books.database.close()
+
+
 @pytest.mark.parametrize("again", [1, 2])
 def test_closing_each_month_in_turn_is_the_same_as_closing_the_last(either_url: str, again: int) -> None:
     """But for when it was known: sums and fees are alike."""

@@ -11,6 +11,7 @@ from support.money import CONTI, ELENA, HADDAD, contract, cycles
 from support.money import T0 as JANUARY
 from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER, NOVEMBER, World, open_world
 from tallystick_cloud import schema
+from tallystick_cloud.contracts.errors import ContractRefused
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.ledger.model import Kind
 from tallystick_cloud.ledger.period import standing_charges
@@ -84,6 +85,18 @@ def test_two_versions_in_a_month_share_its_days(either_url: str) -> None:
     world.close(DECEMBER, AFTER_DECEMBER)
     assert charges(world) == [(0, 10, 2_066_666_666), (10, 30, 6_000_000_000), (0, 31, 9_000_000_000)]
     check(world)
+    world.books.database.close()
+
+
+def test_no_version_begins_in_a_month_that_is_closed(either_url: str) -> None:
+    """Its charge of thirty days stands, and nobody used anything since the twentieth."""
+    bare = STANDING.replace("minimum = 3.00\n", "")
+    world = open_world(either_url, contracts={"washes.toml": bare, "energy.toml": ENERGY})
+    world.close(NOVEMBER, AFTER_NOVEMBER)
+    first, made = washes(world)
+    with pytest.raises(ContractRefused, match="its books are closed until 2026-12-01 00:00 by an earlier version"):
+        proposed(world, begins(world, first, made, 20), AFTER_NOVEMBER + HOUR)
+    proposed(world, begins(world, first, made, 30), AFTER_NOVEMBER + HOUR)
     world.books.database.close()
 
 
