@@ -24,6 +24,7 @@ from tallystick_edge.files import PUBLIC, erase, write_whole
 from tallystick_edge.identity import Identity
 from tallystick_edge.ports import Entropy
 from tallystick_edge.uplink.trust import Trust
+from tallystick_edge.whose import STEP, words_of
 
 ENROLMENT_FILE, CERTIFICATE_FILE = "enrolment.cbor", "tls.crt"
 USED_FILE = "claim.used"  # SHA-256 of the claim file that was used last
@@ -62,6 +63,9 @@ def load_enrolment(data: Path, identity: Identity) -> Enrolment | None:
         match cbor.decode(stored, FILE_BYTES_MAX, field="enrolment", text_bytes_max=TEXT_BYTES_MAX):
             case [1, bytes(answer), str(server), str(ca), host, port]:
                 info = ServerInfo(server, ca, _text(host), _port(port))
+                theirs = EnrolAnswer.decode(answer).gid
+                if theirs != identity.gid:
+                    raise EnrolmentError(f"{words_of(path, theirs, identity.gid)}. Next: {STEP}")
                 return _checked(info, answer, identity)
             case _:
                 raise BadValue("enrolment", "has an unknown shape")
@@ -129,13 +133,22 @@ def client_context(enrolment: Enrolment, data: Path, identity: Identity) -> ssl.
     """TLS with the CA pin and this gateway's certificate; raises EnrolmentError when they do not fit."""
     certificate = data / CERTIFICATE_FILE
     try:
-        write_whole(certificate, enrolment.answer.certificate_pem, PUBLIC)
+        _lay_out(certificate, enrolment.answer.certificate_pem)
         context = pinned_context(enrolment.answer.ca_pem.decode())
         context.load_cert_chain(certificate, identity.tls_key)
     except (ssl.SSLError, ValueError) as error:
         step = f"remove {data / ENROLMENT_FILE} and enrol with a new claim"
         raise EnrolmentError(f"the stored certificate is unusable ({error}). Next: {step}") from error
+    except OSError as error:
+        step = "free the disk and check the folder's owner; it is tried again"
+        raise EnrolmentError(f"{certificate}: {error.strerror}. Next: {step}") from error
     return context
+
+
+def _lay_out(certificate: Path, pem: bytes) -> None:
+    """TLS takes it from a file. One that is there is left alone: a full disk must not keep it from being used."""
+    if not certificate.exists() or certificate.read_bytes() != pem:
+        write_whole(certificate, pem, PUBLIC)
 
 
 def pinned_context(ca_pem: str) -> ssl.SSLContext:

@@ -1,5 +1,6 @@
 """A claim put beside an enrolment is what every refusal tells people to do: it must work, and lose nothing."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from support.lives import claim_text, put_claim, start_again
 from support.real_aggregator import Gateway, RealAggregator
 from tallystick_cloud import schema
 from tallystick_edge.enrolment import load_enrolment
+from tallystick_edge.errors import EnrolmentError, JournalError
+from tallystick_edge.identity import load_identity
 
 NEXT = "Next: Make a new claim for its site"
 
@@ -77,3 +80,37 @@ async def test_a_used_claim_that_comes_back_is_not_used_again(aggregator: RealAg
     first = await start_again(gateway)
     claim.write_text(text)
     assert (await start_again(gateway)).answer == first.answer
+
+
+@pytest.mark.parametrize("was_online", [True, False])
+async def test_a_journal_of_another_key_is_refused_and_what_is_told_next_works(
+    aggregator: RealAggregator, gateway: Gateway, tmp_path: Path, was_online: bool
+) -> None:
+    """A gateway that was revoked, or whose key was lost, needs a new one; on the old journal all that it sealed was
+    refused for ever (`wrong-gateway`), and nothing said why."""
+    if was_online:
+        gateway.wash_and_seal()
+        await gateway.deliver()
+    gateway.run(2, 60)
+    gateway.core.flush()
+    gateway.core._journal.close()  # type: ignore[union-attr]
+    proof, lost = gateway.data / "proof.pem", tmp_path / "proof.pem"
+    proof.rename(lost)
+    gateway.identity = load_identity(gateway.data)
+    with pytest.raises(JournalError, match=r"is of .*gateway.*Next: put the proof\.pem of that gateway back"):
+        gateway.boot("another")
+    if was_online:
+        with pytest.raises(EnrolmentError, match="and the proof key here is of"):
+            load_enrolment(gateway.data, gateway.identity)
+    shutil.copy(lost, proof)  # what it says first
+    gateway.identity = load_identity(gateway.data)
+    gateway.core = gateway.boot("its own again")
+    gateway.core.close()
+    gateway.data.rename(tmp_path / "given-up")  # and what it says then
+    gateway.identity = load_identity(gateway.data)
+    put_claim(gateway, aggregator)
+    gateway.core = gateway.boot("as another")
+    gateway.wash_and_seal()
+    await gateway.deliver()
+    assert len(aggregator.washes()) == 1 + was_online
+    assert aggregator.audit() == []
