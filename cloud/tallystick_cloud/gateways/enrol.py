@@ -16,6 +16,7 @@ from tallystick_protocol.ids import Gid, gid_from_spki, sha256
 from tallystick_protocol.keys import Alg, PublicKey
 from tallystick_protocol.records import KeyGrant
 
+from tallystick_cloud.alarms import Alarm, Severity, raise_alarm
 from tallystick_cloud.assets.store import bind_meters, plan_of
 from tallystick_cloud.ca import Certificate
 from tallystick_cloud.context import Aggregator, Context
@@ -24,7 +25,7 @@ from tallystick_cloud.log import service as log
 
 from . import claims, records, store
 from .errors import ClaimRefused
-from .model import Head
+from .model import Head, second_key
 from .state import signed_state
 
 BATCH_KINDS = ("batch", "hello")
@@ -97,6 +98,7 @@ def _admit(
 ) -> None:
     gid = gid_from_spki(request.spki)
     claims.burn(conn, place, gid, now_ms)
+    _tell_second(conn, place, gid, now_ms)
     storage = StorageClass(request.storage)
     store.insert_gateway(
         conn,
@@ -116,6 +118,17 @@ def _admit(
     store.insert_contact(conn, place.community, gid, now_ms)
     bind_meters(conn, place.community, place.site, gid)
     _log_records(conn, aggregator, context, place, gid, request.spki, storage, now_ms)
+
+
+def _tell_second(conn: Connection, place: claims.Place, gid: Gid, now_ms: int) -> None:
+    """Each gateway of a site has the whole plan: what two of them read is billed by both, and looks right in both."""
+    others = store.active_at(conn, place.community, place.site)
+    if others:
+        names = ", ".join(other.hex() for other in others)
+        text = f"{place.site} has another gateway now, and {names} was not revoked: what both read is billed twice. Let "
+        text += "the old one hand over what it has, switch it off and revoke it."
+        told = Alarm("second-gateway", Severity.CRITICAL, text, second_key(place.site), gid=gid)
+        raise_alarm(conn, place.community, told, now_ms)
 
 
 def _admit_again(conn: Connection, place: claims.Place, known: Any, now_ms: int) -> None:

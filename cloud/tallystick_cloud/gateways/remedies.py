@@ -166,6 +166,15 @@ REMEDIES: Mapping[str, Remedy] = {
             N_("Close this alarm when that is done."),
         ),
     ),
+    "second-gateway": Remedy(
+        N_("The site has another gateway, and the one before it was not revoked: what both read is billed twice."),
+        N_("The machine was exchanged, or somebody used a new claim on a second one."),
+        (
+            N_("Let the old one hand over what it has: its page says when it was heard last."),
+            N_("Switch it off and revoke it; its card must not come back into use."),
+            N_("Dispute or reverse what both have billed since."),
+        ),
+    ),
     "gateway-revoked": Remedy(
         N_("Somebody decided that nothing of this gateway is taken any more."),
         N_("It was lost, sold, copied or exchanged; the alarm's text says why."),

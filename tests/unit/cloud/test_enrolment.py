@@ -14,6 +14,7 @@ from tallystick_cloud.errors import CloudError, NotFound
 from tallystick_cloud.gateways import claims
 from tallystick_cloud.gateways.enrol import enrol
 from tallystick_cloud.gateways.records import descriptor
+from tallystick_cloud.gateways.revoke import revoke
 from tallystick_protocol import cose
 from tallystick_protocol.enrol import EnrolAnswer, EnrolRequest
 from tallystick_protocol.errors import ProtocolError
@@ -152,6 +153,21 @@ def test_enrolled_gateway_cannot_enrol_at_a_second_site_with_the_same_key(books:
     books.database.write_now(insert_site, "lindenhof", NewSite("attic", "Attic", None, None, None, Plan(())), T0)
     claim = books.database.write_now(claims.issue, "lindenhof", "attic", Randomness("second"), T0)
     assert "at another site already; it keeps its site" in refused(books, gateway.enrol_request(claim))
+
+
+def test_a_second_gateway_at_a_site_is_told_until_one_is_revoked(books: Books) -> None:
+    """A machine was exchanged and the old one came back: both read one meter, and both were billed without a word."""
+    old, new = SimGateway("cellar"), SimGateway("another")
+    books.enrol(old, "cellar")
+    claim = books.database.write_now(claims.issue, "lindenhof", "cellar", Randomness("second"), T0)
+    assert books.rows(schema.alarm) == []
+    books.database.write_now(enrol, books.aggregator, new.enrol_request(claim), T0, datetime.now(UTC))
+    [told] = books.rows(schema.alarm)
+    assert (told["code"], told["gid"], told["cleared_ms"]) == ("second-gateway", new.gid, None)
+    assert old.gid.hex() in str(told["text"])
+    context = books.aggregator.of("lindenhof")
+    books.database.write_now(revoke, context, Randomness("revoke"), old.gid, "Giulia", "exchanged", T0)
+    assert [row["code"] for row in books.rows(schema.alarm) if row["cleared_ms"] is None] == ["gateway-revoked"]
 
 
 def test_a_plan_is_described_in_the_same_words_by_books_that_were_set_back(books: Books) -> None:
