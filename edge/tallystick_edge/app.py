@@ -19,7 +19,15 @@ from tallystick_edge.clock import real_utc
 from tallystick_edge.config import EdgeConfig, TransportKind
 from tallystick_edge.core import Core, Known
 from tallystick_edge.described import misfits, names, unread
-from tallystick_edge.enrolment import Enrolment, client_context, enrol, has_claim, load_enrolment, planned_in
+from tallystick_edge.enrolment import (
+    Enrolment,
+    client_context,
+    enrol,
+    has_claim,
+    has_other_claim,
+    load_enrolment,
+    planned_in,
+)
 from tallystick_edge.errors import ConfigError, EdgeError, EnrolmentError, UplinkError
 from tallystick_edge.identity import Identity, load_identity
 from tallystick_edge.notify import Notify
@@ -166,17 +174,35 @@ def vitals_of(config: EdgeConfig) -> Vitals:
 
 
 async def obtain_enrolment(config: EdgeConfig, identity: Identity, entropy: Entropy) -> Enrolment:
-    """Load, or enrol by the claim. Raises EnrolmentError, ConfigError or UplinkError."""
+    """Load, or enrol by the claim; a new claim beside an enrolment was put there to be used. Raises EnrolmentError,
+    ConfigError or UplinkError."""
+    claim = config.uplink.claim
     stored = load_enrolment(config.data, identity)
     if stored is not None:
-        return stored
-    claim = config.uplink.claim
+        return await _again(config, identity, entropy, stored)
     if claim is None or not has_claim(claim):
         where = "uplink.claim names no file" if claim is None else f"{claim} is not there"
         raise EnrolmentError(f"no enrolment and no claim ({where}). Next: put the site's claim.toml there")
+    return await _enrol(config.data, identity, claim, entropy)
+
+
+async def _again(config: EdgeConfig, identity: Identity, entropy: Entropy, stored: Enrolment) -> Enrolment:
+    """By a new claim where there is one: the server has another address, a broker, or books from before this gateway.
+    One that cannot be used now changes nothing."""
+    claim = config.uplink.claim
+    if claim is None or not has_other_claim(config.data, claim):
+        return stored
+    try:
+        return await _enrol(config.data, identity, claim, entropy)
+    except (EnrolmentError, ConfigError, UplinkError) as error:
+        log.error("the claim beside the enrolment was not used, what was there stays in force: %s", error)
+        return stored
+
+
+async def _enrol(data: Path, identity: Identity, claim: Path, entropy: Entropy) -> Enrolment:
     from tallystick_edge.uplink.enrol_https import post_enrolment
 
-    enrolment = await enrol(config.data, identity, claim, SOFTWARE, entropy, post_enrolment)
+    enrolment = await enrol(data, identity, claim, SOFTWARE, entropy, post_enrolment)
     log.info("enrolled as %s at %s", identity.gid.hex(), enrolment.info.server)
     return enrolment
 
@@ -219,7 +245,11 @@ class DataLock:
         self._descriptor = -1
 
     def __enter__(self) -> None:
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            step = "check the folder, its owner and the disk"
+            raise EdgeError(f"{self._path}: {error.strerror}. Next: {step}") from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

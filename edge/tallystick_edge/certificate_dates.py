@@ -7,6 +7,7 @@ import ssl
 from datetime import UTC, datetime
 
 SEQUENCE, CONTEXT_0, UTC_TIME, GENERALIZED_TIME = 0x30, 0xA0, 0x17, 0x18
+OUT_OF_TIME = (9, 10)  # what OpenSSL calls a certificate by this clock: not valid yet, not valid any more
 CENTURY_TURN = 50  # RFC 5280 4.1.2.5.1: two digits below 50 are of this century
 
 

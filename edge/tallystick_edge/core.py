@@ -30,6 +30,7 @@ from tallystick_edge.rewrite import rewrite
 from tallystick_edge.room import Level, Room, StoreLimits
 from tallystick_edge.switch import finish_switch
 from tallystick_edge.usage.wash import WashRule
+from tallystick_edge.whose import STEP, signer_of, words_of
 
 BOOT_BYTES, NONCE_BYTES = 6, 16
 PENDING_MAX = 16_384  # durable items held in memory until they are sealed: about 6 MB
@@ -85,6 +86,7 @@ class Core:
         self._doubt = Doubt.BOOKS
         self._flush_in_doubt = 0
         self._opened()
+        self._refuse_anothers()
 
     def _opened(self) -> Journal:
         """The open journal. JournalError while it cannot be opened; the next call tries again."""
@@ -99,6 +101,15 @@ class Core:
                 raise
             self._journal = journal
         return self._journal
+
+    def _refuse_anothers(self) -> None:
+        """JournalError for a journal of another key, which is left as it is."""
+        theirs, ours = signer_of(self._use(lambda journal: journal.newest_upload())), gid_from_spki(self._signer.spki)
+        is_new = (self._chain.epoch, self._chain.next_seq) == (1, 1)
+        is_others = self._chain.head != first_prev(self._signer.spki) if is_new else theirs not in (None, ours)
+        if is_others and self._journal is not None:
+            self._journal.close()
+            raise JournalError(f"{words_of(self._path, theirs, ours)}. Next: {STEP}")
 
     def _take(self, loaded: Loaded, flush_id: int) -> None:
         """Go on from what the disk says; of a failed flush it says whether it happened after all."""

@@ -3,9 +3,11 @@ It never sends a private key, keeps the claim only until it is burned, and is ha
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 from tallystick_protocol import cbor, cose
@@ -22,13 +24,17 @@ from tallystick_edge.files import PUBLIC, erase, write_whole
 from tallystick_edge.identity import Identity
 from tallystick_edge.ports import Entropy
 from tallystick_edge.uplink.trust import Trust
+from tallystick_edge.whose import STEP, words_of
 
 ENROLMENT_FILE, CERTIFICATE_FILE = "enrolment.cbor", "tls.crt"
+USED_FILE = "claim.used"  # SHA-256 of the claim file that was used last
 VERSION = 1
 FILE_BYTES_MAX = ANSWER_BYTES_MAX + 64 * 1024
 TEXT_BYTES_MAX = 32 * 1024  # a CA certificate in PEM, the one long text of this file
 NONCE_BYTES = 16
 SERIAL_FILE = Path("/sys/firmware/devicetree/base/serial-number")  # of a Raspberry Pi; also where /proc is hidden
+
+log = logging.getLogger("tallystick.enrolment")
 
 Post = Callable[[ClaimFile, bytes], Awaitable[bytes]]
 """Sends the request to {server}/v1/enrol with the CA pin; returns the body or raises EnrolmentError / UplinkError."""
@@ -45,16 +51,21 @@ class Enrolment:
 
 
 def load_enrolment(data: Path, identity: Identity) -> Enrolment | None:
-    """The stored enrolment, None before it; EnrolmentError when the file is damaged or another gateway's."""
+    """The stored enrolment, None before it; EnrolmentError for a file that is damaged, unreadable or another's."""
     path = data / ENROLMENT_FILE
     try:
         stored = path.read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise EnrolmentError(f"{path}: {error.strerror}. Next: give it to the agent's user (chown)") from error
     try:
         match cbor.decode(stored, FILE_BYTES_MAX, field="enrolment", text_bytes_max=TEXT_BYTES_MAX):
             case [1, bytes(answer), str(server), str(ca), host, port]:
                 info = ServerInfo(server, ca, _text(host), _port(port))
+                theirs = EnrolAnswer.decode(answer).gid
+                if theirs != identity.gid:
+                    raise EnrolmentError(f"{words_of(path, theirs, identity.gid)}. Next: {STEP}")
                 return _checked(info, answer, identity)
             case _:
                 raise BadValue("enrolment", "has an unknown shape")
@@ -71,9 +82,22 @@ async def enrol(data: Path, identity: Identity, claim: Path, software: str, entr
     except ProtocolError as error:
         step = "check the server address in the claim file"
         raise EnrolmentError(f"{file.info.server}: the answer is not an enrolment ({error}). Next: {step}") from error
-    store_enrolment(data, enrolment)
-    erase(claim)
+    _keep(data, enrolment, claim)
     return enrolment
+
+
+def _keep(data: Path, enrolment: Enrolment, claim: Path) -> None:
+    """The claim is used up then: one that cannot be erased is no secret any more, and no reason to stop."""
+    try:
+        store_enrolment(data, enrolment)
+        write_whole(data / USED_FILE, sha256(claim.read_bytes()).digest())
+    except OSError as error:  # the claim stays, and this gateway may use it again
+        step = "free the disk and check the folder's owner; the claim is still good for this gateway"
+        raise EnrolmentError(f"{data}: the enrolment cannot be kept ({error.strerror}). Next: {step}") from error
+    try:
+        erase(claim)
+    except OSError as error:
+        log.warning("%s: the used claim cannot be erased (%s). Next: remove it", claim, error.strerror)
 
 
 def store_enrolment(data: Path, enrolment: Enrolment) -> None:
@@ -95,17 +119,36 @@ def has_claim(claim: Path | None) -> bool:
     return claim is not None and claim.exists()
 
 
+def has_other_claim(data: Path, claim: Path | None) -> bool:
+    """Whether there is a claim that is not the one this gateway was let in by, which may lie there still."""
+    try:
+        return claim is not None and sha256(claim.read_bytes()).digest() != (data / USED_FILE).read_bytes()
+    except FileNotFoundError:
+        return has_claim(claim)
+    except OSError:
+        return False  # nobody can use it
+
+
 def client_context(enrolment: Enrolment, data: Path, identity: Identity) -> ssl.SSLContext:
     """TLS with the CA pin and this gateway's certificate; raises EnrolmentError when they do not fit."""
     certificate = data / CERTIFICATE_FILE
     try:
-        write_whole(certificate, enrolment.answer.certificate_pem, PUBLIC)
+        _lay_out(certificate, enrolment.answer.certificate_pem)
         context = pinned_context(enrolment.answer.ca_pem.decode())
         context.load_cert_chain(certificate, identity.tls_key)
     except (ssl.SSLError, ValueError) as error:
         step = f"remove {data / ENROLMENT_FILE} and enrol with a new claim"
         raise EnrolmentError(f"the stored certificate is unusable ({error}). Next: {step}") from error
+    except OSError as error:
+        step = "free the disk and check the folder's owner; it is tried again"
+        raise EnrolmentError(f"{certificate}: {error.strerror}. Next: {step}") from error
     return context
+
+
+def _lay_out(certificate: Path, pem: bytes) -> None:
+    """TLS takes it from a file. One that is there is left alone: a full disk must not keep it from being used."""
+    if not certificate.exists() or certificate.read_bytes() != pem:
+        write_whole(certificate, pem, PUBLIC)
 
 
 def pinned_context(ca_pem: str) -> ssl.SSLContext:

@@ -11,7 +11,8 @@ from tallystick_protocol.ids import Gid, gid_from_spki
 from tallystick_protocol.keys import P256Signer
 
 from tallystick_edge.errors import EdgeError
-from tallystick_edge.files import write_whole
+from tallystick_edge.files import alone_in, write_whole
+from tallystick_edge.whose import STEP
 
 PROOF_FILE, TLS_FILE = "proof.pem", "tls.pem"
 
@@ -42,18 +43,24 @@ class Identity:
         return request.public_bytes(serialization.Encoding.PEM)
 
 
+def _make(*keys: Path) -> None:
+    """Those that are not there. An agent that starts beside `enrol` must not go on with a key that was replaced."""
+    with alone_in(keys[0].parent):
+        for path in keys:
+            if not path.exists():
+                write_whole(path, P256Signer.generate().to_pem())
+
+
 def load_identity(data: Path) -> Identity:
     """The keys of a data folder, made on the first call. Raises EdgeError naming the file."""
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         proof, tls = data / PROOF_FILE, data / TLS_FILE
-        if not proof.exists():
-            write_whole(proof, P256Signer.generate().to_pem())
-        if not tls.exists():
-            write_whole(tls, P256Signer.generate().to_pem())
+        if not (proof.exists() and tls.exists()):
+            _make(proof, tls)
         signer = P256Signer.from_pem(proof.read_bytes())
     except OSError as error:
         raise EdgeError(f"{data}: {error}. Next: check the folder and its owner") from error
     except ProtocolError as error:
-        raise EdgeError(f"{data / PROOF_FILE}: {error}. Next: put the right key back, or enrol anew") from error
+        raise EdgeError(f"{data / PROOF_FILE}: {error}. Next: {STEP}") from error
     return Identity(signer, tls)

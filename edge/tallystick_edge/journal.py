@@ -212,6 +212,12 @@ class Journal:
             raise _journal_error(error) from error
         return None if found is None else bytes(found[0])
 
+    def newest_upload(self) -> bytes | None:
+        """Of the batch that was sealed last; None when there is none, or its page is damaged."""
+        with self._reading() as db:
+            place = db.execute("SELECT epoch, seq FROM batch ORDER BY epoch DESC, seq DESC LIMIT 1").fetchone()
+        return None if place is None else self.upload(*place)
+
     def overwrite(self, uploads: Sequence[tuple[int, int, bytes]]) -> None:
         """Put (epoch, seq, upload) in the place of stored uploads from which something was erased; the old bytes are
         overwritten in the file and gone from its log."""

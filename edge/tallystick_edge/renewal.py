@@ -81,7 +81,7 @@ class Renewal:
             return False
         try:
             await self._renew()
-        except EdgeError as error:
+        except (EdgeError, OSError) as error:  # a full disk has it tried again, too
             log.warning("certificate valid until %s was not renewed: %s", end.date(), error)
             return is_asked or now >= end
         if not self._asked.is_set():  # whoever asked meanwhile may want what this answer does not have yet

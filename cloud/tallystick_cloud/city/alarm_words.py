@@ -34,6 +34,7 @@ WORDS = {
     "quarantine-internal": AlarmWords(N_("Server failed on a part"), N_("Update the server; it takes the part then.")),
     "upload-ends-process": AlarmWords(N_("Server ends over an upload"), N_("Update the server; nothing is lost.")),
     "part-given-up": AlarmWords(N_("Part given up"), N_("Decide on the uses that it leaves open.")),
+    "second-gateway": AlarmWords(N_("Two gateways at one site"), N_("Revoke the old one once it has handed over.")),
     "gateway-revoked": AlarmWords(N_("Gateway revoked"), N_("Make a new claim if the site goes on.")),
     "command-refused": AlarmWords(N_("Gateway refused a command")),
     "tamper": AlarmWords(N_("Meter reports tampering")),

@@ -5,6 +5,7 @@ It never lets a gateway in whose proof key did not sign the request.
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 from tallystick_protocol import cose
@@ -15,6 +16,7 @@ from tallystick_protocol.ids import Gid, gid_from_spki, sha256
 from tallystick_protocol.keys import Alg, PublicKey
 from tallystick_protocol.records import KeyGrant
 
+from tallystick_cloud.alarms import Alarm, Severity, raise_alarm
 from tallystick_cloud.assets.store import bind_meters, plan_of
 from tallystick_cloud.ca import Certificate
 from tallystick_cloud.context import Aggregator, Context
@@ -23,7 +25,7 @@ from tallystick_cloud.log import service as log
 
 from . import claims, records, store
 from .errors import ClaimRefused
-from .model import Head
+from .model import Head, second_key
 from .state import signed_state
 
 BATCH_KINDS = ("batch", "hello")
@@ -45,7 +47,10 @@ def enrol(conn: Connection, aggregator: Aggregator, envelope: bytes, now_ms: int
     gid = gid_from_spki(request.spki)
     place = claims.check(conn, request.claim, gid, now_ms)
     context = aggregator.of(place.community)
-    if place.fresh:
+    known = store.gateway_row(conn, gid)
+    if known is not None:
+        _admit_again(conn, place, known, now_ms)
+    elif place.fresh:
         _admit(conn, aggregator, context, place, request, now_ms)
     answer = certify(conn, aggregator, context, gid, request, now_ms, real_now)
     return Enrolled(gid, place.community, place.site, answer.encode(), place.fresh)
@@ -92,9 +97,8 @@ def _admit(
     now_ms: int,
 ) -> None:
     gid = gid_from_spki(request.spki)
-    if store.community_of(conn, gid) is not None:
-        raise ClaimRefused("gateway", "is enrolled already; reset its keys before enrolling it anew")
     claims.burn(conn, place, gid, now_ms)
+    _tell_second(conn, place, gid, now_ms)
     storage = StorageClass(request.storage)
     store.insert_gateway(
         conn,
@@ -116,6 +120,27 @@ def _admit(
     _log_records(conn, aggregator, context, place, gid, request.spki, storage, now_ms)
 
 
+def _tell_second(conn: Connection, place: claims.Place, gid: Gid, now_ms: int) -> None:
+    """Each gateway of a site has the whole plan: what two of them read is billed by both, and looks right in both."""
+    others = store.active_at(conn, place.community, place.site)
+    if others:
+        names = ", ".join(other.hex() for other in others)
+        text = f"{place.site} has another gateway now, and {names} was not revoked: what both read is billed twice. Let "
+        text += "the old one hand over what it has, switch it off and revoke it."
+        told = Alarm("second-gateway", Severity.CRITICAL, text, second_key(place.site), gid=gid)
+        raise_alarm(conn, place.community, told, now_ms)
+
+
+def _admit_again(conn: Connection, place: claims.Place, known: Any, now_ms: int) -> None:
+    """A gateway whose enrolment was spoilt, or that is to reach this server by another way: it is known by its key, so
+    that books and log get nothing new."""
+    if (known.community, known.site) != (place.community, place.site):
+        step = "it keeps its site: use a claim for that, or move its data folder away, so that it makes new keys"
+        raise ClaimRefused("gateway", f"is enrolled at another site already; {step}")
+    if place.fresh:
+        claims.burn(conn, place, known.gid, now_ms)
+
+
 def _log_records(
     conn: Connection,
     aggregator: Aggregator,
@@ -130,7 +155,7 @@ def _log_records(
     root, entropy, community = context.keys.root, aggregator.entropy, place.community
     event = records.key_event(conn, community, root, entropy, gid, spki, storage, (1, 1), BATCH_KINDS)
     planned = plan_of(conn, community, place.site).channels
-    described = [records.descriptor(root, entropy, gid, channel) for channel in planned]
+    described = [records.descriptor(root, gid, channel) for channel in planned]
     entries = [event.entry, *(one.entry for one in described)]
     leaves = log.append(conn, community, entries, now_ms)
     records.store_key_event(conn, community, gid, spki, event, leaves[0], now_ms)

@@ -68,17 +68,15 @@ def extend(
     check_plan(conn, community, site, Plan(fresh), now_ms)
     done = Retried()
     for head in heads:
-        _describe(conn, context, entropy, Gid(head.gid), fresh, now_ms)
+        _describe(conn, context, Gid(head.gid), fresh, now_ms)
         assets.bind_meters(conn, community, site, head.gid)
         commands.issue(conn, context, entropy, head.gid, CommandType.RENEW_CERTIFICATE, (), TOLD_FOR_MS, now_ms)
         done = done.plus(retry(conn, head, now_ms))
     return Extended(fresh, tuple(gateways), done)
 
 
-def _describe(
-    conn: Connection, context: Context, entropy: Entropy, gid: Gid, fresh: Sequence[PlannedChannel], now_ms: int
-) -> None:
-    made = [records.descriptor(context.keys.root, entropy, gid, channel) for channel in fresh]
+def _describe(conn: Connection, context: Context, gid: Gid, fresh: Sequence[PlannedChannel], now_ms: int) -> None:
+    made = [records.descriptor(context.keys.root, gid, channel) for channel in fresh]
     leaves = log.append(conn, context.community, [one.entry for one in made], now_ms)
     for channel, signed, leaf in zip(fresh, made, leaves, strict=True):
         records.store_descriptor(conn, context.community, gid, channel, signed, leaf, now_ms)

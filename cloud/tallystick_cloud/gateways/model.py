@@ -38,3 +38,8 @@ class Head:
     fork_ms: int | None
     level: int = 1  # evidence level of its key: 1 in a file, 2 in hardware
     is_active: bool = True  # False: revoked, nothing of it is taken
+
+
+def second_key(site: str) -> str:
+    """Of the alarm that a site has more than one gateway."""
+    return f"second-gateway:{site}"

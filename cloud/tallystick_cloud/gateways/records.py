@@ -3,12 +3,12 @@
 It never rewrites one: a change is a new record that names the one before.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 from tallystick_protocol import cose
 from tallystick_protocol.codes import KeyAction, LogType, StorageClass
-from tallystick_protocol.ids import H32, Gid, channel_hash
+from tallystick_protocol.ids import H32, Gid, channel_hash, sha256
 from tallystick_protocol.keys import Signer
 from tallystick_protocol.records import Descriptor, Grant, KeyEvent, Since, TypeApproval
 
@@ -20,6 +20,7 @@ from . import store
 from .model import Key
 
 NONCE_BYTES = 16
+NONCE_LABEL = b"tallystick descriptor nonce 1\0"  # begins no Sig_structure: this signature can stand for no record
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +108,17 @@ def store_key_event(
     )
 
 
-def descriptor(root: Signer, entropy: Entropy, gid: Gid, planned: PlannedChannel) -> Signed:
-    """The first descriptor of a channel, from the site's meter plan."""
+def descriptor(root: Signer, gid: Gid, planned: PlannedChannel) -> Signed:
+    """The first descriptor of a channel, from the site's meter plan.
+
+    Its nonce comes from the root's key and what it says: nobody else can guess it, and books that were set back
+    describe a channel in the same words again, so that what its gateway has signed by them counts (docs/adr/0602).
+    """
     approval = None
     if planned.type_approval is not None:
         approval = TypeApproval(planned.type_approval, planned.accuracy_class or "", planned.verified_until_ms)
     made = Descriptor(
-        nonce=entropy.bytes(NONCE_BYTES),
+        nonce=bytes(NONCE_BYTES),
         prev=None,
         gid=gid,
         channel=planned.number,
@@ -129,6 +134,8 @@ def descriptor(root: Signer, entropy: Entropy, gid: Gid, planned: PlannedChannel
         meter_key=None if planned.meter_key is None else bytes.fromhex(planned.meter_key),
         since_ms=planned.since_ms,
     )
+    nonce = sha256(root.sign(NONCE_LABEL + made.encode()))[:NONCE_BYTES]
+    made = replace(made, nonce=nonce)
     return _signed(root, cose.ContentType.DESCRIPTOR, made.encode(), LogType.DESCRIPTOR)
 
 

@@ -117,7 +117,7 @@ REMEDIES: Mapping[str, Remedy] = {
         N_("The card was copied and both copies run, or the key was stolen."),
         (
             N_("Find both devices; switch one off."),
-            N_("Enrol the one that stays with a new claim: it gets a new key."),
+            N_("Revoke it. Move the data folder of the one that stays away and start it with a new claim."),
             N_("Ask the auditor to look at what came in since the alarm."),
         ),
     ),
@@ -166,11 +166,20 @@ REMEDIES: Mapping[str, Remedy] = {
             N_("Close this alarm when that is done."),
         ),
     ),
+    "second-gateway": Remedy(
+        N_("The site has another gateway, and the one before it was not revoked: what both read is billed twice."),
+        N_("The machine was exchanged, or somebody used a new claim on a second one."),
+        (
+            N_("Let the old one hand over what it has: its page says when it was heard last."),
+            N_("Switch it off and revoke it; its card must not come back into use."),
+            N_("Dispute or reverse what both have billed since."),
+        ),
+    ),
     "gateway-revoked": Remedy(
         N_("Somebody decided that nothing of this gateway is taken any more."),
         N_("It was lost, sold, copied or exchanged; the alarm's text says why."),
         (
-            N_("If the site goes on: make a new claim and enrol a gateway with a new key."),
+            N_("If the site goes on: make a new claim. The same device needs an empty data folder for it."),
             N_("Start the broker anew, so that it reads the new revocation list."),
             N_("Close this alarm when the site is in order."),
         ),

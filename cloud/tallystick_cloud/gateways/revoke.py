@@ -15,6 +15,7 @@ from tallystick_cloud.log import service as log
 from tallystick_cloud.ports import Entropy
 
 from . import records, store
+from .model import second_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ def revoke(conn: Connection, context: Context, entropy: Entropy, gid: bytes, by:
             leaves.append(leaf)
     store.update_gateway(conn, gid, {"state": "revoked"})
     clear_alarm(conn, context.community, f"no-contact:{gid.hex()}", now_ms)
+    if len(store.active_at(conn, context.community, row.site)) < 2:
+        clear_alarm(conn, context.community, second_key(row.site), now_ms)
     text = f"{row.name} was revoked by {by}: {why}. Nothing of it is taken from batch {head.next_seq} on."
     told = Alarm("gateway-revoked", Severity.INFO, text, f"revoked:{gid.hex()}", gid=gid)
     raise_alarm(conn, context.community, told, now_ms)

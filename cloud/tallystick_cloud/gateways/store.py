@@ -129,10 +129,6 @@ def revoked_serials(conn: Connection) -> list[int]:
     return [int.from_bytes(serial, "big") for serial in rows.scalars()]
 
 
-def community_of(conn: Connection, gid: bytes) -> str | None:
-    return conn.execute(select(gateway.c.community).where(gateway.c.gid == gid)).scalar_one_or_none()
-
-
 def insert_claim(conn: Connection, community: str, site: str, hashed: bytes, now_ms: int, expires_ms: int) -> None:
     row = {"hash": hashed, "community": community, "site": site, "created_ms": now_ms, "expires_ms": expires_ms}
     conn.execute(insert(claim), row)

@@ -73,7 +73,7 @@ def permit(roles: frozenset[Role], principal: Principal, community: str | None, 
     if Role.PUBLIC in roles:
         return
     if principal.kind is PrincipalKind.ANONYMOUS:
-        raise SignInNeeded(_how_to_sign_in(roles))
+        raise _sign_in_needed(roles)
     if principal.kind is PrincipalKind.REVOKED:
         raise Forbidden(f"gateway {principal.name} is revoked: nothing of it is taken any more", next_step=_REVOKED)
     if principal.kind is PrincipalKind.GATEWAY:
@@ -96,10 +96,14 @@ def _permit_gateway(roles: frozenset[Role], principal: Principal, community: str
         raise Forbidden("this gateway belongs to another community")
 
 
-def _how_to_sign_in(roles: frozenset[Role]) -> str:
-    if roles == {Role.GATEWAY}:
-        return "this call needs the gateway's client certificate; enrol the gateway first"
-    return "sign in, or send an access token as 'Authorization: Bearer ...'"
+_ENROL = "Make a new claim for its site, put it beside its edge.toml as uplink.claim says, and start its agent anew."
+
+
+def _sign_in_needed(roles: frozenset[Role]) -> SignInNeeded:
+    if roles == {Role.GATEWAY}:  # books from a backup do not know who was enrolled after it
+        detail = "this call needs the client certificate of a gateway in these books; enrol the gateway first"
+        return SignInNeeded(detail, next_step=_ENROL)
+    return SignInNeeded("sign in, or send an access token as 'Authorization: Bearer ...'")
 
 
 def _who_may(roles: frozenset[Role], community: str | None) -> str:

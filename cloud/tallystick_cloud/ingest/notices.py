@@ -75,7 +75,7 @@ def tell_copies(conn: Connection, head: Head, epoch: int, found: Copies, now_ms:
         Copies.IN_TURN: f"epoch {epoch} goes on from a card that had been left behind, and not for the first time",
     }
     text = f"Two cards or copies sign as one gateway: {how[found]}. Nothing is billed twice. Find both devices and "
-    text += "switch one off; give the one that stays a new key: enrol it with a new claim."
+    text += "switch one off; move the data folder of the other away and start it with a new claim, for a new key."
     raised = Alarm("clone", Severity.CRITICAL, text, clone_key(head.gid), head.gid)
     raise_alarm(conn, head.community, raised, now_ms)
     clear_alarm(conn, head.community, f"card-restored:{head.gid.hex()}:0", now_ms)

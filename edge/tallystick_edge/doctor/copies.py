@@ -19,8 +19,8 @@ from tallystick_edge.doctor.verdict import Verdict, fail, ok, warn
 
 LOOK_BACK = 32  # epochs
 NOW_MS, LONG_MS = 86_400_000, 30 * 86_400_000  # what was seen within a day goes on; for a month somebody should know
-STEP = "find the other device and switch it off; then ask the office for a new claim and enrol this one anew: the copy "
-STEP += "has its key"
+STEP = "find the other device and switch it off; the copy has this one's key: ask the office for a new claim, move the "
+STEP += "data folder away and start the agent, it makes a new key"
 
 _EPOCHS = "SELECT DISTINCT epoch FROM batch WHERE seq = 1 ORDER BY epoch DESC LIMIT ?"
 _FIRST = "SELECT upload, created_ms FROM batch WHERE epoch = ? AND seq = 1"

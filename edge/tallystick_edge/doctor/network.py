@@ -9,13 +9,21 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from urllib.parse import urlsplit
 
-from tallystick_edge.certificate_dates import validity_dates
+from tallystick_edge.certificate_dates import OUT_OF_TIME, validity_dates
 from tallystick_edge.claim_file import load_claim
 from tallystick_edge.config import EdgeConfig, TransportKind
 from tallystick_edge.doctor.verdict import Level, Verdict, fail, ok, warn
-from tallystick_edge.enrolment import Enrolment, has_claim, load_enrolment, pinned_context
+from tallystick_edge.enrolment import (
+    CERTIFICATE_FILE,
+    Enrolment,
+    has_claim,
+    has_other_claim,
+    load_enrolment,
+    pinned_context,
+)
 from tallystick_edge.errors import EdgeError
 from tallystick_edge.identity import PROOF_FILE, TLS_FILE, load_identity
 from tallystick_edge.uplink.problem import PROBLEM_BYTES_MAX, problem_text
@@ -33,8 +41,12 @@ def check_network(config: EdgeConfig, now: datetime) -> Iterator[Verdict]:
     if enrolment is None:
         return
     yield _certificate(enrolment, now)
-    context = pinned_context(enrolment.info.ca_pem)
-    context.load_cert_chain(config.data / "tls.crt", config.data / TLS_FILE)
+    try:
+        context = _context(enrolment, config.data)
+    except (OSError, ValueError) as error:  # SSLError is an OSError
+        step = "see DATA-RIGHTS and CARD-FULL; if it is a damaged or another key, enrol with a new claim"
+        yield fail("ENROLMENT", str(config.data / TLS_FILE), f"cannot be used with the certificate: {error}", step)
+        return
     parts = urlsplit(enrolment.info.server)
     reached = list(_reach("server", parts.hostname or "", parts.port or HTTPS_PORT, context))
     yield from reached
@@ -48,6 +60,19 @@ def check_network(config: EdgeConfig, now: datetime) -> Iterator[Verdict]:
             yield from _reach("broker", enrolment.info.mqtt_host, enrolment.info.mqtt_port, context)
 
 
+def _context(enrolment: Enrolment, data: Path) -> ssl.SSLContext:
+    """As the agent makes it; `enrol` alone has not laid the certificate out in its file yet."""
+    context = pinned_context(enrolment.info.ca_pem)
+    if (data / CERTIFICATE_FILE).exists():
+        context.load_cert_chain(data / CERTIFICATE_FILE, data / TLS_FILE)
+        return context
+    with NamedTemporaryFile() as certificate:
+        certificate.write(enrolment.answer.certificate_pem)
+        certificate.flush()
+        context.load_cert_chain(certificate.name, data / TLS_FILE)
+    return context
+
+
 def _enrolment(config: EdgeConfig) -> tuple[Enrolment | None, Verdict]:
     claim = config.uplink.claim
     if not (config.data / PROOF_FILE).exists():
@@ -56,6 +81,9 @@ def _enrolment(config: EdgeConfig) -> tuple[Enrolment | None, Verdict]:
         return None, warn("ENROLMENT", str(config.data), "has no keys yet", "start the agent, it makes them")
     try:
         found = load_enrolment(config.data, load_identity(config.data))
+        if found is not None and has_other_claim(config.data, claim):
+            step = "start the agent anew, it uses the claim; its log says why it did not"
+            return found, warn("ENROLMENT", str(claim), f"waits beside the enrolment at {found.info.server}", step)
         if found is not None:
             return found, ok("ENROLMENT", found.info.server, f"enrolled as {found.answer.gid.hex()}")
         if claim is None or not has_claim(claim):
@@ -128,6 +156,8 @@ def _reach(what: str, host: str, port: int, context: ssl.SSLContext) -> Iterator
             yield ok("NET-TLS", where, f"reached, {secured.version()}, its certificate is the pinned authority's")
     except ssl.SSLCertVerificationError as error:
         step = "somebody answers in its place (a captive portal?), or it has a new authority: ask the office"
+        if error.verify_code in OUT_OF_TIME:
+            step = "set the clock, see CLOCK-UNTRUSTED; if it is right, the server has to be started anew"
         yield fail("NET-TLS", where, f"its certificate is not believed: {error.verify_message}", step)
     except (OSError, ssl.SSLError) as error:
         step = "see CERT-EXPIRY; a revoked gateway is refused here: ask the community"

@@ -17,9 +17,10 @@ from tallystick_edge.doctor.network import check_network
 from tallystick_edge.doctor.places import Machine, check_places
 from tallystick_edge.doctor.store import check_store
 from tallystick_edge.doctor.verdict import Verdict, fail, ok
-from tallystick_edge.errors import ConfigError
+from tallystick_edge.errors import ConfigError, EdgeError
 from tallystick_edge.plan import make_plan
 from tallystick_edge.ports import Clock
+from tallystick_edge.settings import SETTINGS_FILE, in_force, load_settings
 
 REPORT = "tell us, with what was printed here: it is a fault of the doctor"
 
@@ -32,13 +33,29 @@ def examine(path: Path, machine: Machine | None = None) -> list[Verdict]:
         meters = len(make_plan(config))
     except ConfigError as error:
         return [fail("CONFIG", f"{error.file}: {error.key}", error.reason, error.step)]
-    found = [ok("CONFIG", str(path), f"accepted: {meters} meters, {len(config.uses)} uses")]
+    config, settings = _as_set(config)
+    found = [ok("CONFIG", str(path), f"accepted: {meters} meters, {len(config.uses)} uses"), *settings]
     for code, checks in _checks(config, clock, machine, real_utc()):
         try:
             found.extend(checks())
         except Exception as error:  # a border: one check that breaks must not hide what the others found
             found.append(fail(code, str(path), f"{type(error).__name__}: {error}", REPORT))
     return found
+
+
+def _as_set(config: EdgeConfig) -> tuple[EdgeConfig, list[Verdict]]:
+    """With what commands set, as the agent goes by it: what is late depends on it."""
+    try:
+        settings = load_settings(config.data)
+    except (EdgeError, OSError) as error:
+        seen, _, step = str(error).partition(" Next: ")
+        return config, [fail("CONFIG", str(config.data / SETTINGS_FILE), seen, step or "give it to the agent's user")]
+    if settings is None:
+        return config, []
+    given = {"poll": settings.poll_ms, "seal": settings.seal_ms, "heartbeat": settings.heartbeat_ms}
+    words = ", ".join(f"{name} every {ms / 1000:g} s" for name, ms in given.items() if ms)
+    seen = f"by command, before what the file says: {words or 'nothing'}"
+    return in_force(config, settings), [ok("CONFIG", str(config.data / SETTINGS_FILE), seen)]
 
 
 def _checks(

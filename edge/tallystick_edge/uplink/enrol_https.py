@@ -3,10 +3,14 @@ It is imported only when one is due; refusals come back with the aggregator's re
 
 from __future__ import annotations
 
+import ssl
+
 import aiohttp
 from tallystick_protocol.enrol import ANSWER_BYTES_MAX
 
+from tallystick_edge.certificate_dates import OUT_OF_TIME
 from tallystick_edge.claim_file import ClaimFile, ServerInfo
+from tallystick_edge.clock import real_utc
 from tallystick_edge.enrolment import pinned_context
 from tallystick_edge.errors import EnrolmentError, UplinkError
 from tallystick_edge.uplink.problem import problem_text
@@ -44,7 +48,15 @@ async def _post(info: ServerInfo, path: str, request: bytes) -> bytes:
                 raise EnrolmentError(f"{url}: {answer.status}: {problem_text(bytes(body))}")
             raise UplinkError(f"{url}: {answer.status}: {problem_text(bytes(body))}")
     except aiohttp.ClientConnectorCertificateError as error:
-        step = "ask the office: the claim is for another server, or a captive portal answers in its place"
-        raise UplinkError(f"{url}: its certificate is not of the authority in the claim file. Next: {step}") from error
+        raise UplinkError(f"{url}: {_unbelieved(error.certificate_error)}") from error
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise UplinkError(f"{url}: {type(error).__name__}: {error}") from error
+
+
+def _unbelieved(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in OUT_OF_TIME:
+        now = f"{real_utc():%Y-%m-%d %H:%M} UTC"
+        step = "wait for the time (timedatectl) or set it; if it is right, the server has to be started anew"
+        return f"{error.verify_message}, and the clock here says {now}. Next: {step}"
+    step = "ask the office: the claim is for another server, or a captive portal answers in its place"
+    return f"its certificate is not of the authority in the claim file. Next: {step}"

@@ -256,7 +256,8 @@ class Sync:
     def _on_key_unknown(self, now_ms: int) -> list[Effect]:
         self._greet()
         self._hold_until_ms = now_ms + self._backoff.max_ms
-        return [Tell("key-unknown", "the aggregator does not accept this gateway's key: ask for a new claim")]
+        text = "the aggregator does not know this gateway: ask for a new claim, put it there and start the agent anew"
+        return [Tell("key-unknown", text)]
 
     def _greet(self) -> None:
         self._phase, self._greeted, self._deadline_ms = Phase.GREETING, False, None

@@ -16,7 +16,7 @@ from tallystick_protocol.hello import State
 from tallystick_protocol.receipt import Receipt
 
 from tallystick_edge.core import Core
-from tallystick_edge.errors import UplinkError
+from tallystick_edge.errors import JournalError, UplinkError
 from tallystick_edge.items import GATEWAY_CHANNEL, Happening
 from tallystick_edge.journal import StoredBatch
 from tallystick_edge.ports import Entropy
@@ -195,7 +195,11 @@ class Uplink:
             log.warning("command %d waits: the time is not trusted and it is not for this boot", command.cmd_seq)
             return []
         expired = now.quality is not TimeQuality.U and command.expires <= now.utc_ms
-        reason = Reason.EXPIRED if expired else self._obey(command)
+        try:
+            reason = Reason.EXPIRED if expired else self._obey(command)
+        except OSError as error:  # not obeyed yet: the aggregator tells it again
+            step = "free the disk; it is obeyed then"
+            raise JournalError(f"command {command.cmd_seq} cannot be kept: {error}. Next: {step}") from error
         digest = cose.parse(envelope).hash
         code = EventCode.COMMAND_DONE if reason is None else EventCode.COMMAND_REFUSED
         self._core.answer(Happening(GATEWAY_CHANNEL, now, code, ref=digest, reason=reason), command.cmd_seq)

@@ -1,15 +1,20 @@
 """Claims and enrolment: used once, for one site, by the key that signed; a refusal changes nothing."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from support.books import DAY, HOUR, T0, Books, open_books
 from support.uploads import Randomness, SimGateway
 from tallystick_cloud import schema
+from tallystick_cloud.assets.model import NewSite, Plan
+from tallystick_cloud.assets.store import insert_site, plan_of
 from tallystick_cloud.errors import CloudError, NotFound
 from tallystick_cloud.gateways import claims
 from tallystick_cloud.gateways.enrol import enrol
+from tallystick_cloud.gateways.records import descriptor
+from tallystick_cloud.gateways.revoke import revoke
 from tallystick_protocol import cose
 from tallystick_protocol.enrol import EnrolAnswer, EnrolRequest
 from tallystick_protocol.errors import ProtocolError
@@ -127,12 +132,54 @@ def test_bad_signing_request_does_not_burn_the_claim(books: Books) -> None:
     books.enrol(gateway, "cellar")
 
 
+def test_enrolled_gateway_may_enrol_again_at_its_site_and_the_books_get_nothing_new(books: Books) -> None:
+    """Its enrolment was spoilt, or the server has another address: all that it was told to do is to use a new claim."""
+    gateway = SimGateway("cellar")
+    first = books.enrol(gateway, "cellar")
+    leaves = books.rows(schema.log_leaf)
+    claim = books.database.write_now(claims.issue, "lindenhof", "cellar", Randomness("second"), T0)
+    for _ in range(2):  # the first answer may get lost
+        again = books.database.write_now(enrol, books.aggregator, gateway.enrol_request(claim), T0, datetime.now(UTC))
+        assert EnrolAnswer.decode(again.answer).descriptors == first.descriptors
+    assert books.rows(schema.log_leaf) == leaves
+    assert len(books.rows(schema.gateway)) == 1
+    stranger = SimGateway("stranger")
+    assert "was used by another gateway" in refused(books, stranger.enrol_request(claim))
+
+
 def test_enrolled_gateway_cannot_enrol_at_a_second_site_with_the_same_key(books: Books) -> None:
     gateway = SimGateway("cellar")
     books.enrol(gateway, "cellar")
-    entropy = Randomness("second")
-    claim = books.database.write_now(claims.issue, "lindenhof", "cellar", entropy, T0)
-    assert "is enrolled already" in refused(books, gateway.enrol_request(claim))
+    books.database.write_now(insert_site, "lindenhof", NewSite("attic", "Attic", None, None, None, Plan(())), T0)
+    claim = books.database.write_now(claims.issue, "lindenhof", "attic", Randomness("second"), T0)
+    assert "at another site already; it keeps its site" in refused(books, gateway.enrol_request(claim))
+
+
+def test_a_second_gateway_at_a_site_is_told_until_one_is_revoked(books: Books) -> None:
+    """A machine was exchanged and the old one came back: both read one meter, and both were billed without a word."""
+    old, new = SimGateway("cellar"), SimGateway("another")
+    books.enrol(old, "cellar")
+    claim = books.database.write_now(claims.issue, "lindenhof", "cellar", Randomness("second"), T0)
+    assert books.rows(schema.alarm) == []
+    books.database.write_now(enrol, books.aggregator, new.enrol_request(claim), T0, datetime.now(UTC))
+    [told] = books.rows(schema.alarm)
+    assert (told["code"], told["gid"], told["cleared_ms"]) == ("second-gateway", new.gid, None)
+    assert old.gid.hex() in str(told["text"])
+    context = books.aggregator.of("lindenhof")
+    books.database.write_now(revoke, context, Randomness("revoke"), old.gid, "Giulia", "exchanged", T0)
+    assert [row["code"] for row in books.rows(schema.alarm) if row["cleared_ms"] is None] == ["gateway-revoked"]
+
+
+def test_a_plan_is_described_in_the_same_words_by_books_that_were_set_back(books: Books) -> None:
+    gateway = SimGateway("cellar")
+    books.enrol(gateway, "cellar")
+    first = books.database.read_now(plan_of, "lindenhof", "cellar").channels[0]
+    root = books.aggregator.of("lindenhof").keys.root
+    made = descriptor(root, gateway.gid, first)
+    assert made.envelope in {row["envelope"] for row in books.rows(schema.descriptor)}
+    others = [descriptor(root, SimGateway("other").gid, first), descriptor(root, gateway.gid, replace(first, number=9))]
+    nonces = {Descriptor.decode(cose.parse(one.envelope).payload).nonce for one in (made, *others)}
+    assert len(nonces) == 3
 
 
 def test_claim_for_an_unknown_site_is_not_made(books: Books) -> None:

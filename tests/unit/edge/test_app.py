@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from support.edge import EDGE_TOML, sample
@@ -20,6 +22,7 @@ from tallystick_edge.app import App, DataLock
 from tallystick_edge.clock import SystemEntropy, system_clock
 from tallystick_edge.config_toml import load_config
 from tallystick_edge.errors import ConfigError, EdgeError, JournalError
+from tallystick_edge.identity import load_identity
 from tallystick_edge.journal import Flush, Journal
 from tallystick_edge.ports import Driver, Sink
 
@@ -128,6 +131,18 @@ def test_a_second_agent_on_the_same_folder_is_refused(tmp_path: Path) -> None:
         pass
     with DataLock(tmp_path):
         pass
+
+
+def test_programs_that_start_at_once_on_an_empty_folder_make_one_key(tmp_path: Path) -> None:
+    """`enrol` beside the first start: the agent went on with a key that was replaced on the disk."""
+    data, together = tmp_path / "data", Barrier(8)
+
+    def start(_: int) -> bytes:
+        together.wait(60)
+        return bytes(load_identity(data).gid)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(start, range(8))) == {bytes(load_identity(data).gid)}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -31,7 +31,10 @@ from tallystick_edge.doctor.verdict import Level, Verdict, as_text
 from tallystick_edge.items import Moment
 from tallystick_edge.journal_rows import encode_channel
 from tallystick_edge.metering.channel import ChannelState
+from tallystick_edge.settings import Configure
 from tallystick_protocol.codes import TimeQuality
+from tallystick_protocol.configure import Settings
+from tallystick_protocol.keys import P256Signer
 from tallystick_sim.modbus.faults import UnitFaults
 from tallystick_sim.modbus.sdm120 import Sdm120
 from tallystick_sim.modbus.tcp import MeterServer
@@ -168,6 +171,35 @@ async def test_a_gateway_that_the_server_takes_nothing_of_is_told_so(site: Site)
     admitted = found["NET-ADMITTED"]
     said = (Level.FAIL, "403: gateway cellar is revoked", "Ask the community why.")
     assert (admitted.level, admitted.seen, admitted.step) == said
+
+
+async def test_after_enrol_alone_the_doctor_looks_at_the_server_and_has_no_fault_of_its_own(site: Site) -> None:
+    """`enrol`, then `doctor`, then `run`: the certificate's file comes with the agent's first start."""
+    (site.folder / "data" / "tls.crt").unlink()
+    found = await examined(site)
+    assert found["NET-ADMITTED"].level is Level.OK
+    assert not (site.folder / "data" / "tls.crt").exists()
+    (site.folder / "data" / "tls.pem").write_bytes(P256Signer.generate().to_pem())
+    found = await examined(site)
+    assert "enrol with a new claim" in found["ENROLMENT"].step
+
+
+async def test_what_is_late_goes_by_what_commands_set(site: Site) -> None:
+    site.store("INSERT INTO receipt VALUES (1, 1, 1, ?, x'00000000', x'')", system_clock().utc_ms() - 2 * HOUR_MS)
+    assert (await examined(site))["RECEIPT-AGE"].level is Level.WARN
+    Configure(site.folder / "data", lambda: None)(Settings(None, None, 24 * HOUR_MS).args())
+    found = await examined(site)
+    assert found["RECEIPT-AGE"].level is Level.OK
+    assert found["CONFIG"].seen.endswith("heartbeat every 86400 s")
+    (site.folder / "data" / "settings.cbor").write_bytes(b"rubbish")
+    found = await examined(site)
+    assert (found["CONFIG"].level, found["CONFIG"].step) == (Level.FAIL, "remove it, and send the command again")
+
+
+async def test_a_claim_that_waits_beside_the_enrolment_is_told(site: Site) -> None:
+    (site.folder / "claim.toml").write_text("another")
+    found = (await examined(site))["ENROLMENT"]
+    assert (found.level, found.step.partition(",")[0]) == (Level.WARN, "start the agent anew")
 
 
 async def test_a_channel_that_the_plan_describes_otherwise_or_that_nobody_reads_is_told(site: Site) -> None:

@@ -154,6 +154,36 @@ async def test_an_enrolment_that_cannot_be_used_is_told_and_metering_goes_on(
     await running
 
 
+async def test_a_full_disk_puts_a_renewal_off_and_ends_nothing(tmp_path: Path, aggregator: TestAggregator) -> None:
+    gateway = await enrolled(tmp_path, aggregator, LONG)
+    gateway.renewal.ask()
+    in_the_way = gateway.data / "tls.crt.new.new"  # what is written beside a file: nothing can be written here
+    in_the_way.mkdir()
+    assert await gateway.renewal.look(datetime.now(UTC))  # in a minute again
+    in_the_way.rmdir()
+    assert not await gateway.renewal.look(datetime.now(UTC))
+    assert await gateway.is_let_in()
+
+
+async def test_a_full_disk_at_the_start_keeps_nobody_from_metering_and_an_old_certificate_in_use(
+    tmp_path: Path, aggregator: TestAggregator, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = await enrolled(tmp_path, aggregator, LONG)
+    (gateway.data / "tls.crt.new").mkdir()
+    client_context(gateway.stored(), gateway.data, gateway.identity)
+    (gateway.data / "tls.crt").unlink()
+    path = tmp_path / "edge.toml"
+    path.write_text('version = 1\n[gateway]\nname = "test"\ndata = "edge"\n[uplink]\ntransport = "https"\n')
+    app = App(load_config(path), system_clock(), SystemEntropy())
+    running = asyncio.create_task(app.run())
+    async with asyncio.timeout(60):
+        while "metering goes on: " not in caplog.text and not running.done():  # noqa: ASYNC110 - a log has no event
+            await asyncio.sleep(0.02)
+    assert "Next: free the disk" in caplog.text
+    app.stop()
+    await running
+
+
 async def test_a_command_has_plan_and_certificate_fetched_also_after_a_restart(
     tmp_path: Path, aggregator: TestAggregator
 ) -> None:

@@ -7,17 +7,21 @@ from pathlib import Path
 
 import pytest
 from support.edge import EDGE_TOML, HandClock
-from support.edge_online import Gateway, until
+from support.edge_online import FAST, Gateway, until
 from support.real_aggregator import RealAggregator
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.gateways import commands as office
 from tallystick_edge import app as app_module
+from tallystick_edge.agent import Agent, Pace
 from tallystick_edge.app import App
 from tallystick_edge.clock import SystemEntropy, system_clock
 from tallystick_edge.config import EdgeConfig
 from tallystick_edge.config_toml import load_config
+from tallystick_edge.enrolment import client_context
 from tallystick_edge.errors import EdgeError
 from tallystick_edge.settings import SETTINGS_FILE, Configure, in_force, load_settings
+from tallystick_edge.uplink.https import HttpsTransport
+from tallystick_edge.uplink.worker import Uplink
 from tallystick_protocol.codes import Reason
 from tallystick_protocol.configure import Settings
 
@@ -86,6 +90,35 @@ async def test_the_agent_goes_on_with_other_settings_after_a_clean_restart(
     app.stop()
     await running
     assert seen == [5_000, 30_000]
+
+
+async def test_a_command_that_a_full_disk_cannot_keep_is_obeyed_later_and_ends_nothing(tmp_path: Path) -> None:
+    clock = HandClock()
+    aggregator = RealAggregator(_made(tmp_path / "aggregator"), clock)
+    await aggregator.start()
+    gateway: Gateway[RealAggregator] = Gateway(tmp_path / "edge", aggregator, clock=clock)
+    enrolment = await gateway.enrol()
+    what = aggregator.aggregator, bytes(gateway.identity.gid), Settings(poll_ms=30_000), HOUR_MS, clock.utc_ms()
+    aggregator.database.write_now(office.configure, *what)
+    in_the_way = gateway.data / f"{SETTINGS_FILE}.new"  # what is written beside a file: nothing can be written here
+    in_the_way.mkdir()
+    context = client_context(enrolment, gateway.data, gateway.identity)
+    last_command = lambda: gateway.core.chain.last_command  # noqa: E731
+    transport = HttpsTransport(enrolment.info.server, gateway.identity.gid.hex(), context, last_command)
+    configure = Configure(gateway.data, lambda: None)
+    uplink = Uplink(gateway.core, transport, enrolment.trust, FAST, gateway.entropy, configure)
+    agent = Agent(gateway.core, [], clock, Pace(1_000, 60_000, 60_000))
+    running = asyncio.create_task(agent.hand_over(uplink))
+    await asyncio.sleep(1)
+    assert not running.done()
+    assert last_command() == 0
+    in_the_way.rmdir()
+    await until(lambda: last_command() == 1)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert load_settings(gateway.data) == Settings(poll_ms=30_000)
+    await aggregator.stop()
+    aggregator.database.close()
 
 
 async def test_from_the_office_to_the_gateway_and_its_answer_in_the_books(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from support import aggregator as aggregator_module
 from support import edge_online
 from support.aggregator import Authority, TestAggregator
 from support.edge_online import until
@@ -75,6 +77,20 @@ async def test_a_claim_with_another_authority_is_kept_and_said_to_be_of_another_
         await gateway.enrol()
     assert claim.exists()
     assert gateway.aggregator.claim_used_by is None
+
+
+@pytest.mark.parametrize("begin_days", [300, -300])
+async def test_a_clock_that_is_years_off_is_named_and_not_the_server(
+    gateway: Gateway, begin_days: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's certificate is the one that is off here, which looks the same to a gateway whose clock is."""
+    await gateway.aggregator.stop()
+    begin = timedelta(days=begin_days)
+    monkeypatch.setattr(aggregator_module, "SERVER_VALIDITY", (begin, begin + timedelta(days=90)))
+    await gateway.aggregator.start()
+    with pytest.raises(UplinkError, match=r"the clock here says 20.*Next: wait for the time \(timedatectl\) or set it"):
+        await gateway.enrol()
+    assert (gateway.data / "claim.toml").exists()
 
 
 async def test_a_lost_receipt_is_asked_for_again_and_nothing_is_taken_twice(gateway: Gateway) -> None:
