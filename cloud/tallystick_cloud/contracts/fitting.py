@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from sqlalchemy import Connection, func, select
 from tallystick_protocol.errors import BadValue
+from tallystick_protocol.money.calendar import Period, period_of
 from tallystick_protocol.money.contract import DAY_MS, AssetTerms, Contract, ContractState, Mode, version_at
 from tallystick_protocol.money.tariff import Form, Tariff
 from tallystick_protocol.money.units import counts_per
@@ -20,7 +21,7 @@ from tallystick_cloud.assets.store import asset_ids
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.payouts.pain import CURRENCY
 from tallystick_cloud.schema import community as communities
-from tallystick_cloud.schema import contract_version, meter, pool_close, site, use_frame, use_row
+from tallystick_cloud.schema import contract_version, meter, period_close, pool_close, site, use_frame, use_row
 
 from .errors import ContractRefused
 from .model import Version
@@ -140,12 +141,43 @@ def check_begins_late_enough(conn: Connection, chain: bytes, contract: Contract)
         )
         step = "and stay so; propose it again from a later moment on"
         raise ContractRefused("contract.effective_from", f"{begins} {seen} {step}")
-    closed_ms = conn.execute(
-        select(func.max(pool_close.c.to_ms)).where(pool_close.c.chain == chain, pool_close.c.to_ms > from_ms)
-    ).scalar_one()
-    if closed_ms is not None:
-        seen = f"the pool is closed until {_local(contract, closed_ms)} by an earlier version"
+    closed_ms = _closed_until(conn, chain, contract)
+    if closed_ms is not None and closed_ms > from_ms:
+        what = "it" if contract.pool is None else "the pool"
+        seen = f"{what} is closed until {_local(contract, closed_ms)} by an earlier version"
         raise ContractRefused("contract.effective_from", f"{begins} {seen}; propose it again from then on")
+
+
+def _closed_until(conn: Connection, chain: bytes, contract: Contract) -> int | None:
+    """The end of the newest closed period: what is signed of it names the versions that held, used or not."""
+    of = period_close if contract.pool is None else pool_close
+    found: int | None = conn.execute(select(func.max(of.c.to_ms)).where(of.c.chain == chain)).scalar_one()
+    return found
+
+
+def check_begins_with_a_period(contract: Contract, earlier: Sequence[Contract]) -> None:
+    """Where other rating periods begin (or other midnights, in another zone) one of those before must end, or days
+    would stand in two periods and others in none. `earlier`: the versions in force before this one, which may hold
+    again after it."""
+    versions = [*earlier, contract]
+    edges = contract.effective_from_ms, contract.effective_to_ms
+    for edge_ms in (one for one in edges if one is not None):
+        after, before = version_at(versions, edge_ms), _period_before(versions, edge_ms)
+        if after is None or before is None:
+            continue
+        period = period_of(after, edge_ms)
+        if before != period and before.to_ms > period.from_ms:
+            detail = f"has one from {_local(after, period.from_ms)} on, and one of the version before runs until"
+            step = "change it where one ends and another one begins, or end this contract and propose a new one"
+            until = _local(after, before.to_ms)
+            raise ContractRefused("contract.terms.rating_period", f"{detail} {until}; {step}")
+
+
+def _period_before(versions: Sequence[Contract], t_ms: int) -> Period | None:
+    """The rating period in which a version held last before a moment."""
+    ends = [min(t_ms, one.effective_to_ms or t_ms) for one in versions if one.effective_from_ms < t_ms]
+    last = version_at(versions, max(ends) - 1) if ends else None
+    return None if last is None else period_of(last, max(ends) - 1)
 
 
 def _local(contract: Contract, t_ms: int) -> str:

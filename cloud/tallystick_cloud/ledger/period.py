@@ -122,15 +122,20 @@ def _close_chain(conn: Connection, community: str, versions: list[Version], peri
 
 
 def rebates(versions: Sequence[Version], period: Period) -> list[FreshUse]:
-    """A pseudo use at the end of the period for everybody who paid under any version of it, by the last one's tiers."""
+    """A pseudo use at the end of the period for everybody who paid under any version of it, by the last one's tiers;
+    and for those of the version before it, because a use that ran when the period began is counted in it."""
     by_contract = {id(one.contract): one for one in versions}
+    before = version_at([one.contract for one in versions], period.from_ms - 1)
     found: list[FreshUse] = []
     for kind, spans in _spans(versions, period):
         last = spans[0]
         if not last.contract.tariff.has_rebate:
             continue
         scope = counter_scope(versions[0].chain, kind)
-        payers = frozenset[PartyId]().union(*(by_contract[id(span.contract)].payers for span in spans))
+        stood = [span.contract for span in spans]
+        if before is not None and before.state is last.contract.state:
+            stood.append(before)
+        payers = frozenset[PartyId]().union(*(by_contract[id(one)].payers for one in stood))
         usages = [rebate_usage(scope, payer, period, last.until_ms) for payer in sorted(payers)]
         found += _fresh(by_contract[id(last.contract)], kind, usages)
     return found

@@ -1,0 +1,148 @@
+"""Whole lives of contracts and of people in them: who comes and goes, what begins and ends, what every file says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from support.books import BY_VOLUME, DAY, ENERGY, HOUR, T0, WASHES
+from support.late_versions import agreed, begins, moves_in, proposed, washes
+from support.settled import AFTER_DECEMBER, AFTER_NOVEMBER, DECEMBER, NOVEMBER, World, open_world
+from tallystick_cloud import schema
+from tallystick_cloud.contracts.errors import ContractRefused
+from tallystick_protocol.money.contract import RatingPeriod
+from tallystick_protocol.money.numbers import Exact
+from tallystick_protocol.verify import VALID, VALID_SPLIT_AS_COMMITTED
+
+EURO = 10**9
+LATER = T0 + 200 * DAY
+STANDING = BY_VOLUME.replace('per = "cycle"\n', 'per = "cycle"\nstanding_charge = 6.20\n')
+
+
+def opened(washes: str, url: str = "sqlite://") -> World:
+    return open_world(url, contracts={"washes.toml": washes, "energy.toml": ENERGY})
+
+
+def check(world: World, moments: Sequence[int], payers: Sequence[str] = ("Anna",)) -> None:
+    """Every file verifies, and so do the books."""
+    verdicts = {"Bank": VALID, "Coop": VALID} | dict.fromkeys(payers, VALID_SPLIT_AS_COMMITTED)
+    for at_ms in moments:
+        for name, verdict in verdicts.items():
+            report = world.verify(world.evidence(name, at_ms, now_ms=LATER), name)
+            assert report.verdict == verdict, (name, (at_ms - T0) // DAY, report.verdict)
+    assert world.books.audit() == []
+
+
+def fees(world: World, name: str, form: str) -> list[tuple[int, int]]:
+    """(day on which it ended, fee) of each, in order; day 0 ends with November's first midnight."""
+    rows = [row for row in world.books.rows(schema.standing) if row["form"] == form and row["payer"] == world.ids[name]]
+    return sorted(((row["end_ms"] - T0) // DAY, row["fee"]) for row in rows)  # type: ignore[operator, misc]
+
+
+# ------------------------------------------------------------ who comes, who goes
+
+
+def test_who_moves_in_after_the_first_month_can_verify_the_second(either_url: str) -> None:
+    """The file shows the first settlement whole, which has no statement of somebody who was not there."""
+    world = opened(WASHES, either_url)
+    moves_in(world, "Ben", 30, T0 + 4 * DAY)
+    world.wash(T0 + 10 * DAY)
+    world.close(NOVEMBER, AFTER_NOVEMBER)
+    world.wash(T0 + 40 * DAY)
+    world.close(DECEMBER, AFTER_DECEMBER)
+    check(world, (NOVEMBER, DECEMBER), ("Anna", "Ben"))
+    world.books.database.close()
+
+
+def test_a_use_that_ran_when_its_user_moved_out_has_its_rebate(either_url: str) -> None:
+    """It ended in December, whose version has another user; late uses of both come after the months were closed."""
+    world = opened(STANDING, either_url)
+    moves_in(world, "Ben", 30, T0 + 4 * DAY)
+    for start_ms in (T0 + 10 * DAY, T0 + 30 * DAY - HOUR // 4):
+        world.wash(start_ms)
+    world.close(NOVEMBER, AFTER_NOVEMBER)
+    for day in (40, 41, 42):
+        world.wash(T0 + day * DAY)
+    world.close(DECEMBER, AFTER_DECEMBER)
+    assert fees(world, "Anna", "rebate") == [(30, 0), (61, 0)]
+    assert fees(world, "Ben", "rebate") == [(61, -EURO * 8 // 10)]  # 1.50 + 1.50 + 1.10, all three at 1.10
+    for day in (9, 39):
+        world.wash(T0 + day * DAY, now_ms=T0 + 63 * DAY)
+    january = T0 + 70 * DAY
+    world.close(january, T0 + 93 * DAY)
+    assert fees(world, "Ben", "standing-charge") == [(61, 6_200_000_000), (92, 6_200_000_000)]
+    check(world, (NOVEMBER, DECEMBER, january), ("Anna", "Ben"))
+    world.books.database.close()
+
+
+# ------------------------------------------------------------ versions and periods
+
+
+def test_no_version_begins_in_a_month_that_is_closed() -> None:
+    """Not even where nothing was used since: what is signed of the month names the versions that held in it."""
+    world = opened(WASHES)
+    world.wash(T0 + 10 * DAY)
+    dearer = {"tariff": replace(washes(world)[1].tariff, standing_charge=Exact.of("9.00"))}
+    waits = proposed(world, begins(world, *washes(world), 20, **dearer), T0 + 15 * DAY)
+    world.close(NOVEMBER, AFTER_NOVEMBER)
+    before = world.books.dump()
+    _, made = washes(world)
+    with pytest.raises(ContractRefused, match="is 2026-11-21 00:00, and it is closed until 2026-12-01 00:00"):
+        agreed(world, begins(world, waits, made, 20, version=3, **dearer), T0 + 33 * DAY)
+    assert world.books.dump() == before
+    agreed(world, begins(world, waits, made, 30, version=3, **dearer), T0 + 33 * DAY)
+    world.close(DECEMBER, AFTER_DECEMBER)
+    assert fees(world, "Anna", "standing-charge") == [(61, 9 * EURO)]
+    check(world, (NOVEMBER, DECEMBER))
+    world.books.database.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "day"),
+    [
+        (RatingPeriod.DAY, 10),
+        (RatingPeriod.WEEK, 30),
+        (RatingPeriod.QUARTER, 30),
+        (RatingPeriod.YEAR, 30),
+        ("zone", 30),
+    ],
+)
+def test_other_rating_periods_do_not_begin_in_the_middle_of_one(change: RatingPeriod | str, day: int) -> None:
+    """2026-11-30 is a Monday: a week would have begun in November."""
+    world = opened(STANDING)
+    first, made = washes(world)
+    other = {"zone": "Europe/Rome"} if change == "zone" else {"terms": replace(made.terms, rating_period=change)}
+    with pytest.raises(ContractRefused, match="change it where one ends and another one begins"):
+        proposed(world, begins(world, first, made, day, **other), T0 + 4 * DAY)
+    world.books.database.close()
+
+
+def test_nor_do_they_end_in_the_middle_of_one() -> None:
+    """After a version for a while the one before it holds again."""
+    world = opened(STANDING)
+    first, made = washes(world)
+    other = {"terms": replace(made.terms, rating_period=RatingPeriod.DAY)}
+    a_while = begins(world, first, made, 30, effective_to_ms=T0 + 40 * DAY, **other)
+    with pytest.raises(ContractRefused, match="has one from 2026-12-01 00:00 on"):
+        proposed(world, a_while, T0 + 4 * DAY)
+    proposed(world, begins(world, first, made, 30, effective_to_ms=T0 + 61 * DAY, **other), T0 + 4 * DAY)
+    world.books.database.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "ends"), [(RatingPeriod.DAY, [30, 61, 62, 63]), (RatingPeriod.QUARTER, [30, 61, 151])]
+)
+def test_other_rating_periods_begin_where_both_do(change: RatingPeriod, ends: list[int]) -> None:
+    """From January on; each day stands in one period, and each period has its charge once."""
+    world = opened(STANDING)
+    first, made = washes(world)
+    agreed(world, begins(world, first, made, 61, terms=replace(made.terms, rating_period=change)), T0 + 4 * DAY)
+    for start_ms in (T0 + 5 * DAY, T0 + 61 * DAY - HOUR // 4, T0 + 62 * DAY):
+        world.wash(start_ms)
+    moments = [T0 + (end - 1) * DAY for end in ends]
+    for at_ms in moments:
+        world.close(at_ms, at_ms + 120 * DAY)
+    assert fees(world, "Anna", "standing-charge") == [(end, 6_200_000_000) for end in ends]
+    check(world, moments)
+    world.books.database.close()
