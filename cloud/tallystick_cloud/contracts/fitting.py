@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from sqlalchemy import Connection, func, select
 from tallystick_protocol.errors import BadValue
-from tallystick_protocol.money.calendar import Period, period_of
+from tallystick_protocol.money.calendar import period_of
 from tallystick_protocol.money.contract import DAY_MS, AssetTerms, Contract, ContractState, Mode, version_at
 from tallystick_protocol.money.tariff import Form, Tariff
 from tallystick_protocol.money.units import counts_per
@@ -24,7 +24,7 @@ from tallystick_cloud.schema import community as communities
 from tallystick_cloud.schema import contract_version, meter, period_close, pool_close, site, use_frame, use_row
 
 from .errors import ContractRefused
-from .model import Version
+from .model import Version, held_until
 from .store import book
 
 ENERGY_UNITS = frozenset({"Wh", "kWh", "MWh"})  # what the law on measuring instruments wants an approved meter for
@@ -162,22 +162,15 @@ def check_begins_with_a_period(contract: Contract, earlier: Sequence[Contract]) 
     versions = [*earlier, contract]
     edges = contract.effective_from_ms, contract.effective_to_ms
     for edge_ms in (one for one in edges if one is not None):
-        after, before = version_at(versions, edge_ms), _period_before(versions, edge_ms)
-        if after is None or before is None:
+        after, held = version_at(versions, edge_ms), held_until(versions, edge_ms - 1)
+        if after is None or held is None:
             continue
-        period = period_of(after, edge_ms)
+        period, before = period_of(after, edge_ms), period_of(*held)
         if before != period and before.to_ms > period.from_ms:
             detail = f"has one from {_local(after, period.from_ms)} on, and one of the version before runs until"
             step = "change it where one ends and another one begins, or end this contract and propose a new one"
             until = _local(after, before.to_ms)
             raise ContractRefused("contract.terms.rating_period", f"{detail} {until}; {step}")
-
-
-def _period_before(versions: Sequence[Contract], t_ms: int) -> Period | None:
-    """The rating period in which a version held last before a moment."""
-    ends = [min(t_ms, one.effective_to_ms or t_ms) for one in versions if one.effective_from_ms < t_ms]
-    last = version_at(versions, max(ends) - 1) if ends else None
-    return None if last is None else period_of(last, max(ends) - 1)
 
 
 def _local(contract: Contract, t_ms: int) -> str:
