@@ -4,7 +4,7 @@ It never closes a period that is not over, and closing again changes nothing. Pe
 closed with it, or their minimums would be owed by nobody.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -112,7 +112,8 @@ def _close_chain(conn: Connection, community: str, versions: list[Version], peri
     ).first()
     if done is not None:
         return Closed(chain, period, 0, 0, 0, again=True)
-    stood, given, owed = standing_charges(versions, period), rebates(versions, period), _minimums(versions, period)
+    stood, owed = standing_charges(versions, period), _minimums(versions, period)
+    given = rebates(versions, period, lambda kind: _users(conn, chain, kind, period))
     fresh = [*stood, *given, *owed]
     if fresh:
         cause = Cause(f"period:{chain.hex()}:{period.from_ms}", "period-close", fresh[-1].contract, now_ms)
@@ -131,9 +132,12 @@ def _close_chain(conn: Connection, community: str, versions: list[Version], peri
     return Closed(chain, period, len(stood), len(given), len(owed), again=False)
 
 
-def rebates(versions: Sequence[Version], period: Period) -> list[FreshUse]:
+def rebates(
+    versions: Sequence[Version], period: Period, users: Callable[[Kind], Iterable[PartyId]] = lambda _: ()
+) -> list[FreshUse]:
     """A pseudo use at the end of the period for everybody who paid under any version of it, by the last one's tiers;
-    and for those of the version before it, because a use that ran when the period began is counted in it."""
+    and for those of the version before it, because a use that ran when the period began is counted in it, and those
+    who used something (`users`), because a version no longer says who it was when they were erased."""
     by_contract = {id(one.contract): one for one in versions}
     before = version_at([one.contract for one in versions], period.from_ms - 1)
     found: list[FreshUse] = []
@@ -145,10 +149,16 @@ def rebates(versions: Sequence[Version], period: Period) -> list[FreshUse]:
         stood = [span.contract for span in spans]
         if before is not None and before.state is last.contract.state:
             stood.append(before)
-        payers = frozenset[PartyId]().union(*(by_contract[id(one)].payers for one in stood))
+        payers = frozenset(users(kind)).union(*(by_contract[id(one)].payers for one in stood))
         usages = [rebate_usage(scope, payer, period, last.until_ms) for payer in sorted(payers)]
         found += _fresh(by_contract[id(last.contract)], kind, usages)
     return found
+
+
+def _users(conn: Connection, chain: bytes, kind: Kind, period: Period) -> Iterable[PartyId]:
+    """Who pays for uses of a period."""
+    mine = use.c.chain == chain, use.c.kind == kind.value, use.c.end_ms > period.from_ms, use.c.end_ms <= period.to_ms
+    return (PartyId(bytes(one)) for one in conn.execute(select(use.c.payer).where(*mine).distinct()).scalars())
 
 
 def standing_charges(versions: Sequence[Version], period: Period) -> list[FreshUse]:

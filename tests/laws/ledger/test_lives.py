@@ -18,6 +18,7 @@ from tallystick_cloud.contracts.errors import ContractRefused
 from tallystick_cloud.http.month import Span
 from tallystick_cloud.payouts.model import Facts, Held, Owed, Reason, plan
 from tallystick_cloud.payouts.store import owed, terms
+from tallystick_cloud.settlement.erase import erase_payer
 from tallystick_cloud.settlement.payable import unsettled_fees
 from tallystick_cloud.settlement.service import close as settle
 from tallystick_protocol.money.contract import ContractState, RatingPeriod
@@ -82,6 +83,19 @@ def test_a_use_that_ran_when_its_user_moved_out_has_its_rebate(either_url: str) 
     world.close(january, T0 + 93 * DAY)
     assert fees(world, "Ben", "standing-charge") == [(61, 6_200_000_000), (92, 6_200_000_000)]
     check(world, (NOVEMBER, DECEMBER, january), ("Anna", "Ben"))
+    world.books.database.close()
+
+
+def test_who_is_erased_before_the_month_is_closed_has_its_rebate(either_url: str) -> None:
+    """Its contract no longer says who it was, but what was used stands: three washes at 1.10."""
+    world = opened(BY_VOLUME, either_url)
+    for day in (10, 11, 12):
+        world.wash(T0 + day * DAY)
+    world.books.run(erase_payer, world.community, world.ids["Anna"], T0 + 20 * DAY)
+    world.close(NOVEMBER, AFTER_NOVEMBER)
+    world.close(DECEMBER, AFTER_DECEMBER)
+    assert fees(world, "Anna", "rebate") == [(30, -800_000_000)]
+    check(world, (NOVEMBER, DECEMBER), ())
     world.books.database.close()
 
 
