@@ -1,5 +1,6 @@
 """A second version of the laundry's contract, proposed and agreed, for tests of when it comes into force."""
 
+from dataclasses import replace
 from typing import Any
 
 from support.books import DAY, T0, follows
@@ -37,3 +38,19 @@ def says_yes(world: World, h: bytes, name: str, now_ms: int) -> str:
 
 def begins(world: World, before: bytes, contract: Contract, day: int, version: int = 2, **more: Any) -> Draft:
     return follows(world.books, before, contract, effective_from_ms=T0 + day * DAY, version=version, **more)
+
+
+def agreed(world: World, draft: Draft, now_ms: int) -> bytes:
+    """Proposed, and everybody says yes."""
+    h = proposed(world, draft, now_ms)
+    assert {says_yes(world, h, name, now_ms) for name in OTHERS} & {draft.contract.state.value}
+    return h
+
+
+def moves_in(world: World, name: str, day: int, now_ms: int, **more: Any) -> bytes:
+    """From that day on the washer is somebody else's."""
+    draft = begins(world, *washes(world), day, **more)
+    (opening,) = draft.openings
+    mine = replace(opening, party=world.ids[name])  # type: ignore[arg-type]
+    assets = tuple(replace(one, user=mine.commitment) for one in draft.contract.assets)
+    return agreed(world, Draft(replace(draft.contract, assets=assets), (mine,)), now_ms)

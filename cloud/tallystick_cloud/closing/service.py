@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select
 from tallystick_protocol.money.calendar import Period, period_of
-from tallystick_protocol.money.contract import Contract, ContractState, Mode, version_at
+from tallystick_protocol.money.contract import Contract, ContractState, Mode
 
 from tallystick_cloud.bank.model import Standing
 from tallystick_cloud.bank.store import entries, last_statements
-from tallystick_cloud.contracts.model import Version
+from tallystick_cloud.contracts.model import Version, held_until
 from tallystick_cloud.contracts.store import book, proposals
 from tallystick_cloud.costs.store import bills
 from tallystick_cloud.debits import mandates
@@ -92,11 +92,13 @@ def settling(conn: Connection, community: str, span: Span, now_ms: int) -> list[
         last = settlements.last(conn, chain)
         if held is None or versions[-1].contract.pool is not None:
             continue
-        contract, at_ms, period = held
-        if contract.state is ContractState.ENDED and last is not None and contract.effective_from_ms <= last.to_ms:
-            continue  # what was used until its end is settled
+        contract, at_ms, period, ended_ms = held
+        is_settled = last is not None and last.to_ms >= period.to_ms
+        is_over = ended_ms is not None and ended_ms <= (span.from_ms if last is None else last.to_ms)
+        if is_over and not is_settled and not settlement.has_more(conn, community, chain, last, period.to_ms):
+            continue  # it has ended, and all of it is settled
         mine = None
-        if last is not None and last.to_ms >= period.to_ms:
+        if is_settled:
             mine = next(one for one in settlements.of_chain(conn, chain) if one.to_ms >= period.to_ms)
         settled = None if mine is None else (mine.number, mine.closed_ms)
         found.append(Settling(chain, contract.name, at_ms, period.to_ms, period.to_ms <= now_ms, settled))
@@ -148,16 +150,19 @@ def _chains(conn: Connection, community: str) -> dict[bytes, list[Version]]:
     return found
 
 
-def _held_in(versions: Sequence[Version], span: Span) -> tuple[Contract, int, Period] | None:
-    """The contract that holds last in a month, a moment at which it does, and its rating period there."""
-    contracts = [one.contract for one in versions]
+def _held_in(versions: Sequence[Version], span: Span) -> tuple[Contract, int, Period, int | None] | None:
+    """The contract that holds last in a month, or held before it; a moment of the month, if it can be one at which it
+    holds, and the rating period of that; and when the contract ended."""
     last_ms = span.to_ms - NOON_MS
-    ends = [one.effective_to_ms - 1 for one in contracts if one.effective_to_ms is not None]
-    for at_ms in (last_ms, *sorted((end for end in ends if span.from_ms <= end < last_ms), reverse=True)):
-        contract = version_at(contracts, at_ms)
-        if contract is not None:
-            return contract, at_ms, period_of(contract, at_ms)
-    return None
+    held = held_until([one.contract for one in versions], last_ms)
+    if held is None:
+        return None
+    contract, held_ms = held
+    ended_ms = contract.effective_from_ms if contract.state is ContractState.ENDED else None
+    if held_ms < last_ms:
+        ended_ms = held_ms + 1
+    at_ms = last_ms if held_ms < span.from_ms else held_ms
+    return contract, at_ms, period_of(contract, at_ms), ended_ms
 
 
 def _pools(conn: Connection, chains: Mapping[bytes, Sequence[Version]], span: Span, now_ms: int) -> list[Settling]:
@@ -166,7 +171,9 @@ def _pools(conn: Connection, chains: Mapping[bytes, Sequence[Version]], span: Sp
         held = _held_in(versions, span)
         if held is None or versions[-1].contract.pool is None:
             continue
-        contract, at_ms, period = held
+        contract, at_ms, period, ended_ms = held
+        if ended_ms is not None and ended_ms <= span.from_ms and contract.state is not ContractState.ENDED:
+            continue
         closes = pool_closes(conn, chain, period.from_ms, period.to_ms)
         settled = (len(closes), closes[-1].closed_ms) if closes else None
         found.append(Settling(chain, contract.name, at_ms, period.to_ms, period.to_ms <= now_ms, settled))

@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from sqlalchemy import Connection, func, select
 from tallystick_protocol.errors import BadValue
+from tallystick_protocol.money.calendar import period_of
 from tallystick_protocol.money.contract import DAY_MS, AssetTerms, Contract, ContractState, Mode, version_at
 from tallystick_protocol.money.tariff import Form, Tariff
 from tallystick_protocol.money.units import counts_per
@@ -23,7 +24,7 @@ from tallystick_cloud.schema import community as communities
 from tallystick_cloud.schema import contract_version, meter, period_close, pool_close, site, use_frame, use_row
 
 from .errors import ContractRefused
-from .model import Version
+from .model import Version, held_until
 from .store import book
 
 ENERGY_UNITS = frozenset({"Wh", "kWh", "MWh"})  # what the law on measuring instruments wants an approved meter for
@@ -140,12 +141,36 @@ def check_begins_late_enough(conn: Connection, chain: bytes, contract: Contract)
         )
         step = "and stay so; propose it again from a later moment on"
         raise ContractRefused("contract.effective_from", f"{begins} {seen} {step}")
-    for closed, what in ((pool_close, "the pool is"), (period_close, "its books are")):
-        until = select(func.max(closed.c.to_ms)).where(closed.c.chain == chain, closed.c.to_ms > from_ms)
-        closed_ms = conn.execute(until).scalar_one()
-        if closed_ms is not None:
-            seen = f"{what} closed until {_local(contract, closed_ms)} by an earlier version"
-            raise ContractRefused("contract.effective_from", f"{begins} {seen}; propose it again from then on")
+    closed_ms = _closed_until(conn, chain, contract)
+    if closed_ms is not None and closed_ms > from_ms:
+        what = "it" if contract.pool is None else "the pool"
+        seen = f"{what} is closed until {_local(contract, closed_ms)} by an earlier version"
+        raise ContractRefused("contract.effective_from", f"{begins} {seen}; propose it again from then on")
+
+
+def _closed_until(conn: Connection, chain: bytes, contract: Contract) -> int | None:
+    """The end of the newest closed period: what is signed of it names the versions that held, used or not."""
+    of = period_close if contract.pool is None else pool_close
+    found: int | None = conn.execute(select(func.max(of.c.to_ms)).where(of.c.chain == chain)).scalar_one()
+    return found
+
+
+def check_begins_with_a_period(contract: Contract, earlier: Sequence[Contract]) -> None:
+    """Where other rating periods begin (or other midnights, in another zone) one of those before must end, or days
+    would stand in two periods and others in none. `earlier`: the versions in force before this one, which may hold
+    again after it."""
+    versions = [*earlier, contract]
+    edges = contract.effective_from_ms, contract.effective_to_ms
+    for edge_ms in (one for one in edges if one is not None):
+        after, held = version_at(versions, edge_ms), held_until(versions, edge_ms - 1)
+        if after is None or held is None:
+            continue
+        period, before = period_of(after, edge_ms), period_of(*held)
+        if before != period and before.to_ms > period.from_ms:
+            detail = f"has one from {_local(after, period.from_ms)} on, and one of the version before runs until"
+            step = "change it where one ends and another one begins, or end this contract and propose a new one"
+            until = _local(after, before.to_ms)
+            raise ContractRefused("contract.terms.rating_period", f"{detail} {until}; {step}")
 
 
 def _local(contract: Contract, t_ms: int) -> str:

@@ -80,6 +80,15 @@ class Version:
         return any(one.id == party for one in self.contract.parties) or party in self.payers
 
 
+def held_until(versions: Sequence[Contract], t_ms: int) -> tuple[Contract, int] | None:
+    """The version in force at a time, or, when none is any more, the one that was last; and the last moment, the time
+    itself or one before it, at which it was."""
+    begun = [one for one in versions if one.effective_from_ms <= t_ms]
+    last_ms = max((min(t_ms, (one.effective_to_ms or t_ms + 1) - 1) for one in begun), default=None)
+    found = None if last_ms is None else version_at(versions, last_ms)
+    return None if found is None or last_ms is None else (found, last_ms)
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """The version for a use and what it says of the asset; `payer` None: who it was is erased.

@@ -21,7 +21,7 @@ from tallystick_cloud.parties.store import owners_of_kid
 
 from . import store
 from .errors import ContractRefused
-from .fitting import check_begins_late_enough, check_fits, check_meters
+from .fitting import check_begins_late_enough, check_begins_with_a_period, check_fits, check_meters
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ def propose(
     check_fits(conn, context.community, contract, older, now_ms)
     _check_fresh(contract, older)
     check_begins_late_enough(conn, chain, contract)
+    check_begins_with_a_period(contract, _earlier(conn, context, contract, chain))
     (leaf,) = log.append(conn, context.community, [log.Entry(LogType.CONTRACT, opened.hash)], now_ms)
     store.insert_version(
         conn,
@@ -210,18 +211,21 @@ def _store_answer(
 def _settle(conn: Connection, context: Context, contract: Contract, h: bytes, chain: bytes, now_ms: int) -> Standing:
     """In force now? By the change rule; shadow needs nobody's yes until a version was live."""
     yes = {PartyId(party) for party in store.said_yes(conn, context.community, h)}
-    earlier = [
-        one.contract
-        for one in store.book(conn, context.community).versions
-        if one.chain == chain and one.contract.version < contract.version
-    ]
+    earlier = _earlier(conn, context, contract, chain)
     if not contract.is_valid(yes, earlier):
         return _standing(conn, context, contract, h, chain, ContractState.DRAFT.value)
     check_begins_late_enough(conn, chain, contract)
+    check_begins_with_a_period(contract, earlier)
     if contract.state is ContractState.LIVE:
         check_meters(conn, context.community, contract, now_ms)
     store.put_in_force(conn, h, contract.state.value, now_ms)
     return _standing(conn, context, contract, h, chain, contract.state.value)
+
+
+def _earlier(conn: Connection, context: Context, contract: Contract, chain: bytes) -> list[Contract]:
+    """The versions in force before it."""
+    versions = (one for one in store.book(conn, context.community).versions if one.chain == chain)
+    return [one.contract for one in versions if one.contract.version < contract.version]
 
 
 def _standing(conn: Connection, context: Context, contract: Contract, h: bytes, chain: bytes, state: str) -> Standing:

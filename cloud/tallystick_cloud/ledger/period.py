@@ -4,25 +4,25 @@ It never closes a period that is not over, and closing again changes nothing. Pe
 closed with it, or their minimums would be owed by nobody.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, exists, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.calendar import Period, days_in, period_of
 from tallystick_protocol.money.contract import Contract, ContractState, InForce, in_force, version_at
 from tallystick_protocol.money.rating import Usage, minimum_usage, rebate_usage, standing_usage
 from tallystick_protocol.money.zone import offsets_of
 
-from tallystick_cloud.contracts.model import Version
+from tallystick_cloud.contracts.model import Version, held_until
 from tallystick_cloud.contracts.store import book_to_price
 from tallystick_cloud.errors import Conflict
 from tallystick_cloud.ledger.lot import Cause
-from tallystick_cloud.ledger.model import DAY_MS, FreshUse, Kind, counter_scope
+from tallystick_cloud.ledger.model import FreshUse, Kind, counter_scope
 from tallystick_cloud.ledger.service import book
-from tallystick_cloud.ledger.store import lock_chains
-from tallystick_cloud.schema import contract_version, period_close, posting_period, settled_use, use_frame, use_row
+from tallystick_cloud.ledger.store import first_end, lock_chains
+from tallystick_cloud.schema import contract_version, period_close, posting_period, use
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def close(
 ) -> list[Closed]:
     """Close, for every contract or those named, the rating period that holds `at_ms` and those before it that are open.
 
-    Raises Conflict when one is not over.
+    Of a contract that has ended it is the period in which it did. Raises Conflict when one is not over.
     """
     chains: dict[bytes, list[Version]] = {}
     for version in book_to_price(conn, community).versions:
@@ -49,9 +49,9 @@ def close(
     lock_chains(conn, chains)  # nobody posts to the posting period while it is being closed
     closed = []
     for chain in sorted(chains):
-        contract = version_at([version.contract for version in chains[chain]], at_ms)
-        if contract is not None:
-            last = period_of(contract, at_ms)
+        held = held_until([version.contract for version in chains[chain]], at_ms)
+        if held is not None:
+            last = period_of(*held)
             _check_over(chains[chain][-1].contract, last, now_ms)
             for period in _open_until(conn, chains[chain], last):
                 closed.append(_close_chain(conn, community, chains[chain], period, now_ms))
@@ -75,45 +75,34 @@ def _check_over(contract: Contract, period: Period, now_ms: int) -> None:
 
 def _open_until(conn: Connection, versions: Sequence[Version], last: Period) -> list[Period]:
     """The periods of a contract that nobody closed, up to this one, which is among them in any case: those after the
-    newest closed one or, without any, since the contract was agreed, and not before it began; and those before in which
-    something was used all the same, as where a gateway was offline while the parties agreed."""
-    chain = versions[0].chain
-    newest = select(func.max(period_close.c.to_ms)).where(period_close.c.chain == chain)
-    from_ms = conn.execute(newest).scalar_one()
-    if from_ms is None:
+    newest closed one or, without any, since the contract was agreed, and not before it began; and those before them in
+    which it priced something, as when it was agreed for days that were past."""
+    chain, contracts = versions[0].chain, [one.contract for one in versions]
+    of = period_close.c
+    first_ms, next_ms = conn.execute(select(func.min(of.from_ms), func.max(of.to_ms)).where(of.chain == chain)).one()
+    if next_ms is None:
         agreed = select(func.min(contract_version.c.in_force_ms)).where(contract_version.c.chain == chain)
-        from_ms = max(conn.execute(agreed).scalar_one() or last.from_ms, versions[0].contract.effective_from_ms)
-    contracts = [one.contract for one in versions]
-    found = _used_before(conn, versions, min(from_ms, last.from_ms))
-    while from_ms < last.from_ms:
+        next_ms = max(conn.execute(agreed).scalar_one() or last.from_ms, contracts[0].effective_from_ms)
+        first_ms = min(next_ms, last.from_ms)
+    used_ms = first_end(conn, chain)
+    earlier = [] if used_ms is None else _periods(contracts, used_ms - 1, first_ms)
+    since_ms = max([next_ms, *(one.to_ms for one in earlier)])
+    return [*earlier, *_periods(contracts, since_ms, last.from_ms), last]
+
+
+def _periods(contracts: Sequence[Contract], from_ms: int, to_ms: int) -> list[Period]:
+    """The rating periods that begin before `to_ms`, from the one that holds `from_ms` on, of the versions then."""
+    found: list[Period] = []
+    while from_ms < to_ms:
         contract = version_at(contracts, from_ms)
         if contract is None:
-            later = [one.effective_from_ms for one in contracts if from_ms < one.effective_from_ms < last.from_ms]
-            from_ms = min(later, default=last.from_ms)
+            from_ms = min(
+                (one.effective_from_ms for one in contracts if one.effective_from_ms > from_ms), default=to_ms
+            )
             continue
         found.append(period_of(contract, from_ms))
         from_ms = found[-1].to_ms
-    return [*found, last]
-
-
-def _used_before(conn: Connection, versions: Sequence[Version], until_ms: int) -> list[Period]:
-    """Periods that nobody closed and of which a use stands in no settlement yet."""
-    chain, contracts = versions[0].chain, [one.contract for one in versions]
-    ends = (
-        select(func.max(use_row.c.end_ms))
-        .join(use_frame, use_frame.c.id == use_row.c.frame)
-        .where(use_frame.c.chain == chain, use_row.c.end_ms <= until_ms)
-        .where(~exists().where(settled_use.c.use_id == use_row.c.use_id))
-        .group_by(use_row.c.end_ms // DAY_MS)
-    )
-    closed = set(conn.execute(select(period_close.c.from_ms).where(period_close.c.chain == chain)).scalars())
-    found: dict[int, Period] = {}
-    for end_ms in conn.execute(ends).scalars():
-        contract = version_at(contracts, end_ms - 1)
-        period = None if contract is None else period_of(contract, end_ms - 1)
-        if period is not None and period.from_ms not in closed and period.to_ms <= until_ms:
-            found[period.from_ms] = period
-    return [found[from_ms] for from_ms in sorted(found)]
+    return found
 
 
 def _close_chain(conn: Connection, community: str, versions: list[Version], period: Period, now_ms: int) -> Closed:
@@ -123,7 +112,8 @@ def _close_chain(conn: Connection, community: str, versions: list[Version], peri
     ).first()
     if done is not None:
         return Closed(chain, period, 0, 0, 0, again=True)
-    stood, given, owed = standing_charges(versions, period), rebates(versions, period), _minimums(versions, period)
+    stood, owed = standing_charges(versions, period), _minimums(versions, period)
+    given = rebates(versions, period, lambda kind: _users(conn, chain, kind, period))
     fresh = [*stood, *given, *owed]
     if fresh:
         cause = Cause(f"period:{chain.hex()}:{period.from_ms}", "period-close", fresh[-1].contract, now_ms)
@@ -142,19 +132,33 @@ def _close_chain(conn: Connection, community: str, versions: list[Version], peri
     return Closed(chain, period, len(stood), len(given), len(owed), again=False)
 
 
-def rebates(versions: Sequence[Version], period: Period) -> list[FreshUse]:
-    """A pseudo use at the end of the period for everybody who paid under any version of it, by the last one's tiers."""
+def rebates(
+    versions: Sequence[Version], period: Period, users: Callable[[Kind], Iterable[PartyId]] = lambda _: ()
+) -> list[FreshUse]:
+    """A pseudo use at the end of the period for everybody who paid under any version of it, by the last one's tiers;
+    and for those of the version before it, because a use that ran when the period began is counted in it, and those
+    who used something (`users`), because a version no longer says who it was when they were erased."""
     by_contract = {id(one.contract): one for one in versions}
+    before = version_at([one.contract for one in versions], period.from_ms - 1)
     found: list[FreshUse] = []
     for kind, spans in _spans(versions, period):
         last = spans[0]
         if not last.contract.tariff.has_rebate:
             continue
         scope = counter_scope(versions[0].chain, kind)
-        payers = frozenset[PartyId]().union(*(by_contract[id(span.contract)].payers for span in spans))
+        stood = [span.contract for span in spans]
+        if before is not None and before.state is last.contract.state:
+            stood.append(before)
+        payers = frozenset(users(kind)).union(*(by_contract[id(one)].payers for one in stood))
         usages = [rebate_usage(scope, payer, period, last.until_ms) for payer in sorted(payers)]
         found += _fresh(by_contract[id(last.contract)], kind, usages)
     return found
+
+
+def _users(conn: Connection, chain: bytes, kind: Kind, period: Period) -> Iterable[PartyId]:
+    """Who pays for uses of a period."""
+    mine = use.c.chain == chain, use.c.kind == kind.value, use.c.end_ms > period.from_ms, use.c.end_ms <= period.to_ms
+    return (PartyId(bytes(one)) for one in conn.execute(select(use.c.payer).where(*mine).distinct()).scalars())
 
 
 def standing_charges(versions: Sequence[Version], period: Period) -> list[FreshUse]:
@@ -185,9 +189,12 @@ def _spans(versions: Sequence[Version], period: Period) -> list[tuple[Kind, list
 
 def _minimums(versions: Sequence[Version], period: Period) -> list[FreshUse]:
     """A pseudo use at the end of the period for everybody who owes the minimum of its last version."""
-    last = version_at([version.contract for version in versions], period.to_ms - 1)
-    version = next((one for one in versions if one.contract is last), None)
-    if version is None or last is None or last.tariff.minimum is None or not version.prices:
+    held = held_until([version.contract for version in versions], period.to_ms - 1)
+    if held is None or held[1] < period.from_ms or held[0].tariff.minimum is None:
+        return []
+    last = held[0]
+    version = next(one for one in versions if one.contract is last)
+    if not version.prices:
         return []
     kind = Kind.LIVE if version.live else Kind.SHADOW
     scope = counter_scope(version.chain, kind)

@@ -59,6 +59,16 @@ _NEWEST = select(
     )
 ).where(use_frame.c.chain == bindparam("chain"), use_frame.c.kind == bindparam("kind"))
 """When the last use of a chain ended: one look into the index for each frame."""
+_FIRST_END = select(
+    func.min(
+        select(use_row.c.end_ms)
+        .where(use_row.c.frame == use_frame.c.id)
+        .order_by(use_row.c.end_ms)
+        .limit(1)
+        .scalar_subquery()
+    )
+).where(use_frame.c.chain == bindparam("chain"))
+"""When its first one ended: likewise."""
 _LAST_ENDS = select(
     use_frame.c.chain,
     use_frame.c.id,
@@ -138,6 +148,12 @@ def uses_until(
         if not rows:
             newest = conn.execute(_NEWEST, {"chain": chain, "kind": kind, "to_ms": to_ms}).scalar_one()
             to_ms = from_ms - 1 if newest is None else newest
+
+
+def first_end(conn: Connection, chain: bytes) -> int | None:
+    """When the first use of a chain ended, of whatever kind; None before there is one."""
+    found: int | None = conn.execute(_FIRST_END, {"chain": chain}).scalar_one()
+    return found
 
 
 def last_uses(

@@ -54,7 +54,7 @@ def all_credits(conn: Connection, community: str, now_ms: int, payer: bytes | No
     """By collector, payer and contract; of one payer where it is named. Less than a cent is none."""
     rows = store.payers_credits(conn, community, None if payer is None else [payer])
     names, accounts = names_by_id(conn, community), store.accounts(conn, community, now_ms)
-    facts = Facts(store.terms(conn, community), names, accounts)
+    facts = Facts(store.terms(conn, community, now_ms), names, accounts)
     found = [_credit(row, decided, facts) for row, decided in decisions(rows, facts, b"") if row.nano >= CENT_NANO]
     return sorted(found, key=lambda one: (one.collector, one.payer, one.contract))
 

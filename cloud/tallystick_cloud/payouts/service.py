@@ -131,7 +131,7 @@ def _draft(
     debtor = checks.debtor_of(names[collector], accounts.get(collector))
     number = store.RUNS.next_number(conn, community)
     seed = model.run_seed(community, collector, number, debtor, asked.execution_day, now_ms)
-    facts = model.Facts(store.terms(conn, community), names, accounts)
+    facts = model.Facts(store.terms(conn, community, now_ms), names, accounts)
     return Draft(collector, number, debtor, seed, planned(collector, facts, seed))
 
 

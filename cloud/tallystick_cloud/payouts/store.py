@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from sqlalchemy import ColumnElement, Connection, exists, insert, select, update
-from tallystick_protocol.money.contract import ContractState, Mode, PayoutApproval
+from tallystick_protocol.money.contract import Contract, ContractState, Mode, PayoutApproval
 
+from tallystick_cloud.contracts.model import held_until
 from tallystick_cloud.contracts.store import book
 from tallystick_cloud.ledger.model import Account
 from tallystick_cloud.runs.ends import named_by
@@ -117,21 +118,31 @@ def payers_credits(conn: Connection, community: str, payers: Collection[bytes] |
     return _owed(conn, wanted)
 
 
-def terms(conn: Connection, community: str) -> dict[bytes, ChainTerms]:
-    """chain -> what its newest version in force says."""
+def terms(conn: Connection, community: str, now_ms: int | None = None) -> dict[bytes, ChainTerms]:
+    """chain -> what its newest version in force says; its state is that of `now_ms`, where that is given."""
     found: dict[bytes, ChainTerms] = {}
+    contracts: dict[bytes, list[Contract]] = {}
     for version in book(conn, community).versions:  # in order of version: the last stands
         contract = version.contract
+        contracts.setdefault(version.chain, []).append(contract)
         found[version.chain] = ChainTerms(
             contract.name,
             contract.mode,
-            contract.state,
+            contract.state if now_ms is None else _state_at(contracts[version.chain], now_ms),
             contract.terms.payout_threshold.nano(),
             contract.terms.payout_approval,
             frozenset(bytes(party.id) for party in contract.parties),
             contract.terms.least_charge.nano(),
         )
     return found | _terms_of_bills(conn, community)
+
+
+def _state_at(contracts: Sequence[Contract], now_ms: int) -> ContractState:
+    """One whose `effective_to` has passed has ended like one whose last version says so."""
+    held = held_until(contracts, now_ms)
+    if held is None:
+        return contracts[-1].state
+    return held[0].state if held[1] == now_ms else ContractState.ENDED
 
 
 def _terms_of_bills(conn: Connection, community: str) -> dict[bytes, ChainTerms]:

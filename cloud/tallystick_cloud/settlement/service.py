@@ -13,12 +13,12 @@ from tallystick_protocol.errors import InvariantError
 from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money import settle
 from tallystick_protocol.money.calendar import Period, period_of
-from tallystick_protocol.money.contract import Contract, version_at
+from tallystick_protocol.money.contract import Contract
 from tallystick_protocol.statement import CENT_NANO, Line
 
 from tallystick_cloud.bank.store import payments_between
 from tallystick_cloud.contracts import store as contracts
-from tallystick_cloud.contracts.model import Version
+from tallystick_cloud.contracts.model import Version, held_until
 from tallystick_cloud.disputes.service import given_between
 from tallystick_cloud.errors import NotFound
 from tallystick_cloud.ledger import period as ledger_period
@@ -60,11 +60,22 @@ def close(
     lock_chains(conn, wanted)
     closed = []
     for one in wanted:
-        contract = version_at([version.contract for version in chains[one]], at_ms)
-        before = store.last(conn, one)
-        if contract is not None:
-            closed.append(_close_chain(conn, office, chains[one], period_of(contract, at_ms), before, now_ms))
+        held, before = held_until([version.contract for version in chains[one]], at_ms), store.last(conn, one)
+        if held is None:
+            continue
+        period, is_over = period_of(held[0], at_ms), held[1] < at_ms
+        is_again = before is not None and period.to_ms <= before.to_ms
+        if is_over and not is_again and not has_more(conn, community, one, before, period.to_ms):
+            continue  # it has ended, and all of it is settled
+        closed.append(_close_chain(conn, office, chains[one], period, before, now_ms))
     return closed
+
+
+def has_more(conn: Connection, community: str, chain: bytes, before: Stored | None, to_ms: int) -> bool:
+    """Whether a settlement until then says anything that the one before it does not: of a contract that has ended."""
+    if sources.fresh_uses(conn, chain, to_ms) or sources.first_reversed(conn, chain) is not None:
+        return True
+    return bool(_money_lines(conn, community, H32(chain), None if before is None else before.to_ms, to_ms))
 
 
 def _by_chain(conn: Connection, community: str) -> dict[bytes, list[Version]]:
@@ -77,10 +88,11 @@ def _by_chain(conn: Connection, community: str) -> dict[bytes, list[Version]]:
 
 def _over(books: Mapping[bytes, Sequence[Version]], at_ms: int, now_ms: int) -> set[bytes] | None:
     """Contracts whose period that holds `at_ms` is over, where those of others run on; None: all alike."""
-    held = {chain: version_at([one.contract for one in versions], at_ms) for chain, versions in books.items()}
-    ends = {chain: period_of(contract, at_ms).to_ms for chain, contract in held.items() if contract is not None}
-    over = {chain for chain, end_ms in ends.items() if end_ms <= now_ms}
-    return over if 0 < len(over) < len(ends) else None
+    found = {chain: held_until([one.contract for one in versions], at_ms) for chain, versions in books.items()}
+    held = {chain: one for chain, one in found.items() if one is not None}
+    over = {chain for chain, (contract, _) in held.items() if period_of(contract, at_ms).to_ms <= now_ms}
+    stands = {chain for chain, (_, last_ms) in held.items() if last_ms == at_ms}
+    return over if over & stands and len(over) < len(held) else None
 
 
 def _close_chain(

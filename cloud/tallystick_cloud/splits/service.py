@@ -113,7 +113,7 @@ def propose(conn: Connection, community: str, asked: Proposal, now_ms: int) -> R
 def preview(conn: Connection, community: str, asked: Proposal, now_ms: int) -> Draft:
     """What a proposal would instruct and hold back; nothing is stored. Raises as `propose` does."""
     names = names_by_id(conn, community)
-    chains = _chains(conn, community)
+    chains = _chains(conn, community, now_ms)
     collector = _collector_of(chains, asked.collector, names)
     check_handler(conn, community, asked.proposer, collector, names)
     check_day(asked.execution_day, now_ms)
@@ -125,10 +125,10 @@ def preview(conn: Connection, community: str, asked: Proposal, now_ms: int) -> D
     return Draft(collector, number, seed, model.plan(dues, _facts(conn, community, mine, dues, names), seed))
 
 
-def _chains(conn: Connection, community: str) -> dict[bytes, Chain]:
+def _chains(conn: Connection, community: str, now_ms: int | None = None) -> dict[bytes, Chain]:
     """The contracts that are split by a provider, by their newest version; parties of older ones come last."""
     wanted, names = store.psp_chains(conn, community), names_by_id(conn, community)
-    terms = payout_store.terms(conn, community)
+    terms = payout_store.terms(conn, community, now_ms)
     found: dict[bytes, Chain] = {}
     for version in book(conn, community).versions:  # in order of version: the newest comes last
         if version.chain not in wanted:

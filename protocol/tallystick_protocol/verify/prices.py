@@ -138,7 +138,9 @@ def _check_standing(case: Case, account: Account) -> None:
 
 
 def _check_rebates(case: Case, account: Account) -> None:
-    """Whoever used something in a period that is over and may have a rebate has one, as it stands after that use."""
+    """Whoever used something in a period that is over and may have a rebate has one, as it stands after that use.
+
+    A use that ran when other rating periods began stands in one of the old kind, which nobody closes any more."""
     uses = live_uses(account)
     given = {(use.tag, use.end_ms) for use in uses if form_at_close(use.channel_hash) is UsageForm.REBATE}
     contracts = [version.contract for version in account.versions]
@@ -152,6 +154,8 @@ def _check_rebates(case: Case, account: Account) -> None:
         spans = in_force(contracts, ContractState.LIVE, period.from_ms, period.to_ms)
         name = use.programme if use.slices is not None else plan.names[plan.band(usage_of(case, use, case.party))]
         if not spans or not any(band.volume and band.name == name for band in spans[0].contract.tariff.bands):
+            continue
+        if plan_of(spans[0].contract, account.chain).period(period.to_ms) != period:
             continue
         why = "has no rebate beside it, but its period is over and its contract has volume tiers"
         ensure((use.tag, period.to_ms) in given, case.use_name(use), why)

@@ -21,19 +21,35 @@ def check_statements(case: Case) -> Check:
     lines = 0
     closing, unit = 0, ""
     for account in case.verified():
-        statement = _own(account)
-        _check_chain(account, statement)
-        _check_lines(case, account, statement)
-        lines += len(statement.lines)
-        closing, unit = statement.closing, account.settlement.unit
+        mine = _own(case, account)
+        if mine is None:
+            continue
+        _check_chain(account, mine)
+        _check_lines(case, account, mine)
+        lines += len(mine.lines)
+        closing, unit = mine.closing, account.settlement.unit
     text = f"your statement adds up ({words.count(lines, 'line')}); it closes at {words.amount(closing, unit)}"
     return Check("statement", True, text, {"lines": lines, "closing_nano": closing})
 
 
-def _own(account: Account) -> Statement:
-    for statement in account.leaves.statements.values():
-        return statement
-    raise Misfit(account.name, "comes without your statement")
+def _own(case: Case, account: Account) -> Statement | None:
+    """None in a settlement from before the party came to the contract."""
+    found = next(iter(account.leaves.statements.values()), None)
+    if found is None and _is_due(case, account):
+        raise Misfit(account.name, "comes without your statement")
+    return found
+
+
+def _is_due(case: Case, account: Account) -> bool:
+    """Whoever a version names, or had a statement before, has one; and whoever is shown uses as their own."""
+    had_one = account.before is not None and bool(account.before.leaves.statements)
+    if had_one or (case.is_own and account.leaves.uses):
+        return True
+    return any(
+        case.party in {party.id for party in version.contract.parties}
+        or any(case.pays_for(version, index) for index in range(len(version.contract.assets)))
+        for version in account.versions
+    )
 
 
 def _check_chain(account: Account, statement: Statement) -> None:

@@ -94,7 +94,7 @@ def test_no_version_begins_in_a_month_that_is_closed(either_url: str) -> None:
     world = open_world(either_url, contracts={"washes.toml": bare, "energy.toml": ENERGY})
     world.close(NOVEMBER, AFTER_NOVEMBER)
     first, made = washes(world)
-    with pytest.raises(ContractRefused, match="its books are closed until 2026-12-01 00:00 by an earlier version"):
+    with pytest.raises(ContractRefused, match="it is closed until 2026-12-01 00:00 by an earlier version"):
         proposed(world, begins(world, first, made, 20), AFTER_NOVEMBER + HOUR)
     proposed(world, begins(world, first, made, 30), AFTER_NOVEMBER + HOUR)
     world.books.database.close()
