@@ -125,8 +125,8 @@ def _tell_second(conn: Connection, place: claims.Place, gid: Gid, now_ms: int) -
     others = store.active_at(conn, place.community, place.site)
     if others:
         names = ", ".join(other.hex() for other in others)
-        text = f"{place.site} has another gateway now, and {names} was not revoked: what both read is billed twice. Let "
-        text += "the old one hand over what it has, switch it off and revoke it."
+        text = f"{place.site} has another gateway now, and {names} was not revoked: what both read is billed twice. "
+        text += "Let the old one hand over what it has, switch it off and revoke it."
         told = Alarm("second-gateway", Severity.CRITICAL, text, second_key(place.site), gid=gid)
         raise_alarm(conn, place.community, told, now_ms)
 
