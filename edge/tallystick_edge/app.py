@@ -29,6 +29,7 @@ from tallystick_edge.enrolment import (
     planned_in,
 )
 from tallystick_edge.errors import ConfigError, EdgeError, EnrolmentError, UplinkError
+from tallystick_edge.files import give_to_owner_of
 from tallystick_edge.identity import Identity, load_identity
 from tallystick_edge.notify import Notify
 from tallystick_edge.outside import Outside
@@ -250,6 +251,7 @@ class DataLock:
         except OSError as error:
             step = "check the folder, its owner and the disk"
             raise EdgeError(f"{self._path}: {error.strerror}. Next: {step}") from error
+        give_to_owner_of(self._path.parent, self._descriptor)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

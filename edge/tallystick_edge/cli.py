@@ -55,6 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EdgeError as error:
         print(f"tallystick-edge: {error}", file=sys.stderr)
         return 1
+    except PermissionError as error:  # the data folder is closed to others
+        step = "run it as root (sudo) or as the agent's user"
+        print(f"tallystick-edge: {error.filename}: {error.strerror}. Next: {step}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 

@@ -18,6 +18,7 @@ def write_whole(path: Path, data: bytes, mode: int = PRIVATE) -> None:
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
         os.fchmod(descriptor, mode)
+        give_to_owner_of(path.parent, descriptor)
         with os.fdopen(descriptor, "wb", closefd=False) as file:
             file.write(data)
         os.fsync(descriptor)
@@ -25,6 +26,13 @@ def write_whole(path: Path, data: bytes, mode: int = PRIVATE) -> None:
         os.close(descriptor)
     beside.rename(path)
     sync_folder(path.parent)
+
+
+def give_to_owner_of(folder: Path, descriptor: int) -> None:
+    """What root makes by hand (`enrol`, `fsck --repair`) is for the agent's user, who could not open it otherwise."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def erase(path: Path) -> None:

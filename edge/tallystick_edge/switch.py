@@ -7,6 +7,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from tallystick_edge.files import give_to_owner_of
+
 LOGS = ("-wal", "-shm")
 BUILDING, READY, DAMAGED = ".repair", ".repaired", ".damaged"
 
@@ -31,7 +33,7 @@ def switch(path: Path, stamp: str) -> Path:
     for ending in ("", "-wal"):
         if beside(path, ending).exists():
             os.link(beside(path, ending), beside(kept, ending))
-    _sync(building)
+    _sync(building, is_new=True)
     _sync(path.parent)
     os.rename(building, beside(path, READY))
     _sync(path.parent)
@@ -55,9 +57,11 @@ def finish_switch(path: Path) -> bool:
     return True
 
 
-def _sync(path: Path) -> None:
+def _sync(path: Path, is_new: bool = False) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
+        if is_new:
+            give_to_owner_of(path.parent, descriptor)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

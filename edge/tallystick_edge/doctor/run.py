@@ -3,6 +3,7 @@ A check that fails by a bug is a verdict too, so that the others still speak."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +34,11 @@ def examine(path: Path, machine: Machine | None = None) -> list[Verdict]:
         meters = len(make_plan(config))
     except ConfigError as error:
         return [fail("CONFIG", f"{error.file}: {error.key}", error.reason, error.step)]
+    if config.data.is_dir() and not os.access(config.data, os.R_OK | os.X_OK):
+        step = "run the doctor as root (sudo) or as the agent's user"
+        return [
+            fail("DATA-RIGHTS", str(config.data), "is closed to you, and most of what is to be seen is in it", step)
+        ]
     config, settings = _as_set(config)
     found = [ok("CONFIG", str(path), f"accepted: {meters} meters, {len(config.uses)} uses"), *settings]
     for code, checks in _checks(config, clock, machine, real_utc()):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from support.aggregator import TestAggregator
@@ -41,6 +43,7 @@ from tallystick_sim.modbus.tcp import MeterServer
 from tallystick_sim.ports import any_free
 
 HOUR_MS = 3_600_000
+SOMEBODY = 54_321  # a user that nobody has
 
 
 def config_text(meter_port: int) -> str:
@@ -194,6 +197,38 @@ async def test_what_is_late_goes_by_what_commands_set(site: Site) -> None:
     (site.folder / "data" / "settings.cbor").write_bytes(b"rubbish")
     found = await examined(site)
     assert (found["CONFIG"].level, found["CONFIG"].step) == (Level.FAIL, "remove it, and send the command again")
+
+
+@contextmanager
+def as_somebody() -> Iterator[None]:
+    """Nothing is closed to root, who is somebody else meanwhile."""
+    was = os.getresuid()
+    if was[1] == 0:
+        os.setresuid(SOMEBODY, SOMEBODY, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(*was)
+
+
+@pytest.mark.parametrize("command", ["doctor", "status", "fsck"])
+def test_a_folder_that_is_closed_to_whoever_looks_is_said_in_words(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An installer is not the agent's user; it was called a fault of the doctor, and the others told a traceback."""
+    with TemporaryDirectory(prefix="tallystick-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "edge.toml").write_text(config_text(9))
+        arguments = [command, "--config", str(folder / "edge.toml")]
+        assert main(arguments) == 1  # there is nothing yet; and it loads what it needs, which may be closed as well
+        capsys.readouterr()
+        (folder / "data").mkdir(mode=0)
+        with as_somebody():
+            assert main(arguments) == 1
+        (folder / "data").chmod(0o700)
+    said = capsys.readouterr()
+    assert re.search("Next: run (it|the doctor) as root", said.out + said.err)
 
 
 async def test_a_claim_that_waits_beside_the_enrolment_is_told(site: Site) -> None:

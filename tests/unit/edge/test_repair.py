@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -23,6 +24,7 @@ from tallystick_edge.cli import main
 from tallystick_edge.core import settle
 from tallystick_edge.errors import RepairError
 from tallystick_edge.fsck import fsck
+from tallystick_edge.identity import load_identity
 from tallystick_edge.journal import Chain
 from tallystick_edge.journal import Journal as OpenJournal
 from tallystick_edge.repair import Journal, Outcome, repair
@@ -30,6 +32,7 @@ from tallystick_edge.switch import READY, beside
 from tallystick_protocol.batch import first_prev
 from tallystick_protocol.keys import P256Signer
 
+AGENTS_USER = 54_321  # that nobody has
 TABLES = ("chain", "channel", "machine", "pending", "replay", "receipt", "batch")
 
 
@@ -311,6 +314,19 @@ def test_the_command_asks_says_what_it_did_and_keeps_the_damaged_one(
     assert [each["code"] for each in answer["losses"]] == ["evidence-lost"]
     assert main(command[:-1]) == 0
     assert "sound" in capsys.readouterr().out
+
+
+def test_what_root_repairs_or_enrols_belongs_to_the_agents_user(life: Life) -> None:
+    """The agent could not open the journal that it was told to have repaired. (Nobody but root can show this.)"""
+    if os.geteuid() == 0:
+        os.chown(life.folder, AGENTS_USER, AGENTS_USER)
+    spoil(life.folder / JOURNAL, "UPDATE channel SET sum = x'00000000'")
+    assert mend(life).kept is not None
+    load_identity(life.folder)
+    with DataLock(life.folder):
+        pass
+    made = [life.folder / name for name in (JOURNAL, "proof.pem", "tls.pem", "lock")]
+    assert {path.stat().st_uid for path in made} == {life.folder.stat().st_uid}
 
 
 def test_a_disk_without_room_is_said_before_anything_is_written(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
