@@ -9,12 +9,14 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from tallystick_protocol import cbor
+from tallystick_protocol.codes import UseKind
 from tallystick_protocol.errors import InvariantError
-from tallystick_protocol.ids import H32, sha256
+from tallystick_protocol.ids import H32
 from tallystick_protocol.money.contract import Contract, Mode
 from tallystick_protocol.money.errors import UsageError
 from tallystick_protocol.money.numbers import NANO
 from tallystick_protocol.money.rating import Rated, Usage, UsageForm
+from tallystick_protocol.money.usage import counter_scope as scope_of
 
 DAY_MS = 86_400_000
 FAR_MS = 1 << 62  # later than every time in the books
@@ -71,8 +73,8 @@ Amounts = Mapping[Line, int]
 
 
 def counter_scope(chain: bytes, kind: Kind) -> H32:
-    """Counters of shadow and test uses are others than those of live ones, so that trying a contract uses up no cap."""
-    return H32(chain) if kind is Kind.LIVE else sha256(chain + kind.value.encode())
+    """What counters of uses of that kind are of."""
+    return scope_of(H32(chain), UseKind[kind.name])
 
 
 def position_of(usage: Any) -> bytes:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from tallystick_protocol import cbor, ids
+from tallystick_protocol.codes import UseKind
 from tallystick_protocol.ids import H32, H32_BYTES, PartyId
 from tallystick_protocol.money.calendar import Period
 from tallystick_protocol.money.contract import Contract
@@ -65,6 +66,12 @@ class Usage(NamedTuple):
     def position(self) -> tuple[int, H32, int]:
         """The canonical order inside a counter: metered end, channel hash, use number; never the order of arrival."""
         return (self.end_ms, self.channel_hash, self.number)
+
+
+def counter_scope(chain: H32, kind: UseKind) -> H32:
+    """What counters, and channels of what a closing makes, are of: those of shadow and test uses are others than those
+    of live ones, so that trying a contract uses up no cap."""
+    return chain if kind is UseKind.LIVE else ids.sha256(chain + kind.name.lower().encode())
 
 
 def canonical(usages: Iterable[Usage]) -> list[Usage]:

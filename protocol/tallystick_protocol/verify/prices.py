@@ -8,7 +8,7 @@ from tallystick_protocol.money.calendar import Period, days_in
 from tallystick_protocol.money.contract import ContractState, InForce, in_force, version_at
 from tallystick_protocol.money.plan import plan_of
 from tallystick_protocol.money.rating import Usage, minimum_usage, rebate_usage, standing_usage
-from tallystick_protocol.money.usage import UsageForm, form_at_close
+from tallystick_protocol.money.usage import UsageForm, counter_scope, form_at_close
 from tallystick_protocol.money.zone import offsets_of
 from tallystick_protocol.settled_use import Use
 from tallystick_protocol.verify import words
@@ -97,16 +97,16 @@ def _closing_of(case: Case, account: Account, use: Use, form: UsageForm) -> Usag
     """What a closing makes in the place of this use, were the party its payer."""
     contracts = [version.contract for version in account.versions]
     contract = contracts[use.version]
-    period = plan_of(contract, account.chain).period(use.end_ms)
+    period, scope = plan_of(contract, account.chain).period(use.end_ms), counter_scope(account.chain, use.kind)
     if form is UsageForm.MINIMUM:
-        return minimum_usage(account.chain, contract, case.party, period)
+        return minimum_usage(scope, contract, case.party, period)
     spans = in_force(contracts, contract.state, period.from_ms, period.to_ms)
     if form is UsageForm.REBATE:
-        return rebate_usage(account.chain, case.party, period, spans[0].until_ms if spans else period.to_ms)
+        return rebate_usage(scope, case.party, period, spans[0].until_ms if spans else period.to_ms)
     span = next((span for span in spans if span.from_ms == use.number), None)
     if span is None:
         raise Misfit(case.use_name(use), "does not begin with a version of its contract")
-    return standing_usage(account.chain, case.party, period, span.from_ms, _days(account, period, span))
+    return standing_usage(scope, case.party, period, span.from_ms, _days(account, period, span))
 
 
 def _days(account: Account, period: Period, span: InForce) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection
-from support.books import BY_VOLUME, DAY, ENERGY, HOUR, STEEP, T0, WASHES
+from support.books import BY_VOLUME, DAY, ENERGY, HOUR, STEEP, T0, TOWN, WASHES
 from support.disputes import begun, ended
 from support.disputes import washes as event_uses
 from support.late_versions import agreed, begins, moves_in, proposed, washes
@@ -188,6 +188,31 @@ def test_a_month_before_a_contract_was_agreed_is_closed_where_it_priced_somethin
     assert fees(world, "Anna", "rebate") == [(0, -800_000_000), (30, 0), (61, 0)]
     assert fees(world, "Anna", "minimum") == [(0, 700_000_000), (30, 4 * EURO), (61, 4 * EURO)]
     assert fees(world, "Anna", "standing-charge") == [(end, 6_200_000_000) for end in (0, 30, 61)]
+    check(world, (NOVEMBER, DECEMBER))
+    world.books.database.close()
+
+
+@pytest.mark.parametrize("live_from", [15, None])
+def test_a_payer_can_verify_what_a_contract_in_shadow_charges_at_a_months_end(
+    live_from: int | None, either_url: str
+) -> None:
+    """Minimum, rebate and standing charge; in shadow all the time, or until the fifteenth day."""
+    made = STEEP.replace('per = "cycle"\n', 'per = "cycle"\nstanding_charge = 6.00\n').replace('"live"', '"shadow"')
+    shadow = TOWN.replace('file = "washes.toml"\nstate = "live"', 'file = "washes.toml"\nstate = "shadow"')
+    world = open_world(either_url, town=shadow, contracts={"washes.toml": made, "energy.toml": ENERGY})
+    if live_from is not None:
+        agreed(world, begins(world, *washes(world), live_from, state=ContractState.LIVE), T0 + 4 * DAY)
+    for day in (3, 4, 5, 16, 17, 18):
+        world.wash(T0 + day * DAY)
+    world.close(NOVEMBER, AFTER_NOVEMBER)
+    world.close(DECEMBER, AFTER_DECEMBER)
+    if live_from is None:
+        assert fees(world, "Anna", "rebate") == [(30, -EURO), (61, 0)]  # 7.30 under a cap of 7.00, all six at 1.00
+        assert fees(world, "Anna", "standing-charge") == [(30, 6 * EURO), (61, 6 * EURO)]
+    else:
+        assert fees(world, "Anna", "rebate") == [(30, -800_000_000), (30, -800_000_000), (61, 0)]
+        assert fees(world, "Anna", "standing-charge") == [(30, 3 * EURO), (30, 3 * EURO), (61, 6 * EURO)]
+        assert fees(world, "Anna", "minimum") == [(30, 700_000_000), (61, 4 * EURO)]
     check(world, (NOVEMBER, DECEMBER))
     world.books.database.close()
 
