@@ -7,6 +7,7 @@ closed with it, or their minimums would be owed by nobody.
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 
 from sqlalchemy import Connection, func, insert, select, update
 from tallystick_protocol.ids import H32, PartyId
@@ -112,8 +113,9 @@ def _close_chain(conn: Connection, community: str, versions: list[Version], peri
     ).first()
     if done is not None:
         return Closed(chain, period, 0, 0, 0, again=True)
-    stood, owed = standing_charges(versions, period), _minimums(versions, period)
-    given = rebates(versions, period, lambda kind: _users(conn, chain, kind, period))
+    users = cache(lambda kind: _users(conn, chain, kind, period))
+    stood, given = standing_charges(versions, period, users), rebates(versions, period, users)
+    owed = _minimums(versions, period)
     fresh = [*stood, *given, *owed]
     if fresh:
         cause = Cause(f"period:{chain.hex()}:{period.from_ms}", "period-close", fresh[-1].contract, now_ms)
@@ -132,12 +134,15 @@ def _close_chain(conn: Connection, community: str, versions: list[Version], peri
     return Closed(chain, period, len(stood), len(given), len(owed), again=False)
 
 
-def rebates(
-    versions: Sequence[Version], period: Period, users: Callable[[Kind], Iterable[PartyId]] = lambda _: ()
-) -> list[FreshUse]:
+Users = Callable[[Kind], Collection[tuple[bytes, PartyId]]]
+"""Who pays for uses of a kind in a period, and by which version: also those whom a version no longer knows, because
+they were erased."""
+
+
+def rebates(versions: Sequence[Version], period: Period, users: Users = lambda _: ()) -> list[FreshUse]:
     """A pseudo use at the end of the period for everybody who paid under any version of it, by the last one's tiers;
     and for those of the version before it, because a use that ran when the period began is counted in it, and those
-    who used something (`users`), because a version no longer says who it was when they were erased."""
+    who used something."""
     by_contract = {id(one.contract): one for one in versions}
     before = version_at([one.contract for one in versions], period.from_ms - 1)
     found: list[FreshUse] = []
@@ -149,21 +154,23 @@ def rebates(
         stood = [span.contract for span in spans]
         if before is not None and before.state is last.contract.state:
             stood.append(before)
-        payers = frozenset(users(kind)).union(*(by_contract[id(one)].payers for one in stood))
+        used = frozenset(payer for _, payer in users(kind))
+        payers = used.union(*(by_contract[id(one)].payers for one in stood))
         usages = [rebate_usage(scope, payer, period, last.until_ms) for payer in sorted(payers)]
         found += _fresh(by_contract[id(last.contract)], kind, usages)
     return found
 
 
-def _users(conn: Connection, chain: bytes, kind: Kind, period: Period) -> Iterable[PartyId]:
-    """Who pays for uses of a period."""
+def _users(conn: Connection, chain: bytes, kind: Kind, period: Period) -> Collection[tuple[bytes, PartyId]]:
     mine = use.c.chain == chain, use.c.kind == kind.value, use.c.end_ms > period.from_ms, use.c.end_ms <= period.to_ms
-    return (PartyId(bytes(one)) for one in conn.execute(select(use.c.payer).where(*mine).distinct()).scalars())
+    rows = conn.execute(select(use.c.contract, use.c.payer).where(*mine).distinct())
+    return {(bytes(contract), PartyId(bytes(payer))) for contract, payer in rows}
 
 
-def standing_charges(versions: Sequence[Version], period: Period) -> list[FreshUse]:
+def standing_charges(versions: Sequence[Version], period: Period, users: Users = lambda _: ()) -> list[FreshUse]:
     """A pseudo use at the end of the period for every version that stood in it and everybody who owed its charge then:
-    for the days in which it did, so that who came or went in the middle owes a part."""
+    for the days in which it did, so that who came or went in the middle owes a part. Where nobody shares, whoever used
+    something owes it."""
     by_contract = {id(one.contract): one for one in versions}
     found: list[FreshUse] = []
     for kind, spans in _spans(versions, period):
@@ -174,8 +181,11 @@ def standing_charges(versions: Sequence[Version], period: Period) -> list[FreshU
             if contract.tariff.standing_charge is None or days[0] == days[1]:
                 continue
             version = by_contract[id(contract)]
-            owing = sorted(version.period_payers)
-            found += _fresh(version, kind, [standing_usage(scope, one, period, from_ms, days) for one in owing])
+            owing = version.period_payers
+            if not contract.has_sharers:
+                owing |= {payer for h, payer in users(kind) if h == version.h}
+            usages = [standing_usage(scope, one, period, from_ms, days) for one in sorted(owing)]
+            found += _fresh(version, kind, usages)
     return found
 
 

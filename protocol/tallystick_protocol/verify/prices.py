@@ -117,8 +117,8 @@ def _days(account: Account, period: Period, span: InForce) -> tuple[int, int]:
 def _check_standing(case: Case, account: Account) -> None:
     """Whoever used something while a version with a standing charge stood has been charged for those days.
 
-    Of a shared asset nobody but the payer knows whether the payer owes one; and who was erased owes none."""
-    if case.is_own or case.erased_uses:
+    Of a shared asset nobody but the payer knows whether the payer owes one."""
+    if case.is_own:
         return
     uses = live_uses(account)
     given = {(u.tag, u.end_ms, u.number) for u in uses if form_at_close(u.channel_hash) is UsageForm.STANDING}

@@ -99,6 +99,19 @@ def test_who_is_erased_before_the_month_is_closed_has_its_rebate(either_url: str
     world.books.database.close()
 
 
+def test_who_is_erased_after_they_used_something_owes_the_standing_charge(either_url: str) -> None:
+    """And in December, of which nothing says that they were a user, none; everybody's file verifies."""
+    standing = BY_VOLUME.replace('per = "cycle"\n', 'per = "cycle"\nstanding_charge = 6.20\n')
+    world = opened(standing, either_url)
+    world.wash(T0 + 10 * DAY)
+    world.books.run(erase_payer, world.community, world.ids["Anna"], T0 + 20 * DAY)
+    world.close(NOVEMBER, AFTER_NOVEMBER)
+    world.close(DECEMBER, AFTER_DECEMBER)
+    assert fees(world, "Anna", "standing-charge") == [(30, 6_200_000_000)]
+    check(world, (NOVEMBER, DECEMBER), ())
+    world.books.database.close()
+
+
 # ------------------------------------------------------------ versions and periods
 
 
