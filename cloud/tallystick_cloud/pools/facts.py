@@ -28,10 +28,10 @@ def facts_of(conn: Connection, community: str, versions: Sequence[Version], peri
         (meter, Direction(direction), start): Reading(wh, GRID_LEVEL)
         for (meter, direction, start), (_, wh) in store.energy(conn, community, period.from_ms, period.to_ms).items()
     }
-    prices: dict[int, Exact] = {}
+    prices: dict[tuple[str | None, int], Exact] = {}
     for series in {pool_of(one).series for one in versions} - {None}:
         found = store.prices(conn, community, str(series), period.from_ms - HOUR_MS, period.to_ms)
-        prices |= {start: Exact.of(price) for start, (_, price) in found.items()}
+        prices |= {(series, start): Exact.of(price) for start, (_, price) in found.items()}
     readings = metered(conn, community, versions, period) | grid
     return Facts(readings, prices, _weights(conn, community, versions))
 

@@ -14,7 +14,7 @@ from tallystick_protocol.money.contract import Contract, version_at
 from tallystick_protocol.money.numbers import Exact
 from tallystick_protocol.money.pool import Direction, Pool
 from tallystick_protocol.money.pool_energy import Sharing, interval_id, members, share_energy
-from tallystick_protocol.money.pool_money import Divided, Part, PoolPlan, Worth, above_threshold
+from tallystick_protocol.money.pool_money import Divided, Part, PoolPlan, Worth, above_of
 
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.ledger.model import Account, Amounts, Line, check_zero
@@ -38,11 +38,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a period: readings by (meter, direction, start), prices by start, coefficients by (file, meter,
-    start)."""
+    """What is known of a period: readings by (meter, direction, start), prices by (series, start), coefficients by
+    (file, meter, start)."""
 
     readings: Mapping[Key, Reading]
-    prices: Mapping[int, Exact] = field(default_factory=dict)
+    prices: Mapping[tuple[str | None, int], Exact] = field(default_factory=dict)
     weight: Callable[[bytes, str, int], int | None] = lambda h, meter, start: None
 
 
@@ -165,7 +165,8 @@ def _share(version: Version, chain: H32, start_ms: int, facts: Facts) -> _Shared
         wh[index], level = reading.wh, min(level, reading.level)
     series = None
     if any(pool.classes[pool.points[index].price_class].needs_series for index in plants):
-        series = facts.prices.get(start_ms, facts.prices.get(start_ms - start_ms % HOUR_MS))
+        hour = facts.prices.get((pool.series, start_ms - start_ms % HOUR_MS))
+        series = facts.prices.get((pool.series, start_ms), hour)
         if series is None:
             return Open(start_ms, f"the series {pool.series} has no price")
     weights = None
@@ -181,10 +182,7 @@ def _share(version: Version, chain: H32, start_ms: int, facts: Facts) -> _Shared
 
 def _above(shared: Sequence[_Shared]) -> list[int]:
     """Wh of each interval above the threshold, as the newest version with one says it."""
-    above = next((limit for one in reversed(shared) if (limit := pool_of(one.version).above) is not None), None)
-    if above is None:
-        return [0] * len(shared)
-    return above_threshold(above.portion, [(one.sharing.injected, one.sharing.shared) for one in shared])
+    return above_of([(pool_of(one.version), one.sharing.injected, one.sharing.shared) for one in shared])
 
 
 def owner_of(version: Version) -> Callable[[int], PartyId]:

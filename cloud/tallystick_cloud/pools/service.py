@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 from tallystick_protocol.ids import sha256
 from tallystick_protocol.money.calendar import Period, period_of
-from tallystick_protocol.money.contract import Contract, version_at
+from tallystick_protocol.money.contract import Contract, ContractState, in_force, version_at
 from tallystick_protocol.money.zone import offsets_of
 from tallystick_protocol.pool_settlement import CloseKind
 
@@ -125,12 +125,9 @@ def take_energy(
 def take_prices(
     conn: Connection, community: str, versions: Sequence[Version], data: bytes, name: str, why: str | None, now_ms: int
 ) -> Taken:
-    """Store a file of the pool's price series; as `take_energy`."""
-    contract = versions[-1].contract
-    series = contract.pool.series if contract.pool is not None else None
-    if series is None:
-        raise PoolRefused("series", f"{contract.name} depends on no price series; its classes have fixed prices")
-    rows = grid_file.price_rows(grid_file.text_in(data), offsets_of(contract.zone))
+    """Store a file of the price series that the contract depends on in its time; as `take_energy`."""
+    rows = grid_file.price_rows(grid_file.text_in(data), offsets_of(versions[-1].contract.zone))
+    series = _series_of(versions, [row.start_ms for row in rows])
     if not rows:
         return Taken(0, 0, 0)
     stands = store.prices(conn, community, series, min(r.start_ms for r in rows), max(r.start_ms for r in rows) + 1)
@@ -148,6 +145,20 @@ def take_prices(
     return taken
 
 
+def _series_of(versions: Sequence[Version], starts: Sequence[int]) -> str:
+    """The series that the versions in force at these times depend on. Raises PoolRefused for none, and for several: a
+    file is of one."""
+    contracts = [one.contract for one in versions]
+    held = [version_at(contracts, start_ms) or contracts[0] for start_ms in starts] or contracts[-1:]
+    found = sorted({one.pool.series for one in held if one.pool is not None and one.pool.series is not None})
+    if not found:
+        raise PoolRefused("series", f"{contracts[-1].name} depends on no price series; its classes have fixed prices")
+    if len(found) > 1:
+        names = " and ".join(found)
+        raise PoolRefused("series", f"is not one over the file's time, but {names}: split the file where it changes")
+    return found[0]
+
+
 def take_coefficients(
     conn: Connection, community: str, versions: Sequence[Version], data: bytes, name: str, year: int, now_ms: int
 ) -> Taken:
@@ -162,6 +173,10 @@ def take_coefficients(
     if hours != days * 24:
         raise BadInput("file", f"has {hours} hours; {year} has {days * 24}")
     if store.has_file(conn, community, h):
+        taken = {of for of, _ in store.coefficients(conn, community, h).values()}
+        if taken != {year}:
+            detail = f"was taken in for {taken.pop()}; a year has a file, and a version that names it, of its own"
+            raise PoolRefused("file", f"{detail} (an empty line at its end makes another file)")
         return Taken(0, hours * len(columns), 0)
     _store_file(conn, community, data, "coefficients", name, hours * len(columns), now_ms)
     rows = [
@@ -233,13 +248,14 @@ def moment_span(contract: Contract, text: str) -> Period:
 def look(conn: Connection, community: str, versions: Sequence[Version], span: Span) -> Worked:
     """A period as its data say now, all of its worth, also where only an advance is paid; nothing is posted."""
     facts = facts_of(conn, community, versions, span.period)
-    counts_above = span.is_year if _is_trued_up(versions) else is_whole(versions, span.period)
+    counts_above = counts_threshold(versions, span)
     return work_out(versions, versions[0].chain, span.period, facts, is_final=True, counts_above=counts_above)
 
 
-def is_whole(versions: Sequence[Version], period: Period) -> bool:
-    """Whether it is just one period that the contract closes by. Raises PoolRefused where none is in force."""
-    return _period_at(versions, period)[1] == period
+def counts_threshold(versions: Sequence[Version], span: Span) -> bool:
+    """Whether what is above the threshold counts over this time: a year that is trued up, or else just one period that
+    the contract closes by. Raises PoolRefused where none is in force."""
+    return span.is_year if _is_trued_up(versions, span.period) else _period_at(versions, span.period)[1] == span.period
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,19 +283,20 @@ def planned(conn: Connection, community: str, versions: Sequence[Version], span:
     if now_ms < period.to_ms:
         raise PoolRefused("period", f"ends on {_day_of(versions, period.to_ms)}; close it when it is over")
     is_final = kind is CloseKind.FINAL
-    if not is_final and store.final_over(conn, chain, period.from_ms) is not None:
+    if store.final_over(conn, chain, period.from_ms, period.to_ms) is not None:
         raise PoolRefused("period", "lies in a year that is trued up: close the year again to post what changed")
     facts = facts_of(conn, community, versions, period)
     worked = work_out(versions, chain, period, facts, is_final=is_final, counts_above=is_final)
     before = store.closes(conn, chain, period.from_ms, period.to_ms)
     _check(conn, versions, worked, before)
-    mine = [row for row in before if row.kind == kind.value and row.from_ms == period.from_ms]
+    span_ms = period.from_ms, period.to_ms
+    mine = [row for row in before if row.kind == kind.value and (row.from_ms, row.to_ms) == span_ms]
     digest = keep.digest_of(worked)
-    if mine and mine[-1].digest == digest:
-        return Planned(worked, kind, {}, digest, len(before), len(mine), again=True)
-    posted = store.posted(conn, chain, period.from_ms, period.to_ms)
+    posted = store.posted(conn, chain, *span_ms)
     gone = _gone(versions, posted)
     lines = difference(standing_for(worked.lines, posted, gone), posted)
+    if mine and mine[-1].digest == digest and not lines:
+        return Planned(worked, kind, {}, digest, len(before), len(mine), again=True)
     return Planned(worked, kind, lines, digest, len(before), len(mine) + 1, again=False, gone=gone)
 
 
@@ -316,7 +333,7 @@ def close(
     if found.lines:
         is_true_up = found.kind is CloseKind.FINAL and found.number == 1
         cause = "pool-close" if not found.earlier else "pool-true-up" if is_true_up else "pool-correction"
-        key = f"pool:{chain.hex()}:{period.from_ms}:{found.kind.value}:{found.number}"
+        key = f"pool:{chain.hex()}:{period.from_ms}:{period.to_ms}:{found.kind.value}:{found.number}"
         entry = Entry(key, cause, chain, found.lines, (period.from_ms, period.to_ms))
         (journal,) = post(conn, community, [entry], now_ms)
     listed = [one for one in versions if one.contract.effective_from_ms < period.to_ms]
@@ -356,8 +373,14 @@ def _has_erased(versions: Sequence[Version], start_ms: int) -> bool:
     return any(point.is_member(start_ms) and version.payer(asset) is None for asset, point in points)
 
 
-def _is_trued_up(versions: Sequence[Version]) -> bool:
-    return any(one.contract.pool.trued_up for one in versions if one.contract.pool is not None)
+def _is_trued_up(versions: Sequence[Version], period: Period) -> bool:
+    """Whether a version says so that was in force in the year of the period, until its end: the next year may have
+    another rule."""
+    contracts = [one.contract for one in versions]
+    zone = versions[-1].contract.zone
+    year = span_of(versions[-1].contract, f"{datetime.fromtimestamp(period.from_ms // 1000, ZoneInfo(zone)).year}")
+    held = [one for state in ContractState for one in in_force(contracts, state, year.period.from_ms, period.to_ms)]
+    return any(one.contract.pool.trued_up for one in held if one.contract.pool is not None)
 
 
 def _period_at(versions: Sequence[Version], period: Period) -> tuple[Contract, Period]:
@@ -371,7 +394,7 @@ def _period_at(versions: Sequence[Version], period: Period) -> tuple[Contract, P
 
 def _closing(versions: Sequence[Version], span: Span) -> tuple[Period, CloseKind]:
     """The period that is closed, and whether finally."""
-    trued_up = _is_trued_up([one for one in versions if one.contract.effective_from_ms < span.period.to_ms])
+    trued_up = _is_trued_up(versions, span.period)
     if trued_up and span.is_year:
         return span.period, CloseKind.FINAL
     contract, period = _period_at(versions, span.period)

@@ -113,10 +113,11 @@ def closes(conn: Connection, chain: bytes, from_ms: int, to_ms: int) -> list[Any
     return list(conn.execute(select(pool_close).where(*where).order_by(pool_close.c.id)))
 
 
-def final_over(conn: Connection, chain: bytes, at_ms: int) -> Any:
-    """The newest final close of a period that holds a moment, None when there is none."""
-    where = (pool_close.c.chain == chain, pool_close.c.from_ms <= at_ms, pool_close.c.to_ms > at_ms)
-    query = select(pool_close).where(*where, pool_close.c.kind == "final").order_by(pool_close.c.id.desc())
+def final_over(conn: Connection, chain: bytes, from_ms: int, to_ms: int) -> Any:
+    """The newest final close of a longer period that holds [from, to), None when there is none."""
+    where = (pool_close.c.chain == chain, pool_close.c.from_ms <= from_ms, pool_close.c.to_ms >= to_ms)
+    longer = pool_close.c.to_ms - pool_close.c.from_ms > to_ms - from_ms
+    query = select(pool_close).where(*where, longer, pool_close.c.kind == "final").order_by(pool_close.c.id.desc())
     return conn.execute(query.limit(1)).one_or_none()
 
 
