@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tallystick_protocol.ids import H32, PartyId
+from tallystick_protocol.ids import H32, PARTY_BYTES, PartyId, sha256
 from tallystick_protocol.money.calendar import Period
 from tallystick_protocol.money.contract import Contract, version_at
 from tallystick_protocol.money.numbers import Exact
@@ -20,8 +20,9 @@ from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.ledger.model import Account, Amounts, Line, check_zero
 
 HOUR_MS = 3_600_000
-NOBODY = PartyId(bytes(16))
-"""Whose name was erased: what comes to them waits in suspense."""
+NOBODY = bytes(8)
+"""How the ids of those begin whose names were erased: what comes to them waits in suspense. Each of their meters has an
+id of its own, for two who are gone are two heads among the members, and not one."""
 
 
 Key = tuple[str, Direction, int]
@@ -123,6 +124,12 @@ def work_out(
     return Worked(period, tuple(intervals), tuple(opens))
 
 
+def interval_at(versions: Sequence[Version], start_ms: int) -> int:
+    """How long an interval is that starts then, by the version in force; before the first one as in that."""
+    contracts = [one.contract for one in versions]
+    return (version_at(contracts, start_ms) or contracts[0]).terms.interval_ms
+
+
 def pool_of(version: Version) -> Pool:
     """The pool of a version of a chain that has one; raises ValueError for another."""
     if version.contract.pool is None:
@@ -187,8 +194,18 @@ def _above(shared: Sequence[_Shared]) -> list[int]:
 
 def owner_of(version: Version) -> Callable[[int], PartyId]:
     """Who stands behind each meter of a version."""
-    owners = [version.payer(asset) or NOBODY for asset in version.contract.assets]
+    owners = [version.payer(asset) or _nobody(asset.asset) for asset in version.contract.assets]
     return lambda index: owners[index]
+
+
+def is_nobody(party: bytes) -> bool:
+    """Whether it stands for somebody whose name was erased."""
+    return party.startswith(NOBODY)
+
+
+def _nobody(meter: str) -> PartyId:
+    """The same for both directions of a meter."""
+    return PartyId(NOBODY + sha256(meter.encode())[: PARTY_BYTES - len(NOBODY)])
 
 
 def _book(one: Interval, found: dict[Line, int]) -> None:
@@ -215,6 +232,6 @@ def standing_for(lines: Amounts, posted: Amounts, gone: Collection[bytes]) -> Am
 
 def _line(contract: Contract, chain: bytes, part: Part, account: Account) -> Line:
     holder = contract.collector
-    if part.party == NOBODY:
+    if is_nobody(part.party):
         return Line(holder, Account.SUSPENSE, holder, chain, contract.unit)
     return Line(holder, account, part.party, chain, contract.unit)

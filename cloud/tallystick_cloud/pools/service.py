@@ -5,7 +5,7 @@ It never posts twice: a close posts what the period's data say, less what its cl
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -28,7 +28,7 @@ from . import grid_file, keep, store
 from .erase import forget_erased
 from .errors import PoolRefused, RowsDiffer
 from .facts import WEIGHT_BYTES, facts_of
-from .model import HOUR_MS, Worked, pool_of, standing_for, work_out
+from .model import HOUR_MS, Worked, interval_at, pool_of, standing_for, work_out
 from .statements import check_books
 
 K = TypeVar("K")
@@ -93,20 +93,22 @@ def take_energy(
     A row that says something else than the one before is refused, or with `why` its next version.
     """
     contract = versions[-1].contract
-    span_ms = contract.terms.interval_ms
-    rows = grid_file.energy_rows(grid_file.text_in(data), offsets_of(contract.zone), span_ms)
+    finest = min(one.contract.terms.interval_ms for one in versions)
+    rows = grid_file.energy_rows(grid_file.text_in(data), offsets_of(contract.zone), finest)
+    spans = {start_ms: interval_at(versions, start_ms) for start_ms in {row.start_ms for row in rows}}
     known_meters = {asset.asset for version in versions for asset in version.contract.assets}
     for row in rows:
         if row.meter not in known_meters:
             raise BadInput(
                 f"line {row.line}, meter", f"{row.meter!r} is no meter of {contract.name}: name an [[asset]]"
             )
-    for meter, span in store.spans(conn, community, {row.meter for row in rows}).items():
-        if span != span_ms:
-            raise PoolRefused("interval", f"of {meter} was {span // 60_000} minutes in files before: they do not mix")
+        if row.start_ms % spans[row.start_ms]:
+            raise BadInput(f"line {row.line}, start", f"is not on an edge of {spans[row.start_ms] // 60_000} minutes")
+    _check_spans(conn, community, rows, spans)
     if not rows:
         return Taken(0, 0, 0)
-    stands = store.energy(conn, community, min(r.start_ms for r in rows), max(r.start_ms for r in rows) + 1)
+    first, last = min(row.start_ms for row in rows), max(row.start_ms for row in rows)
+    stands = {key: (one.version, one.wh) for key, one in store.energy(conn, community, first, last + 1).items()}
     keyed = {(row.meter, row.direction.value, row.start_ms): (row.wh, row.line) for row in rows}
     fresh, taken = _fresh(keyed, stands, why)
     h = _store_file(conn, community, data, "energy", name, len(rows), now_ms)
@@ -114,12 +116,21 @@ def take_energy(
         conn,
         [
             {"community": community, "meter": meter, "direction": direction, "start_ms": start, "version": version,
-             "span_ms": span_ms, "wh": keyed[meter, direction, start][0], "file": h,
+             "span_ms": spans[start], "wh": keyed[meter, direction, start][0], "file": h,
              "why": why if version > 1 else None, "taken_ms": now_ms}
             for (meter, direction, start), version in fresh.items()
         ],
     )  # fmt: skip
     return taken
+
+
+def _check_spans(conn: Connection, community: str, rows: Sequence[grid_file.Energy], spans: Mapping[int, int]) -> None:
+    """Refuse rows among stored ones of another length: of two contracts, or from before an interval was agreed."""
+    for span_ms in set(spans.values()):
+        mine = [row for row in rows if spans[row.start_ms] == span_ms]
+        first, last = min(row.start_ms for row in mine), max(row.start_ms for row in mine)
+        for meter, span in store.other_spans(conn, community, {row.meter for row in mine}, span_ms, (first, last)):
+            raise PoolRefused("interval", f"of {meter} was {span // 60_000} minutes in files before: they do not mix")
 
 
 def take_prices(
@@ -221,18 +232,37 @@ def _store_file(conn: Connection, community: str, data: bytes, kind: str, name: 
 
 
 def span_of(contract: Contract, text: str) -> Span:
-    """YYYY, YYYY-MM or YYYY-MM-DD as local days of the contract's zone. Raises BadInput."""
-    numbers = text.split("-")
+    """YYYY, YYYY-Q1, YYYY-MM, YYYY-W01 or YYYY-MM-DD as local days of the contract's zone. Raises BadInput."""
     try:
-        year, month, day = (*(int(one) for one in numbers), *(1,) * (3 - len(numbers)))
-        first = date(year, month, day)
-        ends = {1: (year + 1, 1, 1), 2: (year + month // 12, month % 12 + 1, 1)}.get(len(numbers))
-        after = date.fromordinal(first.toordinal() + 1) if ends is None else date(*ends)
+        first, after = _week(text) if "W" in text else _quarter(text) if "Q" in text else _days(text)
     except (ValueError, TypeError, OverflowError):
-        raise BadInput("PERIOD", f"is {text!r}; write YYYY, YYYY-MM or YYYY-MM-DD") from None
+        detail = f"is {text!r}; write YYYY, YYYY-MM or YYYY-MM-DD, YYYY-Q1 for a quarter, YYYY-W01 for a week"
+        raise BadInput("PERIOD", detail) from None
     epoch, offsets = date(1970, 1, 1).toordinal(), offsets_of(contract.zone)
     begin, end = (offsets.first_at((one.toordinal() - epoch) * DAY_MS) for one in (first, after))
-    return Span(Period(begin, end), len(numbers) == 1)
+    return Span(Period(begin, end), text.isdigit())
+
+
+def _week(text: str) -> tuple[date, date]:
+    """Its Monday and the next one. Raises ValueError."""
+    year, week = text.split("-W")
+    first = date.fromisocalendar(int(year), int(week), 1)
+    return first, first + timedelta(days=7)
+
+
+def _quarter(text: str) -> tuple[date, date]:
+    """Its first day and that of the next one. Raises ValueError."""
+    year, quarter = (int(one) for one in text.split("-Q"))
+    return date(year, quarter * 3 - 2, 1), date(year + quarter // 4, quarter * 3 % 12 + 1, 1)
+
+
+def _days(text: str) -> tuple[date, date]:
+    """The first day of a year, month or day, and the first day after it. Raises ValueError or TypeError."""
+    numbers = text.split("-")
+    year, month, day = (*(int(one) for one in numbers), *(1,) * (3 - len(numbers)))
+    first = date(year, month, day)
+    ends = {1: (year + 1, 1, 1), 2: (year + month // 12, month % 12 + 1, 1)}.get(len(numbers))
+    return first, first + timedelta(days=1) if ends is None else date(*ends)
 
 
 def moment_span(contract: Contract, text: str) -> Period:

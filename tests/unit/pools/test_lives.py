@@ -2,10 +2,12 @@
 
 import pytest
 from support.pool_lives import DORA, EVERYBODY, agree, everybody, file_of, move, owed
-from support.pools import GRID, MICRO, POOL, PRICES, Community, open_community, toml
-from tallystick_cloud.errors import NotFound
+from support.pools import GRID, MICRO, POOL, PRICES, TAIL, Community, open_community, toml
+from tallystick_cloud.errors import BadInput, NotFound
 from tallystick_cloud.ledger.model import Account
+from tallystick_cloud.parties.store import ids_by_name
 from tallystick_cloud.pools.errors import PoolRefused
+from tallystick_cloud.settlement.erase import erase_payer
 from tallystick_protocol.codes import LineKind
 from tallystick_protocol.ids import sha256
 
@@ -171,4 +173,64 @@ def test_coefficients_of_two_years_are_two_files() -> None:
     assert cer.coefficients(rows).known == 3 * 8760
     with pytest.raises(PoolRefused, match="was taken in for 2026"):
         cer.coefficients(rows, 2027)
+    cer.books.database.close()
+
+
+def test_two_erased_members_are_two_heads_when_a_year_is_trued_up() -> None:
+    """Of EUR 0.9945 for five members alike each has a fifth, whoever is still known; as one head they had a quarter."""
+    split = '[[split]]\ngroup = "members"\nportion = "90 %"\n\n[[split]]\nto = "CER"\n'
+    cer = open_community(text=toml(YEAR, split=split))
+    month(cer, "2026-01")
+    for name in ("Anna", "Carla"):
+        party = cer.books.database.read_now(ids_by_name, "cer")[name]
+        cer.books.database.write_now(erase_payer, "cer", party, cer.now_ms)
+    new_year(cer)
+    cer.close("2026")
+    left = tuple(name for name in EVERYBODY if name not in ("Anna", "Carla"))
+    found = everybody(cer, "2026", left)
+    fifth = WHOLE * 9 // 10 // 5
+    assert [found[name] for name in ("School", "Farm", "Bakery")] == [fifth] * 3
+    assert [owed(cer, name) for name in ("Anna", "Carla")] == [fifth * 4 // 5] * 2
+    assert cer.balances()["suspense", "CER"] == -2 * (fifth - fifth * 4 // 5)
+    cer.books.database.close()
+
+
+def test_from_february_on_the_grid_tells_quarters_of_an_hour() -> None:
+    """One community for both; a late row of January is still an hour, and a row beside the hour's edge is none."""
+    cer = open_community()
+    month(cer, "2026-01")
+    agree(cer, since("2026-02-01", toml(tail=TAIL.replace('"1 h"', '"15 min"'))))
+    first, *rows = GRID.replace("2026-01", "2026-02").splitlines()
+    quarters = [row.replace("T00:00", f"T00:{minute:02d}") for row in rows for minute in (0, 15, 30, 45)]
+    month(cer, "2026-02", "\n".join([first, *quarters]))
+    assert everybody(cer, "2026-02")["GSE"] == -5 * WHOLE
+    with pytest.raises(BadInput, match="not on an edge of 60 minutes"):
+        cer.upload(GRID.replace("T00:00", "T00:15"))
+    cer.upload(GRID.replace(",5000,", ",300,"), "corrected")
+    cer.close("2026-01")
+    assert everybody(cer, "2026-01")["GSE"] == -4 * WHOLE - 8_300 * 130_000
+    cer.books.database.close()
+
+
+@pytest.mark.parametrize(
+    ("rating", "name", "days"), [("quarter", "2026-Q1", 90), ("week", "2026-W01", 7), ("day", "2026-01-01", 1)]
+)
+def test_every_rating_period_has_a_name_to_close_it_by(rating: str, name: str, days: int) -> None:
+    cer = open_community(text=toml(tail=TAIL.replace('"month"', f'"{rating}"')))
+    cer.upload()
+    cer.prices()
+    worked = cer.close(name).worked
+    hours = len(worked.intervals) + len(worked.opens)
+    before = 3 * 24 if rating == "week" else 0  # Monday is 29 December, and the contract begins on Thursday
+    clocks = 1 if rating == "quarter" else 0  # 29 March
+    assert hours == days * 24 - before - clocks
+    assert everybody(cer, name)["GSE"] == -WHOLE
+    cer.books.database.close()
+
+
+@pytest.mark.parametrize("name", ["2026-Q5", "2026-Q0", "2026-W54", "2026-13", "2026-Q1-01", "Q1", "2026-W", "x"])
+def test_a_name_of_no_period_is_refused(name: str) -> None:
+    cer = open_community()
+    with pytest.raises(BadInput, match="write YYYY"):
+        cer.close(name)
     cer.books.database.close()
