@@ -29,7 +29,7 @@ from tallystick_cloud.pools.proof import prove as prove_
 from tallystick_cloud.settlement.access import Read, write_down
 from tallystick_cloud.settlement.office import Office
 
-PERIOD_HELP = "YYYY-MM; YYYY for the true-up of a year, YYYY-MM-DD for a day"
+PERIOD_HELP = "YYYY-MM; YYYY for a year's true-up, YYYY-MM-DD for a day, YYYY-Q1 for a quarter, YYYY-W01 for a week"
 
 
 def add(commands: Commands) -> None:

@@ -18,13 +18,15 @@ NOBODY = bytes(SUBJECT_BYTES)  # the subject of a use that nobody claimed
 
 
 def policy_of(conn: Connection, context: Context, party: PartyId) -> Policy:
-    """The community's root above all, the keys that settle, witnesses, and the contracts that are agreed now."""
+    """The community's root above all, the keys that settle, witnesses, and the contracts that are agreed now.
+
+    Of a pool all versions where one concerns the party: a close names every one, also to whom it is not about.
+    """
     keys, name = context.keys, context.community
-    paid = store.chains_of_payer(conn, name, party)
+    paid, versions = store.chains_of_payer(conn, name, party), book(conn, name).versions
+    pools = {one.chain for one in versions if one.contract.pool is not None and one.concerns(party)}
     mine = [
-        version
-        for version in book(conn, name).versions
-        if version.prices and (version.chain in paid or version.concerns(party))
+        one for one in versions if one.chain in pools or (one.prices and (one.chain in paid or one.concerns(party)))
     ]
     return Policy(
         community=name,

@@ -42,8 +42,8 @@ class Pair:
 def meters(conn: Connection, community: str, versions: Sequence[Version], period: Period) -> list[Pair]:
     """Own meters beside the grid's file, by meter and time, where both have a value."""
     grid = {
-        (meter, Direction(direction), start): wh
-        for (meter, direction, start), (_, wh) in store.energy(conn, community, period.from_ms, period.to_ms).items()
+        (meter, Direction(direction), start): one.wh
+        for (meter, direction, start), one in store.energy(conn, community, period.from_ms, period.to_ms).items()
     }
     own = metered(conn, community, versions, period)
     found = [

@@ -16,7 +16,7 @@ from tallystick_cloud.contracts.model import Version
 
 from . import store
 from .metered import metered
-from .model import HOUR_MS, Facts, Reading, pool_of
+from .model import HOUR_MS, Facts, Reading, interval_at, pool_of
 
 GRID_LEVEL = 0  # nobody signed it: it is what the file says
 WEIGHT_BYTES = 4
@@ -24,14 +24,17 @@ WEIGHT_BYTES = 4
 
 def facts_of(conn: Connection, community: str, versions: Sequence[Version], period: Period) -> Facts:
     """Everything that counts for these versions in a period."""
+    rows = store.energy(conn, community, period.from_ms, period.to_ms)
+    lengths = {start: interval_at(versions, start) for start in {start for _, _, start in rows}}
     grid = {
-        (meter, Direction(direction), start): Reading(wh, GRID_LEVEL)
-        for (meter, direction, start), (_, wh) in store.energy(conn, community, period.from_ms, period.to_ms).items()
+        (meter, Direction(direction), start): Reading(one.wh, GRID_LEVEL)
+        for (meter, direction, start), one in rows.items()
+        if one.span_ms == lengths[start]
     }
-    prices: dict[int, Exact] = {}
+    prices: dict[tuple[str | None, int], Exact] = {}
     for series in {pool_of(one).series for one in versions} - {None}:
         found = store.prices(conn, community, str(series), period.from_ms - HOUR_MS, period.to_ms)
-        prices |= {start: Exact.of(price) for start, (_, price) in found.items()}
+        prices |= {(series, start): Exact.of(price) for start, (_, price) in found.items()}
     readings = metered(conn, community, versions, period) | grid
     return Facts(readings, prices, _weights(conn, community, versions))
 

@@ -106,7 +106,8 @@ def _meters(versions: Sequence[Version], file: GridFile) -> tuple[MeterRows, ...
     if file.kind is not FileKind.ENERGY:
         return ()
     contract = versions[-1].contract
-    rows = grid_file.energy_rows(file.data.decode("utf-8-sig"), offsets_of(contract.zone), contract.terms.interval_ms)
+    finest = min(one.contract.terms.interval_ms for one in versions)
+    rows = grid_file.energy_rows(file.data.decode("utf-8-sig"), offsets_of(contract.zone), finest)
     found: dict[str, MeterRows] = {}
     for row in rows:
         old = found.get(row.meter) or MeterRows(row.meter, 0, row.start_ms, row.start_ms, 0, 0)

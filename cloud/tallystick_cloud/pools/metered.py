@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 from tallystick_protocol.codes import EvidenceLevel, MeterState, StorageClass, TimeQuality
 from tallystick_protocol.errors import ProtocolError
 from tallystick_protocol.money.calendar import Period
+from tallystick_protocol.money.contract import version_at
 from tallystick_protocol.money.intervals import Point, cut
 from tallystick_protocol.money.pool import COUNT_UNIT
 from tallystick_protocol.money.units import counts_per
@@ -26,11 +27,13 @@ READ = "read"  # standing of a part that was taken
 def metered(conn: Connection, community: str, versions: Sequence[Version], period: Period) -> dict[Key, Reading]:
     """(meter, direction, start) -> what a channel of the same asset and quantity counted, where it was read."""
     found: dict[Key, Reading] = {}
+    contracts = [one.contract for one in versions]
     for version in versions:
         for asset, point in zip(version.contract.assets, pool_of(version).points, strict=True):
             for row in _channels(conn, community, asset.asset, asset.quantity):
                 for start_ms, reading in _intervals(conn, row, version, period):
-                    found[asset.asset, point.direction, start_ms] = reading
+                    if version_at(contracts, start_ms) is version.contract:  # another one may have longer intervals
+                        found[asset.asset, point.direction, start_ms] = reading
     return found
 
 

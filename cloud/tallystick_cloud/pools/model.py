@@ -8,20 +8,21 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tallystick_protocol.ids import H32, PartyId
+from tallystick_protocol.ids import H32, PARTY_BYTES, PartyId, sha256
 from tallystick_protocol.money.calendar import Period
 from tallystick_protocol.money.contract import Contract, version_at
 from tallystick_protocol.money.numbers import Exact
 from tallystick_protocol.money.pool import Direction, Pool
 from tallystick_protocol.money.pool_energy import Sharing, interval_id, members, share_energy
-from tallystick_protocol.money.pool_money import Divided, Part, PoolPlan, Worth, above_threshold
+from tallystick_protocol.money.pool_money import Divided, Part, PoolPlan, Worth, above_of
 
 from tallystick_cloud.contracts.model import Version
 from tallystick_cloud.ledger.model import Account, Amounts, Line, check_zero
 
 HOUR_MS = 3_600_000
-NOBODY = PartyId(bytes(16))
-"""Whose name was erased: what comes to them waits in suspense."""
+NOBODY = bytes(8)
+"""How the ids of those begin whose names were erased: what comes to them waits in suspense. Each of their meters has an
+id of its own, for two who are gone are two heads among the members, and not one."""
 
 
 Key = tuple[str, Direction, int]
@@ -38,11 +39,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a period: readings by (meter, direction, start), prices by start, coefficients by (file, meter,
-    start)."""
+    """What is known of a period: readings by (meter, direction, start), prices by (series, start), coefficients by
+    (file, meter, start)."""
 
     readings: Mapping[Key, Reading]
-    prices: Mapping[int, Exact] = field(default_factory=dict)
+    prices: Mapping[tuple[str | None, int], Exact] = field(default_factory=dict)
     weight: Callable[[bytes, str, int], int | None] = lambda h, meter, start: None
 
 
@@ -123,6 +124,12 @@ def work_out(
     return Worked(period, tuple(intervals), tuple(opens))
 
 
+def interval_at(versions: Sequence[Version], start_ms: int) -> int:
+    """How long an interval is that starts then, by the version in force; before the first one as in that."""
+    contracts = [one.contract for one in versions]
+    return (version_at(contracts, start_ms) or contracts[0]).terms.interval_ms
+
+
 def pool_of(version: Version) -> Pool:
     """The pool of a version of a chain that has one; raises ValueError for another."""
     if version.contract.pool is None:
@@ -165,7 +172,8 @@ def _share(version: Version, chain: H32, start_ms: int, facts: Facts) -> _Shared
         wh[index], level = reading.wh, min(level, reading.level)
     series = None
     if any(pool.classes[pool.points[index].price_class].needs_series for index in plants):
-        series = facts.prices.get(start_ms, facts.prices.get(start_ms - start_ms % HOUR_MS))
+        hour = facts.prices.get((pool.series, start_ms - start_ms % HOUR_MS))
+        series = facts.prices.get((pool.series, start_ms), hour)
         if series is None:
             return Open(start_ms, f"the series {pool.series} has no price")
     weights = None
@@ -181,16 +189,23 @@ def _share(version: Version, chain: H32, start_ms: int, facts: Facts) -> _Shared
 
 def _above(shared: Sequence[_Shared]) -> list[int]:
     """Wh of each interval above the threshold, as the newest version with one says it."""
-    above = next((limit for one in reversed(shared) if (limit := pool_of(one.version).above) is not None), None)
-    if above is None:
-        return [0] * len(shared)
-    return above_threshold(above.portion, [(one.sharing.injected, one.sharing.shared) for one in shared])
+    return above_of([(pool_of(one.version), one.sharing.injected, one.sharing.shared) for one in shared])
 
 
 def owner_of(version: Version) -> Callable[[int], PartyId]:
     """Who stands behind each meter of a version."""
-    owners = [version.payer(asset) or NOBODY for asset in version.contract.assets]
+    owners = [version.payer(asset) or _nobody(asset.asset) for asset in version.contract.assets]
     return lambda index: owners[index]
+
+
+def is_nobody(party: bytes) -> bool:
+    """Whether it stands for somebody whose name was erased."""
+    return party.startswith(NOBODY)
+
+
+def _nobody(meter: str) -> PartyId:
+    """The same for both directions of a meter."""
+    return PartyId(NOBODY + sha256(meter.encode())[: PARTY_BYTES - len(NOBODY)])
 
 
 def _book(one: Interval, found: dict[Line, int]) -> None:
@@ -217,6 +232,6 @@ def standing_for(lines: Amounts, posted: Amounts, gone: Collection[bytes]) -> Am
 
 def _line(contract: Contract, chain: bytes, part: Part, account: Account) -> Line:
     holder = contract.collector
-    if part.party == NOBODY:
+    if is_nobody(part.party):
         return Line(holder, Account.SUSPENSE, holder, chain, contract.unit)
     return Line(holder, account, part.party, chain, contract.unit)

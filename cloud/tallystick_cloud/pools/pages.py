@@ -137,7 +137,7 @@ def _look(conn: Connection, reader: Reader, asked: Asked) -> Found:
     check_size(versions[-1], span.period, period)
     try:
         worked = service.look(conn, reader.community, versions, span)
-        is_counted = span.is_year if pool_of(versions[-1]).trued_up else service.is_whole(versions, span.period)
+        is_counted = service.counts_threshold(versions, span)
     except PoolRefused:  # no version was in force then: there is nothing to see, and that is no mistake
         worked, is_counted = Worked(span.period, (), ()), False
     insert_access(conn, access_row(reader, asked.chain, len(worked.intervals)))

@@ -51,7 +51,8 @@ def prove(conn: Connection, context: Context, versions: Sequence[Version], party
         raise PoolRefused("period", f"has {len(chosen)} intervals, a file holds {INTERVALS_MAX}; ask for a month")
     tree = SaltedTree(tuple(Leaf(bytes(row.salt), bytes(row.record)) for row in rows))
     records = _Records(close, versions, Trees(conn, close.id), tree)
-    statement = _statement(conn, close, party) if len(chosen) == len(rows) else None
+    is_named = any(one.concerns(party) for one in versions if one.h in records.listed)  # else it came after this time
+    statement = _statement(conn, close, party) if is_named and len(chosen) == len(rows) else None
     proved = [records.proved(at, row, party) for at, row in chosen]
     if statement is None and not any(one.pieces for one in proved):
         raise NotFound("meter", "of this party is in no closed interval of this time, or who it was is erased")

@@ -5,14 +5,14 @@ It never posts twice: a close posts what the period's data say, less what its cl
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 from tallystick_protocol.ids import sha256
 from tallystick_protocol.money.calendar import Period, period_of
-from tallystick_protocol.money.contract import Contract, version_at
+from tallystick_protocol.money.contract import Contract, ContractState, in_force, version_at
 from tallystick_protocol.money.zone import offsets_of
 from tallystick_protocol.pool_settlement import CloseKind
 
@@ -28,7 +28,7 @@ from . import grid_file, keep, store
 from .erase import forget_erased
 from .errors import PoolRefused, RowsDiffer
 from .facts import WEIGHT_BYTES, facts_of
-from .model import HOUR_MS, Worked, pool_of, standing_for, work_out
+from .model import HOUR_MS, Worked, interval_at, pool_of, standing_for, work_out
 from .statements import check_books
 
 K = TypeVar("K")
@@ -93,20 +93,22 @@ def take_energy(
     A row that says something else than the one before is refused, or with `why` its next version.
     """
     contract = versions[-1].contract
-    span_ms = contract.terms.interval_ms
-    rows = grid_file.energy_rows(grid_file.text_in(data), offsets_of(contract.zone), span_ms)
+    finest = min(one.contract.terms.interval_ms for one in versions)
+    rows = grid_file.energy_rows(grid_file.text_in(data), offsets_of(contract.zone), finest)
+    spans = {start_ms: interval_at(versions, start_ms) for start_ms in {row.start_ms for row in rows}}
     known_meters = {asset.asset for version in versions for asset in version.contract.assets}
     for row in rows:
         if row.meter not in known_meters:
             raise BadInput(
                 f"line {row.line}, meter", f"{row.meter!r} is no meter of {contract.name}: name an [[asset]]"
             )
-    for meter, span in store.spans(conn, community, {row.meter for row in rows}).items():
-        if span != span_ms:
-            raise PoolRefused("interval", f"of {meter} was {span // 60_000} minutes in files before: they do not mix")
+        if row.start_ms % spans[row.start_ms]:
+            raise BadInput(f"line {row.line}, start", f"is not on an edge of {spans[row.start_ms] // 60_000} minutes")
+    _check_spans(conn, community, rows, spans)
     if not rows:
         return Taken(0, 0, 0)
-    stands = store.energy(conn, community, min(r.start_ms for r in rows), max(r.start_ms for r in rows) + 1)
+    first, last = min(row.start_ms for row in rows), max(row.start_ms for row in rows)
+    stands = {key: (one.version, one.wh) for key, one in store.energy(conn, community, first, last + 1).items()}
     keyed = {(row.meter, row.direction.value, row.start_ms): (row.wh, row.line) for row in rows}
     fresh, taken = _fresh(keyed, stands, why)
     h = _store_file(conn, community, data, "energy", name, len(rows), now_ms)
@@ -114,7 +116,7 @@ def take_energy(
         conn,
         [
             {"community": community, "meter": meter, "direction": direction, "start_ms": start, "version": version,
-             "span_ms": span_ms, "wh": keyed[meter, direction, start][0], "file": h,
+             "span_ms": spans[start], "wh": keyed[meter, direction, start][0], "file": h,
              "why": why if version > 1 else None, "taken_ms": now_ms}
             for (meter, direction, start), version in fresh.items()
         ],
@@ -122,15 +124,21 @@ def take_energy(
     return taken
 
 
+def _check_spans(conn: Connection, community: str, rows: Sequence[grid_file.Energy], spans: Mapping[int, int]) -> None:
+    """Refuse rows among stored ones of another length: of two contracts, or from before an interval was agreed."""
+    for span_ms in set(spans.values()):
+        mine = [row for row in rows if spans[row.start_ms] == span_ms]
+        first, last = min(row.start_ms for row in mine), max(row.start_ms for row in mine)
+        for meter, span in store.other_spans(conn, community, {row.meter for row in mine}, span_ms, (first, last)):
+            raise PoolRefused("interval", f"of {meter} was {span // 60_000} minutes in files before: they do not mix")
+
+
 def take_prices(
     conn: Connection, community: str, versions: Sequence[Version], data: bytes, name: str, why: str | None, now_ms: int
 ) -> Taken:
-    """Store a file of the pool's price series; as `take_energy`."""
-    contract = versions[-1].contract
-    series = contract.pool.series if contract.pool is not None else None
-    if series is None:
-        raise PoolRefused("series", f"{contract.name} depends on no price series; its classes have fixed prices")
-    rows = grid_file.price_rows(grid_file.text_in(data), offsets_of(contract.zone))
+    """Store a file of the price series that the contract depends on in its time; as `take_energy`."""
+    rows = grid_file.price_rows(grid_file.text_in(data), offsets_of(versions[-1].contract.zone))
+    series = _series_of(versions, [row.start_ms for row in rows])
     if not rows:
         return Taken(0, 0, 0)
     stands = store.prices(conn, community, series, min(r.start_ms for r in rows), max(r.start_ms for r in rows) + 1)
@@ -148,6 +156,20 @@ def take_prices(
     return taken
 
 
+def _series_of(versions: Sequence[Version], starts: Sequence[int]) -> str:
+    """The series that the versions in force at these times depend on. Raises PoolRefused for none, and for several: a
+    file is of one."""
+    contracts = [one.contract for one in versions]
+    held = [version_at(contracts, start_ms) or contracts[0] for start_ms in starts] or contracts[-1:]
+    found = sorted({one.pool.series for one in held if one.pool is not None and one.pool.series is not None})
+    if not found:
+        raise PoolRefused("series", f"{contracts[-1].name} depends on no price series; its classes have fixed prices")
+    if len(found) > 1:
+        names = " and ".join(found)
+        raise PoolRefused("series", f"is not one over the file's time, but {names}: split the file where it changes")
+    return found[0]
+
+
 def take_coefficients(
     conn: Connection, community: str, versions: Sequence[Version], data: bytes, name: str, year: int, now_ms: int
 ) -> Taken:
@@ -162,6 +184,10 @@ def take_coefficients(
     if hours != days * 24:
         raise BadInput("file", f"has {hours} hours; {year} has {days * 24}")
     if store.has_file(conn, community, h):
+        taken = {of for of, _ in store.coefficients(conn, community, h).values()}
+        if taken != {year}:
+            detail = f"was taken in for {taken.pop()}; a year has a file, and a version that names it, of its own"
+            raise PoolRefused("file", f"{detail} (an empty line at its end makes another file)")
         return Taken(0, hours * len(columns), 0)
     _store_file(conn, community, data, "coefficients", name, hours * len(columns), now_ms)
     rows = [
@@ -206,18 +232,37 @@ def _store_file(conn: Connection, community: str, data: bytes, kind: str, name: 
 
 
 def span_of(contract: Contract, text: str) -> Span:
-    """YYYY, YYYY-MM or YYYY-MM-DD as local days of the contract's zone. Raises BadInput."""
-    numbers = text.split("-")
+    """YYYY, YYYY-Q1, YYYY-MM, YYYY-W01 or YYYY-MM-DD as local days of the contract's zone. Raises BadInput."""
     try:
-        year, month, day = (*(int(one) for one in numbers), *(1,) * (3 - len(numbers)))
-        first = date(year, month, day)
-        ends = {1: (year + 1, 1, 1), 2: (year + month // 12, month % 12 + 1, 1)}.get(len(numbers))
-        after = date.fromordinal(first.toordinal() + 1) if ends is None else date(*ends)
+        first, after = _week(text) if "W" in text else _quarter(text) if "Q" in text else _days(text)
     except (ValueError, TypeError, OverflowError):
-        raise BadInput("PERIOD", f"is {text!r}; write YYYY, YYYY-MM or YYYY-MM-DD") from None
+        detail = f"is {text!r}; write YYYY, YYYY-MM or YYYY-MM-DD, YYYY-Q1 for a quarter, YYYY-W01 for a week"
+        raise BadInput("PERIOD", detail) from None
     epoch, offsets = date(1970, 1, 1).toordinal(), offsets_of(contract.zone)
     begin, end = (offsets.first_at((one.toordinal() - epoch) * DAY_MS) for one in (first, after))
-    return Span(Period(begin, end), len(numbers) == 1)
+    return Span(Period(begin, end), text.isdigit())
+
+
+def _week(text: str) -> tuple[date, date]:
+    """Its Monday and the next one. Raises ValueError."""
+    year, week = text.split("-W")
+    first = date.fromisocalendar(int(year), int(week), 1)
+    return first, first + timedelta(days=7)
+
+
+def _quarter(text: str) -> tuple[date, date]:
+    """Its first day and that of the next one. Raises ValueError."""
+    year, quarter = (int(one) for one in text.split("-Q"))
+    return date(year, quarter * 3 - 2, 1), date(year + quarter // 4, quarter * 3 % 12 + 1, 1)
+
+
+def _days(text: str) -> tuple[date, date]:
+    """The first day of a year, month or day, and the first day after it. Raises ValueError or TypeError."""
+    numbers = text.split("-")
+    year, month, day = (*(int(one) for one in numbers), *(1,) * (3 - len(numbers)))
+    first = date(year, month, day)
+    ends = {1: (year + 1, 1, 1), 2: (year + month // 12, month % 12 + 1, 1)}.get(len(numbers))
+    return first, first + timedelta(days=1) if ends is None else date(*ends)
 
 
 def moment_span(contract: Contract, text: str) -> Period:
@@ -233,13 +278,14 @@ def moment_span(contract: Contract, text: str) -> Period:
 def look(conn: Connection, community: str, versions: Sequence[Version], span: Span) -> Worked:
     """A period as its data say now, all of its worth, also where only an advance is paid; nothing is posted."""
     facts = facts_of(conn, community, versions, span.period)
-    counts_above = span.is_year if _is_trued_up(versions) else is_whole(versions, span.period)
+    counts_above = counts_threshold(versions, span)
     return work_out(versions, versions[0].chain, span.period, facts, is_final=True, counts_above=counts_above)
 
 
-def is_whole(versions: Sequence[Version], period: Period) -> bool:
-    """Whether it is just one period that the contract closes by. Raises PoolRefused where none is in force."""
-    return _period_at(versions, period)[1] == period
+def counts_threshold(versions: Sequence[Version], span: Span) -> bool:
+    """Whether what is above the threshold counts over this time: a year that is trued up, or else just one period that
+    the contract closes by. Raises PoolRefused where none is in force."""
+    return span.is_year if _is_trued_up(versions, span.period) else _period_at(versions, span.period)[1] == span.period
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,19 +313,20 @@ def planned(conn: Connection, community: str, versions: Sequence[Version], span:
     if now_ms < period.to_ms:
         raise PoolRefused("period", f"ends on {_day_of(versions, period.to_ms)}; close it when it is over")
     is_final = kind is CloseKind.FINAL
-    if not is_final and store.final_over(conn, chain, period.from_ms) is not None:
+    if store.final_over(conn, chain, period.from_ms, period.to_ms) is not None:
         raise PoolRefused("period", "lies in a year that is trued up: close the year again to post what changed")
     facts = facts_of(conn, community, versions, period)
     worked = work_out(versions, chain, period, facts, is_final=is_final, counts_above=is_final)
     before = store.closes(conn, chain, period.from_ms, period.to_ms)
     _check(conn, versions, worked, before)
-    mine = [row for row in before if row.kind == kind.value and row.from_ms == period.from_ms]
+    span_ms = period.from_ms, period.to_ms
+    mine = [row for row in before if row.kind == kind.value and (row.from_ms, row.to_ms) == span_ms]
     digest = keep.digest_of(worked)
-    if mine and mine[-1].digest == digest:
-        return Planned(worked, kind, {}, digest, len(before), len(mine), again=True)
-    posted = store.posted(conn, chain, period.from_ms, period.to_ms)
+    posted = store.posted(conn, chain, *span_ms)
     gone = _gone(versions, posted)
     lines = difference(standing_for(worked.lines, posted, gone), posted)
+    if mine and mine[-1].digest == digest and not lines:
+        return Planned(worked, kind, {}, digest, len(before), len(mine), again=True)
     return Planned(worked, kind, lines, digest, len(before), len(mine) + 1, again=False, gone=gone)
 
 
@@ -316,7 +363,7 @@ def close(
     if found.lines:
         is_true_up = found.kind is CloseKind.FINAL and found.number == 1
         cause = "pool-close" if not found.earlier else "pool-true-up" if is_true_up else "pool-correction"
-        key = f"pool:{chain.hex()}:{period.from_ms}:{found.kind.value}:{found.number}"
+        key = f"pool:{chain.hex()}:{period.from_ms}:{period.to_ms}:{found.kind.value}:{found.number}"
         entry = Entry(key, cause, chain, found.lines, (period.from_ms, period.to_ms))
         (journal,) = post(conn, community, [entry], now_ms)
     listed = [one for one in versions if one.contract.effective_from_ms < period.to_ms]
@@ -356,8 +403,14 @@ def _has_erased(versions: Sequence[Version], start_ms: int) -> bool:
     return any(point.is_member(start_ms) and version.payer(asset) is None for asset, point in points)
 
 
-def _is_trued_up(versions: Sequence[Version]) -> bool:
-    return any(one.contract.pool.trued_up for one in versions if one.contract.pool is not None)
+def _is_trued_up(versions: Sequence[Version], period: Period) -> bool:
+    """Whether a version says so that was in force in the year of the period, until its end: the next year may have
+    another rule."""
+    contracts = [one.contract for one in versions]
+    zone = versions[-1].contract.zone
+    year = span_of(versions[-1].contract, f"{datetime.fromtimestamp(period.from_ms // 1000, ZoneInfo(zone)).year}")
+    held = [one for state in ContractState for one in in_force(contracts, state, year.period.from_ms, period.to_ms)]
+    return any(one.contract.pool.trued_up for one in held if one.contract.pool is not None)
 
 
 def _period_at(versions: Sequence[Version], period: Period) -> tuple[Contract, Period]:
@@ -371,7 +424,7 @@ def _period_at(versions: Sequence[Version], period: Period) -> tuple[Contract, P
 
 def _closing(versions: Sequence[Version], span: Span) -> tuple[Period, CloseKind]:
     """The period that is closed, and whether finally."""
-    trued_up = _is_trued_up([one for one in versions if one.contract.effective_from_ms < span.period.to_ms])
+    trued_up = _is_trued_up(versions, span.period)
     if trued_up and span.is_year:
         return span.period, CloseKind.FINAL
     contract, period = _period_at(versions, span.period)

@@ -19,7 +19,7 @@ from tallystick_protocol.statement import Line, Statement
 from tallystick_cloud.contracts.model import Version
 
 from . import store
-from .model import NOBODY, Interval
+from .model import Interval, is_nobody
 
 POOL_CAUSES = frozenset({"pool-close", "pool-true-up", "pool-correction"})
 PAYOUT_SENT = "payout-sent"
@@ -62,7 +62,7 @@ def statements_of(
     parties = {one for version in versions for one in (*(p.id for p in version.contract.parties), *version.payers)}
     parties |= past.keys() | paid.keys() | given.keys() | taken.keys() | back.keys()
     found = []
-    for party in sorted(parties - {NOBODY}):
+    for party in sorted(one for one in parties if not is_nobody(one)):
         lines = [Line(LineKind.SHARE, root, given[party])] if given.get(party) else []
         lines += [Line(LineKind.CHARGE, root, -taken[party])] if taken.get(party) else []
         lines += [Line(LineKind.CORRECTION, h, -nano) for h, nano in back.get(party, ()) if nano]

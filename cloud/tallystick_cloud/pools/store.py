@@ -4,6 +4,7 @@ It never changes a row but to erase a person; a correction is a row with the nex
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
@@ -50,15 +51,22 @@ def files(conn: Connection, community: str) -> Sequence[Any]:
     return conn.execute(query.order_by(grid_file.c.taken_ms.desc(), grid_file.c.name)).all()
 
 
-def energy(conn: Connection, community: str, from_ms: int, to_ms: int) -> dict[Key, tuple[int, int]]:
-    """key -> (version, Wh) as it stands, of intervals that start in [from, to)."""
+@dataclass(frozen=True, slots=True)
+class GridValue:
+    """The newest row of a meter in an interval of this length."""
+
+    version: int
+    wh: int
+    span_ms: int
+
+
+def energy(conn: Connection, community: str, from_ms: int, to_ms: int) -> dict[Key, GridValue]:
+    """What the grid's files say as it stands, of intervals that start in [from, to)."""
     where = (grid_row.c.community == community, grid_row.c.start_ms >= from_ms, grid_row.c.start_ms < to_ms)
-    rows = conn.execute(
-        select(grid_row.c.meter, grid_row.c.direction, grid_row.c.start_ms, grid_row.c.version, grid_row.c.wh)
-        .where(*where)
-        .order_by(grid_row.c.version)
-    )
-    return {(meter, direction, start): (version, wh) for meter, direction, start, version, wh in rows}
+    key = (grid_row.c.meter, grid_row.c.direction, grid_row.c.start_ms)
+    query = select(*key, grid_row.c.version, grid_row.c.wh, grid_row.c.span_ms).where(*where)
+    rows = conn.execute(query.order_by(grid_row.c.version))
+    return {(meter, direction, start): GridValue(*value) for meter, direction, start, *value in rows}
 
 
 def newest_start(conn: Connection, community: str) -> int | None:
@@ -68,14 +76,18 @@ def newest_start(conn: Connection, community: str) -> int | None:
     return None if found is None else int(found)
 
 
-def spans(conn: Connection, community: str, meters: Iterable[str]) -> dict[str, int]:
-    """meter -> length of the intervals of its rows."""
+def other_spans(
+    conn: Connection, community: str, meters: Iterable[str], span_ms: int, time: tuple[int, int]
+) -> list[tuple[str, int]]:
+    """(meter, length of an interval) of rows that start in [first, last] and have another length."""
     rows = conn.execute(
-        select(grid_row.c.meter, func.max(grid_row.c.span_ms))
+        select(grid_row.c.meter, grid_row.c.span_ms)
         .where(grid_row.c.community == community, grid_row.c.meter.in_(list(meters)))
-        .group_by(grid_row.c.meter)
+        .where(grid_row.c.start_ms >= time[0], grid_row.c.start_ms <= time[1], grid_row.c.span_ms != span_ms)
+        .distinct()
+        .order_by(grid_row.c.meter)
     )
-    return {meter: int(span) for meter, span in rows}
+    return [(meter, int(span)) for meter, span in rows]
 
 
 def insert_energy(conn: Connection, rows: Sequence[Mapping[str, object]]) -> None:
@@ -113,10 +125,11 @@ def closes(conn: Connection, chain: bytes, from_ms: int, to_ms: int) -> list[Any
     return list(conn.execute(select(pool_close).where(*where).order_by(pool_close.c.id)))
 
 
-def final_over(conn: Connection, chain: bytes, at_ms: int) -> Any:
-    """The newest final close of a period that holds a moment, None when there is none."""
-    where = (pool_close.c.chain == chain, pool_close.c.from_ms <= at_ms, pool_close.c.to_ms > at_ms)
-    query = select(pool_close).where(*where, pool_close.c.kind == "final").order_by(pool_close.c.id.desc())
+def final_over(conn: Connection, chain: bytes, from_ms: int, to_ms: int) -> Any:
+    """The newest final close of a longer period that holds [from, to), None when there is none."""
+    where = (pool_close.c.chain == chain, pool_close.c.from_ms <= from_ms, pool_close.c.to_ms >= to_ms)
+    longer = pool_close.c.to_ms - pool_close.c.from_ms > to_ms - from_ms
+    query = select(pool_close).where(*where, longer, pool_close.c.kind == "final").order_by(pool_close.c.id.desc())
     return conn.execute(query.limit(1)).one_or_none()
 
 

@@ -18,7 +18,7 @@ from tallystick_cloud.http.amounts import Amount, exact, widths
 from tallystick_cloud.http.locale import N_, Wording
 from tallystick_cloud.money import money
 
-from .model import NOBODY, Interval, owner_of, pool_of
+from .model import Interval, is_nobody, owner_of, pool_of
 from .shares import Column, Share, Sums, To
 
 COLUMNS = ("begin", "injected_wh", "withdrawn_wh", "shared_wh", "worth", "unit", "evidence_level", "open_intervals")
@@ -280,4 +280,4 @@ def _member(name: str, rows: Sequence[Share], is_reader: bool, w: Wording) -> Me
 
 
 def _name(party: bytes, names: Mapping[bytes, str], w: Wording) -> str:
-    return w.gettext("erased") if party == NOBODY else words.upper_first(names.get(party, party.hex()[:8]))
+    return w.gettext("erased") if is_nobody(party) else words.upper_first(names.get(party, party.hex()[:8]))

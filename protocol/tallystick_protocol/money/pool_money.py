@@ -148,6 +148,16 @@ def above_threshold(portion: Ratio, intervals: Sequence[tuple[int, int]]) -> lis
     return found
 
 
+def above_of(intervals: Sequence[tuple[Pool, int, int]]) -> list[int]:
+    """Wh of each interval (its terms, injected, shared) that are above the threshold of the newest terms with one. An
+    interval under terms without one counts in it with nothing: they send what is above it nowhere."""
+    above = next((pool.above for pool, _, _ in reversed(intervals) if pool.above is not None), None)
+    if above is None:
+        return [0] * len(intervals)
+    rows = [(injected, shared) if pool.above is not None else (0, 0) for pool, injected, shared in intervals]
+    return above_threshold(above.portion, rows)
+
+
 def weights_of(pool: Pool, sharing: Sharing, worth: Worth, owner: Owner) -> Weights:
     """The weight of each meter in each group: nano of worth, Wh used, Wh used by households, 1 for each member."""
     points = pool.points

@@ -12,7 +12,7 @@ from tallystick_protocol.ids import H32, PartyId
 from tallystick_protocol.money.contract import Contract, ContractState, version_at
 from tallystick_protocol.money.pool import ConsumerRule, MemberKind, PlantRule, Pool, nano_per_count
 from tallystick_protocol.money.pool_energy import members
-from tallystick_protocol.money.pool_money import PoolPlan, above_threshold
+from tallystick_protocol.money.pool_money import PoolPlan, above_of
 from tallystick_protocol.money.split import Group
 from tallystick_protocol.money.user import commit_user
 from tallystick_protocol.policy import Policy
@@ -111,10 +111,20 @@ class _Case:
         meters = sum(len(own) for own in self._own)
         text = f"your meters are in the sums of every interval ({meters} times)"
         if not meters:
-            known = {party.id for contract in self._contracts for party in contract.parties}
-            ensure(self._proof.party in known, "file", "shows no meter of yours, and no contract names you as a party")
+            named = any(party.id == self._proof.party for contract in self._contracts for party in contract.parties)
+            why = "shows no meter of yours, and no contract names you as a party"
+            ensure(named or self._has_meter(), "file", why)
             text = "every interval is the close's; no meter in it is shown as yours"
         return Check("sums", True, text, {"meters": meters})
+
+    def _has_meter(self) -> bool:
+        """Whether a contract has a meter of the member at any time: before the first and after the last day there is an
+        account, and no meter in the intervals."""
+        return any(
+            self._is_own(place, point, asset.user)
+            for place, contract in enumerate(self._contracts)
+            for point, asset in enumerate(contract.assets)
+        )
 
     def _check_order(self) -> None:
         """No time is shared twice, and in a whole close the totals are those of its intervals."""
@@ -204,11 +214,10 @@ class _Case:
     def _check_threshold(self) -> None:
         """In a file of a whole close: what is above the threshold follows from the sums of all intervals."""
         records = [one.record for one in self._proof.intervals]
-        above = next((limit for one in reversed(records) if (limit := _pool(self._contract(one)).above)), None)
-        if not self.is_whole or above is None:
+        if not self.is_whole or all(_pool(contract).above is None for contract in self._contracts):
             return
-        sums = [(one.top.sums[0], one.top.sums[3]) for one in records]
-        due = above_threshold(above.portion, sums) if self._is_final() else [0] * len(records)
+        sums = [(_pool(self._contract(one)), one.top.sums[0], one.top.sums[3]) for one in records]
+        due = above_of(sums) if self._is_final() else [0] * len(records)
         for record, wh in zip(records, due, strict=True):
             fits = record.above_wh == (wh if record.fee else 0)
             ensure(fits, _name(record), f"has {record.above_wh} Wh above the threshold, the sums of the close say {wh}")

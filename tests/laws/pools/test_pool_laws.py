@@ -191,7 +191,7 @@ def _at_once(cer: Community, day: str, hours: list[tuple[int, ...]]) -> Amounts:
             for start, row in zip(starts, hours, strict=True)
             for (way, meter), wh in zip(METERS, row, strict=True)
         },
-        {start: Exact.of(90 + 40 * number) for number, start in enumerate(starts)},
+        {("NORD", start): Exact.of(90 + 40 * number) for number, start in enumerate(starts)},
     )
     return work_out(versions, versions[0].chain, period, facts, is_final=True, counts_above=True).lines
 

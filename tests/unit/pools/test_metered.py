@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from support.pools import GRID, HOUR, T0, Community, open_community, proof_of, site
+from support.pool_lives import agree
+from support.pools import GRID, HOUR, T0, TAIL, Community, open_community, proof_of, site, toml
 from support.uploads import SimGateway, money, segment
 from tallystick_protocol.verify.pool import verify_pool
 
@@ -55,6 +56,21 @@ def test_an_edge_between_readings_is_interpolated_and_a_hole_stays_open(cer: Com
     worked = cer.close().worked
     assert [(one.start_ms - T0) // HOUR for one in worked.intervals] == [0, 1]
     assert [one.sharing.shared for one in worked.intervals] == [8500, 8500]
+
+
+def test_an_hour_stays_an_hour_when_quarters_are_agreed_for_later(cer: Community) -> None:
+    """The readings of its first quarter stood for the whole hour when the month was closed again."""
+    gateway, zero = enrolled(cer), (0,) * 5
+    quarters = [(at * HOUR // 4, tuple(wh * at // 4 for wh in WORKED)) for at in range(5)]
+    read(cer, [(0, zero), *quarters[1:]], gateway)
+    cer.prices()
+    cer.close()
+    later = toml(tail=TAIL.replace('"1 h"', '"15 min"')).replace(
+        "effective_from = 2026-01-01", "effective_from = 2026-02-01"
+    )
+    agree(cer, later)
+    assert cer.close().again
+    assert cer.balances()["receivable", "GSE"] == 1_105_000_000
 
 
 def test_the_grids_data_stand_above_own_readings(cer: Community) -> None:

@@ -42,7 +42,8 @@ def worked(
     ways = {one.asset: point.direction for one, point in zip(version.contract.assets, points, strict=True)}
     readings = {(m, ways[m], T0 + n * step): Reading(wh, 0) for (m, n), wh in rows.items()}
     count = max(n for _, n in rows) + 1
-    prices = {} if price is None else {T0 + n * step: Exact.of(price) for n in range(count)}
+    series = None if version.contract.pool is None else version.contract.pool.series
+    prices = {} if price is None else {(series, T0 + n * step): Exact.of(price) for n in range(count)}
     period = Period(T0, T0 + count * step)
     return work_out([version], CHAIN, period, Facts(readings, prices), is_final=final, counts_above=final)
 
@@ -178,7 +179,7 @@ def test_a_silent_meter_counts_and_gets_nothing() -> None:
         for (m, _), wh in rows.items()
     }
     period = Period(1_767_222_000_000, 1_767_222_000_000 + HOUR)
-    facts = Facts(readings, {1_767_222_000_000: Exact.of(100)})
+    facts = Facts(readings, {("NORD", 1_767_222_000_000): Exact.of(100)})
     found = work_out([version], CHAIN, period, facts, is_final=True, counts_above=True)
     assert found.intervals[0].sharing.shared == 8500
     assert paid(found, "Bakery") == 0
