@@ -63,7 +63,13 @@ def _shown(table: RouteTable, database: Database, pages: Pages, clock: Clock, sh
         w = pages.wording(call.request, place.zone)
         party = call.principal.party
         rows = [
-            (one, view.state_of(one.now, w), words.price_list(one.now.contract, w), bool(answers.asked_of(one, party)))
+            (
+                one,
+                view.state_of(one.now, w),
+                words.each_period(one.now.contract, w),
+                words.price_list(one.now.contract, w),
+                bool(answers.asked_of(one, party)),
+            )
             for one in found
         ]
         return pages.page(call, "contracts.html", look_of(place), title=w.gettext("Contracts"), rows=rows)

@@ -61,6 +61,12 @@ def standing_charge(contract: Contract, w: Wording) -> str:
     return "" if charge is None else money(charge, contract.unit, w)
 
 
+def each_period(contract: Contract, w: Wording) -> str:
+    """EUR 6.20 a month, whatever is used; empty where that is nothing."""
+    amount, period = standing_charge(contract, w), w.gettext(PERIODS[contract.terms.rating_period])
+    return w.gettext("{amount} a {period}").format(amount=amount, period=period) if amount else ""
+
+
 def extras(contract: Contract, w: Wording) -> tuple[Term, ...]:
     """What a price has beside its list: start fee, least price of a use, standing charge, minimum and cap of a
     period, volume tiers."""

@@ -14,7 +14,7 @@ from support.settled import two_months
 from tallystick_cloud import schema
 from tallystick_cloud.cli import main
 from tallystick_cloud.commands.contract_try import People
-from tallystick_cloud.contracts import diff, library, simulate, uses_file
+from tallystick_cloud.contracts import diff, library, simulate, uses_file, words
 from tallystick_cloud.errors import BadInput
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.ledger.reading import uses_of_assets
@@ -244,6 +244,8 @@ def test_a_standing_charge_is_owed_for_every_month_and_repays_the_loan_too() -> 
         both[1]: (0, 12_400_000_000, 12_400_000_000),
     }
     assert dict(found.shares)[people["Lender"]] == 2_564_000_000
+    assert words.each_period(contract, Wording("en", ZoneInfo("Europe/Rome"))) == "EUR 6.20 a month"
+    assert words.each_period(contract_of("laundry"), Wording("en", ZoneInfo("Europe/Rome"))) == ""
     assert ("standing charge of the period", 4, 24_800_000_000) in found.by_band
 
 

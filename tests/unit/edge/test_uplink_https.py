@@ -128,8 +128,10 @@ async def test_an_aggregator_that_was_down_gets_everything_later(gateway: Gatewa
     gateway.core.seal()
     async with gateway.online():
         await until(lambda: gateway.aggregator.requests >= 2)
+        assert not gateway.aggregator.books.batches
         gateway.aggregator.down = False
         await until(lambda: gateway.core.waiting_count() == 0)
+    assert list(gateway.aggregator.books.batches) == [(1, 1)]
 
 
 async def test_a_restart_goes_on_in_the_same_epoch(gateway: Gateway) -> None:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection
 from support.cddl import Schema
 from support.cheats_page import rows_under
+from support.pool_lives import move
 from support.pools import GRID, HOUR, MICRO, POOL, PRICES, USERS, Community, open_community, proof_of, toml
 from support.repository import ROOT
 from support.vector_case import plain
@@ -18,8 +19,7 @@ from tallystick_cloud.commands.witness import begun
 from tallystick_cloud.context import Aggregator
 from tallystick_cloud.http.locale import Wording
 from tallystick_cloud.http.month import Span
-from tallystick_cloud.ledger import journals
-from tallystick_cloud.ledger.model import Account, Line
+from tallystick_cloud.ledger.model import Account
 from tallystick_cloud.parties.store import ids_by_name
 from tallystick_cloud.pools import keep, statements
 from tallystick_cloud.pools.statements import Statements
@@ -105,17 +105,6 @@ def test_an_interval_alone_comes_without_a_statement(cer: Community) -> None:
     assert report.ok
     assert proof.statement is None
     assert len(checked(cer, "Anna")[0].intervals) == 2
-
-
-def move(cer: Community, name: str, account: Account, nano: int, cause: str) -> None:
-    """Money that was paid out, or came in, under the pool's contract."""
-    ids, chain = cer.books.database.read_now(ids_by_name, "cer"), cer.versions()[0].chain
-    lines = {
-        Line(ids["CER"], account, ids[name], chain, "EUR"): nano,
-        Line(ids["CER"], Account.BANK, ids["CER"], bytes(32), "EUR"): -nano,
-    }
-    entry = journals.Entry(f"test:{cause}", cause, sha256(cause.encode()), lines)
-    cer.books.database.write_now(journals.post, "cer", [entry], cer.now_ms)
 
 
 def test_what_was_paid_stands_between_two_closes(cer: Community) -> None:
