@@ -101,6 +101,7 @@ def _moved(work: ChannelWork, event: Event, use: int, total: int, missed: Missed
 
 def _bill(work: ChannelWork, event: Event, begun: OpenUse, total: int, missed: Missed) -> bool:
     """False: its counts are billed or decided already."""
+    work.begin(begun, event, total)
     start = begun.from_total if begun.from_total is not None else total - (event.code is not EventCode.USE_ABORTED)
     if event.is_free(start):
         work.price(begun, event, total, total, True)

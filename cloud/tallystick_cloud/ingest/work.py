@@ -222,10 +222,7 @@ class ChannelWork:
         begun = begun or OpenUse(use, UNKNOWN_MS, event.at.boot, event.at.ms, None, "started", is_new=True)
         self.open_uses[use] = begun
         self.last_use = max(self.last_use, use)
-        if self.first_total is None:
-            first = total - (event.code is not _ABORTED)
-            begins = first if begun.from_total is None else min(first, begun.from_total)
-            self.first_total = self.billed_total = begins
+        self.begin(begun, event, total)
         self.last_total = total
         self.last_reading_ms = max(self.time_of(event), self.last_reading_ms or 0)
         if begun.state == "started":
@@ -233,6 +230,13 @@ class ChannelWork:
         begun.state = "billable"
         begun.is_done = event.code is not EventCode.USE_BILLABLE
         return None
+
+    def begin(self, begun: OpenUse, event: Event, total: int) -> None:
+        """Money begins to count where the first use that moved anything began."""
+        if self.first_total is None:
+            first = total - (event.code is not _ABORTED)
+            begins = first if begun.from_total is None else min(first, begun.from_total)
+            self.first_total = self.billed_total = begins
 
     def bill(self, begun: OpenUse, event: Event, total: int) -> None:
         """One use from the mark to its total; counts that skipped it stay open with a reason.

@@ -392,6 +392,20 @@ def test_washes_that_come_after_later_ones_are_billed_once_in_canonical_order(
     assert either.rows(schema.open_use) == []
 
 
+def test_first_wash_of_a_channel_may_come_after_the_next_has_begun(books: Books) -> None:
+    """Nothing was counted yet, but the later start has a higher number (seed 15004754)."""
+    gateway = enrolled(books)
+    first = gateway.seal(wash(2, 1, 1, 1, T0, T0 + HOUR))
+    second, ends = wash(2, 4, 2, 2, T0 + 2 * HOUR, T0 + 3 * HOUR)
+    books.send(gateway, spoilt(first, 1))
+    books.seal_and_send(gateway, [second])
+    books.send(gateway, first)
+    books.seal_and_send(gateway, [ends])
+    assert [(row["from_total"], row["to_total"]) for row in books.rows(schema.use)] == [(0, 1), (1, 2)]
+    assert channel(books, 2)["first_total"] == 0
+    assert books.audit() == []
+
+
 def test_erased_part_never_comes_back_with_a_duplicate(books: Books) -> None:
     gateway = enrolled(books)
     upload = gateway.seal([readings(1, 1_000), *wash(2, 1, 1, 1, T0, T0 + HOUR)])
