@@ -55,6 +55,10 @@ check(not loaded, f"importing the agent alone loaded {loaded}")
 unused = ("argparse", "ast", "json", "decimal", "fractions", "secrets", "shutil")
 loaded = [name for name in (*unused, "tallystick_edge.cli", "pymodbus.simulator") if name in sys.modules]
 check(not loaded, f"importing the agent alone loaded {loaded}")
+from tallystick_protocol.keys import P256Signer, PublicKey
+signer = P256Signer.generate()
+PublicKey.from_spki(signer.spki).verify(signer.sign(b"data"), b"data")
+check("cryptography.hazmat.backends.openssl.backend" not in sys.modules, "signing loaded every other algorithm")
 """
 USED = """
 import asyncio, dataclasses, inspect, urllib.request

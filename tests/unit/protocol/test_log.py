@@ -3,10 +3,14 @@
 from hashlib import sha256
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import protocol_samples as s
-from tallystick_protocol import merkle, tiles
+from tallystick_protocol import keys, merkle, tiles
 from tallystick_protocol.checkpoint import (
     Checkpoint,
     add_cosignature,
@@ -149,6 +153,19 @@ def test_keys_are_read_back_and_verify_what_they_signed(kind: type[P256Signer] |
 
 def test_signing_twice_gives_the_same_bytes() -> None:
     assert s.GATEWAY.sign(b"data") == s.GATEWAY.sign(b"data")
+
+
+def test_a_gateway_signs_as_the_library_does_that_is_asked_for_rfc_6979() -> None:
+    key = load_pem_private_key(s.GATEWAY.to_pem(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    signed = decode_dss_signature(key.sign(b"data", ec.ECDSA(SHA256(), deterministic_signing=True)))
+    assert s.GATEWAY.sign(b"data") == b"".join(number.to_bytes(32, "big") for number in signed)
+
+
+def test_a_key_that_would_sign_at_random_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(keys._ES256), "deterministic_signing", False)
+    with pytest.raises(UnknownKey, match="OpenSSL must be"):
+        P256Signer.generate()
 
 
 @pytest.mark.parametrize("pem", [b"", b"-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----\n", b"x" * 5000])
