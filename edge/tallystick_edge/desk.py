@@ -71,7 +71,7 @@ class Desk:
         """Go on from the numbers that are used up on the disk; what was read since stays."""
         for number, state in durable.items():
             own = self._state(number)
-            self.channels[number] = replace(own, pagination=state.pagination, event=state.event)
+            self.channels[number] = own._replace(pagination=state.pagination, event=state.event)
 
     def now(self) -> Moment:
         return self._at(self._clock.uptime_ms(), self._clock.utc_ms())
@@ -94,7 +94,7 @@ class Desk:
         for each in metered.values():
             items += each.events
             if each.reading is not None:
-                items.append(each.reading if use is None else replace(each.reading, use=use))
+                items.append(each.reading if use is None else each.reading._replace(use=use))
         gauges = [each for each in plan.gauges if each.register in s.values]
         readings = [GaugeReading(each.channel, at, s.values[each.register], use) for each in gauges]
         if self.gauges_refused:
@@ -232,7 +232,7 @@ class Desk:
         self.machines[channel] = after
         self._dirty_machines.add(channel)
         if events:
-            self._set(replace(self._state(channel), value=after.count, at=at))
+            self._set(self._state(channel)._replace(value=after.count, at=at))
             self.keep(*events)
         return after.open_use or before.open_use
 

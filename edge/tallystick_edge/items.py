@@ -4,7 +4,7 @@ Numbers are given when a batch is sealed, so that a restored card can go on from
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import NamedTuple, TypeAlias, cast
 
 from tallystick_protocol.codes import EventCode, MeterState, RawKind, Reason, TimeQuality
 
@@ -32,8 +32,7 @@ class Moment:
         return self.utc_ms - earlier.utc_ms
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """A value of a counter that passed metering: total = base + value. `use`: number of the use it lies inside."""
 
     channel: int

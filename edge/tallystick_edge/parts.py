@@ -4,7 +4,7 @@ Pure: it gives the final numbers on the way but signs nothing and drops nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from typing import TypeAlias
 
@@ -62,7 +62,7 @@ def number(
     states = dict(channels)
     for channel, numbers in used.items():  # one new state a channel, not one an item
         state = channels.get(channel) or ChannelState(channel)
-        states[channel] = replace(state, pagination=numbers.pagination, event=numbers.event)
+        states[channel] = state._replace(pagination=numbers.pagination, event=numbers.event)
     return numbered, states
 
 

@@ -119,13 +119,13 @@ def _behind(
 def _raised(own: ChannelState, lift: _Lift | None) -> ChannelState:
     if lift is None:
         return own
-    return replace(own, generation=own.generation + lift.later, base=own.base + lift.by)
+    return own._replace(generation=own.generation + lift.later, base=own.base + lift.by)
 
 
 def _lifted(item: Item, lift: _Lift | None) -> Item:
     if lift is None or not isinstance(item, Reading) or item.generation < lift.generation:
         return item
-    return replace(item, generation=item.generation + lift.later, base=item.base + lift.by)
+    return item._replace(generation=item.generation + lift.later, base=item.base + lift.by)
 
 
 def _unsealed(data: bytes, index: int) -> list[Item]:
@@ -165,17 +165,13 @@ def _join(own: ChannelState, books: BookedChannel | None) -> ChannelState:
     """Numbers go on from the higher; generation and base are the books' when the card's own are older."""
     if books is None:
         return own
-    joined = replace(
-        own,
-        pagination=max(own.pagination, books.last_pagination),
-        event=max(own.event, books.last_event),
-    )
+    joined = own._replace(pagination=max(own.pagination, books.last_pagination), event=max(own.event, books.last_event))
     if (own.generation, own.base) < (books.generation, books.base):
-        joined = replace(joined, generation=books.generation, base=books.base, serial=books.serial)
-        joined = replace(joined, value=None, at=LONG_AGO, suspect=None, after_break=None)
+        joined = joined._replace(generation=books.generation, base=books.base, serial=books.serial)
+        joined = joined._replace(value=None, at=LONG_AGO, suspect=None, after_break=None)
     if books.billed_to is None:
         return joined
-    return replace(joined, value=max(joined.value or 0, books.billed_to - joined.base, 0))
+    return joined._replace(value=max(joined.value or 0, books.billed_to - joined.base, 0))
 
 
 def _with_fallen(
@@ -198,8 +194,8 @@ def _with_fallen(
             older = fallen and replace(fallen, older=None)
             fallen = replace(level, reason=Reason.FELL, first=level.begun, older=older)
     if own.suspect is not None and own.suspect.reason is Reason.SERIAL_CHANGED:
-        return replace(joined, suspect=replace(own.suspect, older=fallen and replace(fallen, older=None)))
-    return joined if fallen is None else replace(joined, suspect=fallen)
+        return joined._replace(suspect=replace(own.suspect, older=fallen and replace(fallen, older=None)))
+    return joined if fallen is None else joined._replace(suspect=fallen)
 
 
 def _read(channel: int, generation: int, items: Sequence[Item], boot: bytes) -> Suspect | None:

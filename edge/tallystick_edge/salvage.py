@@ -243,17 +243,17 @@ class _Salvage:
             if segment.last_pagination > state.pagination:
                 last = segment.readings()[-1]
                 at = Moment(segment.at.boot, last.uptime_ms, last.t_ms, last.quality)
-                state = replace(state, generation=segment.generation, base=segment.base, pagination=last.pagination)
-                state = replace(state, value=last.total - segment.base, at=at, serial=segment.serial)
+                state = state._replace(generation=segment.generation, base=segment.base, pagination=last.pagination)
+                state = state._replace(value=last.total - segment.base, at=at, serial=segment.serial)
         for gauge in part.gauges:
-            state = replace(state, pagination=max(state.pagination, gauge.pagination + len(gauge.dt)))
+            state = state._replace(pagination=max(state.pagination, gauge.pagination + len(gauge.dt)))
         for event in part.events:
             if event.number > state.event:
-                state = replace(state, event=event.number)
+                state = state._replace(event=event.number)
                 self._note_use(trace, event.code, event.use)
                 if part.channel in self._rules and event.use is not None and event.total is not None:
                     at = Moment(event.at.boot, event.at.ms, event.t_ms, event.quality)
-                    state = replace(state, value=event.total, at=at)
+                    state = state._replace(value=event.total, at=at)
         trace.state = state
 
     @staticmethod
@@ -378,7 +378,7 @@ class _Salvage:
             trace = self._traces.setdefault(item.channel, _Trace((0, 0), ChannelState(item.channel)))
             self._note_use(trace, item.code, item.use)
             if item.total is not None and (trace.state.value or 0) < item.total:
-                trace.state = replace(trace.state, value=item.total, at=item.at)
+                trace.state = trace.state._replace(value=item.total, at=item.at)
 
     def _tell_later(self, *events: Happening) -> None:
         """Signed with what is sealed next."""
@@ -409,7 +409,7 @@ class _Salvage:
         """Numbers that a batch which is gone may have used up are never given again."""
         skipped = ITEMS_MAX * sum(place > trace.place for place in self._gone)
         state = trace.state
-        return replace(state, pagination=state.pagination + skipped, event=state.event + skipped)
+        return state._replace(pagination=state.pagination + skipped, event=state.event + skipped)
 
     def _take_machines(self) -> None:
         damaged: set[int] = set()

@@ -4,6 +4,7 @@ It is a value; changing it is the deciders' work, keeping it is the journal's.""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tallystick_protocol.codes import Reason
 
@@ -43,10 +44,10 @@ class Break:
     told: int
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelState:
-    """What a channel goes on from. `pagination`, `event`: the last numbers given, 0 = none yet.
+class ChannelState(NamedTuple):
+    """What a channel goes on from; a tuple, because two are made for every value.
 
+    `pagination`, `event`: the last numbers given, 0 = none yet.
     `value` and `at` are of the last good reading (None before the first); for a cycles channel `value` is the count.
     `readings`: how many there were, as far as it matters: up to one more than a level needs.
     `after_break`: a break whose first values may have been old ones told again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from tallystick_protocol.codes import EventCode, MeterState, Reason
 
@@ -49,8 +50,7 @@ class CounterRule:
         return max(self.step, finest)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """One value as a driver read it."""
 
     at: Moment
@@ -59,8 +59,7 @@ class Seen:
     state: MeterState = MeterState.OK
 
 
-@dataclass(frozen=True, slots=True)
-class Metered:
+class Metered(NamedTuple):
     """The state to go on from, the reading when the value is good, and the events to tell."""
 
     state: ChannelState
@@ -84,7 +83,7 @@ def meter(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
     # it waited for company and was contradicted, perhaps for good: the record of it stays
     total = state.total + waited
     event = Happening(state.number, seen.at, EventCode.QUARANTINED, total=total, reason=Reason.IMPLAUSIBLE_JUMP)
-    return replace(decided, events=(event, *decided.events))
+    return decided._replace(events=(event, *decided.events))
 
 
 def _decide(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
@@ -124,7 +123,7 @@ def _after_break(state: ChannelState, good: Metered, doubted: Break) -> Metered:
     Not where the channel has hardly a reading: its very first one may be wrong, and the same again after the break."""
     if doubted.told >= CONFIRM_COUNT or state.is_young:
         return good
-    return replace(good, state=replace(good.state, after_break=doubted))
+    return good._replace(state=good.state._replace(after_break=doubted))
 
 
 def _is_other_meter(state: ChannelState, seen: Seen) -> bool:
@@ -138,7 +137,7 @@ def _good(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
     else:
         good = _accept(state, seen, Reason.BOOT if is_boot else None)
     doubted = _doubted(state.suspect, rule, seen, good.state.total - state.total)
-    return good if doubted is None else replace(good, state=replace(good.state, suspect=doubted))
+    return good if doubted is None else good._replace(state=good.state._replace(suspect=doubted))
 
 
 def _doubted(suspect: Suspect | None, rule: CounterRule, seen: Seen, counted: int) -> Suspect | None:
@@ -226,7 +225,7 @@ def _accept(state: ChannelState, seen: Seen, mark: Reason | None) -> Metered:
 
 
 def _rebase(state: ChannelState, seen: Seen, base: int, event: Happening, mark: Reason) -> Metered:
-    metered = _accept(replace(state, generation=state.generation + 1, base=base), seen, mark)
+    metered = _accept(state._replace(generation=state.generation + 1, base=base), seen, mark)
     return Metered(metered.state, metered.reading, (event,))
 
 
@@ -240,7 +239,7 @@ def _exchange(state: ChannelState, rule: CounterRule, seen: Seen, old: tuple[str
     last good total once it has company: it may be wrong, and after a break any rise over it would be billed."""
     suspect = _follow(state.suspect, rule, seen, Reason.SERIAL_CHANGED)
     if not _has_company(suspect, GLITCH_POLLS + 1):
-        return Metered(replace(state, suspect=suspect), None)
+        return Metered(state._replace(suspect=suspect), None)
     exchange = (*old, suspect.begun)
     event = Happening(state.number, seen.at, EventCode.EXCHANGE, total=state.total, exchange=exchange)
     return _borne_out(_rebase(state, seen, state.total - suspect.begun, event, Reason.SERIAL_CHANGED))
@@ -252,9 +251,9 @@ def _set_aside(state: ChannelState, rule: CounterRule, seen: Seen, reason: Reaso
     suspect = _follow(state.suspect, rule, seen, reason)
     if suspect.count == 1:
         event = Happening(state.number, seen.at, EventCode.QUARANTINED, total=state.base + seen.value, reason=reason)
-        return Metered(replace(state, suspect=suspect), None, (event,))
+        return Metered(state._replace(suspect=suspect), None, (event,))
     if not _has_company(suspect, CONFIRM_COUNT) or suspect.last == suspect.begun or reason is Reason.DECODE:
-        return Metered(replace(state, suspect=suspect), None)
+        return Metered(state._replace(suspect=suspect), None)
     event = Happening(state.number, seen.at, EventCode.RESET, total=state.total, reason=reason)
     joins = min(suspect.first, seen.value)  # a total never falls
     return _borne_out(_rebase(state, seen, state.total - joins, event, Reason.GENERATION))
@@ -262,7 +261,7 @@ def _set_aside(state: ChannelState, rule: CounterRule, seen: Seen, reason: Reaso
 
 def _borne_out(metered: Metered) -> Metered:
     """A level that had company is as good as one that has been read for long."""
-    return replace(metered, state=replace(metered.state, readings=CONFIRM_COUNT + 1))
+    return metered._replace(state=metered.state._replace(readings=CONFIRM_COUNT + 1))
 
 
 def _has_company(suspect: Suspect, count: int) -> bool:
@@ -371,5 +370,5 @@ def _wait(state: ChannelState, rule: CounterRule, seen: Seen) -> Metered:
     stood_ms = seen.at.uptime_ms - suspect.since.uptime_ms
     is_still = suspect.last == suspect.begun and stood_ms < rule.still_ms
     if is_still or not _has_company(suspect, CONFIRM_COUNT):
-        return Metered(replace(state, suspect=suspect), None)
-    return _good(replace(state, suspect=None), rule, seen)
+        return Metered(state._replace(suspect=suspect), None)
+    return _good(state._replace(suspect=None), rule, seen)

@@ -45,7 +45,7 @@ def take_session(
     ended = Happening(
         rule.channel, end, EventCode.USE_ENDED, total=last, use=number, samples_hash=sha256(record).digest()
     )
-    after = replace(state, value=last - state.base, at=end, serial=session.serial)
+    after = state._replace(value=last - state.base, at=end, serial=session.serial)
     return after, (started, RawRecord(rule.channel, end, RawKind.OCMF, record, number), ended)
 
 

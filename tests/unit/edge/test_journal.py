@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -204,7 +203,7 @@ def test_a_row_that_says_more_than_its_readings_wins_over_older_ones(path: Path)
     journal.flush(Flush([READING], [aside]))
     journal.flush(Flush([EVENT], [aside]))
     assert Journal.open(path, PREV).load().channels == {1: aside}
-    later = replace(READING, at=moment(9_000), value=106)
+    later = READING._replace(at=moment(9_000), value=106)
     journal.flush(Flush([later], [ChannelState(1, 0, -5, 106, later.at, "4711")]))
     assert Journal.open(path, PREV).load().channels[1].suspect is None
 
@@ -214,7 +213,7 @@ def test_a_flush_that_found_the_disk_full_forgets_nothing_when_it_is_tried_again
     aside = ChannelState(
         1, 0, 0, 5, moment(0), None, suspect=Suspect(Reason.FELL, 1, 1, moment(6_000), 1, moment(6_000), 1)
     )
-    many = [replace(READING, value=105 + index, at=moment(index)) for index in range(3_000)]
+    many = [READING._replace(value=105 + index, at=moment(index)) for index in range(3_000)]
     pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
     journal._db.execute(f"PRAGMA max_page_count = {pages + 1}")
     with pytest.raises(JournalFull):

@@ -24,7 +24,7 @@ SIGNER = P256Signer.generate()
 
 
 def reading(index: int, channel: int = 1, use: int | None = None, **changes: object) -> Reading:
-    return replace(Reading(channel, moment(index * 5_000), 0, 0, 100 + index, serial="A", use=use), **changes)
+    return Reading(channel, moment(index * 5_000), 0, 0, 100 + index, serial="A", use=use)._replace(**changes)
 
 
 def event(code: EventCode, use: int, channel: int = 11, personal: bool = False) -> Happening:

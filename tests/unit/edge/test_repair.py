@@ -9,7 +9,6 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -148,7 +147,7 @@ def test_a_channels_row_is_read_off_the_newest_batch_and_the_readings_after_it(l
         after = journal.load().channels
     for number in (1, *COUNTERS):  # the batch does not say how many readings there were before it
         assert 0 < after[number].readings <= before[number].readings
-        assert after[number] == replace(before[number], suspect=None, readings=after[number].readings), number
+        assert after[number] == before[number]._replace(suspect=None, readings=after[number].readings), number
     for number, state in before.items():
         assert (after[number].pagination, after[number].event) == (state.pagination, state.event), number
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -86,6 +87,15 @@ def test_another_meter_than_the_books_know_is_never_read_with_their_base() -> No
     assert totals(found.items) == [1_520, 1_530]
 
 
+def of_boot(items: Sequence[Item], boot: bytes) -> list[Item]:
+    """The same, seen by another boot."""
+    moments = [replace(each.at, boot=boot) for each in items]
+    return [
+        each._replace(at=at) if isinstance(each, Reading) else replace(each, at=at)
+        for each, at in zip(items, moments, strict=True)
+    ]
+
+
 @pytest.mark.parametrize("generation", [1, 3], ids=["as many levels", "more levels"])
 @pytest.mark.parametrize("boot", [moment(0).boot, b"before"], ids=["this boot", "an earlier boot"])
 def test_an_exchange_of_the_meter_that_the_books_know_begins_after_all_their_levels(
@@ -93,7 +103,7 @@ def test_an_exchange_of_the_meter_that_the_books_know_begins_after_all_their_lev
 ) -> None:
     """Seed 2100032 of the simulation: the lost card had told a reset, and this one's first exchange had its number."""
     own, pending = fed(COPIED, [*[90_000] * AGAIN, 90_000, 90_010], "B")
-    pending = [replace(each, at=replace(each.at, boot=boot)) for each in pending]
+    pending = of_boot(pending, boot)
     found = joined(own, pending, generation=generation, base=500, billed_to=1_500, serial="A")
     assert (found.channels[1].total, found.channels[1].generation) == (1_510, generation + 1)
     assert totals(found.items) == [1_500, 1_510]
@@ -103,7 +113,7 @@ def test_an_exchange_of_the_meter_that_the_books_know_begins_after_all_their_lev
 def test_an_exchange_that_the_books_are_past_is_not_billed_again() -> None:
     """An earlier boot saw A become B and told it; since then the books know C."""
     own, pending = fed(COPIED, [*[90_000] * AGAIN, 90_000, 90_010], "B")
-    pending = [replace(each, at=replace(each.at, boot=b"before")) for each in pending]
+    pending = of_boot(pending, b"before")
     found = joined(own, pending, generation=2, base=1_400, billed_to=1_500, serial="C")
     assert (found.channels[1].total, found.channels[1].generation) == (1_500, 2)
 
@@ -168,7 +178,7 @@ def test_what_an_earlier_boot_read_is_no_level_that_fell(earlier: int, first: in
     """The copy may hold it since before the books heard of more."""
     own, pending = fed(COPIED, [*[200] * AGAIN, 200, 210], "B")
     readings = [each for each in pending if isinstance(each, Reading)]
-    readings[:earlier] = [replace(each, at=replace(each.at, boot=b"before")) for each in readings[:earlier]]
+    readings[:earlier] = of_boot(readings[:earlier], b"before")
     found = joined(own, [*readings], generation=2, base=-49_200, billed_to=1_500, serial="B").channels[1]
     assert found.total == 1_500
     assert first == (found.suspect and found.suspect.first)
@@ -185,6 +195,6 @@ def test_an_exchange_that_waits_when_the_books_answer_counts_from_its_first_valu
 def test_what_an_earlier_boot_set_aside_is_no_level_that_fell() -> None:
     own, _ = fed(COPIED, [*[9_000] * AGAIN, 9_000, 200], "B")
     assert own.suspect is not None
-    own = replace(own, suspect=replace(own.suspect, at=replace(own.suspect.at, boot=b"before")))
+    own = own._replace(suspect=replace(own.suspect, at=replace(own.suspect.at, boot=b"before")))
     found = joined(own, [], generation=2, base=-49_200, billed_to=1_500, serial="B").channels[1]
     assert (found.total, found.suspect) == (1_500, None)
