@@ -141,7 +141,7 @@ def _look(conn: Connection, reader: Reader, asked: Asked) -> Found:
     except PoolRefused:  # no version was in force then: there is nothing to see, and that is no mistake
         worked, is_counted = Worked(span.period, (), ()), False
     insert_access(conn, access_row(reader, asked.chain, len(worked.intervals)))
-    close = store.newest_close(conn, asked.chain, span.period.from_ms)
+    close = store.newest_close(conn, asked.chain, span.period)
     closed = None if close is None else (int(close.closed_ms), close.kind == "final")
     return Found(versions, period, worked, is_counted, names_by_id(conn, reader.community), closed)
 

@@ -42,9 +42,10 @@ def prove(conn: Connection, context: Context, versions: Sequence[Version], party
 
     Raises NotFound when nothing is closed then or nothing in it is the party's, PoolRefused for too long a period.
     """
-    close = store.newest_close(conn, versions[0].chain, period.from_ms)
+    close = store.newest_close(conn, versions[0].chain, period)
     if close is None or close.envelope is None:
-        raise NotFound("close", "none holds this time yet; close the period first: tallystick pool close")
+        why = "none holds all of this time yet; close it (tallystick pool close), or ask for a part that is closed"
+        raise NotFound("close", why)
     rows = store.intervals(conn, close.id)
     chosen = [(at, row) for at, row in enumerate(rows) if period.from_ms <= row.start_ms < period.to_ms]
     if len(chosen) > INTERVALS_MAX:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
 from tallystick_protocol import cose
+from tallystick_protocol.money.calendar import Period
 from tallystick_protocol.pool_settlement import PoolSettlement
 from tallystick_protocol.sum_tree import SumNode
 
@@ -167,9 +168,9 @@ def newest_h(conn: Connection, chain: bytes) -> bytes | None:
     return None if found is None else bytes(found)
 
 
-def newest_close(conn: Connection, chain: bytes, at_ms: int) -> Any:
-    """The newest close of a period that holds a moment, None when there is none."""
-    where = (pool_close.c.chain == chain, pool_close.c.from_ms <= at_ms, pool_close.c.to_ms > at_ms)
+def newest_close(conn: Connection, chain: bytes, period: Period) -> Any:
+    """The newest close that holds all of a period, None when there is none."""
+    where = (pool_close.c.chain == chain, pool_close.c.from_ms <= period.from_ms, pool_close.c.to_ms >= period.to_ms)
     return conn.execute(select(pool_close).where(*where).order_by(pool_close.c.id.desc()).limit(1)).one_or_none()
 
 

@@ -2,10 +2,11 @@
 
 import pytest
 from support.pool_lives import DORA, EVERYBODY, agree, everybody, file_of, move, owed
-from support.pools import GRID, MICRO, POOL, PRICES, TAIL, Community, open_community, toml
+from support.pools import GRID, MICRO, POOL, PRICES, TAIL, Community, open_community, proof_of, toml
 from tallystick_cloud.errors import BadInput, NotFound
 from tallystick_cloud.ledger.model import Account
 from tallystick_cloud.parties.store import ids_by_name
+from tallystick_cloud.pools import service, store
 from tallystick_cloud.pools.errors import PoolRefused
 from tallystick_cloud.settlement.erase import erase_payer
 from tallystick_protocol.codes import LineKind
@@ -77,6 +78,17 @@ def test_who_moved_in_after_a_month_that_is_closed_again_is_told_so() -> None:
     month(cer, "2026-03")
     assert None not in everybody(cer, "2026-03", (*EVERYBODY, "Dora")).values()
     cer.books.database.close()
+
+
+def test_a_year_that_is_not_closed_has_no_file_although_its_first_month_has_one() -> None:
+    """Asked for 2026 the office got the file of January under that name, and the page said the year was closed."""
+    cer = open_community(text=toml(YEAR))
+    month(cer, "2026-01")
+    assert proof_of(cer, "Anna", "2026-01")[0].statement is not None
+    with pytest.raises(NotFound, match="none holds all of this time yet"):
+        proof_of(cer, "Anna", "2026")
+    chain, year = cer.versions()[0].chain, service.moment_span(cer.versions()[0].contract, "2026")
+    assert cer.books.database.read_now(store.newest_close, chain, year) is None
 
 
 def test_a_price_is_of_the_series_that_held_then() -> None:
