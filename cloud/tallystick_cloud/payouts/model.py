@@ -229,15 +229,17 @@ def _kept(owed: Owed, payable: int, terms: ChainTerms) -> tuple[Reason, str] | N
     """Reason and next step when this account is not paid now, else None."""
     if owed.party == owed.holder:
         return Reason.OWN, "nothing to do: it is on the collector's account already"
-    if terms.mode is not Mode.PRINCIPAL:
-        return Reason.OTHER_WAY, f"the contract's mode is {terms.mode.value}: the collector's bank pays nothing"
+    if terms.mode is Mode.PSP:
+        return Reason.OTHER_WAY, "the contract's mode is psp: the collector's bank pays nothing"
     if owed.unit != CURRENCY:
         return Reason.NOT_EURO, f"{owed.unit} is no money that banks move"
     if owed.nano < 0:
         return Reason.DEBT, "nothing to do: the next earnings settle it first"
     if whole_cents(payable) == 0 and owed.nano >= CENT_NANO:
         return Reason.NOT_SETTLED, "close the period; what a statement closes with is paid"
-    threshold = 0 if terms.state is ContractState.ENDED else terms.threshold_nano
+    # where everybody pays directly now, a version before had the collector owe this, and nothing comes on top
+    is_last = terms.state is ContractState.ENDED or terms.mode is Mode.DIRECT
+    threshold = 0 if is_last else terms.threshold_nano
     if payable < max(threshold, CENT_NANO):
         least = money(max(threshold, CENT_NANO))
         return Reason.BELOW_THRESHOLD, f"nothing to do: it is paid from {least} {owed.unit} on"

@@ -119,15 +119,16 @@ def payers_credits(conn: Connection, community: str, payers: Collection[bytes] |
 
 
 def terms(conn: Connection, community: str, now_ms: int | None = None) -> dict[bytes, ChainTerms]:
-    """chain -> what its newest version in force says; its state is that of `now_ms`, where that is given."""
+    """chain -> what its newest version in force says; state and mode are those of `now_ms`, where that is given."""
     found: dict[bytes, ChainTerms] = {}
     contracts: dict[bytes, list[Contract]] = {}
     for version in book(conn, community).versions:  # in order of version: the last stands
         contract = version.contract
         contracts.setdefault(version.chain, []).append(contract)
+        is_ahead = now_ms is not None and contract.effective_from_ms > now_ms and version.chain in found
         found[version.chain] = ChainTerms(
             contract.name,
-            contract.mode,
+            found[version.chain].mode if is_ahead else contract.mode,
             contract.state if now_ms is None else _state_at(contracts[version.chain], now_ms),
             contract.terms.payout_threshold.nano(),
             contract.terms.payout_approval,

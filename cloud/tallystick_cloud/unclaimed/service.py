@@ -61,7 +61,7 @@ def due(conn: Connection, community: str, now_ms: int, erased: bytes | None = No
     last, held = store.last_payouts(conn, community), disputed(conn, community)
     found = []
     for one in sorted(payouts.owed(conn, community), key=lambda each: each.line.key()):
-        payable = one.party != one.holder and one.unit == CURRENCY and terms[one.chain].mode is Mode.PRINCIPAL
+        payable = one.party != one.holder and one.unit == CURRENCY and terms[one.chain].mode is not Mode.PSP
         if one.nano <= 0 or not payable:
             continue
         is_erased = one.party == erased

@@ -21,7 +21,7 @@ from tallystick_cloud.payouts.store import owed, terms
 from tallystick_cloud.settlement.erase import erase_payer
 from tallystick_cloud.settlement.payable import unsettled_fees
 from tallystick_cloud.settlement.service import close as settle
-from tallystick_protocol.money.contract import ContractState, RatingPeriod
+from tallystick_protocol.money.contract import ContractState, Mode, RatingPeriod
 from tallystick_protocol.money.numbers import Exact
 from tallystick_protocol.verify import VALID, VALID_SPLIT_AS_COMMITTED
 
@@ -314,20 +314,40 @@ def test_the_last_version_of_a_contract_that_ended_gives_the_minimum(ends: str) 
     world.books.database.close()
 
 
+def kept(world: World, name: str, now_ms: int) -> list[Reason]:
+    """Why a party is not paid what its accounts hold."""
+
+    def read(conn: Connection) -> list[Reason]:
+        names = dict.fromkeys(world.ids.values(), "somebody")
+        facts = Facts(terms(conn, world.community, now_ms), names, {})
+        rows: list[Owed] = [one for one in owed(conn, world.community) if one.party == world.ids[name]]
+        return [one.reason for one in plan(rows, facts, b"").held if isinstance(one, Held)]
+
+    return world.books.database.read_now(read)
+
+
 def test_what_is_below_the_threshold_is_paid_once_a_contract_has_ended() -> None:
     """By its date as by a version that ends it, and not before."""
     world = opened(BY_DATE)
     world.wash(T0 + 5 * DAY)
+    assert kept(world, "Repairer", T0 + 30 * DAY - 1) == [Reason.BELOW_THRESHOLD]  # 0.15 of 10.00
+    assert kept(world, "Repairer", T0 + 30 * DAY) == [Reason.NO_ACCOUNT]
+    world.books.database.close()
 
-    def kept(now_ms: int) -> list[Reason]:
-        def read(conn: Connection) -> list[Reason]:
-            names = dict.fromkeys(world.ids.values(), "somebody")
-            facts = Facts(terms(conn, world.community, now_ms), names, {})
-            rows: list[Owed] = [one for one in owed(conn, world.community) if one.party == world.ids["Repairer"]]
-            return [one.reason for one in plan(rows, facts, b"").held if isinstance(one, Held)]
 
-        return world.books.database.read_now(read)
+# ------------------------------------------------------------ who collects
 
-    assert kept(T0 + 30 * DAY - 1) == [Reason.BELOW_THRESHOLD]  # 0.15 of 10.00
-    assert kept(T0 + 30 * DAY) == [Reason.NO_ACCOUNT]
+
+def test_what_the_collector_owed_is_paid_although_everybody_pays_directly_since(either_url: str) -> None:
+    """Nobody could pay it: a contract whose mode is direct was left out of every payout run, with all of its past."""
+    world = opened(WASHES, either_url)
+    agreed(world, begins(world, *washes(world), 30, mode=Mode.DIRECT), T0 + 4 * DAY)
+    world.wash(T0 + 10 * DAY)
+    assert kept(world, "Repairer", T0 + 30 * DAY - 1) == [Reason.BELOW_THRESHOLD]
+    assert kept(world, "Repairer", T0 + 30 * DAY) == [Reason.NO_ACCOUNT]  # nothing comes on top of it
+    world.close(NOVEMBER, AFTER_NOVEMBER)
+    world.wash(T0 + 40 * DAY)
+    world.close(DECEMBER, AFTER_DECEMBER)
+    assert sorted(kept(world, "Repairer", AFTER_DECEMBER)) == [Reason.NO_ACCOUNT, Reason.OWN]
+    check(world, (NOVEMBER, DECEMBER))
     world.books.database.close()
