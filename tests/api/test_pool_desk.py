@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from support.people import Person, people_of
-from support.pools import GRID, PRICES, Community, open_community
+from support.pools import GRID, PRICES, TAIL, Community, open_community, toml
 from tallystick_cloud import schema
 from tallystick_cloud.http.authz import Role
 from tallystick_cloud.parties.store import ids_by_name
@@ -20,8 +20,9 @@ Staff = Callable[[str, Role], Person]
 
 
 @pytest.fixture
-def cer() -> Community:
-    return open_community()
+def cer(request: pytest.FixtureRequest) -> Community:
+    """A test may say what period the contract closes by."""
+    return open_community(text=toml(tail=TAIL.replace('"month"', f'"{getattr(request, "param", "month")}"')))
 
 
 @pytest.fixture
@@ -162,3 +163,33 @@ async def test_a_statement_of_the_scheme_is_put_beside_what_was_shared_and_not_s
     assert [row["row_count"] for row in looked] == [0, 1, 1], "who looked at members' hours is written down"
     member = person("Anna", Role.USER)
     assert (await member.get(f"{base}/compare?period=2026-01"))[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("cer", "name", "word", "steps", "rows"),
+    [
+        ("quarter", "2026-Q1", "Quarter", ("2025-Q4", "2026-Q2"), ["January 2026", "February 2026", "March 2026"]),
+        ("week", "2026-W01", "Week", ("2025-W52", "2026-W02"), ["Thu 1 Jan", "Fri 2 Jan", "Sat 3 Jan", "Sun 4 Jan"]),
+    ],
+    indirect=["cer"],
+)
+async def test_a_quarter_and_a_week_are_shown_and_closed_by_their_names(
+    cer: Community, person: Staff, name: str, word: str, steps: tuple[str, str], rows: list[str]
+) -> None:
+    """They could be closed on the server's command line alone: every page took days, months and years."""
+    office, base = person("CER", Role.COMMUNITY_MANAGER), f"/pools/{cer.versions()[0].chain.hex()}"
+    cer.upload()
+    cer.prices()
+    day = await office.page(f"{base}?period=2026-01-01")
+    assert f'href="{base}?period={name}">{word}</a>' in day
+    page = await office.page(f"{base}?period={name}")
+    assert f'href="{base}?period={name}" aria-current="true">{word}</a>' in page
+    assert re.findall(r'<th scope="row"><a [^>]*>([^<]*)</a>', page.split('id="h-table"')[1]) == rows
+    assert all(f'href="{base}?period={step}"' in page for step in steps)
+    digest = re.search(r'name="shown" value="([0-9a-f]+)"', await office.page(f"{base}/close?period={name}"))
+    assert digest is not None
+    assert (await office.send(f"{base}/close", period=name, shown=digest[1], sure="yes"))[0] == 303
+    assert cer.close(name).again, "the command would post nothing more"
+    assert "closed" in (await office.page(f"{base}?period={name}")).split('class="chip"')[1].split("</span>")[0]
+    for beside in ("compare", "energy.csv"):
+        assert (await office.get(f"{base}/{beside}?period={name}"))[0] == 200

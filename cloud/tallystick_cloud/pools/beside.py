@@ -26,6 +26,7 @@ from tallystick_cloud.uses.store import insert_access
 from . import compare, service, view
 from .compare import SHARED, Pair
 from .desk import ACTORS, FILE_BYTES_MAX
+from .named import named
 from .pages import ONE, ChainHex, PeriodText, access_row, check_size, period_name
 
 ROWS_SHOWN = 200
@@ -118,7 +119,7 @@ def _shown(version: Version, chain: str, period: str, pairs: Sequence[Pair], w: 
         "pool": version.contract.name,
         "chain": chain,
         "period": period,
-        "period_name": period_name(period, w),
+        "period_name": period_name(named(period), w),
         "minutes": version.contract.terms.interval_ms // 60_000,
         "sums": [_sum(one, w) for one in compare.sums(pairs)],
         "rows": [_row(one, w) for one in differing[:ROWS_SHOWN]],

@@ -29,6 +29,7 @@ from tallystick_cloud.settlement.office import office_of
 
 from . import intake, report, service, store, view
 from .intake import FileKind, GridFile, Looked
+from .named import named
 from .pages import ONE, ChainHex, PeriodText, period_name
 from .service import Planned
 
@@ -199,7 +200,7 @@ def _closing(table: RouteTable, database: Database, pages: Pages, clock: Clock, 
             pool=contract.name,
             chain=chain,
             period=period,
-            period_name=period_name(period, w),
+            period_name=period_name(named(period), w),
             unit=contract.unit,
             **shown,
         )

@@ -1,11 +1,11 @@
-"""Pages of energy communities: what was shared in a day, month or year, by whom, and where its worth goes.
+"""Pages of energy communities: what was shared in a period, day or year, by whom, and where its worth goes.
 
 It never posts anything (`desk.py` does), and shows a member's numbers to that member and to the offices alone."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from aiohttp import web
 from pydantic import StringConstraints
 from sqlalchemy import Connection
 from tallystick_protocol.money.calendar import Period
-from tallystick_protocol.money.contract import Contract
+from tallystick_protocol.money.contract import Contract, RatingPeriod
 from tallystick_protocol.money.pool_energy import Row
 
 from tallystick_cloud.city.model import Community
@@ -37,13 +37,13 @@ from tallystick_cloud.uses.store import insert_access
 from . import service, shares, store, view
 from .errors import PoolRefused
 from .model import Interval, Worked, pool_of
+from .named import Named, holding, named
 
 BASE, ONE = "/pools", "/pools/{chain}"
 ChainHex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-PeriodText = Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}(-[01][0-9](-[0-3][0-9])?)?$")]
+PeriodText = Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}(-[01][0-9](-[0-3][0-9])?|-Q[1-4]|-W[0-5][0-9])?$")]
 ROWS_MAX = 400_000
 """Meters times intervals that one page works out: a second or two; a larger period is for the command."""
-DAY_CHARS, MONTH_CHARS, YEAR_CHARS = 10, 7, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def pool_pages(database: Database, pages: Pages, clock: Clock) -> RouteTable:
         reader = reader_of(call, "file of a pool", clock.utc_ms())
         found = await database.write(_look, reader, Asked(bytes.fromhex(chain), period, None))
         w = _wording(call, pages, found)
-        listed = shares.columns(found.worked, _name_of(found.period, w))
+        listed = shares.columns(found.worked, _name_of(named(found.period), w))
         return csv_response(f"energy-{found.period}.csv", view.as_csv(listed, found.contract.unit, w))
 
     return table
@@ -174,7 +174,8 @@ def _newest_day(conn: Connection, reader: Reader, versions: list[Version]) -> st
 def _page(call: Call, pages: Pages, place: Community, reader: Reader, asked: Asked, found: Found) -> web.Response:
     contract, worked = found.contract, found.worked
     w = _wording(call, pages, found)
-    listed = shares.columns(worked, _name_of(found.period, w))
+    period = named(found.period)
+    listed = shares.columns(worked, _name_of(period, w))
     chosen = _chosen(worked, asked.at)
     sums = shares.sums(worked.intervals)
     members = shares.members(worked.intervals)
@@ -187,19 +188,18 @@ def _page(call: Call, pages: Pages, place: Community, reader: Reader, asked: Ask
         contract=contract,
         chain=asked.chain.hex(),
         unit=contract.unit,
-        period=found.period,
-        period_name=period_name(found.period, w),
-        steps=_steps(found.period, reader.now_ms, w),
+        period=period.text,
+        period_name=period_name(period, w),
+        steps=_steps(period, contract.terms.rating_period, reader.now_ms, w),
         kwh=[view.energy(one, w) for one in (sums.injected, sums.withdrawn, sums.shared)],
         worth=exact(sums.worth, w),
         own=None if own is None else exact(own.got - own.charged, w),
         evidence=view.evidence(worked.intervals, w),
         books=_books(found, w),
         chart=view.chart(listed, w),
-        columns=view.columns(
-            listed, _links(found.period, asked.chain, w), None if chosen is None else chosen.start_ms, w
-        ),
-        is_day=len(found.period) == DAY_CHARS,
+        columns=view.columns(listed, _links(period, asked.chain, w), None if chosen is None else chosen.start_ms, w),
+        is_day=period.kind is RatingPeriod.DAY,
+        by_day=period.kind in (RatingPeriod.WEEK, RatingPeriod.MONTH),
         interval=_interval(chosen, reader, found.names, w),
         destinations=view.destinations(shares.destinations(worked.intervals), found.names, w),
         threshold=view.threshold(contract, sums, is_counted=found.is_counted, w=w),
@@ -256,62 +256,53 @@ def _books(found: Found, w: Wording) -> tuple[str, str]:
     return "ok", words.format(day=w.date(at_ms))
 
 
-def _name_of(period: str, w: Wording) -> Callable[[int], str]:
-    """What a column is called: the time in a day, the day in a month, the month in a year."""
-    match len(period):
-        case 10:
+def _name_of(period: Named, w: Wording) -> Callable[[int], str]:
+    """What a column is called: the time in a day, the day in a week or month, the month in what is longer."""
+    match period.kind:
+        case RatingPeriod.DAY:
             return w.time
-        case 7:
+        case RatingPeriod.WEEK | RatingPeriod.MONTH:
             return lambda ms: w.weekday(w.when(ms).date())
         case _:
             return lambda ms: w.month(w.when(ms).year, w.when(ms).month)
 
 
-def _links(period: str, chain: bytes, w: Wording) -> Callable[[int], str]:
+def _links(period: Named, chain: bytes, w: Wording) -> Callable[[int], str]:
     """Where a column leads: to its interval, its day, its month."""
     base = f"{BASE}/{chain.hex()}?period="
-    match len(period):
-        case 10:
-            return lambda ms: f"{base}{period}&at={ms}#h-interval"
-        case 7:
-            return lambda ms: base + w.when(ms).date().isoformat()
+    match period.kind:
+        case RatingPeriod.DAY:
+            return lambda ms: f"{base}{period.text}&at={ms}#h-interval"
+        case RatingPeriod.WEEK | RatingPeriod.MONTH:
+            return lambda ms: base + holding(w.when(ms).date(), RatingPeriod.DAY)
         case _:
-            return lambda ms: base + w.when(ms).date().isoformat()[:MONTH_CHARS]
+            return lambda ms: base + holding(w.when(ms).date(), RatingPeriod.MONTH)
 
 
-def period_name(period: str, w: Wording) -> str:
-    """A day, month or year in words."""
-    match len(period):
-        case 10:
-            return w.day(date.fromisoformat(period))
-        case 7:
-            return w.month(int(period[:4]), int(period[5:]))
+def period_name(period: Named, w: Wording) -> str:
+    """A period in words; a week and a quarter keep their names, which everybody can look up."""
+    match period.kind:
+        case RatingPeriod.DAY:
+            return w.day(period.first)
+        case RatingPeriod.MONTH:
+            return w.month(period.first.year, period.first.month)
         case _:
-            return period
+            return period.text
 
 
-def _steps(period: str, now_ms: int, w: Wording) -> dict[str, str]:
-    """The period before, the one after (empty while it has not begun), and the month and year that hold it."""
-    first = _first_day(period)
-    before = first - timedelta(days=1)
-    after = _first_day(period, after=True)
-    has_begun = after <= w.when(now_ms).date()
-    found = {
-        "before": before.isoformat()[: len(period)],
-        "after": after.isoformat()[: len(period)] if has_begun else "",
+def _steps(period: Named, closed_by: RatingPeriod, now_ms: int, w: Wording) -> dict[str, Any]:
+    """The period before, the one after (empty while it has not begun), and what holds its first day: the period that
+    the contract closes by, where that is a week or quarter, the month and the year, each with its name and word."""
+    has_begun = period.after <= w.when(now_ms).date()
+    words = {
+        RatingPeriod.WEEK: w.gettext("Week"),
+        RatingPeriod.MONTH: w.gettext("Month"),
+        RatingPeriod.QUARTER: w.gettext("Quarter"),
+        RatingPeriod.YEAR: w.gettext("Year"),
     }
-    return found | {"month": first.isoformat()[:MONTH_CHARS], "year": first.isoformat()[:YEAR_CHARS]}
-
-
-def _first_day(period: str, *, after: bool = False) -> date:
-    """The first day of a period, or the first one after it."""
-    numbers = [int(one) for one in period.split("-")]
-    year, month, day = [*numbers, 1, 1][:3]
-    if not after:
-        return date(year, month, day)
-    if len(numbers) == 3:
-        return date(year, month, day) + timedelta(days=1)
-    return date(year + 1, 1, 1) if len(numbers) == 1 or month == 12 else date(year, month + 1, 1)
+    shown = {RatingPeriod.MONTH, RatingPeriod.YEAR, closed_by, period.kind}
+    around = [(holding(period.first, kind), word, kind is period.kind) for kind, word in words.items() if kind in shown]
+    return {"before": period.before_it, "after": period.after_it if has_begun else "", "around": around}
 
 
 def _local(ms: int, zone: ZoneInfo) -> datetime:

@@ -5,14 +5,14 @@ It never posts twice: a close posts what the period's data say, less what its cl
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 from tallystick_protocol.ids import sha256
 from tallystick_protocol.money.calendar import Period, period_of
-from tallystick_protocol.money.contract import Contract, ContractState, in_force, version_at
+from tallystick_protocol.money.contract import Contract, ContractState, RatingPeriod, in_force, version_at
 from tallystick_protocol.money.zone import offsets_of
 from tallystick_protocol.pool_settlement import CloseKind
 
@@ -29,6 +29,7 @@ from .erase import forget_erased
 from .errors import PoolRefused, RowsDiffer
 from .facts import WEIGHT_BYTES, facts_of
 from .model import HOUR_MS, Worked, interval_at, pool_of, standing_for, work_out
+from .named import named
 from .statements import check_books
 
 K = TypeVar("K")
@@ -233,36 +234,10 @@ def _store_file(conn: Connection, community: str, data: bytes, kind: str, name: 
 
 def span_of(contract: Contract, text: str) -> Span:
     """YYYY, YYYY-Q1, YYYY-MM, YYYY-W01 or YYYY-MM-DD as local days of the contract's zone. Raises BadInput."""
-    try:
-        first, after = _week(text) if "W" in text else _quarter(text) if "Q" in text else _days(text)
-    except (ValueError, TypeError, OverflowError):
-        detail = f"is {text!r}; write YYYY, YYYY-MM or YYYY-MM-DD, YYYY-Q1 for a quarter, YYYY-W01 for a week"
-        raise BadInput("PERIOD", detail) from None
+    found = named(text)
     epoch, offsets = date(1970, 1, 1).toordinal(), offsets_of(contract.zone)
-    begin, end = (offsets.first_at((one.toordinal() - epoch) * DAY_MS) for one in (first, after))
-    return Span(Period(begin, end), text.isdigit())
-
-
-def _week(text: str) -> tuple[date, date]:
-    """Its Monday and the next one. Raises ValueError."""
-    year, week = text.split("-W")
-    first = date.fromisocalendar(int(year), int(week), 1)
-    return first, first + timedelta(days=7)
-
-
-def _quarter(text: str) -> tuple[date, date]:
-    """Its first day and that of the next one. Raises ValueError."""
-    year, quarter = (int(one) for one in text.split("-Q"))
-    return date(year, quarter * 3 - 2, 1), date(year + quarter // 4, quarter * 3 % 12 + 1, 1)
-
-
-def _days(text: str) -> tuple[date, date]:
-    """The first day of a year, month or day, and the first day after it. Raises ValueError or TypeError."""
-    numbers = text.split("-")
-    year, month, day = (*(int(one) for one in numbers), *(1,) * (3 - len(numbers)))
-    first = date(year, month, day)
-    ends = {1: (year + 1, 1, 1), 2: (year + month // 12, month % 12 + 1, 1)}.get(len(numbers))
-    return first, first + timedelta(days=1) if ends is None else date(*ends)
+    begin, end = (offsets.first_at((one.toordinal() - epoch) * DAY_MS) for one in (found.first, found.after))
+    return Span(Period(begin, end), found.kind is RatingPeriod.YEAR)
 
 
 def moment_span(contract: Contract, text: str) -> Period:
