@@ -70,6 +70,7 @@ class MeterConfig:
     """One meter on exactly one of a line (with `unit`) or an adapter (with `address`).
 
     `every_ms`: poll interval in domain time, aligned to multiples of it in UTC. `key`: Bluetooth key (16 bytes).
+    `restarted`: who changed an encrypting sensor's battery, and when: its packet counter may begin anew, once.
     `compared`: who compared the values with the meter's display, and when; needed where a profile says `unchecked`."""
 
     id: str
@@ -82,6 +83,7 @@ class MeterConfig:
     serial: str | None = None
     key: bytes | None = field(default=None, repr=False)
     compared: str | None = None
+    restarted: str | None = None
     channels: tuple[ChannelConfig, ...] = ()
 
 

@@ -210,8 +210,12 @@ def _meter(table: Table, lines: Sequence[LineConfig], adapters: Sequence[Adapter
         serial=table.text_or_none("serial"),
         key=_key(table),
         compared=table.text_or_none("compared"),
+        restarted=table.text_or_none("restarted"),
         channels=tuple(_channel(each) for each in table.tables("channel", CHANNELS_MAX)),
     )
+    if config.restarted is not None and config.key is None:
+        step = "leave it out; only a sensor with a key needs it, others are believed again by themselves"
+        table.fail("restarted", "is set, and this meter has no key", step)
     table.done()
     return config
 

@@ -12,7 +12,7 @@ from tallystick_edge.config import MeterConfig
 from tallystick_edge.drivers.ble_errors import BleError, BleReason
 from tallystick_edge.drivers.ble_faults import FaultReporter
 from tallystick_edge.drivers.ble_formats import ADVERTS
-from tallystick_edge.drivers.ble_replay import Freshness, ReplayGuard
+from tallystick_edge.drivers.ble_replay import Freshness, ReplayGuard, place_of
 from tallystick_edge.ports import Clock, Sink
 from tallystick_edge.profile import Profile
 from tallystick_edge.sample import Sample
@@ -31,6 +31,7 @@ class AdvertMeter:
         self._format = ADVERTS[profile.format]
         self._clock = clock
         self._guard = guard
+        self._place = place_of(address, meter.key, meter.restarted)
         self._interval = -1
         self._last_good_ms = clock.uptime_ms()
 
@@ -59,14 +60,20 @@ class AdvertMeter:
 
     def _sample(self, payload: bytes) -> Sample | None:
         frame, values = self._format.decode(payload, self.address, self._meter.key, self._registers)
-        match self._guard.judge(self.address, frame):
+        match self._guard.judge(self._place, frame):
             case Freshness.OLD:
-                detail = f"packet counter {frame.counter} is behind the last one; after a battery change confirm it"
-                raise BleError(BleReason.REPLAYED, detail)
+                raise BleError(BleReason.REPLAYED, self._behind(frame.counter))
             case Freshness.REPEAT:
                 return None
             case Freshness.NEW:
                 return self._in_new_interval(values, payload)
+
+    def _behind(self, counter: int) -> str:
+        seen = f"packet counter {counter} is behind the last one"
+        if self._meter.key is None:
+            return f"{seen}; a sensor that began anew is believed again after a run of adverts"
+        step = 'write restarted = "NAME, DATE" at this meter and start the agent again, or give the sensor a new key'
+        return f"{seen}; after a battery change {step}"
 
     def _in_new_interval(self, values: Mapping[str, int], raw: bytes) -> Sample | None:
         utc_ms = self._clock.utc_ms()

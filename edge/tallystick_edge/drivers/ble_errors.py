@@ -21,6 +21,7 @@ class BleReason(StrEnum):
     NO_ANSWER = "no-answer"
     LINK_LOST = "link-lost"
     REFUSED = "refused"
+    OTHER_SERIAL = "serial-mismatch"
     ADAPTER_SILENT = "adapter-silent"
     ADAPTER_OFF = "adapter-off"
     ADAPTER_GONE = "adapter-gone"

@@ -12,7 +12,7 @@ from bleak.backends.device import BLEDevice
 from tallystick_protocol.codes import MeterState
 
 from tallystick_edge.config import MeterConfig
-from tallystick_edge.drivers.ble_errors import BleError
+from tallystick_edge.drivers.ble_errors import BleError, BleReason
 from tallystick_edge.drivers.ble_faults import FaultReporter
 from tallystick_edge.drivers.ble_link import Link
 from tallystick_edge.drivers.ble_times import BleTimes
@@ -76,6 +76,7 @@ class Polled:
                 client = await self._link.connect(self._dialogue.begin)
                 async with asyncio.timeout(self._times.rpc_s):
                     values, serial, raw = await self._dialogue.ask(client)
+                check_serial(serial, self._meter.serial)
             except BaseException as error:
                 await self._link.close()
                 if isinstance(error, Exception):
@@ -85,3 +86,10 @@ class Polled:
                 await self._link.close()
         now = self._clock
         return Sample(self._meter.id, now.uptime_ms(), now.utc_ms(), values, serial, MeterState.OK, raw)
+
+
+def check_serial(seen: str | None, planned: str | None) -> None:
+    """Raises BleError when the device says that it is not the planned one; upper and lower case are the same here,
+    because labels print the hex digits of an id in capitals."""
+    if None not in (seen, planned) and str(seen).casefold() != str(planned).casefold():
+        raise BleError(BleReason.OTHER_SERIAL, f"serial number {seen} answers, {planned} is planned")

@@ -4,7 +4,8 @@ It remembers the last accepted counter in a `ReplayStore` and never looks at the
 The rule. Counters go round, so "newer" means less than half a turn ahead (RFC 1982 arithmetic). An equal counter is new
 only with a different plaintext, else it is the same advert heard again, which is no fault.
 Encrypted adverts (32 bits, authenticated): half a turn is 68 years at one advert a second, so wrapping never opens a
-door. A sensor that starts again at 0 looks exactly like a replay and is refused until the installer confirms it.
+door. A sensor that starts again at 0 looks exactly like a replay and is refused until the installer confirms it
+(`restarted` in edge.toml) or gives it a new key, under which nothing that was heard before verifies.
 Plain adverts (8 or 16 bits, not authenticated): more than half a turn lost puts the next ones in the "old" half.
 After `RESYNC_RUN` refused adverts in a row that count upwards the sensor is believed again. Whoever can record that
 many could as well forge plain adverts; what then falls or jumps is caught by the metering, since totals never fall."""
@@ -20,6 +21,7 @@ from tallystick_edge.drivers.ble_formats import Counted
 from tallystick_edge.ports import ReplayStore
 
 RESYNC_RUN: Final = 16  # longer than any burst one advert is repeated in, shorter than a minute of a chatty sensor
+PLACE_DIGITS: Final = 16  # tells the few keys one sensor ever has from each other
 RESYNC_BITS_MAX: Final = 16  # longer counters are authenticated, or a scale's clock
 
 
@@ -48,6 +50,15 @@ def freshness(last: Last | None, counter: int, bits: int, digest: bytes) -> Fres
     if ahead == 0:
         return Freshness.REPEAT if digest == last.digest else Freshness.NEW
     return Freshness.NEW if ahead < turn // 2 else Freshness.OLD
+
+
+def place_of(address: str, key: bytes | None, restarted: str | None) -> str:
+    """Where the counter of a sensor is remembered: another key or another confirmed restart begins a place of its own.
+
+    The key is shortened to a hash of it, because the store and its copies are no place for keys."""
+    if key is None:
+        return address
+    return f"{address}/{sha256(key + (restarted or '').encode()).hexdigest()[:PLACE_DIGITS]}"
 
 
 class ReplayGuard:

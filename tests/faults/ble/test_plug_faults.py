@@ -48,6 +48,24 @@ async def test_plug_is_polled_at_multiples_of_its_interval(air: BluezEmulator) -
     assert sink.faults == []
 
 
+async def test_plugs_with_swapped_addresses_are_refused_by_the_serial_numbers_planned(air: BluezEmulator) -> None:
+    one, _ = plug_in(air, PLUG, 1_000)
+    other, _ = plug_in(air, OTHER_PLUG, 9_000)
+
+    def advertise() -> None:
+        one.advertise(air)
+        other.advertise(air)
+
+    right = dataclasses.replace(plug_meter("right"), serial=one.id.upper())
+    wrong = dataclasses.replace(plug_meter("wrong", OTHER_PLUG), serial=one.id)
+    async with driving(right, wrong) as (_, sink), beacon(advertise):
+        await until(lambda: sink.of("right") and (sink.of("wrong") or sink.reasons("wrong")), "a sample and a refusal")
+    assert sink.of("wrong") == []
+    assert sink.reasons("wrong") == {"serial-mismatch"}
+    assert sink.reasons("right") == set()
+    assert f"{other.id} answers, {one.id} is planned" in sink.faults[0].detail
+
+
 async def test_link_is_kept_between_polls(air: BluezEmulator) -> None:
     plug, _ = plug_in(air)
     links: list[bool] = []

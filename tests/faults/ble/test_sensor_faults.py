@@ -75,7 +75,7 @@ async def test_replayed_advert_is_refused_also_after_a_restart(air: BluezEmulato
     async with driving(sensor_meter(key), store=store) as (_, sink):
         for truth.ml in range(1_000, 1_005):
             await until(lambda: sensor.advertise(air), "a scanner")
-        await until(lambda: store.kept and store.kept[SENSOR][0] == sensor.counter - 1, "the last advert")
+        await until(lambda: store.kept and next(iter(store.kept.values()))[0] == sensor.counter - 1, "the last advert")
         before = len(sink.samples)
         sensor.replay(air, back=2)
         await until(lambda: "replayed" in sink.reasons("water"), "the refusal")
@@ -89,6 +89,28 @@ async def test_replayed_advert_is_refused_also_after_a_restart(air: BluezEmulato
         sensor.advertise(air)
         await until(lambda: sink.samples, "a new advert after the replayed one")
         assert sink.samples[-1].values == {"water": 1_006}
+
+
+async def test_after_a_battery_change_a_confirmed_sensor_is_read_again(air: BluezEmulator) -> None:
+    sensor, truth = sensor_in(air, KEY)
+    store, meter = MemoryReplayStore(), sensor_meter(KEY)
+    sensor.counter = 5_000
+    async with driving(meter, store=store) as (_, sink), beacon(lambda: sensor.advertise(air)):
+        await until(lambda: sink.samples, "a sample of the old battery")
+    sensor.counter, truth.ml = 0, 1_500
+    async with driving(meter, store=store) as (_, sink), beacon(lambda: sensor.advertise(air)):
+        await until(lambda: sink.faults, "the refusal")
+        assert sink.samples == []
+        assert 'restarted = "NAME, DATE"' in sink.faults[0].detail
+    confirmed = dataclasses.replace(meter, restarted="Eva, 2026-12-01")
+    for _ in range(2):  # a confirmation counts once: what was heard under it is refused after the next start
+        async with driving(confirmed, store=store) as (_, sink), beacon(lambda: sensor.advertise(air)):
+            await until(lambda: sink.samples, "a sample of the new battery")
+            assert sink.samples[-1].values == {"water": 1_500}
+    async with driving(confirmed, store=store) as (driver, sink):
+        await until(lambda: driver.scanner and driver.scanner.starts, "a scanner")
+        sensor.replay(air, back=3)
+        await until(lambda: "replayed" in sink.reasons("water"), "the refusal")
 
 
 async def test_advert_heard_twice_is_one_sample_and_no_fault(air: BluezEmulator) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.ble import SENSOR, MemoryReplayStore
-from tallystick_edge.drivers.ble_replay import RESYNC_RUN, Freshness, Last, ReplayGuard, freshness
+from support.ble import KEY, SENSOR, MemoryReplayStore
+from tallystick_edge.drivers.ble_replay import RESYNC_RUN, Freshness, Last, ReplayGuard, freshness, place_of
 from tallystick_edge.drivers.bthome import Advert
 
 A, B = b"a" * 32, b"b" * 32
@@ -86,3 +86,11 @@ def test_good_adverts_between_old_ones_start_the_run_again() -> None:
     for n in range(60):
         assert guard.judge(SENSOR, advert(20 + n, 8)) is Freshness.OLD
         assert guard.judge(SENSOR, advert(101 + n, 8)) is Freshness.NEW
+
+
+def test_a_counter_begins_anew_with_another_key_a_confirmed_restart_or_encryption() -> None:
+    """What was heard before can verify under none of the first; people vouch for the second."""
+    known = [(None, None), (KEY, None), (bytes(16), None), (KEY, "Eva, 2026-12-01"), (KEY, "Eva, 2027-12-01")]
+    assert len({place_of(SENSOR, key, restarted) for key, restarted in known}) == len(known)
+    assert place_of(SENSOR, KEY, "Eva, 2026-12-01") == place_of(SENSOR, KEY, "Eva, 2026-12-01")
+    assert KEY.hex() not in place_of(SENSOR, KEY, None)

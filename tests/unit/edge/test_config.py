@@ -91,6 +91,7 @@ BAD = [
     ('[[adapter]]', f'{THE_SAME_WIRES}[[adapter]]', "line", "rs485 and again are both /dev/ttyUSB0"),
     ('[[meter]]', f'{SENSORS}[[meter]]', "meter", "cold and warm are both A4:C1:38:00:11:22"),
     ('[[meter]]', f'{THE_SAME_SERIAL}[[meter]]', "meter", "one and two are both eastron-sdm120 77"),
+    ('unit = 11', 'unit = 11\nrestarted = "Eva"', "meter[1].restarted", "this meter has no key"),
     ('[[meter]]', f'{CHARGE_POINTS}[[meter]]', "charge_point", "/sessions.jsonl"),
 ]  # fmt: skip
 
