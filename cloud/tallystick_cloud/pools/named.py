@@ -34,7 +34,7 @@ def named(text: str) -> Named:
     """Raises BadInput for what names no period."""
     try:
         kind, first = _read(text)
-        return Named(text, kind, first, _ends[kind](first))
+        return Named(text, kind, first, _ENDS[kind](first))
     except (ValueError, TypeError, OverflowError):
         detail = f"is {text!r}; write YYYY, YYYY-MM or YYYY-MM-DD, YYYY-Q1 for a quarter, YYYY-W01 for a week"
         raise BadInput("PERIOD", detail) from None
@@ -77,7 +77,7 @@ def _months_on(first: date, months: int) -> date:
     return date(first.year + count // 12, count % 12 + 1, 1)
 
 
-_ends: dict[RatingPeriod, Callable[[date], date]] = {
+_ENDS: dict[RatingPeriod, Callable[[date], date]] = {
     RatingPeriod.DAY: lambda first: first + DAY,
     RatingPeriod.WEEK: lambda first: first + 7 * DAY,
     RatingPeriod.MONTH: lambda first: _months_on(first, 1),
